@@ -1,0 +1,147 @@
+/** A real server: the built program as a process of its own, with a database in a folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './until.ts';
+
+const MAIN = join(import.meta.dirname, '../../dist/main.js');
+
+export interface ServerOptions {
+  /** The file of the log; by default one in a new folder, which `removeFolders` takes away. */
+  readonly database?: string;
+  /** 0, the default, takes a free port. */
+  readonly port?: number;
+  /** Environment variables of the service. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** Put before the program: a command that runs it, such as strace. */
+  readonly wrapper?: readonly string[];
+  readonly uid?: number;
+}
+
+/** How a process ended, and all that it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const folders: string[] = [];
+const running = new Set<Server>();
+
+/** A new empty folder for a test's files. */
+export function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tidings-test-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** Ends what a test left running and removes its folders. For `afterEach` or `afterAll`. */
+export async function cleanUp(): Promise<void> {
+  await Promise.all([...running].map((server) => server.kill()));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+}
+
+/** A process of the service, from its start to its end. */
+export class Server {
+  readonly database: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<Ended>;
+  #stdout = '';
+  #stderr = '';
+
+  private constructor(options: ServerOptions) {
+    this.database = options.database ?? join(newFolder(), 'tidings.sqlite');
+    const [command = process.execPath, ...args] = [
+      ...(options.wrapper ?? []),
+      process.execPath,
+      MAIN,
+      ...(options.args ?? []),
+    ];
+    this.#child = spawn(command, args, {
+      env: {
+        PATH: process.env['PATH'],
+        PORT: String(options.port ?? 0),
+        DATABASE: this.database,
+        ...options.env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+    });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
+    running.add(this);
+    this.#ended = once(this.#child, 'close').then(([code, signal]) => {
+      running.delete(this);
+      return {
+        code: code as number | null,
+        signal: signal as NodeJS.Signals | null,
+        stdout: this.#stdout,
+        stderr: this.#stderr,
+      };
+    });
+  }
+
+  /** Starts a server and waits until it listens. Fails with what it said where it ends instead. */
+  static async start(options: ServerOptions = {}): Promise<Server> {
+    const server = new Server(options);
+    let over: Ended | undefined;
+    void server.#ended.then((ended) => (over = ended));
+    await until(() => over !== undefined || /listens on \S+ /.test(server.#stdout));
+    if (over !== undefined) throw new Error(`the server ended: ${JSON.stringify(over)}`);
+    return server;
+  }
+
+  /** Starts a server that is expected to end by itself, and waits for that. */
+  static run(options: ServerOptions = {}): Promise<Ended> {
+    return new Server(options).#ended;
+  }
+
+  /** Where it listens: `http://127.0.0.1:PORT`. */
+  get url(): string {
+    const origin = /listens on (\S+)/.exec(this.#stdout)?.[1];
+    if (origin === undefined) throw new Error('the server does not listen yet');
+    return origin;
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port);
+  }
+
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the server was not started');
+    return this.#child.pid;
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Settles when the process has ended. */
+  get ended(): Promise<Ended> {
+    return this.#ended;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Ends it as an operator does. */
+  async stop(): Promise<Ended> {
+    this.signal('SIGTERM');
+    return this.#ended;
+  }
+
+  /** Ends it as a crash does. */
+  async kill(): Promise<Ended> {
+    this.signal('SIGKILL');
+    return this.#ended;
+  }
+}

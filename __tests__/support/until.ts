@@ -1,0 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Waits until a condition holds, looking every few milliseconds.
+ *
+ * @param what named in the error where it does not come to hold
+ * @throws {Error} after `milliseconds`
+ */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what = condition.toString(),
+  milliseconds = 20_000,
+): Promise<void> {
+  const end = performance.now() + milliseconds;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`it did not come to be in ${milliseconds} ms: ${what}`);
+    await sleep(5);
+  }
+}

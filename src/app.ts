@@ -1,0 +1,71 @@
+import type { RequestListener } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import express, { type ErrorRequestHandler } from 'express';
+import type { Logger } from 'pino';
+import { Refusal } from './errors.ts';
+import { checkContentType, readBody } from './http/body.ts';
+import { conversations } from './http/conversations.ts';
+import { healthz, readyz } from './http/health.ts';
+import { presence } from './http/presence.ts';
+import { methodNotAllowed, sendProblem } from './http/problem.ts';
+import { publish } from './http/publish.ts';
+import { message, pull } from './http/pull.ts';
+import { pathOf } from './http/query.ts';
+import { stream } from './http/stream.ts';
+import type { StreamParts } from './sse/device-stream.ts';
+
+/** What the routes work with. */
+export interface AppParts extends StreamParts {
+  readonly logger: Logger;
+  /** Milliseconds since the Unix epoch, now. */
+  readonly now: () => number;
+}
+
+/** What the configuration says of the routes. */
+export interface AppOptions {
+  /** What stands before the paths of this service where clients reach it; empty, or `/…` without a slash at its end. */
+  readonly basePath: string;
+  readonly trustProxy: boolean | number | string;
+}
+
+const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url));
+
+/** Every route of the service. Streams are matched before Express; the rest is Express's. */
+export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions): RequestListener {
+  const { log, devices, logger } = parts;
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
+  app.set('query parser', false).set('trust proxy', trustProxy);
+
+  app
+    .route('/messages')
+    .get(pull(parts))
+    .post(checkContentType, readBody, publish(parts, basePath))
+    .all(methodNotAllowed('GET, HEAD, POST'));
+  app.route('/messages/:id').get(message(log)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/conversations').get(conversations(log)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/presence').get(presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
+  app.route('/readyz').get(readyz(log, devices)).all(methodNotAllowed('GET, HEAD'));
+  app.use(express.static(PUBLIC, { index: 'index.html', redirect: false }));
+  app.use(() => {
+    throw new Refusal('not-found', 'There is nothing at this path.');
+  });
+  app.use(((error: unknown, request, response, _next) => {
+    sendProblem(request, response, error, logger);
+  }) satisfies ErrorRequestHandler);
+
+  const openStream = stream(parts);
+  return (request, response) => {
+    if (devices.notNow === 'shutdown') response.shouldKeepAlive = false;
+    if (pathOf(request.url ?? '') !== '/stream') {
+      app(request, response);
+      return;
+    }
+    try {
+      openStream(request, response);
+    } catch (error) {
+      sendProblem(request, response, error, logger);
+    }
+  };
+}

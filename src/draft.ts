@@ -1,0 +1,187 @@
+import { addressFault } from './address.ts';
+import type { FieldError } from './errors.ts';
+import { type Draft, MESSAGE_TYPE, READ_TYPE } from './message.ts';
+
+/** One publish, checked: a draft, and whether it is for the live streams alone. */
+export interface Publication {
+  readonly draft: Draft;
+  readonly ephemeral: boolean;
+}
+
+/** What a publish may carry beside its body, and what a field is measured against. */
+export interface PublishContext {
+  /** Milliseconds since the Unix epoch: the draft's `createdAt`. */
+  readonly now: number;
+  /** Who sends where the body names no sender. */
+  readonly defaultSender: string;
+}
+
+/** At most this much content, as UTF-8 JSON, so that a frame's line stays under 64 KiB: common clients' limit. */
+const MAX_CONTENT_BYTES = 48 * 1024;
+
+/** Deeper content would overflow the stack of JSON parsers here and in clients (Python's stops near 1000). */
+const MAX_CONTENT_DEPTH = 500;
+
+/** So many unknown fields are named; an object could have a million. */
+const MOST_UNKNOWN = 100;
+
+const MAX_TTL_SECONDS = 31_536_000;
+const MAX_KEY_CODE_POINTS = 128;
+const FIELDS = new Set(['sender', 'recipient', 'type', 'content', 'idempotencyKey', 'ttl', 'ephemeral']);
+const TYPE_PATTERN = /^[a-z][a-z0-9._-]{0,63}$/;
+
+/** A content over its size: a status of its own (413), so told apart from the other faults. */
+export class ContentTooLarge extends Error {
+  constructor(path: string, bytes: number) {
+    super(
+      `${path}/content is ${bytes} bytes as JSON; at most ${MAX_CONTENT_BYTES} are taken. ` +
+        'Store it elsewhere and send where it is.',
+    );
+    this.name = 'ContentTooLarge';
+  }
+}
+
+/**
+ * Checks one object of a publish.
+ *
+ * @param fields a parsed JSON value
+ * @param path the JSON Pointer of that value in the body: empty for a single message
+ * @param errors takes each bad field
+ * @returns the publication, or `undefined` where `errors` got one
+ * @throws {ContentTooLarge} where the content's JSON is over 48 KiB
+ */
+export function readPublication(
+  fields: unknown,
+  path: string,
+  context: PublishContext,
+  errors: FieldError[],
+): Publication | undefined {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
+    errors.push({ path, message: 'must be a JSON object' });
+    return undefined;
+  }
+  const given = new Map<string, unknown>(Object.entries(fields));
+  const before = errors.length;
+  const fault = (field: string, message: string | undefined): void => {
+    if (message !== undefined) errors.push({ path: `${path}/${pointerToken(field)}`, message });
+  };
+
+  for (const field of given.keys()) {
+    if (errors.length - before >= MOST_UNKNOWN) break;
+    if (!FIELDS.has(field)) fault(field, `is not a field of a message; they are ${[...FIELDS].join(', ')}`);
+  }
+  const sender = given.has('sender') ? given.get('sender') : context.defaultSender;
+  const recipient = given.get('recipient');
+  const type = given.has('type') ? given.get('type') : MESSAGE_TYPE;
+  const key = given.get('idempotencyKey');
+  const ttl = given.get('ttl');
+  const ephemeral = given.has('ephemeral') ? given.get('ephemeral') : false;
+
+  fault('sender', addressFault(sender));
+  fault(
+    'recipient',
+    given.has('recipient') ? addressFault(recipient) : 'is required: the address to send to',
+  );
+  fault('type', typeFault(type));
+  fault('content', given.has('content') ? contentFault(given.get('content')) : 'is required: any JSON value');
+  if (given.has('idempotencyKey')) fault('idempotencyKey', keyFault(key));
+  if (given.has('ttl')) fault('ttl', ttlFault(ttl));
+  if (typeof ephemeral !== 'boolean') fault('ephemeral', 'must be true or false');
+  if (ephemeral === true) {
+    const why = 'cannot be given with "ephemeral": such a message is not stored';
+    if (given.has('ttl')) fault('ttl', why);
+    if (given.has('idempotencyKey')) fault('idempotencyKey', why);
+    if (type === READ_TYPE) fault('ephemeral', 'cannot be given with type "read": a read marker is stored');
+  }
+  if (type === READ_TYPE) {
+    if (given.has('ttl')) fault('ttl', 'cannot be given with type "read": a read marker does not expire');
+    if (given.has('content')) markerFaults(given.get('content'), fault);
+  }
+  if (errors.length > before) return undefined;
+
+  const content = JSON.stringify(given.get('content'));
+  const bytes = Buffer.byteLength(content);
+  if (bytes > MAX_CONTENT_BYTES) throw new ContentTooLarge(path, bytes);
+  return {
+    draft: {
+      sender: sender as string,
+      recipient: recipient as string,
+      type: type as string,
+      content,
+      createdAt: context.now,
+      idempotencyKey: given.has('idempotencyKey') ? (key as string) : null,
+      expiresAt: given.has('ttl') ? context.now + (ttl as number) * 1000 : null,
+    },
+    ephemeral: ephemeral as boolean,
+  };
+}
+
+/**
+ * Says why a value is no idempotency key.
+ *
+ * @returns what is wrong, or `undefined` where it is one
+ */
+export function keyFault(value: unknown): string | undefined {
+  if (typeof value !== 'string') return 'must be a string';
+  if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
+  const length = value.length > 2 * MAX_KEY_CODE_POINTS ? Infinity : Array.from(value).length;
+  return length >= 1 && length <= MAX_KEY_CODE_POINTS
+    ? undefined
+    : `must be 1 to ${MAX_KEY_CODE_POINTS} characters long`;
+}
+
+function typeFault(value: unknown): string | undefined {
+  return typeof value === 'string' && TYPE_PATTERN.test(value)
+    ? undefined
+    : 'must be 1 to 64 of a-z, 0-9, ".", "_", "-", beginning with a letter';
+}
+
+function ttlFault(value: unknown): string | undefined {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_TTL_SECONDS
+    ? undefined
+    : `must be a whole number of seconds from 1 to ${MAX_TTL_SECONDS} (a year)`;
+}
+
+/** A read marker's content is `{"messageId": n}` and nothing else; whether the log is that far, the log says. */
+function markerFaults(content: unknown, fault: (field: string, message: string) => void): void {
+  const given = typeof content === 'object' && content !== null ? Object.entries(content) : [];
+  const id = new Map<string, unknown>(given).get('messageId');
+  if (!Number.isSafeInteger(id) || (id as number) < 1) {
+    fault('content', 'of a read marker must be {"messageId": n}, with the id of the last message read');
+  } else if (given.length > 1) {
+    fault('content', 'of a read marker must have no field but "messageId"');
+  }
+}
+
+/**
+ * Finds what JSON text could carry but JavaScript would alter: a number beyond double range (parsed to Infinity,
+ * written as null) and a lone surrogate (no UTF-8 has it). Walks without recursion: the depth is the sender's choice.
+ */
+function contentFault(content: unknown): string | undefined {
+  let level: unknown[] = [content];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_CONTENT_DEPTH) return `must not be nested deeper than ${MAX_CONTENT_DEPTH} levels`;
+    const next: unknown[] = [];
+    for (const value of level) {
+      if (typeof value === 'number') {
+        if (!Number.isFinite(value)) return 'has a number beyond the range of a double; send it as a string';
+      } else if (typeof value === 'string') {
+        if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
+      } else if (Array.isArray(value)) {
+        for (const item of value) next.push(item);
+      } else if (typeof value === 'object' && value !== null) {
+        for (const [name, item] of Object.entries(value)) {
+          if (!name.isWellFormed()) return 'must be well-formed Unicode: a name has a lone surrogate';
+          next.push(item);
+        }
+      }
+    }
+    level = next;
+  }
+  return undefined;
+}
+
+/** A name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */
+function pointerToken(name: string): string {
+  return name.slice(0, 128).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
+}

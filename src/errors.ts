@@ -1,0 +1,73 @@
+/**
+ * What a client is told when the answer is no. Everything else that is thrown is internal: it is logged whole, and the
+ * client sees a bare 500.
+ */
+
+/** One bad field: a JSON Pointer into the body (or into the query, read as an object), and the rule it breaks. */
+export interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
+const STATUS = {
+  malformed: 400,
+  'not-found': 404,
+  'method-not-allowed': 405,
+  'request-timeout': 408,
+  'too-large': 413,
+  'unsupported-media-type': 415,
+  conflict: 422,
+  'header-too-large': 431,
+  unavailable: 503,
+} as const;
+
+export type RefusalCode = keyof typeof STATUS;
+
+interface RefusalFacts {
+  /** Each bad field, where the fault lies in fields. */
+  readonly errors?: readonly FieldError[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A refusal: the request's fault or the moment's, said to the client as `application/problem+json` (RFC 9457). */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly errors: readonly FieldError[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  /**
+   * @param code the kind of refusal; it fixes the status
+   * @param detail a sentence that names the thing, the rule and what to do; shown to the client
+   */
+  constructor(code: RefusalCode, detail: string, facts: RefusalFacts = {}) {
+    super(detail);
+    this.name = 'Refusal';
+    this.status = STATUS[code];
+    this.errors = facts.errors ?? [];
+    this.headers = facts.headers ?? {};
+  }
+}
+
+const MOST_ERRORS = 100;
+
+/**
+ * The refusal of a request with bad fields.
+ *
+ * @param errors at least one; past a hundred the rest is left out, and the detail says how many there are
+ */
+export function badFields(errors: readonly FieldError[]): Refusal {
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  return new Refusal('malformed', first === undefined ? '' : `${first.path} ${first.message}${more}`, {
+    errors: errors.slice(0, MOST_ERRORS),
+  });
+}
+
+/**
+ * The refusal of a request that may be repeated as it is a little later.
+ *
+ * @param retryAfterSeconds whole seconds, for `Retry-After`
+ */
+export function unavailable(detail: string, retryAfterSeconds: number): Refusal {
+  return new Refusal('unavailable', detail, { headers: { 'Retry-After': String(retryAfterSeconds) } });
+}

@@ -1,0 +1,27 @@
+import type { RequestHandler } from 'express';
+import type { MessageLog } from '../log/message-log.ts';
+import { messageJson } from '../message.ts';
+import { Query } from './query.ts';
+
+/**
+ * `GET /conversations?recipient=A[&limit=N][&before=ID]`: the conversations of an address, newest first.
+ *
+ * Answers `{"conversations": [{"peer", "lastMessage", "unread", "readThrough", "peerReadThrough"}], "cursor", "more"}`,
+ * empty where the address has none. The next page is asked with `before`, the id of the last page's last message.
+ */
+export function conversations(log: MessageLog): RequestHandler {
+  return (request, response) => {
+    const query = new Query(request.url, ['recipient', 'limit', 'before']);
+    const [address = ''] = query.addresses('recipient', { least: 1, most: 1 });
+    const limit = query.integer('limit', 50, { least: 1, most: 1000 });
+    const before = query.before();
+    query.check();
+    const { conversations: found, head, more } = log.conversations(address, before ?? Infinity, limit);
+    const list = found.map(({ peer, lastMessage, unread, readThrough, peerReadThrough }) => {
+      const rest = JSON.stringify({ unread, readThrough, peerReadThrough });
+      return `{"peer":${JSON.stringify(peer)},"lastMessage":${messageJson(lastMessage)},${rest.slice(1)}`;
+    });
+    const rest = JSON.stringify({ cursor: log.cursor(head), more });
+    response.type('json').send(`{"conversations":[${list.join(',')}],${rest.slice(1)}`);
+  };
+}

@@ -1,0 +1,23 @@
+import type { RequestHandler } from 'express';
+import type { Presence } from '../hub/presence.ts';
+import { Query } from './query.ts';
+
+/**
+ * `GET /presence?recipient=A[&recipient=B…]`: who is online. Answers `{"A": {"online", "devices", "lastSeen"}, …}`;
+ * `lastSeen` is null where an address was not seen since the start.
+ */
+export function presence(presence: Presence): RequestHandler {
+  return (request, response) => {
+    const query = new Query(request.url, ['recipient']);
+    const addresses = query.addresses('recipient', { least: 1, most: 100 });
+    query.check();
+    const states = addresses.map((address) => {
+      const { online, devices, lastSeen } = presence.state(address);
+      return [
+        address,
+        { online, devices, lastSeen: lastSeen === null ? null : new Date(lastSeen).toISOString() },
+      ];
+    });
+    response.json(Object.fromEntries(states));
+  };
+}

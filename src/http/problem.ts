@@ -1,0 +1,89 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Logger } from 'pino';
+import { type FieldError, Refusal, unavailable } from '../errors.ts';
+import { LogUnavailable } from '../log/message-log.ts';
+
+const CONTENT_TYPE = 'application/problem+json';
+
+/** A problem's JSON (RFC 9457). */
+function problemJson(status: number, detail: string, errors: readonly FieldError[] = []): string {
+  const title = STATUS_CODES[status] ?? 'Error';
+  return JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    detail,
+    ...(errors.length > 0 ? { errors } : {}),
+  });
+}
+
+/**
+ * Answers a request with what went wrong: a refusal as it is, anything else as a bare 500, logged whole. Where the
+ * headers are out already, the connection is cut.
+ */
+export function sendProblem(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+  logger: Logger,
+): void {
+  const refusal = toRefusal(error);
+  if (refusal === undefined) logger.error({ err: error, method: request.method }, 'a request failed');
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const status = refusal?.status ?? 500;
+  const body = problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal?.errors);
+  for (const [name, value] of Object.entries(refusal?.headers ?? {})) response.setHeader(name, value);
+  response.setHeader('Content-Type', CONTENT_TYPE);
+  response.setHeader('Content-Length', Buffer.byteLength(body));
+  response.writeHead(status).end(request.method === 'HEAD' ? undefined : body);
+}
+
+/** A whole response for a connection whose request could not be parsed. */
+export function rawProblem(status: number, detail: string): string {
+  const body = problemJson(status, detail);
+  return (
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nConnection: close\r\nContent-Type: ${CONTENT_TYPE}\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  );
+}
+
+/** The answer to a path that exists, asked with another method. */
+export function methodNotAllowed(
+  allowed: string,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    if (request.method === 'OPTIONS') {
+      response.writeHead(204, { Allow: allowed }).end();
+      return;
+    }
+    throw new Refusal('method-not-allowed', `This path takes ${allowed}.`, { headers: { Allow: allowed } });
+  };
+}
+
+/** What a client is told of an error; `undefined` where that is nothing. */
+function toRefusal(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error;
+  if (error instanceof LogUnavailable) {
+    return unavailable(`Nothing was stored: ${error.message}. Send it again later.`, 2);
+  }
+  const { status, type, expose } = error as { status?: unknown; type?: unknown; expose?: unknown };
+  // What Express and its body parser throw at a request that they cannot read (http-errors).
+  if (type === 'entity.too.large')
+    return new Refusal('too-large', 'The body is over 4 MiB; split the batch.');
+  if (status === 415) {
+    return new Refusal(
+      'unsupported-media-type',
+      'The body has a Content-Encoding other than gzip, deflate or br.',
+    );
+  }
+  if (status === 400) {
+    return new Refusal(
+      'malformed',
+      expose === true ? 'The body cannot be read.' : 'The path cannot be decoded.',
+    );
+  }
+  return undefined;
+}

@@ -1,0 +1,159 @@
+import type { Request, RequestHandler, Response } from 'express';
+import {
+  ContentTooLarge,
+  keyFault,
+  type PublishContext,
+  type Publication,
+  readPublication,
+} from '../draft.ts';
+import { badFields, type FieldError, Refusal, unavailable } from '../errors.ts';
+import type { Hub } from '../hub/hub.ts';
+import { BatchRefused, type MessageLog, type Stored } from '../log/message-log.ts';
+import { messageJson } from '../message.ts';
+import { parseBody } from './body.ts';
+import { Query } from './query.ts';
+
+const MAX_BATCH = 1000;
+
+/** The sender where none is given and there are no tokens. */
+const OPEN_MODE_SENDER = 'anonymous';
+
+/**
+ * `POST /messages`: takes one message or a batch, and answers when it is on disk.
+ *
+ * 201 with the stored message (a batch: an array, in order); 200 where nothing new was stored, since each was sent
+ * before or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one. Where anything is wrong,
+ * nothing is stored.
+ *
+ * @param basePath what stands before the paths of this service where clients reach it, for `Location`
+ */
+export function publish(
+  { log, hub, now }: { log: MessageLog; hub: Hub; now: () => number },
+  basePath: string,
+): RequestHandler {
+  return async (request, response) => {
+    new Query(request.url, []).check();
+    const body = parseBody(request);
+    const context = { now: now(), defaultSender: OPEN_MODE_SENDER };
+    const headerKey = readHeaderKey(request);
+    if (Array.isArray(body)) {
+      if (headerKey !== undefined) {
+        throw headerFault('is for a single message; in a batch give each its idempotencyKey');
+      }
+      const stored = await append(log, readBatch(body, context), true);
+      response
+        .status(stored.some(({ isNew }) => isNew) ? 201 : 200)
+        .type('json')
+        .send(`[${stored.map(({ message }) => messageJson(message)).join(',')}]`);
+      return;
+    }
+    const publication = readSingle(body, headerKey, context);
+    if (publication.ephemeral) {
+      response.status(202).json({ devices: hub.dispatchEphemeral(publication.draft) });
+      return;
+    }
+    const [stored] = await append(log, [publication], false);
+    if (stored !== undefined) answerSingle(response, stored, basePath);
+  };
+}
+
+function answerSingle(response: Response, { message, isNew }: Stored, basePath: string): void {
+  if (isNew) response.setHeader('Location', `${basePath}/messages/${message.id}`);
+  response
+    .status(isNew ? 201 : 200)
+    .type('json')
+    .send(messageJson(message));
+}
+
+function readSingle(body: unknown, headerKey: string | undefined, context: PublishContext): Publication {
+  let fields = body;
+  if (headerKey !== undefined && typeof body === 'object' && body !== null) {
+    if (Object.hasOwn(body, 'idempotencyKey')) {
+      throw headerFault('is given, and "idempotencyKey" in the body as well; give one');
+    }
+    fields = { ...body, idempotencyKey: headerKey };
+  }
+  const errors: FieldError[] = [];
+  const publication = readChecked(fields, '', context, errors);
+  if (publication === undefined) throw badFields(errors);
+  return publication;
+}
+
+function readBatch(body: readonly unknown[], context: PublishContext): Publication[] {
+  if (body.length < 1 || body.length > MAX_BATCH) {
+    throw new Refusal('malformed', `A batch has 1 to ${MAX_BATCH} messages, not ${body.length}.`);
+  }
+  const errors: FieldError[] = [];
+  const publications: Publication[] = [];
+  for (const [index, fields] of body.entries()) {
+    const publication = readChecked(fields, `/${index}`, context, errors);
+    if (publication?.ephemeral === true) {
+      errors.push({ path: `/${index}/ephemeral`, message: 'cannot be given in a batch' });
+    } else if (publication !== undefined) {
+      publications.push(publication);
+    }
+  }
+  if (errors.length > 0) throw badFields(errors);
+  return publications;
+}
+
+function readChecked(
+  fields: unknown,
+  path: string,
+  context: PublishContext,
+  errors: FieldError[],
+): Publication | undefined {
+  try {
+    return readPublication(fields, path, context, errors);
+  } catch (error) {
+    if (!(error instanceof ContentTooLarge)) throw error;
+    throw new Refusal('too-large', error.message, {
+      errors: [{ path: `${path}/content`, message: 'is too large' }],
+    });
+  }
+}
+
+/** The header's bytes are UTF-8, as a body's are; Node gives them as Latin-1. */
+function readHeaderKey(request: Request): string | undefined {
+  const [value, ...others] = request.headersDistinct['idempotency-key'] ?? [];
+  if (value === undefined) return undefined;
+  if (others.length > 0) throw headerFault('is given more than once');
+  const key = Buffer.from(value, 'latin1').toString('utf8');
+  const why = key.includes('\uFFFD') ? 'must be UTF-8' : keyFault(key);
+  if (why !== undefined) throw headerFault(why);
+  return key;
+}
+
+function headerFault(message: string): Refusal {
+  return badFields([{ path: '/Idempotency-Key', message }]);
+}
+
+async function append(
+  log: MessageLog,
+  publications: readonly Publication[],
+  isBatch: boolean,
+): Promise<Stored[]> {
+  try {
+    return await log.append(publications.map(({ draft }) => draft));
+  } catch (error) {
+    throw error instanceof BatchRefused ? faultOf(error, isBatch, log.head) : error;
+  }
+}
+
+function faultOf({ fault, index }: BatchRefused, isBatch: boolean, head: number): Refusal {
+  const path = isBatch ? `/${index}` : '';
+  switch (fault) {
+    case 'key-conflict': {
+      const message = 'was used for a message with another type or content; give a new message a new key';
+      return new Refusal('conflict', `${path}/idempotencyKey ${message}`, {
+        errors: [{ path: `${path}/idempotencyKey`, message }],
+      });
+    }
+    case 'marker-ahead':
+      return badFields([
+        { path: `${path}/content/messageId`, message: `must be the id of a message: 1 to ${head}` },
+      ]);
+    case 'ids-exhausted':
+      return unavailable('Nothing was stored: the log has given its last id (2^53 - 1).', 3600);
+  }
+}

@@ -1,0 +1,131 @@
+import { addressFault, EVERYTHING } from '../address.ts';
+import { badFields, type FieldError, Refusal } from '../errors.ts';
+
+/** The widest range of a whole number in a query. */
+export interface IntegerRule {
+  readonly least: number;
+  readonly most: number;
+}
+
+/**
+ * Reads `application/x-www-form-urlencoded` text (a query, or a body) as it stands: where URLSearchParams would put
+ * U+FFFD in the place of bytes that are not UTF-8, and so alter a name without a word, this refuses.
+ *
+ * @returns each pair, in order
+ * @throws {Refusal} malformed
+ */
+export function parsePairs(text: string): [name: string, value: string][] {
+  const decode = (part: string): string => {
+    try {
+      return decodeURIComponent(part.replaceAll('+', ' '));
+    } catch {
+      throw new Refusal('malformed', `"${part.slice(0, 100)}" is not percent-encoded UTF-8`);
+    }
+  };
+  return text
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => {
+      const equals = pair.indexOf('=');
+      return equals === -1
+        ? [decode(pair), '']
+        : [decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))];
+    });
+}
+
+/** The path of a request's target, without its query. */
+export function pathOf(target: string): string {
+  const mark = target.indexOf('?');
+  return mark === -1 ? target : target.slice(0, mark);
+}
+
+/**
+ * A request's query, read parameter by parameter. Faults are gathered, and said together by `check`: nothing that was
+ * read is to be used before that.
+ */
+export class Query {
+  readonly #values = new Map<string, string[]>();
+  readonly #errors: FieldError[] = [];
+
+  /**
+   * @param target the request's target: path and query
+   * @param known the parameters that this endpoint has
+   * @throws {Refusal} where the query is malformed
+   */
+  constructor(target: string, known: readonly string[]) {
+    const mark = target.indexOf('?');
+    for (const [name, value] of parsePairs(mark === -1 ? '' : target.slice(mark + 1))) {
+      const values = this.#values.get(name);
+      if (values !== undefined) {
+        values.push(value);
+        continue;
+      }
+      this.#values.set(name, [value]);
+      if (!known.includes(name)) {
+        const list = known.length === 0 ? 'it has none' : `they are ${known.join(', ')}`;
+        this.fault(name.slice(0, 128), `is not a parameter of ${pathOf(target)}; ${list}`);
+      }
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  /** The value of a parameter that is given at most once. */
+  text(name: string): string | undefined {
+    const values = this.#values.get(name) ?? [];
+    if (values.length > 1) this.fault(name, 'is given more than once');
+    return values[0];
+  }
+
+  /** A whole number; `otherwise` where it is not given. */
+  integer(name: string, otherwise: number, { least, most }: IntegerRule): number {
+    const text = this.text(name);
+    if (text === undefined) return otherwise;
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+    if (value >= least && value <= most) return value;
+    this.fault(name, `must be a whole number from ${least} to ${most}`);
+    return otherwise;
+  }
+
+  /** The id of a message, or `latest`, which is the default and comes out as `undefined`. */
+  before(): number | undefined {
+    const text = this.text('before');
+    if (text === undefined || text === 'latest') return undefined;
+    const id = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+    if (id >= 1 && Number.isSafeInteger(id)) return id;
+    this.fault('before', 'must be the id of a message, or "latest"');
+    return undefined;
+  }
+
+  /** Addresses, each once, in the order in which they are given. */
+  addresses(name: string, { least, most }: IntegerRule): string[] {
+    const values = [...new Set(this.#values.get(name) ?? [])];
+    if (values.length < least || values.length > most) {
+      const count = least === most ? String(least) : `${least} to ${most}`;
+      this.fault(name, `must be given with ${count} different address${most === 1 ? '' : 'es'}`);
+    }
+    for (const value of values.slice(0, most)) {
+      const why = addressFault(value);
+      if (why !== undefined) this.fault(name, why);
+    }
+    return values;
+  }
+
+  /** The inboxes to follow: up to 100 addresses, or `*` alone, the whole log. */
+  inboxes(): string[] {
+    if (this.#values.get('recipient')?.every((value) => value === EVERYTHING) === true) return [EVERYTHING];
+    return this.addresses('recipient', { least: 1, most: 100 });
+  }
+
+  /** Takes note of a fault. */
+  fault(name: string, message: string): void {
+    this.#errors.push({ path: `/${name}`, message });
+  }
+
+  /** @throws {Refusal} where a parameter is unknown or broke a rule */
+  check(): void {
+    if (this.#errors.length > 0) throw badFields(this.#errors);
+  }
+}

@@ -1,0 +1,49 @@
+import type { Inboxes } from '../log/store.ts';
+import type { Device, Devices } from './devices.ts';
+import type { Follower, Hub } from './hub.ts';
+
+/** One held poll: a device that waits until its inboxes are touched. */
+export class HeldPoll implements Follower, Device {
+  readonly inboxes: Inboxes;
+  #end: () => void = () => undefined;
+
+  private constructor(inboxes: Inboxes) {
+    this.inboxes = inboxes;
+  }
+
+  /**
+   * Waits until one of the inboxes gets a message, the time is over, the client is gone or the service ends.
+   *
+   * @param gone aborted when the client is
+   */
+  static async hold(
+    { hub, devices }: { hub: Hub; devices: Devices },
+    inboxes: Inboxes,
+    milliseconds: number,
+    gone: AbortSignal,
+  ): Promise<void> {
+    const poll = new HeldPoll(inboxes);
+    const ended = new Promise<void>((resolve) => (poll.#end = resolve));
+    const timer = setTimeout(poll.#end, milliseconds);
+    gone.addEventListener('abort', poll.#end);
+    hub.add(poll);
+    devices.join(poll);
+    await ended;
+    clearTimeout(timer);
+    hub.remove(poll);
+    devices.leave(poll);
+  }
+
+  deliver(): void {
+    this.#end();
+  }
+
+  /** What is not stored is not for polls. */
+  deliverEphemeral(): boolean {
+    return false;
+  }
+
+  shutdown(): void {
+    this.#end();
+  }
+}

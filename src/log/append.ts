@@ -1,0 +1,142 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Database, Statement } from 'better-sqlite3';
+import { type Draft, isExpired, type Message, READ_TYPE } from '../message.ts';
+
+/**
+ * Where a draft came to stand: a number is the id it was stored under; a message is the one that stands in its place
+ * (the first of its idempotency key, or the read marker that it does not move ahead).
+ */
+type Placement = number | Message;
+
+/** Why a batch was not stored, and by which of its drafts. */
+export interface AppendFault {
+  readonly fault: 'key-conflict' | 'marker-ahead' | 'ids-exhausted';
+  readonly index: number;
+}
+
+/** What became of one batch: a placement for each draft, in order, or the fault that kept all of it out. */
+export type AppendResult = readonly Placement[] | AppendFault;
+
+/** The run that gives the ids: its tag comes from outside, so that applying has no chance in it. */
+interface AppendEntry {
+  readonly tag: string;
+  readonly batches: readonly (readonly Draft[])[];
+}
+
+/**
+ * Applies an append to the store: a plain function of the entry and what is stored, without a clock or chance of its
+ * own. Call it in a transaction; batches with a fault leave nothing behind, the others are stored in their order.
+ *
+ * @returns a result for each batch, in order
+ */
+export type Append = (entry: AppendEntry) => AppendResult[];
+
+/** Thrown inside a batch to undo it. */
+class BatchFault extends Error {
+  readonly result: AppendFault;
+  constructor(result: AppendFault) {
+    super(result.fault);
+    this.result = result;
+  }
+}
+
+/** Prepares appending on a connection that may write. */
+export function prepareAppend(database: Database): Append {
+  const position = database.prepare<[], number>('SELECT head FROM position').pluck();
+  const setHead = database.prepare('UPDATE position SET head = ?');
+  const lastTag = database.prepare<[], string>('SELECT tag FROM runs ORDER BY firstId DESC LIMIT 1').pluck();
+  const addRun = database.prepare('INSERT INTO runs (firstId, tag) VALUES (?, ?)');
+  const insert = database.prepare(
+    'INSERT INTO messages (id, sender, recipient, type, content, createdAt, idempotencyKey, expiresAt) ' +
+      'VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const byKey: Statement<[string, string, string], Message> = database.prepare(
+    'SELECT * FROM messages WHERE sender = ? AND recipient = ? AND idempotencyKey = ?',
+  );
+  const byId: Statement<[number], Message> = database.prepare('SELECT * FROM messages WHERE id = ?');
+  const dropKey = database.prepare('UPDATE messages SET idempotencyKey = NULL WHERE id = ?');
+  const marker = database.prepare<[string, string], { messageId: number; id: number }>(
+    'SELECT messageId, id FROM readMarkers WHERE reader = ? AND peer = ?',
+  );
+  const setMarker = database.prepare(
+    'INSERT INTO readMarkers (reader, peer, messageId, id) VALUES (?, ?, ?, ?) ' +
+      'ON CONFLICT DO UPDATE SET messageId = excluded.messageId, id = excluded.id',
+  );
+  let head = 0;
+
+  /** The message that stands in the place of a draft, if one does. */
+  const standing = (draft: Draft, index: number): Message | undefined => {
+    if (draft.idempotencyKey !== null) {
+      const first = byKey.get(draft.sender, draft.recipient, draft.idempotencyKey);
+      if (first !== undefined && !isExpired(first, draft.createdAt)) {
+        if (!sameMessage(first, draft)) throw new BatchFault({ fault: 'key-conflict', index });
+        return first;
+      }
+      // The key held as long as the first message; what is left of that waits for its purge.
+      if (first !== undefined) dropKey.run(first.id);
+    }
+    if (draft.type === READ_TYPE) {
+      const through = markedThrough(draft);
+      if (through > head) throw new BatchFault({ fault: 'marker-ahead', index });
+      const now = marker.get(draft.sender, draft.recipient);
+      if (now !== undefined && now.messageId >= through) return byId.get(now.id);
+    }
+    return undefined;
+  };
+
+  const place = (draft: Draft, index: number): Placement => {
+    const instead = standing(draft, index);
+    if (instead !== undefined) return instead;
+    if (head >= Number.MAX_SAFE_INTEGER) throw new BatchFault({ fault: 'ids-exhausted', index });
+    const id = ++head;
+    insert.run(
+      id,
+      draft.sender,
+      draft.recipient,
+      draft.type,
+      draft.content,
+      draft.createdAt,
+      draft.idempotencyKey,
+      draft.expiresAt,
+    );
+    if (draft.type === READ_TYPE) setMarker.run(draft.sender, draft.recipient, markedThrough(draft), id);
+    return id;
+  };
+
+  const placeAll = database.transaction((batch: readonly Draft[]): Placement[] => batch.map(place));
+
+  const appendBatch = (batch: readonly Draft[]): AppendResult => {
+    const before = head;
+    try {
+      // A single draft faults before it writes, so it needs no savepoint of its own.
+      return batch.length === 1 ? batch.map(place) : placeAll(batch);
+    } catch (error) {
+      head = before;
+      if (error instanceof BatchFault) return error.result;
+      throw error;
+    }
+  };
+
+  return ({ tag, batches }) => {
+    const before = position.get() ?? 0;
+    head = before;
+    const results = batches.map(appendBatch);
+    if (head > before) {
+      if (lastTag.get() !== tag) addRun.run(before + 1, tag);
+      setHead.run(head);
+    }
+    return results;
+  };
+}
+
+/** How far a read marker says that its sender has read. */
+function markedThrough(draft: Draft): number {
+  return (JSON.parse(draft.content) as { messageId: number }).messageId;
+}
+
+/** Whether a repeated key repeats the message too: the same content may be written with its fields in another order. */
+function sameMessage(first: Message, draft: Draft): boolean {
+  if (first.type !== draft.type) return false;
+  if (first.content === draft.content) return true;
+  return isDeepStrictEqual(JSON.parse(first.content), JSON.parse(draft.content));
+}

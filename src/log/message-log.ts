@@ -1,0 +1,108 @@
+import type { Draft, Message } from '../message.ts';
+import type { AppendFault } from './append.ts';
+import type { Conversation } from './conversations.ts';
+import type { Gap } from './cursor.ts';
+import type { Inboxes, PageEnd, Take } from './store.ts';
+
+/** Where a draft came to stand. */
+export interface Stored {
+  readonly message: Message;
+  /** `false` where nothing was stored: the message is the first of its idempotency key, or the standing read marker. */
+  readonly isNew: boolean;
+}
+
+/** Where a replay begins. */
+export interface Start {
+  /** The position just before the first message to come. */
+  readonly after: number;
+  readonly gap: Gap;
+  /** The highest id that retention had taken from one of the inboxes: `gap` covers what is missing up to here. */
+  readonly purgedThrough: number;
+}
+
+/** A page read forward, and whether retention overtook its reader. */
+export interface ForwardPage extends PageEnd {
+  /** The highest id that retention took from one of the inboxes, as of the moment of reading. */
+  readonly purgedThrough: number;
+}
+
+/** A batch that was not stored because of one of its drafts. Nothing of it was. */
+export class BatchRefused extends Error {
+  readonly fault: AppendFault['fault'];
+  readonly index: number;
+  constructor({ fault, index }: AppendFault) {
+    super(`draft ${index}: ${fault}`);
+    this.name = 'BatchRefused';
+    this.fault = fault;
+    this.index = index;
+  }
+}
+
+/** The log cannot be written now. The message says why, in words fit for a client. */
+export class LogUnavailable extends Error {
+  constructor(why: string) {
+    super(why);
+    this.name = 'LogUnavailable';
+  }
+}
+
+/**
+ * The one ordered, durable sequence of messages, as the rest of the program sees it. How the order came about is its
+ * own affair.
+ *
+ * What `head` does not cover yet is seen by nobody: every read ends there. Expired messages are never given out.
+ */
+export interface MessageLog {
+  /** The id of the newest message that was handed to the listeners, or of the newest ever; 0 before the first. */
+  readonly head: number;
+
+  /** The cursor of a position, as a client keeps it: `42-k3f9`. */
+  cursor(id: number): string;
+
+  /** Where a client's cursor leads for the inboxes that it follows. Never throws: what is no cursor is a gap. */
+  locate(cursor: string, inboxes: Inboxes): Start;
+
+  /** Where the newest `count` messages of inboxes begin; the head where there are none, or none are wanted. */
+  newest(inboxes: Inboxes, count: number): Start;
+
+  /**
+   * Stores a batch: all of it in order, or nothing. When it resolves, the batch is on disk and was handed to the
+   * listeners.
+   *
+   * @returns for each draft where it came to stand
+   * @throws {BatchRefused} where one of its drafts contradicts the log
+   * @throws {LogUnavailable} where the log cannot be written, or is being closed
+   */
+  append(batch: readonly Draft[]): Promise<Stored[]>;
+
+  /** A message by its id, or `undefined` where there is none (any more). */
+  message(id: number): Message | undefined;
+
+  /** Reads on from a position, the oldest first; at most `limit` are looked at. */
+  readAfter(inboxes: Inboxes, after: number, limit: number, take: Take): ForwardPage;
+
+  /** Reads messages with id < `before`, the newest first. @returns whether there may be more */
+  readBack(inboxes: Inboxes, before: number, limit: number, take: Take): boolean;
+
+  /** Reads what two addresses sent to each other, as `readBack`. */
+  readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): boolean;
+
+  /** Lists the conversations of an address whose last message has an id < `before`, newest first. */
+  conversations(
+    address: string,
+    before: number,
+    limit: number,
+  ): { conversations: Conversation[]; head: number; more: boolean };
+
+  /** Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. */
+  onCommit(listener: (messages: readonly Message[]) => void): void;
+
+  /** Tries to write and read. @throws {LogUnavailable} where that fails */
+  probe(): Promise<void>;
+
+  /** Refuses appends from now on, and waits until those that were taken are stored and handed on. */
+  seal(): Promise<void>;
+
+  /** Seals, checkpoints and closes: nothing can be read any more. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,42 @@
+import type { Database } from 'better-sqlite3';
+import { MESSAGE_TYPE } from '../message.ts';
+
+/**
+ * Brings the projection of pairs and conversations up to date with the log, by at most `limit` ids. Call it in a
+ * transaction. Nothing is done where it is up to date.
+ *
+ * @returns how many ids it is still behind
+ */
+export type Project = (limit: number) => number;
+
+/** Prepares projecting on a connection that may write. */
+export function prepareProjection(database: Database): Project {
+  const position = database.prepare<[], { head: number; projected: number }>(
+    'SELECT head, projected FROM position',
+  );
+  const addPairs = database.prepare(
+    'INSERT INTO pairMessages (recipient, sender, id, counts, expiresAt) ' +
+      `SELECT recipient, sender, id, type = '${MESSAGE_TYPE}', expiresAt FROM messages WHERE id > ? AND id <= ?`,
+  );
+  // One row a pair and side, not one a message: most of a burst is of few pairs.
+  const addConversations = database.prepare(
+    'INSERT INTO conversations (address, peer, lastId) ' +
+      'SELECT address, peer, max(id) FROM (' +
+      `SELECT recipient AS address, sender AS peer, id FROM messages WHERE id > :from AND id <= :through AND type = '${MESSAGE_TYPE}' ` +
+      'UNION ALL ' +
+      `SELECT sender, recipient, id FROM messages WHERE id > :from AND id <= :through AND type = '${MESSAGE_TYPE}'` +
+      ') WHERE true GROUP BY address, peer ' +
+      'ON CONFLICT DO UPDATE SET lastId = max(lastId, excluded.lastId)',
+  );
+  const setProjected = database.prepare('UPDATE position SET projected = ?');
+
+  return (limit) => {
+    const { head, projected } = position.get() ?? { head: 0, projected: 0 };
+    if (projected === head) return 0;
+    const through = Math.min(head, projected + limit);
+    addPairs.run(projected, through);
+    addConversations.run({ from: projected, through });
+    setProjected.run(through);
+    return head - through;
+  };
+}

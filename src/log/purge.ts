@@ -1,0 +1,115 @@
+import type { Database } from 'better-sqlite3';
+
+/** Messages to take from the log: all that one bound covers, the oldest first. */
+export type PurgeEntry =
+  /** Past their `expiresAt` at `now`: told to nobody, expiry is never a gap. */
+  | { readonly kind: 'expired'; readonly now: number; readonly limit: number }
+  /** Of any recipient, from `after` on, up to the first that was created at `createdBefore` or later. */
+  | { readonly kind: 'aged'; readonly after: number; readonly createdBefore: number; readonly limit: number }
+  /** Of one recipient, from `after` on, through `through`. */
+  | {
+      readonly kind: 'surplus';
+      readonly recipient: string;
+      readonly after: number;
+      readonly through: number;
+      readonly limit: number;
+    };
+
+/** What a purge did. */
+interface Purged {
+  /** How many messages are gone. */
+  readonly messages: number;
+  /** The highest id looked at: go on after it. */
+  readonly through: number;
+  /** Whether there may be more under the same bound. */
+  readonly more: boolean;
+}
+
+interface Row {
+  id: number;
+  sender: string;
+  recipient: string;
+  type: string;
+  createdAt: number;
+}
+
+/**
+ * Applies a purge to the store: a plain function of the entry and what is stored. Call it in a transaction. The newest
+ * read marker of a pair stays, whatever the bound.
+ */
+export type Purge = (entry: PurgeEntry) => Purged;
+
+/** Prepares purging on a connection that may write. */
+export function preparePurge(database: Database): Purge {
+  const columns = 'SELECT id, sender, recipient, type, createdAt FROM messages';
+  const expired = database.prepare<[number, number], Row>(
+    `${columns} WHERE expiresAt <= ? ORDER BY expiresAt LIMIT ?`,
+  );
+  const oldest = database.prepare<[number, number], Row>(`${columns} WHERE id > ? ORDER BY id LIMIT ?`);
+  const received = database.prepare<[string, number, number, number], Row>(
+    `${columns} WHERE recipient = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?`,
+  );
+  const isStandingMarker = database
+    .prepare<[string, string, number]>('SELECT 1 FROM readMarkers WHERE reader = ? AND peer = ? AND id = ?')
+    .pluck();
+  const remove = database.prepare('DELETE FROM messages WHERE id = ?');
+  const removePair = database.prepare(
+    'DELETE FROM pairMessages WHERE recipient = ? AND sender = ? AND id = ?',
+  );
+  const lastOfPair = database
+    .prepare<[string, string], number | null>(
+      'SELECT max(id) FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = 1',
+    )
+    .pluck();
+  const removeConversation = database.prepare(
+    'DELETE FROM conversations WHERE address = ? AND peer = ? AND lastId = ?',
+  );
+  const moveConversation = database.prepare(
+    'UPDATE conversations SET lastId = ? WHERE address = ? AND peer = ? AND lastId = ?',
+  );
+  const note = database.prepare(
+    'INSERT INTO purged (address, through) VALUES (?, ?) ' +
+      'ON CONFLICT DO UPDATE SET through = max(through, excluded.through)',
+  );
+
+  /** The conversation whose newest message went shows the one before, or is no more. */
+  const settleConversation = ({ id, sender, recipient }: Row): void => {
+    const last = Math.max(lastOfPair.get(recipient, sender) ?? 0, lastOfPair.get(sender, recipient) ?? 0);
+    for (const [address, peer] of [
+      [sender, recipient],
+      [recipient, sender],
+    ] as const) {
+      if (last === 0) removeConversation.run(address, peer, id);
+      else moveConversation.run(last, address, peer, id);
+    }
+  };
+
+  const candidates = (entry: PurgeEntry): Row[] => {
+    if (entry.kind === 'expired') return expired.all(entry.now, entry.limit);
+    if (entry.kind === 'aged') return oldest.all(entry.after, entry.limit);
+    return received.all(entry.recipient, entry.after, entry.through, entry.limit);
+  };
+
+  return (entry) => {
+    const rows = candidates(entry);
+    const young = entry.kind === 'aged' ? rows.findIndex((row) => row.createdAt >= entry.createdBefore) : -1;
+    const covered = young === -1 ? rows : rows.slice(0, young);
+    const gone = covered.filter(
+      (row) => row.type !== 'read' || isStandingMarker.get(row.sender, row.recipient, row.id) === undefined,
+    );
+    const through = new Map<string, number>();
+    for (const row of gone) {
+      remove.run(row.id);
+      if (removePair.run(row.recipient, row.sender, row.id).changes > 0) settleConversation(row);
+      for (const address of [row.sender, row.recipient, '*']) {
+        through.set(address, Math.max(through.get(address) ?? 0, row.id));
+      }
+    }
+    if (entry.kind !== 'expired') for (const [address, id] of through) note.run(address, id);
+    return {
+      messages: gone.length,
+      through: covered.at(-1)?.id ?? 0,
+      more: young === -1 && rows.length === entry.limit,
+    };
+  };
+}

@@ -1,0 +1,124 @@
+import type { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import type { Draft } from '../message.ts';
+import type { AppendResult } from './append.ts';
+import { LogUnavailable } from './message-log.ts';
+import type { WriterReply, WriterRequest } from './writer-thread.ts';
+
+/** What a client is told for a SQLite error code: no path and no SQL leaves the process. */
+const CLIENT_WORDS: readonly [RegExp, string][] = [
+  [/^SQLITE_FULL/, 'the disk of the log is full'],
+  [/^SQLITE_(READONLY|PERM)/, 'the log is read-only'],
+  [/^SQLITE_(BUSY|LOCKED)/, 'the log is locked by another program'],
+  [/^SQLITE_(CORRUPT|NOTADB)/, 'the log is damaged'],
+];
+
+/** The main thread's side of the writer thread: one append and one probe at a time, each answered. */
+export class WriterClient {
+  /** Settles when the writer has opened the database. */
+  readonly opened: Promise<void>;
+  readonly #worker: Worker;
+  readonly #logger: Logger;
+  #settleAppend: ((outcome: readonly AppendResult[] | LogUnavailable) => void) | undefined;
+  #probing: Promise<LogUnavailable | undefined> | undefined;
+  #settleProbe: ((outcome: LogUnavailable | undefined) => void) | undefined;
+  #failing = false;
+  #closing = false;
+
+  /** @param onFatal called when the thread ends by itself: nothing can be stored any more */
+  constructor(worker: Worker, logger: Logger, onFatal: (error: Error) => void) {
+    this.#worker = worker;
+    this.#logger = logger;
+    this.opened = new Promise((resolve, reject) => {
+      worker.on('message', (reply: WriterReply) => {
+        if (reply.kind === 'open') resolve();
+        else this.#handle(reply);
+      });
+      worker.once('error', (error) => {
+        reject(error);
+        onFatal(error);
+      });
+      worker.once('exit', (code) => {
+        if (!this.#closing) onFatal(new Error(`the writer thread ended by itself, with code ${code}`));
+      });
+    });
+  }
+
+  /**
+   * Stores batches in one transaction. Only one call at a time.
+   *
+   * @returns what became of each batch, once it is on disk; or why none was stored
+   */
+  append(batches: readonly (readonly Draft[])[]): Promise<readonly AppendResult[] | LogUnavailable> {
+    return new Promise((resolve) => {
+      this.#settleAppend = resolve;
+      this.#send({ kind: 'append', batches });
+    });
+  }
+
+  /** Tries a commit that changes nothing; calls while one is under way share it. @throws {LogUnavailable} */
+  async probe(): Promise<void> {
+    this.#probing ??= new Promise((resolve) => {
+      this.#settleProbe = resolve;
+      this.#send({ kind: 'probe' });
+    });
+    const failure = await this.#probing;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Ends the thread when all that was asked is done. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    this.#send({ kind: 'close' });
+    await ended;
+  }
+
+  #send(request: WriterRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  #handle(reply: WriterReply): void {
+    switch (reply.kind) {
+      case 'appended':
+        this.#succeeded();
+        this.#settleAppend?.(reply.results);
+        break;
+      case 'probed':
+        this.#succeeded();
+        this.#endProbe(undefined);
+        break;
+      case 'failed': {
+        const failure = this.#failed(reply.reason);
+        if (reply.request === 'append') this.#settleAppend?.(failure);
+        if (reply.request === 'probe') this.#endProbe(failure);
+        break;
+      }
+      case 'purged':
+        this.#logger.debug({ messages: reply.messages }, 'purged');
+        break;
+      case 'open':
+      case 'closed':
+        break;
+    }
+  }
+
+  #endProbe(outcome: LogUnavailable | undefined): void {
+    this.#settleProbe?.(outcome);
+    this.#probing = undefined;
+  }
+
+  /** Said once when it begins and once when it is over: a full disk is not to fill the log of the service too. */
+  #failed(reason: string): LogUnavailable {
+    if (!this.#failing)
+      this.#logger.error({ reason }, 'the log cannot be written: publishes are refused until it can');
+    this.#failing = true;
+    const words = CLIENT_WORDS.find(([code]) => code.test(reason))?.[1] ?? 'the log cannot be written';
+    return new LogUnavailable(words);
+  }
+
+  #succeeded(): void {
+    if (this.#failing) this.#logger.info('the log can be written again');
+    this.#failing = false;
+  }
+}

@@ -1,0 +1,78 @@
+/** The writer's thread: connects a `Writer` to its port, and lets upkeep run where no append waits. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { AppendResult } from './append.ts';
+import type { Draft } from '../message.ts';
+import { Writer, type WriterOptions } from './writer.ts';
+
+/** What the main thread asks. Requests are answered in order; each `append` waits for the answer to the one before. */
+export type WriterRequest =
+  | { readonly kind: 'append'; readonly batches: readonly (readonly Draft[])[] }
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'close' };
+
+/** What the writer thread says. */
+export type WriterReply =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'appended'; readonly results: readonly AppendResult[] }
+  | { readonly kind: 'probed' }
+  | { readonly kind: 'failed'; readonly request: 'append' | 'probe' | 'upkeep'; readonly reason: string }
+  | { readonly kind: 'purged'; readonly messages: number }
+  | { readonly kind: 'closed' };
+
+const TICK_MILLISECONDS = 1000;
+
+if (parentPort === null) throw new Error('writer-thread.ts is to be run as a worker thread');
+const port = parentPort;
+const writer = new Writer(workerData as WriterOptions);
+let planned: NodeJS.Immediate | undefined;
+
+const reply = (message: WriterReply): void => port.postMessage(message);
+
+const reasonOf = (error: unknown): string => {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return `${String(code)}: ${String(message)}`;
+};
+
+/** Plans a step for when the requests that wait are done. */
+const planUpkeep = (): void => {
+  planned ??= setImmediate(() => {
+    planned = undefined;
+    try {
+      const { purged, more } = writer.upkeep(Date.now());
+      if (purged > 0) reply({ kind: 'purged', messages: purged });
+      if (more) planUpkeep();
+    } catch (error) {
+      // Tried again at the next tick.
+      reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
+    }
+  });
+};
+
+const clock = setInterval(() => {
+  writer.tick();
+  planUpkeep();
+}, TICK_MILLISECONDS);
+
+port.on('message', (request: WriterRequest) => {
+  if (request.kind === 'close') {
+    clearInterval(clock);
+    clearImmediate(planned);
+    writer.close();
+    reply({ kind: 'closed' });
+    port.close();
+    return;
+  }
+  try {
+    if (request.kind === 'append') {
+      reply({ kind: 'appended', results: writer.append(request.batches) });
+      planUpkeep();
+    } else {
+      writer.probe();
+      reply({ kind: 'probed' });
+    }
+  } catch (error) {
+    reply({ kind: 'failed', request: request.kind, reason: reasonOf(error) });
+  }
+});
+
+reply({ kind: 'open' });

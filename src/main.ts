@@ -1,0 +1,113 @@
+/** The program: reads the configuration, wires the parts, listens, and ends gracefully on a signal. */
+import { pino, type Logger } from 'pino';
+import pretty from 'pino-pretty';
+import { createApp } from './app.ts';
+import { type Config, readConfig, usage } from './config.ts';
+import { Devices } from './hub/devices.ts';
+import { Hub } from './hub/hub.ts';
+import { Presence } from './hub/presence.ts';
+import { inspect } from './log/database.ts';
+import { EmbeddedLog } from './log/embedded-log.ts';
+import { openFileLimit } from './open-files.ts';
+import { HttpServer } from './server.ts';
+import { Heartbeats } from './sse/heartbeats.ts';
+import { StartError } from './start-error.ts';
+
+/** Connections that have not ended by then are cut, so that the whole end takes less than five seconds. */
+const DRAIN_MILLISECONDS = 3000;
+const END_MILLISECONDS = 4800;
+
+/** npm repeats a Ctrl-C that its child has got from the terminal already: not yet a second wish to end. */
+const SAME_SIGNAL_MILLISECONDS = 500;
+
+async function start(config: Config, logger: Logger): Promise<void> {
+  const now = Date.now;
+  inspect(config.database);
+  const http = await HttpServer.listen(config.host, config.port);
+  const retention = { days: config.retentionDays, messages: config.retentionMessages };
+  const onFatal = (error: Error): void => {
+    logger.fatal({ err: error }, 'the log cannot be written any more: the process ends');
+    process.exit(1);
+  };
+  const log = await EmbeddedLog.open({ file: config.database, retention, logger, now, onFatal });
+  const hub = new Hub((id) => log.cursor(id));
+  log.onCommit((messages) => hub.dispatch(messages));
+  const presence = new Presence(now);
+  const devices = new Devices(presence, config.maxStreams);
+  const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, now);
+  const parts = { log, hub, presence, devices, heartbeats, logger, now };
+  const basePath = (config.publicUrl?.pathname ?? '').replace(/\/$/, '');
+  http.serve(createApp(parts, { basePath, trustProxy: config.trustProxy }));
+  greet(http.origin, config);
+
+  endOnSignal(logger, async () => {
+    devices.beginShutdown();
+    const closed = http.close(DRAIN_MILLISECONDS);
+    await log.seal();
+    devices.shutdown();
+    await closed;
+    heartbeats.stop();
+    await log.close();
+  });
+}
+
+/** Says where it listens and how to try it: for a person, so on the output and not in the log. */
+function greet(origin: string, config: Config): void {
+  const { retentionDays: days, retentionMessages: messages } = config;
+  const kept = [
+    ...(days > 0 ? [`for ${days} days`] : []),
+    ...(messages > 0 ? [`the newest ${messages} of a recipient`] : []),
+  ];
+  process.stdout.write(
+    `Tidings listens on ${origin} (open to this machine, not to others). ` +
+      `Messages are kept ${kept.length === 0 ? 'for ever' : kept.join(', ')}, in ${config.database}. Try it:\n` +
+      `  curl -N '${origin}/stream?recipient=bob'\n` +
+      `  curl -d recipient=bob -d content=hi ${origin}/messages\n`,
+  );
+}
+
+function endOnSignal(logger: Logger, end: () => Promise<void>): void {
+  let since: number | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (since !== undefined) {
+      if (performance.now() - since < SAME_SIGNAL_MILLISECONDS) return;
+      logger.warn({ signal }, 'a second signal: ending at once');
+      process.exit(1);
+    }
+    since = performance.now();
+    logger.info({ signal }, 'shutting down');
+    setTimeout(() => {
+      logger.error('shutting down took too long: ending at once');
+      process.exit(1);
+    }, END_MILLISECONDS).unref();
+    void end().then(() => {
+      logger.info('ended');
+      process.exit(0);
+    });
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+/** Logs go to the error output: JSON lines, or readable ones where a person looks on. */
+function createLogger(level: string): Logger {
+  const destination = process.stderr.isTTY
+    ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' })
+    : pino.destination({ dest: 2, sync: true });
+  return pino({ level, base: null }, destination);
+}
+
+const openFiles = openFileLimit();
+const args = process.argv.slice(2);
+if (args.includes('--help')) {
+  process.stdout.write(usage(openFiles));
+} else {
+  try {
+    const config = readConfig(process.env, args, openFiles);
+    await start(config, createLogger(config.logLevel));
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`tidings: ${error.message.replaceAll(/\s+/g, ' ')}\n`);
+    process.exit(1);
+  }
+}

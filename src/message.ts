@@ -1,0 +1,53 @@
+/** A message as it is handed to the log: everything but its `id`. */
+export interface Draft {
+  readonly sender: string;
+  readonly recipient: string;
+  /** What the application calls it; `message` unless it says otherwise, `read` for a read marker. */
+  readonly type: string;
+  /** The content as JSON text: stored, sent and answered as it is, never parsed on the way. */
+  readonly content: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: number;
+  readonly idempotencyKey: string | null;
+  /** Milliseconds since the Unix epoch; past it the message is not shown to anyone. */
+  readonly expiresAt: number | null;
+}
+
+/** A message that stands in the log. */
+export interface Message extends Draft {
+  readonly id: number;
+}
+
+/** The type that the conversations are made of. */
+export const MESSAGE_TYPE = 'message';
+
+/** The type of a read marker: `content` is `{"messageId": n}`, and the log keeps only those that move ahead. */
+export const READ_TYPE = 'read';
+
+/**
+ * Whether a message is past its `expiresAt`.
+ *
+ * @param now milliseconds since the Unix epoch
+ */
+export function isExpired(message: { readonly expiresAt: number | null }, now: number): boolean {
+  return message.expiresAt !== null && message.expiresAt <= now;
+}
+
+/** A message as JSON text, in the order of fields that the protocol shows. Without line breaks: JSON escapes them. */
+export function messageJson(message: Message): string {
+  return `{"id":${message.id},${fieldsJson(message)}`;
+}
+
+/** A draft that is never stored as JSON text: a message without `id`. */
+export function draftJson(draft: Draft): string {
+  return `{${fieldsJson(draft)}`;
+}
+
+function fieldsJson(draft: Draft): string {
+  let json =
+    `"sender":${JSON.stringify(draft.sender)},"recipient":${JSON.stringify(draft.recipient)},` +
+    `"type":"${draft.type}","content":${draft.content},"createdAt":"${new Date(draft.createdAt).toISOString()}"`;
+  if (draft.idempotencyKey !== null) json += `,"idempotencyKey":${JSON.stringify(draft.idempotencyKey)}`;
+  if (draft.expiresAt !== null) json += `,"expiresAt":"${new Date(draft.expiresAt).toISOString()}"`;
+  return `${json}}`;
+}

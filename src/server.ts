@@ -1,0 +1,112 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import { rawProblem } from './http/problem.ts';
+import { StartError } from './start-error.ts';
+
+const HEADERS_MILLISECONDS = 10_000;
+const REQUEST_MILLISECONDS = 30_000;
+
+/**
+ * Makes the HTTP server and takes its port. Requests that come before `serve` is called wait for it, so that a port in
+ * use is known before anything else is touched.
+ */
+export class HttpServer {
+  readonly #server: Server;
+  /** Connections whose last answer is under way. */
+  readonly #closing = new WeakSet<Socket>();
+  #waiting: [IncomingMessage, ServerResponse][] = [];
+  #listener: RequestListener = (...exchange) => void this.#waiting.push(exchange);
+
+  private constructor() {
+    this.#server = createServer(
+      {
+        // A request that drips is ended with 408, looked at every second.
+        headersTimeout: HEADERS_MILLISECONDS,
+        requestTimeout: REQUEST_MILLISECONDS,
+        connectionsCheckingInterval: 1000,
+        // A peer that went without a word is seen when TCP gives up on it.
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000,
+      },
+      (request, response) => {
+        // What a client sends behind a last request is not to be processed (RFC 9112 §9.6), and not to be kept.
+        if (this.#closing.has(request.socket)) {
+          request.socket.pause();
+          return;
+        }
+        this.#listener(request, response);
+        if (!response.shouldKeepAlive) this.#closing.add(request.socket);
+      },
+    );
+    this.#server.on('clientError', onClientError);
+  }
+
+  /**
+   * Takes the port.
+   *
+   * @throws {StartError} where that cannot be had
+   */
+  static async listen(host: string, port: number): Promise<HttpServer> {
+    const http = new HttpServer();
+    await new Promise<void>((resolve, reject) => {
+      http.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+      http.#server.listen({ host, port, backlog: 4096 }, resolve);
+    });
+    return http;
+  }
+
+  /** Where it listens, as a URL without a slash at its end. */
+  get origin(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the server does not listen');
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `http://${host}:${address.port}`;
+  }
+
+  /** From now on requests go to the listener, those that waited first. */
+  serve(listener: RequestListener): void {
+    this.#listener = listener;
+    for (const [request, response] of this.#waiting) listener(request, response);
+    this.#waiting = [];
+  }
+
+  /** Takes no connection any more, and waits until those that are open have ended; past the time they are cut. */
+  async close(milliseconds: number): Promise<void> {
+    const cut = setTimeout(() => this.#server.closeAllConnections(), milliseconds);
+    await new Promise((resolve) => this.#server.close(resolve));
+    clearTimeout(cut);
+  }
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): StartError {
+  if (error.code === 'EADDRINUSE') {
+    return new StartError(
+      `PORT ${port} on ${host} is in use by another program. Stop that one, or set PORT to another (0 takes a free one).`,
+    );
+  }
+  if (error.code === 'EACCES') {
+    return new StartError(`PORT ${port} is kept for the administrator. Set PORT to one of 1024 or more.`);
+  }
+  return new StartError(`HOST ${host} cannot be listened on (${error.message}). Set HOST to 127.0.0.1.`);
+}
+
+/** Answers what could not be parsed as a request; node:http has no response for it. */
+function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
+    socket.destroy();
+    return;
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    socket.end(rawProblem(408, 'The request took too long to arrive.'));
+  } else if (error.code === 'HPE_HEADER_OVERFLOW') {
+    socket.end(rawProblem(431, 'The request has more than 16 KiB of header.'));
+  } else {
+    socket.end(rawProblem(400, 'This is no HTTP request.'));
+  }
+}

@@ -1,0 +1,117 @@
+import type { ServerResponse } from 'node:http';
+import type { Device, Devices } from '../hub/devices.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Presence } from '../hub/presence.ts';
+import { Subscription } from '../hub/subscription.ts';
+import type { MessageLog, Start } from '../log/message-log.ts';
+import type { Inboxes } from '../log/store.ts';
+import { EventStream } from './event-stream.ts';
+import { type ByeReason, RETRY_SERVED, retryFrame, serverFrame, spreadRetry } from './frame.ts';
+import type { Heartbeats } from './heartbeats.ts';
+
+/** What a device's stream is made of. */
+export interface StreamParts {
+  readonly log: MessageLog;
+  readonly hub: Hub;
+  readonly presence: Presence;
+  readonly devices: Devices;
+  readonly heartbeats: Heartbeats;
+}
+
+/** What a device asked for. */
+export interface StreamRequest {
+  readonly inboxes: Inboxes;
+  readonly start: Start;
+  /** Addresses whose presence it wants to see. */
+  readonly watched: readonly string[];
+}
+
+/** A presence frame is far shorter; with less room it waits. */
+const PRESENCE_ROOM = 4096;
+
+/** One open stream of one device: from the headers to the last byte. */
+export class DeviceStream implements Device {
+  readonly inboxes: Inboxes;
+  readonly #parts: StreamParts;
+  readonly #stream: EventStream;
+  readonly #subscription: Subscription;
+  readonly #unwatch: () => void;
+  /** Addresses whose presence changed and is not told yet: the newest state is told, when there is room. */
+  readonly #untold = new Set<string>();
+
+  /** Sends the headers and all that comes before the first message, and begins to follow. */
+  constructor(parts: StreamParts, response: ServerResponse, { inboxes, start, watched }: StreamRequest) {
+    this.inboxes = inboxes;
+    this.#parts = parts;
+    const { log, hub } = parts;
+    this.#stream = new EventStream(response, {
+      onDrain: () => {
+        this.#tellPresence();
+        this.#subscription.drained();
+      },
+      onClose: () => this.#leave(),
+    });
+    this.#subscription = new Subscription(
+      {
+        log,
+        hub,
+        sink: this.#stream,
+        events: {
+          onLive: (replayed) => {
+            const cursor = this.#cursor();
+            this.#stream.write(serverFrame('live', { cursor, replayed }, cursor));
+          },
+          onOvertaken: () => this.#end('too-slow'),
+        },
+      },
+      inboxes,
+      start,
+    );
+    const cursor = this.#cursor();
+    this.#stream.write(
+      retryFrame(spreadRetry(RETRY_SERVED)) + serverFrame('ready', { cursor, gap: start.gap }, cursor),
+    );
+    // Present before it looks: a device that watches its own address sees itself.
+    parts.devices.join(this);
+    parts.heartbeats.add(this.#stream);
+    this.#unwatch = parts.presence.watch(watched, (address) => {
+      this.#untold.add(address);
+      this.#tellPresence();
+    });
+    for (const address of watched) this.#untold.add(address);
+    this.#tellPresence();
+    this.#subscription.start();
+  }
+
+  shutdown(): void {
+    this.#end('shutdown');
+  }
+
+  #cursor(): string {
+    return this.#parts.log.cursor(this.#subscription.cursor);
+  }
+
+  #tellPresence(): void {
+    for (const recipient of this.#untold) {
+      if (this.#stream.room < PRESENCE_ROOM) return;
+      this.#untold.delete(recipient);
+      const { online, devices, lastSeen } = this.#parts.presence.state(recipient);
+      const seen = lastSeen === null ? null : new Date(lastSeen).toISOString();
+      this.#stream.write(serverFrame('presence', { recipient, online, devices, lastSeen: seen }));
+    }
+  }
+
+  /** Says why it ends, and where the device is; it comes back there. */
+  #end(reason: ByeReason): void {
+    const bye = serverFrame('bye', { reason }, this.#cursor());
+    this.#leave();
+    this.#stream.end(retryFrame(spreadRetry(RETRY_SERVED)) + bye);
+  }
+
+  #leave(): void {
+    this.#subscription.close();
+    this.#unwatch();
+    this.#parts.heartbeats.remove(this.#stream);
+    this.#parts.devices.leave(this);
+  }
+}
