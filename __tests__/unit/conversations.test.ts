@@ -1,0 +1,168 @@
+import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Database } from 'better-sqlite3';
+import { type Append, prepareAppend } from '../../src/log/append.ts';
+import { Conversations } from '../../src/log/conversations.ts';
+import { prepareProjection, type Project } from '../../src/log/projection.ts';
+import { preparePurge, type Purge } from '../../src/log/purge.ts';
+import { Store } from '../../src/log/store.ts';
+import { isExpired, type Message } from '../../src/message.ts';
+import { cleanUp } from '../support/server.ts';
+import { draft, newDatabase } from '../support/log-file.ts';
+import { seededRandom } from '../support/random.ts';
+
+/** What the contract says of conversations, computed from all messages, the slow way. */
+function expected(messages: readonly Message[], address: string, now: number): unknown[] {
+  const alive = messages.filter((message) => !isExpired(message, now));
+  const peers = new Map<string, Message[]>();
+  for (const message of alive) {
+    if (message.type !== 'message') continue;
+    for (const [own, peer] of [
+      [message.recipient, message.sender],
+      [message.sender, message.recipient],
+    ] as const) {
+      if (own !== address) continue;
+      const known = peers.get(peer) ?? [];
+      if (!known.includes(message)) peers.set(peer, [...known, message]);
+    }
+  }
+  const readBy = (reader: string, peer: string): number | null => {
+    const markers = messages.filter(
+      ({ type, sender, recipient }) => type === 'read' && sender === reader && recipient === peer,
+    );
+    const ids = markers.map(({ content }) => (JSON.parse(content) as { messageId: number }).messageId);
+    return ids.length === 0 ? null : Math.max(...ids);
+  };
+  return [...peers]
+    .map(([peer, pair]) => {
+      const readThrough = readBy(address, peer);
+      const unread = pair.filter(
+        ({ id, sender, recipient }) => sender === peer && recipient === address && id > (readThrough ?? 0),
+      );
+      return {
+        peer,
+        lastMessage: pair.at(-1),
+        unread: Math.min(unread.length, 1000),
+        readThrough,
+        peerReadThrough: readBy(peer, address),
+      };
+    })
+    .sort((one, other) => (other.lastMessage?.id ?? 0) - (one.lastMessage?.id ?? 0));
+}
+
+describe('conversations', () => {
+  let database: Database;
+  let append: Append;
+  let project: Project;
+  let purge: Purge;
+  let store: Store;
+  let conversations: Conversations;
+  const names = ['alice', 'bob', 'carol', 'dora'];
+
+  beforeEach(() => {
+    database = newDatabase();
+    append = prepareAppend(database);
+    project = prepareProjection(database);
+    purge = preparePurge(database);
+    store = new Store(database);
+    conversations = new Conversations(database, store);
+  });
+  afterAll(cleanUp);
+
+  const allMessages = (): Message[] => {
+    const messages: Message[] = [];
+    store.readAfter(
+      ['*'],
+      0,
+      Number.MAX_SAFE_INTEGER,
+      100_000,
+      -Infinity,
+      (message) => messages.push(message) > 0,
+    );
+    return messages;
+  };
+
+  test.each([1, 2, 3, 4, 5])(
+    'are what the messages say, however far the projection is and whatever was purged (seed %i)',
+    (seed) => {
+      const { pick, below } = seededRandom(seed);
+      let now = 1_000_000;
+      for (let step = 0; step < 120; step++) {
+        now += 100;
+        const batch = Array.from({ length: 1 + below(8) }, () => {
+          const type = pick(['message', 'message', 'message', 'note', 'read']);
+          const expiresAt = type !== 'read' && below(4) === 0 ? now + 100 * below(40) + 1 : null;
+          const content =
+            type === 'read' ? JSON.stringify({ messageId: 1 + below(Math.max(1, store.head())) }) : '1';
+          return draft({
+            sender: pick(names),
+            recipient: pick(names),
+            type,
+            content,
+            createdAt: now,
+            expiresAt,
+          });
+        });
+        append({ tag: 'run', batches: batch.map((one) => [one]) });
+        if (below(3) === 0) project(1 + below(20));
+        if (below(5) === 0) purge({ kind: 'expired', now, limit: 1 + below(20) });
+        if (below(20) === 0) {
+          purge({
+            kind: 'surplus',
+            recipient: pick(names),
+            after: 0,
+            through: below(store.head()),
+            limit: 5,
+          });
+        }
+
+        const messages = allMessages();
+        for (const address of names) {
+          const wanted = expected(messages, address, now);
+          expect(conversations.list(address, Infinity, store.head(), 50, now)).toEqual({
+            conversations: wanted,
+            head: store.head(),
+            more: false,
+          });
+          for (const peer of names) {
+            const pair: Message[] = [];
+            conversations.readBack(
+              [address, peer],
+              Infinity,
+              store.head(),
+              10_000,
+              now,
+              (one) => pair.push(one) > 0,
+            );
+            const both = messages.filter(
+              ({ sender, recipient }) =>
+                (sender === address && recipient === peer) || (sender === peer && recipient === address),
+            );
+            expect(pair).toEqual(both.filter((one) => !isExpired(one, now)).reverse());
+          }
+        }
+      }
+    },
+  );
+
+  test('come in pages, newest first, projected or not', () => {
+    const peers = Array.from({ length: 25 }, (_, index) => `peer-${index}`);
+    append({ tag: 'run', batches: peers.map((sender) => [draft({ sender })]) });
+    project(15);
+    const seen: string[] = [];
+    let before = Infinity;
+    for (let more = true; more;) {
+      const page = conversations.list('bob', before, store.head(), 4, 0);
+      seen.push(...page.conversations.map(({ peer }) => peer));
+      before = page.conversations.at(-1)?.lastMessage.id ?? 0;
+      more = page.more;
+    }
+    expect(seen).toEqual(peers.reverse());
+  });
+
+  test('count unread messages to 1000 and no further', () => {
+    append({ tag: 'run', batches: [Array.from({ length: 1500 }, () => draft())] });
+    project(700);
+    const [conversation] = conversations.list('bob', Infinity, store.head(), 1, 0).conversations;
+    expect(conversation?.unread).toBe(1000);
+  });
+});

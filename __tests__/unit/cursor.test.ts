@@ -1,0 +1,78 @@
+import { describe, expect, test } from '@jest/globals';
+import { newTag, parseCursor, Runs } from '../../src/log/cursor.ts';
+
+describe('a cursor', () => {
+  test.each([
+    ['0', { id: 0, tag: undefined }],
+    ['42', { id: 42, tag: undefined }],
+    ['42-k3f9', { id: 42, tag: 'k3f9' }],
+    ['9007199254740991-a', { id: Number.MAX_SAFE_INTEGER, tag: 'a' }],
+  ])('%s is read', (text, cursor) => {
+    expect(parseCursor(text)).toEqual(cursor);
+  });
+
+  test.each([
+    '',
+    ' 42',
+    '-1',
+    '+1',
+    '4.2',
+    '1e3',
+    '42-',
+    '42-K3F9',
+    '42-a-b',
+    '9007199254740992',
+    'abc',
+    '42\n',
+    '٤٢',
+  ])('%j is none', (text) => {
+    expect(parseCursor(text)).toBeUndefined();
+  });
+});
+
+describe('the runs of a log', () => {
+  const runs = new Runs(
+    [
+      { firstId: 1, tag: 'one' },
+      { firstId: 10, tag: 'ten' },
+    ],
+    { firstId: 21, tag: 'now' },
+  );
+
+  test.each([
+    [0, '0'],
+    [1, '1-one'],
+    [9, '9-one'],
+    [10, '10-ten'],
+    [20, '20-ten'],
+    [21, '21-now'],
+    [99, '99-now'],
+  ])('position %i is the cursor %s', (id, cursor) => {
+    expect(runs.format(id)).toBe(cursor);
+  });
+
+  test.each([
+    ['0', true],
+    ['9', true],
+    ['9-one', true],
+    ['10-one', false],
+    ['10-ten', true],
+    ['20-ten', true],
+    ['20-now', false],
+    ['21-ten', false],
+    ['25-now', true],
+    ['26-now', false],
+    ['26', false],
+    ['5-lost', false],
+    ['0-one', false],
+  ])('with the head at 25, whether %s is known: %s', (text, known) => {
+    const cursor = parseCursor(text);
+    expect(cursor !== undefined && runs.knows(cursor, 25)).toBe(known);
+  });
+});
+
+test('a tag is a part of a cursor, and each is another', () => {
+  const tags = Array.from({ length: 1000 }, newTag);
+  expect(tags.every((tag) => parseCursor(`1-${tag}`)?.tag === tag)).toBe(true);
+  expect(new Set(tags).size).toBe(1000);
+});

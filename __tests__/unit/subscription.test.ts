@@ -1,0 +1,211 @@
+import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Hub } from '../../src/hub/hub.ts';
+import { Subscription } from '../../src/hub/subscription.ts';
+import type { MessageLog, Start } from '../../src/log/message-log.ts';
+import { prepareAppend } from '../../src/log/append.ts';
+import { preparePurge } from '../../src/log/purge.ts';
+import { Store } from '../../src/log/store.ts';
+import type { Draft, Message } from '../../src/message.ts';
+import { draft, newDatabase } from '../support/log-file.ts';
+import { seededRandom } from '../support/random.ts';
+import { cleanUp } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+/** A socket that takes what a test lets it. */
+class FakeSink {
+  room = 256 * 1024;
+  /** Whether what is written stays in the buffer until `drain`. */
+  stuck = false;
+  readonly writes: Buffer[] = [];
+  write(bytes: Buffer): void {
+    this.writes.push(bytes);
+    if (this.stuck) this.room -= bytes.length;
+  }
+  /** The ids of the messages written, in order. */
+  get ids(): number[] {
+    return [
+      ...Buffer.concat(this.writes)
+        .toString()
+        .matchAll(/^id: (\d+)$/gm),
+    ].map(([, id]) => Number(id));
+  }
+}
+
+/** A log whose commits reach the hub when the test says so: between the two lies what a hand-over can get wrong. */
+class FakeLog {
+  readonly database = newDatabase();
+  readonly #append = prepareAppend(this.database);
+  readonly store = new Store(this.database);
+  readonly #undispatched: Message[] = [];
+  head = 0;
+  reads = 0;
+  rowsRead = 0;
+
+  commit(drafts: readonly Draft[]): void {
+    const [ids] = this.#append({ tag: 'run', batches: [drafts] }) as number[][];
+    this.#undispatched.push(...drafts.map((one, index) => ({ ...one, id: ids?.[index] ?? 0 })));
+  }
+
+  dispatch(hub: Hub): void {
+    const messages = this.#undispatched.splice(0);
+    this.head = messages.at(-1)?.id ?? this.head;
+    if (messages.length > 0) hub.dispatch(messages);
+  }
+
+  cursor(id: number): string {
+    return String(id);
+  }
+
+  readAfter(
+    ...[inboxes, after, limit, take]: Parameters<MessageLog['readAfter']>
+  ): ReturnType<MessageLog['readAfter']> {
+    this.reads++;
+    const counted = (message: Message): boolean => {
+      this.rowsRead++;
+      return take(message);
+    };
+    const end = this.store.readAfter(inboxes, after, this.head, limit, 0, counted);
+    return { ...end, purgedThrough: this.store.purgedThrough(inboxes) };
+  }
+}
+
+describe('a subscription', () => {
+  let log: FakeLog;
+  let hub: Hub;
+  const events: string[] = [];
+  beforeEach(() => {
+    log = new FakeLog();
+    hub = new Hub(String);
+    events.length = 0;
+  });
+  afterAll(cleanUp);
+
+  const follow = (inboxes: string[], sink: FakeSink, start: Partial<Start> = {}): Subscription => {
+    const subscription = new Subscription(
+      {
+        log: log as unknown as MessageLog,
+        hub,
+        sink,
+        events: {
+          onLive: (replayed) => events.push(`live after ${replayed}`),
+          onOvertaken: () => events.push('overtaken'),
+        },
+      },
+      inboxes,
+      { after: 0, gap: false, purgedThrough: 0, ...start },
+    );
+    subscription.start();
+    return subscription;
+  };
+
+  const expectedIds = (inboxes: readonly string[], after = 0): number[] => {
+    const ids: number[] = [];
+    log.store.readAfter(inboxes, after, log.head, 1_000_000, 0, ({ id }) => ids.push(id) > 0);
+    return ids;
+  };
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'writes every message of its inboxes once and in order, however replay, stalls and commits fall (seed %i)',
+    async (seed) => {
+      const { below, pick } = seededRandom(seed);
+      const names = ['alice', 'bob', 'carol'];
+      const followers = [['alice'], ['bob'], ['alice', 'bob'], ['alice', 'bob', 'carol'], ['*']].map(
+        (inboxes) => {
+          const sink = new FakeSink();
+          return { inboxes, sink, subscription: follow(inboxes, sink) };
+        },
+      );
+      for (let step = 0; step < 200; step++) {
+        const content = JSON.stringify('x'.repeat(below(40_000)));
+        const batch = Array.from({ length: below(6) }, () =>
+          draft({ sender: pick(names), recipient: pick(names), content }),
+        );
+        log.commit(batch);
+        if (below(3) > 0) log.dispatch(hub);
+        const { sink, subscription } = pick(followers);
+        sink.stuck = below(2) === 0;
+        if (!sink.stuck || below(2) === 0) {
+          sink.room = 256 * 1024;
+          subscription.drained();
+        }
+        if (below(4) === 0) await new Promise(setImmediate);
+        for (const { sink: one } of followers) expect(one.room).toBeGreaterThanOrEqual(0);
+      }
+      log.dispatch(hub);
+      for (const { inboxes, sink, subscription } of followers) {
+        sink.stuck = false;
+        sink.room = 256 * 1024;
+        subscription.drained();
+        const wanted = expectedIds(inboxes);
+        await until(() => sink.ids.length >= wanted.length, `all of ${inboxes.join()}`);
+        expect(sink.ids).toEqual(wanted);
+      }
+    },
+  );
+
+  test('costs one write for a commit, of the same bytes for all followers of an inbox', () => {
+    const sinks = Array.from({ length: 10 }, () => new FakeSink());
+    for (const sink of sinks) follow(['bob'], sink);
+    log.commit(Array.from({ length: 50 }, () => draft()));
+    log.dispatch(hub);
+    for (const sink of sinks) {
+      expect(sink.writes).toHaveLength(1);
+      expect(sink.writes[0]).toBe(sinks[0]?.writes[0]);
+    }
+  });
+
+  test('reads what was missed, not the log', async () => {
+    log.commit(Array.from({ length: 5000 }, () => draft({ recipient: 'somebody', sender: 'else' })));
+    log.commit(Array.from({ length: 3 }, () => draft()));
+    log.commit(Array.from({ length: 5000 }, () => draft({ recipient: 'somebody', sender: 'else' })));
+    log.dispatch(hub);
+    follow(['bob'], new FakeSink(), { after: 5001 });
+    await until(() => events.length > 0);
+    expect(log).toMatchObject({ reads: 1, rowsRead: 2 });
+    expect(events).toEqual(['live after 2']);
+  });
+
+  test('without room takes nothing, and goes on from the log when it has drained', () => {
+    const sink = new FakeSink();
+    const subscription = follow(['bob'], sink);
+    sink.room = 0;
+    for (let round = 0; round < 3; round++) {
+      log.commit([draft()]);
+      log.dispatch(hub);
+    }
+    expect(sink.writes).toHaveLength(0);
+    sink.room = 256 * 1024;
+    subscription.drained();
+    expect(sink.ids).toEqual([1, 2, 3]);
+    expect(events).toEqual(['live after 0']);
+  });
+
+  test('takes an ephemeral frame when it is live and has room, and only then', () => {
+    const sink = new FakeSink();
+    const subscription = follow(['bob'], sink);
+    expect(hub.dispatchEphemeral(draft())).toBe(1);
+    sink.room = 10;
+    expect(hub.dispatchEphemeral(draft())).toBe(0);
+    sink.room = 256 * 1024;
+    subscription.close();
+    expect(hub.dispatchEphemeral(draft())).toBe(0);
+    expect(sink.writes).toHaveLength(1);
+  });
+
+  test('that a purge overtook is ended; one that was told of the gap is not', () => {
+    const sink = new FakeSink();
+    sink.room = 0;
+    const overtaken = follow(['bob'], sink);
+    log.commit(Array.from({ length: 10 }, () => draft()));
+    log.dispatch(hub);
+    preparePurge(log.database)({ kind: 'surplus', recipient: 'bob', after: 0, through: 5, limit: 100 });
+    sink.room = 256 * 1024;
+    overtaken.drained();
+    expect(events).toEqual(['overtaken']);
+    expect(sink.writes).toHaveLength(0);
+
+    const told = new FakeSink();
+    follow(['bob'], told, { gap: 'purged', purgedThrough: 5 });
+    expect(told.ids).toEqual([6, 7, 8, 9, 10]);
+  });
+});

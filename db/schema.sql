@@ -1,0 +1,62 @@
+-- Made by "npm run schema" from db/migrations; not to be edited.
+
+CREATE TABLE conversations (
+  address TEXT NOT NULL,
+  peer TEXT NOT NULL,
+  lastId INTEGER NOT NULL,    -- the newest message of type `message`, in either direction
+  PRIMARY KEY (address, peer)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX conversationsByLast ON conversations (address, lastId);
+
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY,
+  sender TEXT NOT NULL,
+  recipient TEXT NOT NULL,
+  type TEXT NOT NULL,
+  content TEXT NOT NULL,      -- JSON
+  createdAt INTEGER NOT NULL, -- milliseconds since the Unix epoch, as expiresAt
+  idempotencyKey TEXT,
+  expiresAt INTEGER
+) STRICT;
+
+CREATE INDEX messagesByExpiry ON messages (expiresAt) WHERE expiresAt IS NOT NULL;
+
+CREATE UNIQUE INDEX messagesByKey ON messages (sender, recipient, idempotencyKey) WHERE idempotencyKey IS NOT NULL;
+
+CREATE INDEX messagesByRecipient ON messages (recipient);
+
+CREATE INDEX messagesBySender ON messages (sender);
+
+CREATE TABLE pairMessages (
+  recipient TEXT NOT NULL,
+  sender TEXT NOT NULL,
+  id INTEGER NOT NULL,
+  counts INTEGER NOT NULL,    -- 1 where the type is `message`, which makes a conversation and is counted as unread
+  expiresAt INTEGER,
+  PRIMARY KEY (recipient, sender, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE position (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  head INTEGER NOT NULL,      -- the highest id ever given
+  projected INTEGER NOT NULL  -- conversations are up to date through this id
+) STRICT;
+
+CREATE TABLE purged (
+  address TEXT PRIMARY KEY,
+  through INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE readMarkers (
+  reader TEXT NOT NULL,
+  peer TEXT NOT NULL,
+  messageId INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  PRIMARY KEY (reader, peer)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE runs (
+  firstId INTEGER PRIMARY KEY,
+  tag TEXT NOT NULL UNIQUE
+) STRICT;
