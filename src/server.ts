@@ -72,7 +72,9 @@ export class HttpServer {
   /** From now on requests go to the listener, those that waited first. */
   serve(listener: RequestListener): void {
     this.#listener = listener;
-    for (const [request, response] of this.#waiting) listener(request, response);
+    for (const [request, response] of this.#waiting) {
+      if (!request.socket.destroyed) listener(request, response);
+    }
     this.#waiting = [];
   }
 

@@ -33,10 +33,11 @@ export function parsePairs(text: string): [name: string, value: string][] {
     });
 }
 
-/** The path of a request's target, without its query. */
+/** The path of a request's target, without its query, and without the origin that a proxy may send (RFC 9112 §3.2.2). */
 export function pathOf(target: string): string {
   const mark = target.indexOf('?');
-  return mark === -1 ? target : target.slice(0, mark);
+  const path = mark === -1 ? target : target.slice(0, mark);
+  return path.startsWith('/') ? path : path.replace(/^https?:\/\/[^/]*/i, '');
 }
 
 /**

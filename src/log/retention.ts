@@ -12,6 +12,9 @@ export interface RetentionRule {
 /** A recipient's count is looked at again after this many of its messages. */
 const LOOK_EVERY = 1000;
 
+/** So many recipients are counted; past it the counts are dropped, and all recipients are looked at anew. */
+const MOST_COUNTED = 100_000;
+
 /** The search for the newest surplus message of a recipient passes over this many index entries in one step. */
 const SKIP = 5000;
 
@@ -37,7 +40,7 @@ export class Retention {
   /** Messages of each recipient since it was last looked at. */
   readonly #growth = new Map<string, number>();
   readonly #toLookAt = new Set<string>();
-  /** The recipient that the first scan comes after; `undefined` when that scan is over. */
+  /** The recipient that the scan over all comes after; `undefined` when none is under way. */
   #scanned: string | undefined = '';
   #search: SurplusSearch | undefined;
   #surplus: { recipient: string; after: number; through: number } | undefined;
@@ -68,6 +71,10 @@ export class Retention {
     if (this.#rule.messages === 0) return;
     for (const { recipient } of drafts) {
       const growth = (this.#growth.get(recipient) ?? 0) + 1;
+      if (this.#growth.size > MOST_COUNTED) {
+        this.#growth.clear();
+        this.#scanned = '';
+      }
       if (growth < LOOK_EVERY) {
         this.#growth.set(recipient, growth);
       } else {

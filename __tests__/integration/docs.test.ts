@@ -1,0 +1,80 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { Console, consoleSteps, normalized } from '../support/console.ts';
+import { cleanUp, newFolder } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+const pageOf = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
+
+/** Starts the service as the README has it, on the port that the pages name. Returns its end. */
+async function npmStart(): Promise<() => Promise<unknown>> {
+  const npm = spawn('npm', ['start'], {
+    cwd: ROOT,
+    env: { ...process.env, DATABASE: join(newFolder(), 'log.sqlite') },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const output of [npm.stdout, npm.stderr])
+    output.on('data', (text: Buffer) => (said += text.toString()));
+  await until(() => said.includes('listens on') || npm.exitCode !== null, 'npm start listens', 60_000);
+  expect(said).toContain('Tidings listens on http://127.0.0.1:7070 ');
+  return async () => {
+    const ended = once(npm, 'exit');
+    npm.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  };
+}
+
+afterAll(cleanUp);
+
+describe.each(['README.md', 'docs/protocol.md'])('%s', (name) => {
+  test('its commands print what it says, run as they stand', async () => {
+    const end = await npmStart();
+    const console = new Console();
+    const steps = consoleSteps(pageOf(name));
+    expect(steps.length).toBeGreaterThan(3);
+    for (const step of steps) {
+      expect([step.command, await console.run(step)]).toEqual([step.command, normalized(step.output)]);
+    }
+    console.end();
+    await end();
+  }, 90_000);
+});
+
+test.each(['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/architecture.md'])(
+  'the links of %s lead somewhere',
+  (name) => {
+    for (const [, link = ''] of pageOf(name).matchAll(/\]\(([^)#:]+)\)/g)) {
+      expect(() => readFileSync(join(ROOT, name, '..', link))).not.toThrow();
+    }
+  },
+);
+
+test('the README has every variable with its default, and no other', () => {
+  const help = execFileSync(process.execPath, [join(ROOT, 'dist/main.js'), '--help'], { encoding: 'utf8' });
+  const inHelp = [...help.matchAll(/^ {2}--\S+ +([A-Z_]+) +(\S+)/gm)].map(([, variable, fallback]) => ({
+    variable,
+    fallback,
+  }));
+  const inReadme = [...pageOf('README.md').matchAll(/^\| `([A-Z_]+)` +\| +`?([^|`]+?)`? +\|/gm)].map(
+    ([, variable, fallback]) => ({ variable, fallback }),
+  );
+  // These have no default of their own: the README says where it comes from.
+  const derived = new Set(['PUBLIC_URL', 'MAX_STREAMS', 'TRUST_PROXY']);
+  const comparable = (rows: typeof inHelp): typeof inHelp =>
+    rows.map((row) => (derived.has(row.variable ?? '') ? { ...row, fallback: '' } : row));
+  expect(comparable(inReadme)).toEqual(comparable(inHelp));
+});
+
+test('the architecture page names tests that exist', () => {
+  const names = [...pageOf('docs/architecture.md').matchAll(/`((?:unit|integration)\/[a-z-]+)`/g)];
+  expect(names.length).toBeGreaterThan(5);
+  for (const [, name = ''] of names) {
+    expect(() => readFileSync(join(ROOT, '__tests__', `${name}.test.ts`))).not.toThrow();
+  }
+});
