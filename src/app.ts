@@ -58,12 +58,12 @@ export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions)
   const openStream = stream(parts);
   return (request, response) => {
     if (devices.notNow === 'shutdown') response.shouldKeepAlive = false;
-    if (pathOf(request.url ?? '') !== '/stream') {
-      app(request, response);
-      return;
-    }
     try {
-      openStream(request, response);
+      if (request.headers.host === undefined && request.httpVersion === '1.1') {
+        throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
+      }
+      if (pathOf(request.url ?? '') === '/stream') openStream(request, response);
+      else app(request, response);
     } catch (error) {
       sendProblem(request, response, error, logger);
     }

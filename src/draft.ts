@@ -95,7 +95,10 @@ export function readPublication(
   }
   if (type === READ_TYPE) {
     if (given.has('ttl')) fault('ttl', 'cannot be given with type "read": a read marker does not expire');
-    if (given.has('content')) markerFaults(given.get('content'), fault);
+    if (given.has('content')) {
+      const why = markerFault(given.get('content'));
+      if (why !== undefined) errors.push({ path: `${path}/content/messageId`, message: why });
+    }
   }
   if (errors.length > before) return undefined;
 
@@ -143,14 +146,12 @@ function ttlFault(value: unknown): string | undefined {
 }
 
 /** A read marker's content is `{"messageId": n}` and nothing else; whether the log is that far, the log says. */
-function markerFaults(content: unknown, fault: (field: string, message: string) => void): void {
+function markerFault(content: unknown): string | undefined {
   const given = typeof content === 'object' && content !== null ? Object.entries(content) : [];
   const id = new Map<string, unknown>(given).get('messageId');
-  if (!Number.isSafeInteger(id) || (id as number) < 1) {
-    fault('content', 'of a read marker must be {"messageId": n}, with the id of the last message read');
-  } else if (given.length > 1) {
-    fault('content', 'of a read marker must have no field but "messageId"');
-  }
+  if (!Number.isSafeInteger(id) || (id as number) < 1)
+    return 'must be the id of the last message that was read';
+  return given.length > 1 ? 'must stand alone in the content of a read marker' : undefined;
 }
 
 /**

@@ -39,6 +39,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const basePath = (config.publicUrl?.pathname ?? '').replace(/\/$/, '');
   http.serve(createApp(parts, { basePath, trustProxy: config.trustProxy }));
   greet(http.origin, config);
+  logger.info({ origin: http.origin, database: config.database, head: log.head }, 'listening');
 
   endOnSignal(logger, async () => {
     devices.beginShutdown();

@@ -18,14 +18,16 @@ const REQUEST_MILLISECONDS = 30_000;
  */
 export class HttpServer {
   readonly #server: Server;
-  /** Connections whose last answer is under way. */
-  readonly #closing = new WeakSet<Socket>();
+  /** The newest answer on each connection. */
+  readonly #answers = new WeakMap<Socket, ServerResponse>();
   #waiting: [IncomingMessage, ServerResponse][] = [];
   #listener: RequestListener = (...exchange) => void this.#waiting.push(exchange);
 
   private constructor() {
     this.#server = createServer(
       {
+        // Answered by the listener, as a problem.
+        requireHostHeader: false,
         // A request that drips is ended with 408, looked at every second.
         headersTimeout: HEADERS_MILLISECONDS,
         requestTimeout: REQUEST_MILLISECONDS,
@@ -36,15 +38,22 @@ export class HttpServer {
       },
       (request, response) => {
         // What a client sends behind a last request is not to be processed (RFC 9112 §9.6), and not to be kept.
-        if (this.#closing.has(request.socket)) {
+        if (this.#answers.get(request.socket)?.shouldKeepAlive === false) {
           request.socket.pause();
           return;
         }
+        this.#answers.set(request.socket, response);
         this.#listener(request, response);
-        if (!response.shouldKeepAlive) this.#closing.add(request.socket);
       },
     );
-    this.#server.on('clientError', onClientError);
+    // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
+    this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      const answer = this.#answers.get(socket);
+      const underWay = answer !== undefined && answer.headersSent && !answer.writableEnded;
+      if (error.code === 'ECONNRESET' || !socket.writable || underWay) socket.destroy();
+      else socket.end(clientErrorAnswer(error.code));
+    });
   }
 
   /**
@@ -98,17 +107,9 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   return new StartError(`HOST ${host} cannot be listened on (${error.message}). Set HOST to 127.0.0.1.`);
 }
 
-/** Answers what could not be parsed as a request; node:http has no response for it. */
-function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
-    socket.destroy();
-    return;
-  }
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    socket.end(rawProblem(408, 'The request took too long to arrive.'));
-  } else if (error.code === 'HPE_HEADER_OVERFLOW') {
-    socket.end(rawProblem(431, 'The request has more than 16 KiB of header.'));
-  } else {
-    socket.end(rawProblem(400, 'This is no HTTP request.'));
-  }
+/** The answer to what could not be read as a request; node:http has no response for it. */
+function clientErrorAnswer(code: string | undefined): string {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return rawProblem(408, 'The request took too long to arrive.');
+  if (code === 'HPE_HEADER_OVERFLOW') return rawProblem(431, 'The request has more than 16 KiB of header.');
+  return rawProblem(400, 'This is no HTTP request.');
 }

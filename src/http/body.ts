@@ -33,15 +33,14 @@ export function parseBody(request: Request): unknown {
 }
 
 function contentTypeOf(request: Request): string {
-  const [type, ...parameters] = (request.headers['content-type'] ?? '')
-    .split(';')
-    .map((part) => part.trim().toLowerCase());
+  const header = request.headers['content-type'] ?? '';
+  const [type, ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
   const charset = parameters.find((parameter) => parameter.startsWith('charset='));
   const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
   if ((type === JSON_TYPE || type === FORM_TYPE) && isUtf8) return type;
   throw new Refusal(
     'unsupported-media-type',
-    `Content-Type must be ${JSON_TYPE} or ${FORM_TYPE}, in UTF-8, not "${(type ?? '').slice(0, 100)}".`,
+    `Content-Type must be ${JSON_TYPE} or ${FORM_TYPE}, in UTF-8, not "${header.slice(0, 100)}".`,
   );
 }
 

@@ -7,7 +7,7 @@ import type { Gap } from '../log/cursor.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { Take } from '../log/store.ts';
 import { messageJson } from '../message.ts';
-import { Query } from './query.ts';
+import { nonEmpty, Query } from './query.ts';
 
 const PARAMETERS = ['recipient', 'after', 'limit', 'wait', 'before', 'between'];
 const LIMIT = { least: 1, most: 1000 };
@@ -69,15 +69,15 @@ async function answerAfter(
   response: Response,
 ): Promise<void> {
   const inboxes = query.inboxes();
-  const after = query.text('after') ?? '0';
+  const after = nonEmpty(query.text('after')) ?? '0';
   const limit = query.integer('limit', AFTER_LIMIT, LIMIT);
   const wait = query.integer('wait', 0, { least: 0, most: MAX_WAIT_SECONDS });
   query.check();
   const { log, devices } = parts;
   const start = log.locate(after, inboxes);
   const read = (): { page: Page; gap: Gap } => {
-    const page = new Page();
-    const end = log.readAfter(inboxes, start.after, limit, page.take);
+    const page = new Page(limit);
+    const end = log.readAfter(inboxes, start.after, page.lookAt, page.take);
     page.more = end.more;
     page.cursor = log.cursor(end.more ? end.through : Math.max(end.through, log.head));
     // As of the moment of reading: retention may have been at work while the poll was held.
@@ -104,21 +104,24 @@ function answerHistory(log: MessageLog, query: Query, response: Response): void 
   const before = query.before() ?? log.head + 1;
   const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
   query.check();
-  const page = new Page();
-  page.more = log.readBack(inboxes, before, limit, page.take);
+  const page = new Page(limit);
+  page.more = log.readBack(inboxes, before, page.lookAt, page.take);
   page.cursor = log.cursor(log.head);
   page.reverse();
   page.send(response);
 }
 
 function answerConversation(log: MessageLog, query: Query, response: Response): void {
-  const [one, other] = query.addresses('between', { least: 2, most: 2 });
+  // One address given twice is what it sent to itself.
+  const [one, other = one] =
+    query.count('between') === 2 ? query.addresses('between', { least: 1, most: 2 }) : [];
+  if (one === undefined) query.fault('between', 'must be given twice, with the two addresses');
   const before = query.before() ?? log.head + 1;
   const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
   query.check();
   if (one === undefined || other === undefined) return;
-  const page = new Page();
-  page.more = log.readConversation([one, other], before, limit, page.take);
+  const page = new Page(limit);
+  page.more = log.readConversation([one, other], before, page.lookAt, page.take);
   page.cursor = log.cursor(log.head);
   page.reverse();
   page.send(response);
@@ -129,12 +132,22 @@ function refuseMixed(query: Query, form: string, others: readonly string[]): voi
   query.check();
 }
 
-/** The messages of one answer, as JSON, within its bound of bytes. */
+/** The messages of one answer, as JSON, within its bounds. */
 class Page {
   cursor = '0';
   more = false;
+  readonly #limit: number;
   readonly #messages: string[] = [];
   #bytes = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** How many messages to look at: one more than fit, to know whether there are more. */
+  get lookAt(): number {
+    return this.#limit + 1;
+  }
 
   get isEmpty(): boolean {
     return this.#messages.length === 0;
@@ -143,7 +156,7 @@ class Page {
   readonly take: Take = (found) => {
     const json = messageJson(found);
     this.#bytes += Buffer.byteLength(json) + 1;
-    if (this.#bytes > PAGE_BYTES) return false;
+    if (this.#bytes > PAGE_BYTES || this.#messages.length === this.#limit) return false;
     this.#messages.push(json);
     return true;
   };

@@ -40,6 +40,11 @@ export function pathOf(target: string): string {
   return path.startsWith('/') ? path : path.replace(/^https?:\/\/[^/]*/i, '');
 }
 
+/** A text that says something: an empty parameter or header is as good as none. */
+export function nonEmpty(text: string | string[] | undefined): string | undefined {
+  return typeof text === 'string' && text !== '' ? text : undefined;
+}
+
 /**
  * A request's query, read parameter by parameter. Faults are gathered, and said together by `check`: nothing that was
  * read is to be used before that.
@@ -71,6 +76,11 @@ export class Query {
 
   has(name: string): boolean {
     return this.#values.has(name);
+  }
+
+  /** How often a parameter is given. */
+  count(name: string): number {
+    return this.#values.get(name)?.length ?? 0;
   }
 
   /** The value of a parameter that is given at most once. */

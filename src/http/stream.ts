@@ -7,7 +7,7 @@ import { DeviceStream, type StreamParts } from '../sse/device-stream.ts';
 import { sendHeaders } from '../sse/event-stream.ts';
 import { RETRY_REFUSED, retryFrame, serverFrame, spreadRetry } from '../sse/frame.ts';
 import { methodNotAllowed } from './problem.ts';
-import { Query } from './query.ts';
+import { nonEmpty, Query } from './query.ts';
 
 const PARAMETERS = ['recipient', 'lastEventId', 'last', 'presence'];
 const REASONS: Record<NotNow, string> = {
@@ -43,7 +43,10 @@ export function stream(parts: StreamParts): (request: IncomingMessage, response:
       throw new Refusal('malformed', 'A stream cannot be pipelined behind a request.');
     const { notNow } = parts.devices;
     if (notNow !== undefined) {
-      refuseForNow(request, response, notNow);
+      // One that has no cursor yet comes back where it would have begun now; another keeps its own.
+      const start =
+        cursor === undefined ? parts.log.cursor(parts.log.newest(inboxes, last).after) : undefined;
+      refuseForNow(request, response, notNow, start);
     } else if (request.method === 'HEAD') {
       sendHeaders(response);
       response.end();
@@ -61,15 +64,18 @@ function startAt(log: MessageLog, inboxes: Inboxes, cursor: string | undefined, 
   return cursor === undefined ? log.newest(inboxes, last) : log.locate(cursor, inboxes);
 }
 
-function refuseForNow(request: IncomingMessage, response: ServerResponse, reason: NotNow): void {
+function refuseForNow(
+  request: IncomingMessage,
+  response: ServerResponse,
+  reason: NotNow,
+  cursor: string | undefined,
+): void {
   const retry = spreadRetry(RETRY_REFUSED);
   if (request.headers.accept?.includes('text/event-stream') !== true) {
     throw unavailable(REASONS[reason], Math.ceil(retry / 1000));
   }
   sendHeaders(response);
-  response.end(request.method === 'HEAD' ? undefined : retryFrame(retry) + serverFrame('bye', { reason }));
-}
-
-function nonEmpty(text: string | string[] | undefined): string | undefined {
-  return typeof text === 'string' && text !== '' ? text : undefined;
+  response.end(
+    request.method === 'HEAD' ? undefined : retryFrame(retry) + serverFrame('bye', { reason }, cursor),
+  );
 }

@@ -60,7 +60,7 @@ export function inspect(file: string): void {
  */
 export function openForWriting(file: string): Database {
   return explain(file, () => {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     const database = new Sqlite(file, { timeout: BUSY_MILLISECONDS });
     try {
       checkSchema(database, file);
@@ -116,6 +116,13 @@ function checkSchema(database: Database, file: string): void {
         'Start the newer version that wrote it, or restore a backup from before.',
     );
   }
+}
+
+/** Makes a folder and those above it. Not by `recursive`, which in node 20 never returns for a place under /proc. */
+export function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder);
 }
 
 function hasSqliteHeader(file: string): boolean {

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { StartError } from '../start-error.ts';
-import { explain } from './database.ts';
+import { explain, makeFolder } from './database.ts';
 
 /** A held lock. */
 export interface Lock {
@@ -20,7 +20,7 @@ export function lockDatabase(file: string): Lock {
   // Two names of one file are one log.
   const lockFile = `${existsSync(file) ? realpathSync(file) : file}-lock`;
   return explain(lockFile, () => {
-    mkdirSync(dirname(lockFile), { recursive: true });
+    makeFolder(dirname(lockFile));
     const database = new Sqlite(lockFile, { timeout: 0 });
     try {
       database.exec('BEGIN EXCLUSIVE');

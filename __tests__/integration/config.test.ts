@@ -1,0 +1,211 @@
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { get, send } from '../support/api.ts';
+import { cleanUp, type Ended, newFolder, Server, type ServerOptions } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+afterAll(cleanUp);
+
+/** Asserts that a start ended with code 1 and one line, and gives the line. */
+function expectOneLine({ code, stdout, stderr }: Ended): string {
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(/^[^\n]+\n$/);
+  expect(stderr).not.toMatch(/node_modules|\.js:|\bat /);
+  return stderr;
+}
+
+/** Asserts that a server with these options serves, and stops as it should. */
+async function expectServes(options: ServerOptions): Promise<void> {
+  const server = await Server.start(options);
+  expect((await get(server.url, '/readyz')).status).toBe(200);
+  expect((await server.stop()).code).toBe(0);
+}
+
+describe('the start', () => {
+  test('says in the first line of output which port it took', async () => {
+    const server = await Server.start({ port: 0 });
+    const line = server.stdout.split('\n')[0] ?? '';
+    const port = Number(/:(\d+)/.exec(line)?.[1]);
+    expect(port).toBeGreaterThan(0);
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    expect(server.stdout).toMatch(/\bke(ep|pt)\b/);
+    await server.stop();
+  });
+
+  test('makes the database with its folder', async () => {
+    const database = join(newFolder(), 'a/b c/é/log.sqlite');
+    await expectServes({ database });
+    expect(existsSync(database)).toBe(true);
+  });
+
+  test('is ready: /healthz and /readyz say 200', async () => {
+    const server = await Server.start();
+    expect((await get(server.url, '/healthz')).status).toBe(200);
+    expect((await get(server.url, '/readyz')).status).toBe(200);
+    await server.kill();
+  });
+
+  test('of a second process with the same database ends with one line', async () => {
+    const first = await Server.start();
+    await send(first.url, 'bob', 1);
+    const line = expectOneLine(await Server.run({ database: first.database }));
+    expect(line).toContain(first.database);
+    expect((await get(first.url, '/messages?recipient=bob')).body).toMatchObject({
+      messages: [{ content: 1 }],
+    });
+    await first.kill();
+    await expectServes({ database: first.database });
+  });
+
+  test('on a port that is taken ends with one line that names it', async () => {
+    const first = await Server.start();
+    const line = expectOneLine(await Server.run({ port: first.port }));
+    expect(line).toContain('PORT');
+    await first.kill();
+  });
+});
+
+describe('a variable', () => {
+  test.each<[string, Record<string, string>]>([
+    [
+      'at its lower end',
+      {
+        PORT: '0',
+        HOST: '127.0.0.1',
+        PUBLIC_URL: 'http://a',
+        RETENTION_DAYS: '0',
+        RETENTION_MESSAGES: '0',
+        HEARTBEAT_SECONDS: '1',
+        MAX_STREAMS: '1',
+        TRUST_PROXY: 'false',
+        LOG_LEVEL: 'silent',
+      },
+    ],
+    [
+      'at its upper end',
+      {
+        PORT: '65535',
+        HOST: 'localhost',
+        PUBLIC_URL: 'https://push.example.org:8443/base/path',
+        RETENTION_DAYS: '36500',
+        RETENTION_MESSAGES: '1000000000',
+        HEARTBEAT_SECONDS: '3600',
+        TRUST_PROXY: 'loopback, 10.0.0.0/8',
+        LOG_LEVEL: 'trace',
+      },
+    ],
+  ])('%s is taken', (_what, env) => expectServes({ env }));
+
+  test.each([
+    ['PORT', ['-1', '65536', '80.5', 'http', ' 80', '0x50', '1e3']],
+    ['PUBLIC_URL', ['push.example.org', 'ftp://push.example.org', 'https://', 'https://a/?b=c', '/base']],
+    ['RETENTION_DAYS', ['-1', '1.5', '36501', 'x']],
+    ['RETENTION_MESSAGES', ['-1', '1.5', '1000000001', 'all']],
+    ['HEARTBEAT_SECONDS', ['0', '-1', '1.5', '3601', 'x']],
+    ['MAX_STREAMS', ['0', '-1', '1.5', '100001', 'x']],
+    ['TRUST_PROXY', ['-1', 'everyone', '10.0.0.0/33', '1.2.3']],
+    ['LOG_LEVEL', ['loud', 'INFO', '30']],
+  ])('%s that is wrong ends the start with one line that names it', async (name, values) => {
+    const ended = await Promise.all(values.map((value) => Server.run({ env: { [name]: value } })));
+    for (const one of ended) expect(expectOneLine(one)).toContain(name);
+  });
+
+  test('DATABASE that is wrong ends the start with one line that names it', async () => {
+    const folder = newFolder();
+    const file = join(folder, 'text');
+    writeFileSync(file, 'This is no database.\n'.repeat(1000));
+    for (const database of [folder, file, join(file, 'log.sqlite')]) {
+      expect(expectOneLine(await Server.run({ database }))).toContain('DATABASE');
+    }
+  });
+
+  test.each(['0.0.0.0', '::', '192.168.1.1', '128.0.0.1', '127.0.0.1.example.org', 'example.org'])(
+    'HOST=%s, where no key is configured, is refused',
+    async (HOST) => {
+      const line = expectOneLine(await Server.run({ env: { HOST } }));
+      expect(line).toContain('HOST');
+      expect(line).toContain('AUTH_SECRET');
+    },
+  );
+
+  test.each([
+    ['AUTH_SECRET', 'a secret of at least 32 bytes, which is this'],
+    ['AUTH_SECRET_FILE', '/etc/hostname'],
+    ['AUTH_JWKS', 'https://example.org/jwks.json'],
+    ['CORS_ORIGINS', 'https://example.org'],
+  ])(
+    '%s, which this version cannot honour, ends the start with one line and is not shown',
+    async (name, value) => {
+      const line = expectOneLine(await Server.run({ env: { [name]: value } }));
+      expect(line).toContain(name);
+      expect(line).not.toContain(value);
+    },
+  );
+
+  test.each([
+    ['TRUST_PROXY', ['1', 'true', '127.0.0.1', 'linklocal,uniquelocal']],
+    ['LOG_LEVEL', ['fatal', 'error', 'warn', 'debug']],
+  ])('%s is taken in each of its forms', async (name, values) => {
+    await Promise.all(values.map((value) => expectServes({ env: { [name]: value } })));
+  });
+
+  test('LOG_LEVEL decides what is logged, in lines of JSON', async () => {
+    const logged = async (LOG_LEVEL: string) => {
+      const server = await Server.start({ env: { LOG_LEVEL } });
+      await get(server.url, '/messages?recipient=bob');
+      const { stdout, stderr } = await server.stop();
+      return `${stdout}\n${stderr}`.split('\n').filter((line) => line.startsWith('{'));
+    };
+    const lines = await logged('trace');
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ msg: expect.any(String) });
+    expect(await logged('silent')).toEqual([]);
+  });
+});
+
+describe('a flag', () => {
+  test('comes before the variable of its name, written either way', async () => {
+    const database = join(newFolder(), 'flag.sqlite');
+    const server = await Server.start({
+      port: 1,
+      env: { MAX_STREAMS: '1', HEARTBEAT_SECONDS: '3600', LOG_LEVEL: 'silent' },
+      args: ['--port', '0', '--max-streams=2', '--heartbeat-seconds', '1', `--database=${database}`, '--log-level=info'], // prettier-ignore
+    });
+    expect(existsSync(database)).toBe(true);
+    expect(existsSync(server.database)).toBe(false);
+    const devices = await Promise.all([1, 2].map(() => DeviceStream.open(server.url, 'recipient=bob')));
+    for (const device of devices) {
+      await device.waitFor('live');
+      await device.waitFor('heartbeat');
+    }
+    await until(async () => (await get(server.url, '/readyz')).status === 200);
+    await server.kill();
+  });
+
+  test.each([
+    ['--port', '65536'],
+    ['--host', '0.0.0.0'],
+    ['--public-url', 'x'],
+    ['--retention-days', '-1'],
+    ['--retention-messages', 'x'],
+    ['--heartbeat-seconds', '0'],
+    ['--max-streams', '0'],
+    ['--trust-proxy', 'x'],
+    ['--log-level', 'x'],
+  ])('%s that is wrong ends the start with one line that names it', async (flag, value) => {
+    const line = expectOneLine(await Server.run({ args: [`${flag}=${value}`] }));
+    expect(line).toMatch(new RegExp(`${flag}|${flag.slice(2).replaceAll('-', '_').toUpperCase()}`));
+  });
+
+  test.each([
+    ['that is unknown', ['--prot=1'], '--prot'],
+    ['for a secret', ['--auth-secret=x'], '--auth-secret'],
+    ['without its value', ['--port'], '--port'],
+    ['in capitals', ['--PORT=0'], '--PORT'],
+    ['that is a word', ['serve'], 'serve'],
+  ])('%s ends the start with one line that names it', async (_what, args, named) => {
+    expect(expectOneLine(await Server.run({ args }))).toContain(named);
+  });
+});

@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { get, publish, send } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+const ephemeral = (fields: Record<string, unknown>) => ({
+  content: 'typing',
+  type: 'typing',
+  ephemeral: true,
+  ...fields,
+});
+
+describe('an ephemeral message', () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await Server.start();
+  });
+  afterAll(cleanUp);
+
+  test('reaches the live streams of its recipient and its sender, each once, and says how many', async () => {
+    const devices = await Promise.all(
+      ['recipient=bob', 'recipient=bob&recipient=alice', 'recipient=alice'].map((query) =>
+        DeviceStream.open(server.url, query),
+      ),
+    );
+    const other = await DeviceStream.open(server.url, 'recipient=carol');
+    await Promise.all([...devices, other].map((device) => device.waitFor('live')));
+    const answer = await publish(server.url, ephemeral({ recipient: 'bob', sender: 'alice' }));
+    expect(answer).toMatchObject({ status: 202, body: { devices: 3 } });
+    expect(answer.body).toEqual({ devices: 3 });
+    expect(answer.headers.get('location')).toBeNull();
+    // What comes after it shows that nothing else came.
+    const after = [await send(server.url, 'bob', 1, { sender: 'alice' }), await send(server.url, 'carol', 2)];
+    for (const device of devices) {
+      await device.waitForMessages(2);
+      const [first, second] = device.messages;
+      expect(first).toEqual({
+        sender: 'alice',
+        recipient: 'bob',
+        type: 'typing',
+        content: 'typing',
+        createdAt: first?.createdAt,
+      });
+      expect(new Date(first?.createdAt ?? '').toISOString()).toBe(first?.createdAt);
+      expect(second).toEqual(after[0]);
+    }
+    expect(await other.waitForMessages(1)).toEqual([after[1]]);
+  });
+
+  test('has no id, and moves no cursor', async () => {
+    const device = await DeviceStream.open(server.url, 'recipient=dora');
+    const live = await device.waitFor('live');
+    await publish(server.url, ephemeral({ recipient: 'dora' }));
+    await device.waitForMessages(1);
+    const frame = device.raw.slice(device.raw.indexOf('event: live')).split('\n\n')[1] ?? '';
+    expect(frame).toMatch(/^data: \{[^\n]*\}$/);
+    expect(frame).not.toContain('"id"');
+    expect(device.cursor).toBe(live.id);
+  });
+
+  test('is not stored: no replay, no list, no conversation', async () => {
+    const { id } = await send(server.url, 'emil', 'before');
+    expect((await publish(server.url, ephemeral({ recipient: 'emil', type: 'message' }))).status).toBe(202);
+    expect((await send(server.url, 'emil', 'after', { type: 'note' })).id).toBe(id + 1);
+    for (const path of ['/messages?recipient=emil', '/messages?recipient=emil&before=latest']) {
+      const { messages } = (await get(server.url, path)).body as { messages: { content: unknown }[] };
+      expect(messages.map(({ content }) => content)).toEqual(['before', 'after']);
+    }
+    const replay = await DeviceStream.open(server.url, 'recipient=emil&lastEventId=0');
+    await replay.waitFor('live');
+    expect(replay.messages).toHaveLength(2);
+    expect((await get(server.url, '/conversations?recipient=emil')).body).toMatchObject({
+      conversations: [{ unread: 1, lastMessage: { id } }],
+    });
+  });
+
+  test('is not for a held poll', async () => {
+    const poll = get(server.url, '/messages?recipient=fritz&wait=60');
+    const online = async () => (await get(server.url, '/presence?recipient=fritz')).body as object;
+    await until(async () => JSON.stringify(await online()).includes('"online":true'));
+    expect((await publish(server.url, ephemeral({ recipient: 'fritz' }))).body).toEqual({ devices: 0 });
+    const sent = await send(server.url, 'fritz', 1);
+    expect((await poll).body).toMatchObject({ messages: [sent] });
+  });
+
+  test('that nobody takes is answered with 0', async () => {
+    const answer = await publish(server.url, ephemeral({ recipient: 'nobody' }));
+    expect(answer).toMatchObject({ status: 202, body: { devices: 0 } });
+  });
+
+  test.each<[string, unknown, Record<string, string>, string[]]>([
+    ['a ttl', ephemeral({ recipient: 'bob', ttl: 60 }), {}, ['/ttl']],
+    ['a key', ephemeral({ recipient: 'bob', idempotencyKey: 'k' }), {}, ['/idempotencyKey']],
+    ['a key in the header', ephemeral({ recipient: 'bob' }), { 'Idempotency-Key': 'k' }, ['/idempotencyKey']],
+    [
+      'a batch around it',
+      [{ recipient: 'bob', content: 1 }, ephemeral({ recipient: 'bob' })],
+      {},
+      ['/1/ephemeral'],
+    ],
+    ['a bad recipient', ephemeral({ recipient: '$x' }), {}, ['/recipient']],
+    ['no content', ephemeral({ recipient: 'bob', content: undefined }), {}, ['/content']],
+    ['a bad type', ephemeral({ recipient: 'bob', type: 'T' }), {}, ['/type']],
+  ])('with %s is refused', async (_what, body, headers, paths) => {
+    expectProblem(await publish(server.url, body, headers), 400, paths);
+  });
+
+  test('of more than 48 KiB is 413', async () => {
+    const content = 'x'.repeat(48 * 1024 - 2);
+    expect((await publish(server.url, ephemeral({ recipient: 'nobody', content }))).status).toBe(202);
+    expectProblem(
+      await publish(server.url, ephemeral({ recipient: 'nobody', content: `${content}x` })),
+      413,
+      ['/content'],
+    );
+  });
+
+  test('reaches a stream of the whole log', async () => {
+    const device = await DeviceStream.open(server.url, 'recipient=*');
+    await device.waitFor('live');
+    expect((await publish(server.url, ephemeral({ recipient: 'gina' }))).body).toEqual({ devices: 1 });
+    expect(await device.waitForMessages(1)).toMatchObject([{ recipient: 'gina', type: 'typing' }]);
+  });
+});

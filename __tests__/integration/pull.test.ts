@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { get, publish, send, type WireMessage } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+
+interface Page {
+  readonly messages: WireMessage[];
+  readonly cursor: string;
+  readonly gap?: false | string;
+  readonly more: boolean;
+}
+
+const MIB = 1024 * 1024;
+
+let server: Server;
+beforeAll(async () => {
+  server = await Server.start();
+});
+afterAll(cleanUp);
+
+/** Pulls a page that is to be served. */
+async function pull(query: string): Promise<Page> {
+  const answer = await get(server.url, `/messages?${query}`);
+  expect({ query, status: answer.status }).toEqual({ query, status: 200 });
+  return answer.body as Page;
+}
+
+/** All pages after a cursor, following `cursor` while there is `more`. */
+async function forward(query: string, after = '0'): Promise<Page[]> {
+  const pages = [await pull(`${query}&after=${after}`)];
+  for (let page = pages[0]; page?.more === true; page = pages.at(-1)) {
+    pages.push(await pull(`${query}&after=${page.cursor}`));
+  }
+  return pages;
+}
+
+/** All pages back from the newest, following the oldest id while there is `more`. */
+async function backward(query: string): Promise<Page[]> {
+  const pages = [await pull(`${query}&before=latest`)];
+  for (let page = pages[0]; page?.more === true; page = pages.at(-1)) {
+    pages.push(await pull(`${query}&before=${page.messages[0]?.id ?? 'none'}`));
+  }
+  return pages;
+}
+
+const messagesOf = (pages: readonly Page[]) => pages.flatMap(({ messages }) => messages);
+
+/** Stores numbered messages between two addresses, in turn, with others between them. */
+async function converse(a: string, b: string, count: number): Promise<WireMessage[]> {
+  const batch = Array.from({ length: count }, (_, index) => [
+    { sender: index % 2 ? a : b, recipient: index % 2 ? b : a, content: index },
+    { sender: 'noise', recipient: 'noise', content: index },
+    { sender: 'third', recipient: index % 2 ? `${a}-room` : `${b}-room`, content: index },
+  ]).flat();
+  const answer = await publish(server.url, batch);
+  expect(answer.status).toBe(201);
+  return (answer.body as WireMessage[]).filter((_, index) => index % 3 === 0);
+}
+
+describe('a page after a cursor', () => {
+  test('is the inbox, oldest first, from the beginning by default', async () => {
+    const sent = await converse('ann', 'ben', 5);
+    const page = await pull('recipient=ann');
+    expect(page).toEqual({ messages: sent, cursor: page.cursor, gap: false, more: false });
+    expect(await pull('recipient=ann&after=0')).toEqual(page);
+    expect((await pull(`recipient=ann&after=${page.cursor}`)).messages).toEqual([]);
+    expect((await pull(`recipient=ann&after=${sent[1]?.id ?? 0}`)).messages).toEqual(sent.slice(2));
+    expect((await pull('recipient=ann&recipient=ben&recipient=ann')).messages).toEqual(sent);
+    expect((await pull('recipient=nobody')).messages).toEqual([]);
+  });
+
+  test.each([1, 2, 7, 10, 1000])('of %d, followed to the end, meets every message once', async (limit) => {
+    const [a, b] = [`a${limit}`, `b${limit}`];
+    const sent = await converse(a, b, 20);
+    const pages = await forward(`recipient=${a}&recipient=${b}&limit=${limit}`);
+    expect(messagesOf(pages)).toEqual(sent);
+    expect(pages.every(({ messages, gap }) => messages.length <= limit && gap === false)).toBe(true);
+    expect(pages.slice(0, -1).every(({ more }) => more)).toBe(true);
+  });
+
+  test('holds 100 by default', async () => {
+    await converse('ida', 'jan', 101);
+    expect(await pull('recipient=ida')).toMatchObject({ messages: { length: 100 }, more: true });
+  });
+
+  test('has a cursor with which a stream goes on, and a stream one with which it goes on', async () => {
+    const sent = await converse('kim', 'lea', 9);
+    const page = await pull('recipient=kim&limit=4');
+    const device = await DeviceStream.open(server.url, `recipient=kim&lastEventId=${page.cursor}`);
+    await device.waitFor('live');
+    expect([...page.messages, ...device.messages]).toEqual(sent);
+    const next = await send(server.url, 'kim', 'next');
+    await device.waitForMessages(6);
+    expect((await pull(`recipient=kim&after=${device.find('live')?.id ?? ''}`)).messages).toEqual([next]);
+    expect((await pull(`recipient=kim&after=${device.cursor ?? ''}`)).messages).toEqual([]);
+  });
+
+  test.each([
+    ['nonsense', 'unknown'],
+    ['1000000', 'restored'],
+    ['1-zzzzzz', 'restored'],
+  ])('after %s tells the gap %s and begins at the oldest message held', async (after, gap) => {
+    const sent = await converse(`max-${after}`, `moe-${after}`, 2);
+    expect(await pull(`recipient=max-${after}&after=${after}`)).toMatchObject({ messages: sent, gap });
+  });
+});
+
+describe('a page before an id', () => {
+  test.each([1, 2, 7, 10, 1000])('of %d, followed back, meets every message once', async (limit) => {
+    const [a, b] = [`c${limit}`, `d${limit}`];
+    const sent = await converse(a, b, 20);
+    for (const query of [`recipient=${a}`, `between=${a}&between=${b}`, `between=${b}&between=${a}`]) {
+      const pages = await backward(`${query}&limit=${limit}`);
+      expect(messagesOf(pages.toReversed())).toEqual(sent);
+    }
+  });
+
+  test('holds 50 by default, the newest for latest, and between begins there', async () => {
+    const sent = await converse('nan', 'ole', 51);
+    for (const query of ['recipient=nan&before=latest', 'between=nan&between=ole']) {
+      expect(await pull(query)).toMatchObject({ messages: sent.slice(1), more: true });
+    }
+    expect(await pull(`between=nan&between=ole&before=${sent[1]?.id ?? 0}`)).toMatchObject({
+      messages: sent.slice(0, 1),
+      more: false,
+    });
+  });
+
+  test('has the head as its cursor: a stream that opens with it misses nothing', async () => {
+    await converse('pam', 'quin', 3);
+    for (const query of [
+      'recipient=pam&before=latest',
+      'recipient=pam&before=1',
+      'between=pam&between=quin',
+    ]) {
+      const { cursor } = await pull(query);
+      const missed = await send(server.url, 'pam', query);
+      const device = await DeviceStream.open(server.url, `recipient=pam&lastEventId=${cursor}`);
+      await device.waitFor('live');
+      expect(device.messages).toEqual([missed]);
+      expect(device.find('ready')?.data).toMatchObject({ gap: false });
+    }
+  });
+
+  test('between two is what they sent each other alone', async () => {
+    const sent = await converse('rob', 'sue', 4);
+    await send(server.url, 'rob', 'self', { sender: 'rob' });
+    await send(server.url, 'rob', 'third', { sender: 'tom' });
+    const note = await send(server.url, 'sue', 'any type', { sender: 'rob', type: 'note' });
+    expect((await pull('between=rob&between=sue')).messages).toEqual([...sent, note]);
+    expect((await pull('between=rob&between=nobody')).messages).toEqual([]);
+  });
+});
+
+describe('a page of large messages', () => {
+  test('holds fewer than its limit, and paging still meets every one once', async () => {
+    const content = 'x'.repeat(48 * 1024 - 2);
+    const ids: number[] = [];
+    for (let index = 0; index < 50; index += 1) {
+      ids.push((await send(server.url, 'una', content, { sender: 'vic' })).id);
+    }
+    for (const pages of [
+      await forward('recipient=una&limit=1000'),
+      (await backward('recipient=una&limit=1000')).toReversed(),
+      (await backward('between=una&between=vic&limit=1000')).toReversed(),
+    ]) {
+      expect(messagesOf(pages).map(({ id }) => id)).toEqual(ids);
+      expect(pages.length).toBeGreaterThan(1);
+      for (const { messages } of pages) {
+        expect(messages.length).toBeGreaterThan(0);
+        expect(Buffer.byteLength(JSON.stringify(messages))).toBeLessThanOrEqual(MIB + 2);
+      }
+    }
+  });
+});
+
+describe('more', () => {
+  test('is true exactly where another page has something, whatever else the log goes on with', async () => {
+    for (const recipient of ['more-z', 'more-a', 'more-a', 'more-b']) await send(server.url, recipient, 1);
+    for (const [query, more] of [
+      ['recipient=more-a&limit=2', false],
+      ['recipient=more-z&limit=1', false],
+      ['recipient=more-a&limit=1', true],
+      ['recipient=more-a&before=latest&limit=2', false],
+      ['recipient=more-a&before=latest&limit=1', true],
+      ['between=more-a&between=anonymous&limit=2', false],
+      ['between=more-a&between=anonymous&limit=1', true],
+    ] as const) {
+      expect({ query, more: (await pull(query)).more }).toEqual({ query, more });
+    }
+  });
+});
+
+describe('what one sent to oneself', () => {
+  test('is a conversation with oneself', async () => {
+    const note = await send(server.url, 'diarist', 'note', { sender: 'diarist' });
+    await send(server.url, 'other', 'no note', { sender: 'diarist' });
+    expect((await pull('between=diarist&between=diarist')).messages).toEqual([note]);
+  });
+});
+
+describe('a query', () => {
+  test.each([
+    'recipient=a&after=0&before=5',
+    'recipient=a&before=5&wait=1',
+    'recipient=a&between=b&between=c',
+    'between=a&between=b&after=0',
+    'between=a&between=b&wait=1',
+    'between=a',
+    'between=a&between=b&between=c',
+    'recipient=a&recipient=b&before=latest',
+    '',
+    'after=0',
+    'before=latest',
+  ])('of no form, or of two: %s, is refused', async (query) => {
+    expectProblem(await get(server.url, `/messages?${query}`), 400);
+  });
+
+  test.each(['recipient=a', 'recipient=a&before=latest', 'between=a&between=b'])(
+    'has a limit from 1 to 1000: %s',
+    async (query) => {
+      for (const limit of ['1', '1000']) await pull(`${query}&limit=${limit}`);
+      for (const limit of ['0', '1001', '-1', '1.5', '', 'x', '1e2']) {
+        expectProblem(await get(server.url, `/messages?${query}&limit=${limit}`), 400, ['/limit']);
+      }
+    },
+  );
+
+  test.each(['0', '-1', '1.5', '', 'x', 'LATEST', '9007199254740992'])(
+    'before %s is refused',
+    async (before) => {
+      expectProblem(await get(server.url, `/messages?recipient=a&before=${before}`), 400, ['/before']);
+    },
+  );
+});
+
+describe('GET /messages/ID', () => {
+  test('is one message', async () => {
+    const sent = await send(server.url, 'wim', { a: 1 }, { sender: 'xu', idempotencyKey: 'k', ttl: 1000 });
+    expect(await get(server.url, `/messages/${sent.id}`)).toMatchObject({ status: 200, body: sent });
+  });
+
+  test.each(['0', '999999999', '-1', 'x', '1.5', '9007199254740993', '1-abc', '%00'])(
+    '%s is 404',
+    async (id) => {
+      expectProblem(await get(server.url, `/messages/${id}`), 404);
+    },
+  );
+});
