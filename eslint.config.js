@@ -25,6 +25,11 @@ export default defineConfig(
     },
   },
   {
+    // Not in the folder of the page, which is served as it is.
+    files: ['public/**'],
+    languageOptions: { parserOptions: { projectService: false, project: './tsconfig.public.json' } },
+  },
+  {
     files: ['**/*.js'],
     // Names are checked by the compiler, which knows where each file runs.
     rules: { '@typescript-eslint/explicit-module-boundary-types': 'off', 'no-undef': 'off' },

@@ -30,7 +30,7 @@ async function answerOf(response: Response): Promise<Answer> {
 }
 
 /** Sends any request. */
-export async function request(url: string, init?: RequestInit): Promise<Answer> {
+async function request(url: string, init?: RequestInit): Promise<Answer> {
   return answerOf(await fetch(url, init));
 }
 

@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { EventSource as EventSourceType } from 'eventsource';
+import type { Browser, JSHandle } from 'playwright-core';
+import { publish, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+/** In the page, where it is the browser's own. */
+declare const EventSource: typeof EventSourceType;
+
+/** An event, and who saw it: `onmessage`, or a listener for its name. */
+interface Seen {
+  readonly by: string;
+  readonly id: string;
+  readonly data: Record<string, unknown>;
+}
+
+describeInBrowser('an EventSource in a page', () => {
+  let browser: Browser;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([
+      launchBrowser(),
+      Server.start({ env: { HEARTBEAT_SECONDS: '1' } }),
+    ]);
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  async function listen(query: string): Promise<{ handle: JSHandle<Seen[]>; seen: () => Promise<Seen[]> }> {
+    const page = await browser.newPage();
+    await page.goto(server.url);
+    const handle = await page.evaluateHandle((url) => {
+      const seen: Seen[] = [];
+      const source = new EventSource(url);
+      const note =
+        (by: string) =>
+        ({ data, lastEventId: id }: { data: unknown; lastEventId: string }): void => {
+          seen.push({ by, id, data: JSON.parse(data as string) as Record<string, unknown> });
+        };
+      source.onmessage = note('onmessage');
+      for (const name of ['ready', 'live', 'heartbeat', 'presence', 'bye']) {
+        source.addEventListener(name, note(name));
+      }
+      return seen;
+    }, `${server.url}/stream?${query}`);
+    return { handle, seen: () => handle.jsonValue() };
+  }
+
+  test('sees stored and ephemeral messages by `onmessage`, and what the server says by name alone', async () => {
+    const { seen } = await listen('recipient=bob&presence=bob');
+    await until(async () => (await seen()).some(({ by }) => by === 'live'));
+    const stored = await send(server.url, 'bob', 'hi', { sender: 'alice' });
+    const ephemeral = { sender: 'alice', recipient: 'bob', type: 'typing', content: true };
+    expect((await publish(server.url, { ...ephemeral, ephemeral: true })).body).toEqual({ devices: 1 });
+    let events = await seen();
+    await until(async () => {
+      events = await seen();
+      return events.filter(({ by }) => by === 'onmessage').length === 2 && events.at(-1)?.by === 'heartbeat';
+    });
+    expect(events.map(({ by }) => by).filter((by) => by !== 'heartbeat')).toEqual([
+      'ready',
+      'presence',
+      'live',
+      'onmessage',
+      'onmessage',
+    ]);
+    const [first, second] = events.filter(({ by }) => by === 'onmessage');
+    expect(first?.data).toEqual(stored);
+    expect(second?.data).toEqual({ ...ephemeral, createdAt: expect.any(String) });
+    expect(second?.data).not.toHaveProperty('id');
+    for (const { by, data } of events) {
+      if (by !== 'onmessage') expect(data['type']).toBe(by);
+    }
+    // Neither the ephemeral message nor the heartbeat moves the position.
+    expect(first?.id).toMatch(new RegExp(`^${stored.id}-`));
+    expect(events.at(-1)?.id).toBe(first?.id);
+  });
+
+  test('gets from `lastEventId` in the URL everything after it, before `live`', async () => {
+    const sent = [];
+    for (const content of ['a', 'b', 'c']) sent.push(await send(server.url, 'carol', content));
+    const { seen } = await listen(`recipient=carol&lastEventId=${sent[0]?.id}`);
+    await until(async () => (await seen()).some(({ by }) => by === 'live'));
+    const events = await seen();
+    expect(events.map(({ by }) => by)).toEqual(['ready', 'onmessage', 'onmessage', 'live']);
+    expect(events.slice(1, 3).map(({ data }) => data)).toEqual(sent.slice(1));
+    expect(events.at(-1)?.data).toMatchObject({ replayed: 2 });
+  });
+});

@@ -1,0 +1,40 @@
+/** A reverse proxy that puts the service under a base path, with a strict Content-Security-Policy. */
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+const POLICY = "default-src 'self'";
+
+export interface BasePathProxy {
+  /** Where the service is now, with a slash at its end. */
+  readonly url: string;
+  close(): void;
+}
+
+/** Starts the proxy before the service at `origin`. `basePath` begins with a slash and has none at its end. */
+export async function startBasePathProxy(origin: string, basePath: string): Promise<BasePathProxy> {
+  const server = createServer((incoming, outgoing) => {
+    const path = incoming.url ?? '';
+    if (!path.startsWith(`${basePath}/`)) {
+      outgoing.writeHead(404).end();
+      return;
+    }
+    const { method, headers } = incoming;
+    const onward = request(origin + path.slice(basePath.length), { method, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, 'Content-Security-Policy': POLICY });
+      answer.pipe(outgoing);
+    });
+    onward.on('error', () => outgoing.destroy());
+    outgoing.on('close', () => onward.destroy());
+    incoming.pipe(onward);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${basePath}/`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

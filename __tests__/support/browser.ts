@@ -1,0 +1,33 @@
+/** Chromium, headless, with a new profile. */
+import { existsSync } from 'node:fs';
+import { describe } from '@jest/globals';
+import { type Browser, chromium } from 'playwright-core';
+
+const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const MISSING = `no Chromium at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM to where it is`;
+const ARGUMENTS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** A `describe` that is skipped, with a line that says why, where there is no Chromium; with `CI=true` it fails. */
+export function describeInBrowser(name: string, tests: () => void): void {
+  if (existsSync(CHROMIUM) || process.env['CI'] === 'true') {
+    describe(name, tests);
+  } else {
+    process.stderr.write(`skipped, "${name}": ${MISSING}\n`);
+    describe.skip(name, tests);
+  }
+}
+
+/** Starts a browser; to be closed by the test. */
+export async function launchBrowser(): Promise<Browser> {
+  if (!existsSync(CHROMIUM)) throw new Error(MISSING);
+  return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+}
