@@ -1,7 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express, { type ErrorRequestHandler } from 'express';
-import type { Logger } from 'pino';
 import { Refusal } from './errors.ts';
 import { checkContentType, readBody } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
@@ -16,7 +15,6 @@ import type { StreamParts } from './sse/device-stream.ts';
 
 /** What the routes work with. */
 export interface AppParts extends StreamParts {
-  readonly logger: Logger;
   /** Milliseconds since the Unix epoch, now. */
   readonly now: () => number;
 }

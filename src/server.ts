@@ -12,6 +12,9 @@ import { StartError } from './start-error.ts';
 const HEADERS_MILLISECONDS = 10_000;
 const REQUEST_MILLISECONDS = 30_000;
 
+/** While the server closes, connections that have become idle are looked for this often. */
+const IDLE_MILLISECONDS = 20;
+
 /**
  * Makes the HTTP server and takes its port. Requests that come before `serve` is called wait for it, so that a port in
  * use is known before anything else is touched.
@@ -90,8 +93,11 @@ export class HttpServer {
   /** Takes no connection any more, and waits until those that are open have ended; past the time they are cut. */
   async close(milliseconds: number): Promise<void> {
     const cut = setTimeout(() => this.#server.closeAllConnections(), milliseconds);
+    // A connection whose answer was under way is kept alive for another request: there will be none.
+    const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MILLISECONDS);
     await new Promise((resolve) => this.#server.close(resolve));
     clearTimeout(cut);
+    clearInterval(idle);
   }
 }
 

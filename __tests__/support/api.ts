@@ -30,7 +30,7 @@ async function answerOf(response: Response): Promise<Answer> {
 }
 
 /** Sends any request. */
-async function request(url: string, init?: RequestInit): Promise<Answer> {
+export async function request(url: string, init?: RequestInit): Promise<Answer> {
   return answerOf(await fetch(url, init));
 }
 

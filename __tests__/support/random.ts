@@ -1,15 +1,45 @@
-/** Random choices that come out the same for the same seed (mulberry32), so that a failure can be run again. */
-export function seededRandom(seed: number): {
-  readonly below: (limit: number) => number;
-  readonly pick: <T>(values: readonly T[]) => T;
-} {
-  let state = seed;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (limit: number): number => Math.floor(next() * limit);
-  return { below, pick: (values) => values[below(values.length)] as (typeof values)[number] };
+/** Chance that can be repeated: a test that fails names its seed, and `TEST_SEED` plays it again. */
+
+export class Random {
+  readonly seed: number;
+  #state: number;
+
+  constructor(seed: number) {
+    this.seed = seed;
+    this.#state = seed;
+  }
+
+  /** From 0 up to, not including, 1 (mulberry32). */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
+    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** A whole number from `least` to `most`. */
+  integer(least: number, most: number): number {
+    return least + Math.floor(this.next() * (most - least + 1));
+  }
+
+  /** One of several. */
+  pick<T>(values: readonly T[]): T {
+    return values[this.integer(0, values.length - 1)] as T;
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+}
+
+/** Runs a test with chance; where it fails the error begins with the seed. */
+export async function withRandom(run: (random: Random) => Promise<void>): Promise<void> {
+  const given = process.env['TEST_SEED'];
+  const random = new Random(given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given));
+  try {
+    await run(random);
+  } catch (error) {
+    if (error instanceof Error) error.message = `TEST_SEED=${random.seed}: ${error.message}`;
+    throw error;
+  }
 }

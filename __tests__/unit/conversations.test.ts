@@ -8,7 +8,7 @@ import { Store } from '../../src/log/store.ts';
 import { isExpired, type Message } from '../../src/message.ts';
 import { cleanUp } from '../support/server.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
-import { seededRandom } from '../support/random.ts';
+import { Random } from '../support/random.ts';
 
 /** What the contract says of conversations, computed from all messages, the slow way. */
 function expected(messages: readonly Message[], address: string, now: number): unknown[] {
@@ -84,18 +84,21 @@ describe('conversations', () => {
   test.each([1, 2, 3, 4, 5])(
     'are what the messages say, however far the projection is and whatever was purged (seed %i)',
     (seed) => {
-      const { pick, below } = seededRandom(seed);
+      const random = new Random(seed);
       let now = 1_000_000;
       for (let step = 0; step < 120; step++) {
         now += 100;
-        const batch = Array.from({ length: 1 + below(8) }, () => {
-          const type = pick(['message', 'message', 'message', 'note', 'read']);
-          const expiresAt = type !== 'read' && below(4) === 0 ? now + 100 * below(40) + 1 : null;
+        const batch = Array.from({ length: 1 + random.integer(0, 7) }, () => {
+          const type = random.pick(['message', 'message', 'message', 'note', 'read']);
+          const expiresAt =
+            type !== 'read' && random.integer(0, 3) === 0 ? now + 100 * random.integer(0, 39) + 1 : null;
           const content =
-            type === 'read' ? JSON.stringify({ messageId: 1 + below(Math.max(1, store.head())) }) : '1';
+            type === 'read'
+              ? JSON.stringify({ messageId: 1 + random.integer(0, Math.max(1, store.head()) - 1) })
+              : '1';
           return draft({
-            sender: pick(names),
-            recipient: pick(names),
+            sender: random.pick(names),
+            recipient: random.pick(names),
             type,
             content,
             createdAt: now,
@@ -103,14 +106,14 @@ describe('conversations', () => {
           });
         });
         append({ tag: 'run', batches: batch.map((one) => [one]) });
-        if (below(3) === 0) project(1 + below(20));
-        if (below(5) === 0) purge({ kind: 'expired', now, limit: 1 + below(20) });
-        if (below(20) === 0) {
+        if (random.integer(0, 2) === 0) project(1 + random.integer(0, 19));
+        if (random.integer(0, 4) === 0) purge({ kind: 'expired', now, limit: 1 + random.integer(0, 19) });
+        if (random.integer(0, 19) === 0) {
           purge({
             kind: 'surplus',
-            recipient: pick(names),
+            recipient: random.pick(names),
             after: 0,
-            through: below(store.head()),
+            through: random.integer(0, store.head() - 1),
             limit: 5,
           });
         }

@@ -7,7 +7,7 @@ import { preparePurge } from '../../src/log/purge.ts';
 import { Store } from '../../src/log/store.ts';
 import type { Draft, Message } from '../../src/message.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
-import { seededRandom } from '../support/random.ts';
+import { Random } from '../support/random.ts';
 import { cleanUp } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -89,6 +89,7 @@ describe('a subscription', () => {
         events: {
           onLive: (replayed) => events.push(`live after ${replayed}`),
           onOvertaken: () => events.push('overtaken'),
+          onFailed: (error) => events.push(String(error)),
         },
       },
       inboxes,
@@ -107,7 +108,7 @@ describe('a subscription', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     'writes every message of its inboxes once and in order, however replay, stalls and commits fall (seed %i)',
     async (seed) => {
-      const { below, pick } = seededRandom(seed);
+      const random = new Random(seed);
       const names = ['alice', 'bob', 'carol'];
       const followers = [['alice'], ['bob'], ['alice', 'bob'], ['alice', 'bob', 'carol'], ['*']].map(
         (inboxes) => {
@@ -116,19 +117,19 @@ describe('a subscription', () => {
         },
       );
       for (let step = 0; step < 200; step++) {
-        const content = JSON.stringify('x'.repeat(below(40_000)));
-        const batch = Array.from({ length: below(6) }, () =>
-          draft({ sender: pick(names), recipient: pick(names), content }),
+        const content = JSON.stringify('x'.repeat(random.integer(0, 39999)));
+        const batch = Array.from({ length: random.integer(0, 5) }, () =>
+          draft({ sender: random.pick(names), recipient: random.pick(names), content }),
         );
         log.commit(batch);
-        if (below(3) > 0) log.dispatch(hub);
-        const { sink, subscription } = pick(followers);
-        sink.stuck = below(2) === 0;
-        if (!sink.stuck || below(2) === 0) {
+        if (random.integer(0, 2) > 0) log.dispatch(hub);
+        const { sink, subscription } = random.pick(followers);
+        sink.stuck = random.integer(0, 1) === 0;
+        if (!sink.stuck || random.integer(0, 1) === 0) {
           sink.room = 256 * 1024;
           subscription.drained();
         }
-        if (below(4) === 0) await new Promise(setImmediate);
+        if (random.integer(0, 3) === 0) await new Promise(setImmediate);
         for (const { sink: one } of followers) expect(one.room).toBeGreaterThanOrEqual(0);
       }
       log.dispatch(hub);

@@ -19,6 +19,8 @@ export interface SubscriptionEvents {
   onLive(replayed: number): void;
   /** Retention took messages that this device had not got yet. The subscription is closed. */
   onOvertaken(): void;
+  /** The log cannot be read. The subscription is closed. */
+  onFailed(error: unknown): void;
 }
 
 type State = 'replaying' | 'live' | 'closed';
@@ -113,9 +115,16 @@ export class Subscription implements Follower {
   #replay(): void {
     this.#reading = undefined;
     if (this.#sink.room < LEAST_ROOM) return;
-    const before = this.#cursor;
-    const { page, frames } = this.#readPage();
-    if (page.purgedThrough > Math.max(before, this.#toldThrough)) {
+    try {
+      this.#writePage(this.#readPage());
+    } catch (error) {
+      this.close();
+      this.#events.onFailed(error);
+    }
+  }
+
+  #writePage({ page, frames }: { page: ForwardPage; frames: string[] }): void {
+    if (page.purgedThrough > Math.max(this.#cursor, this.#toldThrough)) {
       this.close();
       this.#events.onOvertaken();
       return;

@@ -120,7 +120,7 @@ function checkSchema(database: Database, file: string): void {
 
 /** Makes a folder and those above it. Not by `recursive`, which in node 20 never returns for a place under /proc. */
 export function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
   makeFolder(dirname(folder));
   mkdirSync(folder);
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
 import type { Device, Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Presence } from '../hub/presence.ts';
@@ -16,6 +17,7 @@ export interface StreamParts {
   readonly presence: Presence;
   readonly devices: Devices;
   readonly heartbeats: Heartbeats;
+  readonly logger: Logger;
 }
 
 /** What a device asked for. */
@@ -62,6 +64,10 @@ export class DeviceStream implements Device {
             this.#stream.write(serverFrame('live', { cursor, replayed }, cursor));
           },
           onOvertaken: () => this.#end('too-slow'),
+          onFailed: (error) => {
+            parts.logger.error({ err: error }, 'the log cannot be read: a stream is cut');
+            response.destroy();
+          },
         },
       },
       inboxes,

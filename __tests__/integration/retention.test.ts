@@ -1,0 +1,206 @@
+import { statSync } from 'node:fs';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { get, publish, send, type WireMessage } from '../support/api.ts';
+import { readNumber, withDatabase } from '../support/file.ts';
+import { gapOf, headCursor, liveOf, pull, pullAll } from '../support/pull.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+afterEach(cleanUp);
+
+const HELD = 'SELECT count(*) FROM messages';
+const TWO_DAYS = 2 * 86_400_000;
+
+/** What a device is told that comes back: the gap, by a stream and by a poll, and the messages. */
+async function comeBack(
+  server: Server,
+  query: string,
+  cursor: string,
+): Promise<{ gap: unknown; messages: readonly WireMessage[] }> {
+  const device = await DeviceStream.open(server.url, query, { lastEventId: cursor });
+  await device.waitFor('live');
+  device.cut();
+  const pulled = await pull(server.url, `${query}&after=${cursor}&limit=1000`);
+  const came = { gap: gapOf(device), messages: device.messages.slice(0, 1000) };
+  expect({ gap: pulled.gap, messages: pulled.messages }).toEqual(came);
+  return came;
+}
+
+/** Publishes so many to one recipient. */
+async function sendMany(
+  server: Server,
+  recipient: string,
+  count: number,
+  fields: object = {},
+): Promise<number[]> {
+  const ids: number[] = [];
+  while (ids.length < count) {
+    const size = Math.min(1000, count - ids.length);
+    const batch = Array.from({ length: size }, () => ({ recipient, content: 'text', ...fields }));
+    const answer = await publish(server.url, batch);
+    expect(answer.status).toBe(201);
+    ids.push(...(answer.body as WireMessage[]).map(({ id }) => id));
+  }
+  return ids;
+}
+
+/** Stops the server, makes messages with an id up to `through` two days old, and starts it with RETENTION_DAYS=1. */
+async function age(server: Server, through: number): Promise<Server> {
+  expect((await server.stop()).code).toBe(0);
+  withDatabase(server.database, (database) =>
+    database.prepare('UPDATE messages SET createdAt = createdAt - ? WHERE id <= ?').run(TWO_DAYS, through),
+  );
+  return Server.start({ database: server.database, env: { RETENTION_DAYS: '1' } });
+}
+
+describe('a message with a ttl', () => {
+  test('is seen no more once it has expired, is purged, and is never a gap', async () => {
+    const server = await Server.start();
+    const device = await DeviceStream.open(server.url, 'recipient=bob');
+    const start = (await liveOf(device)).cursor;
+    const passing = await send(server.url, 'bob', 'passing', { ttl: 1, idempotencyKey: 'k' });
+    const lasting = await send(server.url, 'bob', 'lasting', { ttl: 3600 });
+    await sendMany(server, 'bob', 1500, { ttl: 1 });
+    await device.waitForMessages(1502);
+    expect(device.messages.slice(0, 2)).toEqual([passing, lasting]);
+    await until(
+      async () => (await pull(server.url, 'recipient=bob&before=latest&limit=2')).messages.length < 2,
+    );
+    expect((await get(server.url, `/messages/${passing.id}`)).status).toBe(404);
+    expect(await comeBack(server, 'recipient=bob', start)).toEqual({ gap: false, messages: [lasting] });
+    await until(() => readNumber(server.database, HELD) === 1, 'only one message in the file');
+    expect(await comeBack(server, 'recipient=bob', start)).toEqual({ gap: false, messages: [lasting] });
+    expect(await comeBack(server, 'recipient=bob', '0')).toEqual({ gap: false, messages: [lasting] });
+    // The key is free again.
+    const again = await send(server.url, 'bob', 'another', { idempotencyKey: 'k' });
+    expect(again.id).toBe(1503);
+  });
+});
+
+describe('retention by count', () => {
+  test('keeps the newest of each recipient, to within 1000; who missed none of them has no gap', async () => {
+    const server = await Server.start({ env: { RETENTION_MESSAGES: '500' } });
+    const quiet = await sendMany(server, 'quiet', 400);
+    const early = `${quiet.at(-1)}`;
+    const ids = await sendMany(server, 'busy', 7300, { sender: 'robot' });
+    const held = (): number => readNumber(server.database, `${HELD} WHERE recipient = 'busy'`);
+    await until(() => held() < 1500, 'the purge');
+    const busy = await pullAll(server.url, 'busy');
+    expect(busy.length).toBeGreaterThanOrEqual(500);
+    expect(busy.map(({ id }) => id)).toEqual(ids.slice(-busy.length));
+    expect((await pullAll(server.url, 'quiet')).map(({ id }) => id)).toEqual(quiet);
+
+    // Nothing of this inbox went: no gap, from whenever.
+    expect((await comeBack(server, 'recipient=quiet', '0')).gap).toBe(false);
+    expect((await comeBack(server, 'recipient=quiet', '17')).messages).toHaveLength(383);
+    // Of these something did: of the recipient, of the sender, of the whole log.
+    for (const query of ['recipient=busy', 'recipient=robot', 'recipient=quiet&recipient=busy']) {
+      expect((await comeBack(server, query, early)).gap).toBe('purged');
+    }
+    expect((await comeBack(server, 'recipient=*', early)).gap).toBe('purged');
+    // The replay goes on after the cursor, with what is left.
+    expect((await comeBack(server, 'recipient=busy', early)).messages).toEqual(busy.slice(0, 1000));
+    // Who had got all that was purged misses nothing.
+    const kept = busy[0]?.id ?? 0;
+    expect(await comeBack(server, 'recipient=busy', `${kept - 1}`)).toEqual({
+      gap: false,
+      messages: busy.slice(0, 1000),
+    });
+    expect((await comeBack(server, 'recipient=busy', `${kept - 2}`)).gap).toBe('purged');
+  });
+
+  test('is applied at the start to what a log without it has gathered', async () => {
+    const first = await Server.start();
+    const ids = await sendMany(first, 'bob', 6000);
+    await first.stop();
+    const server = await Server.start({ database: first.database, env: { RETENTION_MESSAGES: '500' } });
+    await until(() => readNumber(server.database, HELD) === 500, 'the purge');
+    expect((await pullAll(server.url, 'bob')).map(({ id }) => id)).toEqual(ids.slice(-500));
+  });
+});
+
+describe('retention by age', () => {
+  test('takes what is older; who had it has no gap, who missed it has one, on streams and polls', async () => {
+    const first = await Server.start();
+    await sendMany(first, 'bob', 50);
+    await sendMany(first, 'ann', 50);
+    const before = await headCursor(first.url);
+    const young = await sendMany(first, 'bob', 10);
+    const server = await age(first, 100);
+    await until(() => readNumber(server.database, HELD) === 10, 'the purge');
+    const bob = await pullAll(server.url, 'bob');
+    expect(bob.map(({ id }) => id)).toEqual(young);
+    expect(await comeBack(server, 'recipient=bob', before)).toEqual({ gap: false, messages: bob });
+    expect(await comeBack(server, 'recipient=bob', '50')).toEqual({ gap: false, messages: bob });
+    expect(await comeBack(server, 'recipient=bob', '49')).toEqual({ gap: 'purged', messages: bob });
+    expect(await comeBack(server, 'recipient=ann', '99')).toEqual({ gap: 'purged', messages: [] });
+    expect(await comeBack(server, 'recipient=ann', before)).toEqual({ gap: false, messages: [] });
+    expect(await comeBack(server, 'recipient=cleo', '0')).toEqual({ gap: false, messages: [] });
+    expect(await comeBack(server, 'recipient=bob&recipient=ann', '60')).toMatchObject({ gap: 'purged' });
+  });
+
+  test('leaves the newest read marker of each pair, which still counts what is unread', async () => {
+    const first = await Server.start();
+    const ids = await sendMany(first, 'bob', 5, { sender: 'ann' });
+    const mark = (reader: string, peer: string, messageId: number | undefined): Promise<WireMessage> =>
+      send(first.url, peer, { messageId }, { sender: reader, type: 'read' });
+    await mark('bob', 'ann', ids[0]);
+    const newest = await mark('bob', 'ann', ids[3]);
+    const other = await mark('ann', 'bob', ids[1]);
+    const young = await sendMany(first, 'bob', 3, { sender: 'ann' });
+    const server = await age(first, other.id);
+    await until(() => readNumber(server.database, HELD) === 5, 'the purge');
+    const left = await pullAll(server.url, 'bob');
+    expect(left.map(({ id }) => id)).toEqual([newest.id, other.id, ...young]);
+    const conversations = await get(server.url, '/conversations?recipient=bob');
+    expect(conversations.body).toMatchObject({
+      conversations: [{ peer: 'ann', unread: 3, readThrough: ids[3], peerReadThrough: ids[1] }],
+    });
+    const behind = { sender: 'bob', recipient: 'ann', type: 'read', content: { messageId: ids[2] } };
+    const standing = await publish(server.url, behind);
+    expect(standing).toMatchObject({ status: 200, body: { id: newest.id } });
+  });
+
+  test('never lets an id be given again, even when nothing is left, and gives the file system its space back', async () => {
+    const first = await Server.start();
+    const ids = await sendMany(first, 'bob', 3000, { content: 'x'.repeat(4000) });
+    const last = ids.at(-1) ?? 0;
+    const cursor = await headCursor(first.url);
+    const emptied = await age(first, last);
+    const large = statSync(emptied.database).size;
+    expect(large).toBeGreaterThan(12_000_000);
+    await until(() => readNumber(emptied.database, HELD) === 0, 'the purge');
+    await until(() => readNumber(emptied.database, 'PRAGMA page_count') * 4096 < large / 4, 'the vacuum');
+    expect(await comeBack(emptied, 'recipient=bob', '0')).toEqual({ gap: 'purged', messages: [] });
+    expect(await comeBack(emptied, 'recipient=bob', cursor)).toEqual({ gap: false, messages: [] });
+    expect((await emptied.stop()).code).toBe(0);
+    expect(statSync(emptied.database).size).toBeLessThan(large / 4);
+    const server = await Server.start({ database: emptied.database, env: { RETENTION_DAYS: '1' } });
+    expect(await headCursor(server.url)).toBe(cursor);
+    const next = await send(server.url, 'bob', 'next');
+    expect(next.id).toBe(last + 1);
+    expect(await comeBack(server, 'recipient=bob', cursor)).toEqual({ gap: false, messages: [next] });
+  });
+
+  test('goes on in small steps: publishes are stored and delivered while a large log is being purged', async () => {
+    const first = await Server.start();
+    const old = await sendMany(first, 'bob', 60_000);
+    const server = await age(first, old.at(-1) ?? 0);
+    const device = await DeviceStream.open(server.url, 'recipient=bob');
+    await device.waitFor('live');
+    const left = (): number => readNumber(server.database, `${HELD} WHERE id <= 60000`);
+    let steps = 0;
+    const published: WireMessage[] = [];
+    for (let before = left(); before > 0;) {
+      published.push(await send(server.url, 'bob', 'meanwhile'));
+      const after = left();
+      if (after < before && after > 0) steps++;
+      before = after;
+    }
+    // Published between two steps of the purge, again and again.
+    expect(steps).toBeGreaterThan(5);
+    expect(await device.waitForMessages(published.length)).toEqual(published);
+    expect(await pullAll(server.url, 'bob')).toEqual(published);
+  });
+});

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, expect, test } from '@jest/globals';
+import { publish, type WireMessage } from '../support/api.ts';
+import { RawDevice } from '../support/raw-device.ts';
+import { cleanUp, Server } from '../support/server.ts';
+
+afterEach(cleanUp);
+
+/** What a process holds in memory, in bytes (Linux). */
+function residentBytes(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) * 1024;
+}
+
+const LARGEST = 'x'.repeat(48 * 1024 - 2);
+const MEBIBYTE = 1024 * 1024;
+
+/** Publishes messages in batches as large as a body may be. */
+async function publishAll(
+  server: Server,
+  count: number,
+  content: string,
+  onBatch: (ids: readonly number[]) => void | Promise<void> = () => undefined,
+): Promise<number[]> {
+  const ids: number[] = [];
+  const batchSize = Math.min(1000, Math.floor((4 * MEBIBYTE) / (content.length + 100)));
+  while (ids.length < count) {
+    const batch = Array.from({ length: Math.min(batchSize, count - ids.length) }, () => ({
+      recipient: 'bob',
+      content,
+    }));
+    const answer = await publish(server.url, batch);
+    expect(answer.status).toBe(201);
+    ids.push(...(answer.body as WireMessage[]).map(({ id }) => id));
+    await onBatch(ids);
+  }
+  return ids;
+}
+
+test('readers that take nothing cost a bounded buffer each, hold nobody up, and get everything once they wake', async () => {
+  const server = await Server.start();
+  // What the program needs for publishing as such, before anybody reads.
+  await publishAll(server, 300, LARGEST);
+  const quick = await RawDevice.open(server.port, 'recipient=bob');
+  await quick.waitFor('live');
+  const sleepers = await Promise.all(
+    Array.from({ length: 40 }, () => RawDevice.open(server.port, 'recipient=bob', { asleep: true })),
+  );
+  const before = residentBytes(server.pid);
+  let most = 0;
+  const ids = await publishAll(server, 1440, LARGEST, async (soFar) => {
+    most = Math.max(most, residentBytes(server.pid));
+    // As it happens: each batch is there before the next is published.
+    await quick.waitForMessages(soFar.length);
+  });
+  expect(ids.length * LARGEST.length).toBeGreaterThan(67 * MEBIBYTE);
+  expect(most - before).toBeLessThan(150 * MEBIBYTE);
+  expect(quick.ids).toEqual(ids);
+
+  for (const sleeper of sleepers.slice(0, 2)) {
+    sleeper.wake();
+    await sleeper.waitForMessages(ids.length);
+    expect(sleeper.ids).toEqual(ids);
+    expect(sleeper.said.map(({ event }) => event)).toEqual(['ready', 'live']);
+  }
+  expect(residentBytes(server.pid) - before).toBeLessThan(150 * MEBIBYTE);
+
+  // Live again, after all of that.
+  const [last] = await publishAll(server, 1, 'afterwards');
+  for (const device of [quick, ...sleepers.slice(0, 2)]) {
+    await device.waitForMessages(ids.length + 1);
+    expect(device.ids.at(-1)).toBe(last);
+  }
+  for (const sleeper of sleepers) sleeper.cut();
+}, 90_000);
+
+test('a reader that a purge overtook is ended, and told of the gap when it comes back', async () => {
+  const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
+  const sleeper = await RawDevice.open(server.port, 'recipient=bob', { asleep: true });
+  const quick = await RawDevice.open(server.port, 'recipient=bob');
+  await quick.waitFor('live');
+  const ids = await publishAll(server, 3000, LARGEST.slice(0, 20_000));
+  await quick.waitForMessages(ids.length);
+  expect(quick.ids).toEqual(ids);
+  expect(quick.said.map(({ event }) => event)).not.toContain('bye');
+
+  sleeper.wake();
+  const bye = await sleeper.waitFor('bye');
+  await sleeper.waitForEnd();
+  // All of it up to where it was overtaken.
+  expect(bye.data).toEqual({ type: 'bye', reason: 'too-slow' });
+  expect(sleeper.ids.length).toBeGreaterThan(0);
+  expect(sleeper.ids).toEqual(ids.slice(0, sleeper.ids.length));
+  expect(Number.parseInt(bye.id ?? '')).toBe(sleeper.ids.at(-1));
+  expect(sleeper.cursor).toBe(bye.id);
+
+  const again = await RawDevice.open(server.port, 'recipient=bob', { lastEventId: sleeper.cursor ?? '' });
+  const live = await again.waitFor('live');
+  expect(again.said[0]?.data).toMatchObject({ type: 'ready', gap: 'purged', cursor: sleeper.cursor });
+  expect(again.ids.length).toBeGreaterThanOrEqual(100);
+  expect(again.ids).toEqual(ids.slice(-again.ids.length));
+  expect(live.data).toMatchObject({ replayed: again.ids.length });
+}, 60_000);
