@@ -34,13 +34,14 @@ CREATE TABLE pairMessages (
   id INTEGER NOT NULL,
   counts INTEGER NOT NULL,    -- 1 where the type is `message`, which makes a conversation and is counted as unread
   expiresAt INTEGER,
-  PRIMARY KEY (recipient, sender, id)
+  PRIMARY KEY (recipient, sender, counts, id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE position (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   head INTEGER NOT NULL,      -- the highest id ever given
-  projected INTEGER NOT NULL  -- conversations are up to date through this id
+  projected INTEGER NOT NULL, -- conversations are up to date through this id
+  probe INTEGER NOT NULL      -- changed to see whether the log can be written
 ) STRICT;
 
 CREATE TABLE purged (

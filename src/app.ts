@@ -45,7 +45,7 @@ export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions)
   app.route('/presence').get(presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
   app.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
   app.route('/readyz').get(readyz(log, devices)).all(methodNotAllowed('GET, HEAD'));
-  app.use(express.static(PUBLIC, { index: 'index.html', redirect: false }));
+  app.use(express.static(PUBLIC, { index: 'index.html', redirect: false, acceptRanges: false }));
   app.use(() => {
     throw new Refusal('not-found', 'There is nothing at this path.');
   });
@@ -55,7 +55,7 @@ export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions)
 
   const openStream = stream(parts);
   return (request, response) => {
-    if (devices.notNow === 'shutdown') response.shouldKeepAlive = false;
+    if (devices.ending) response.shouldKeepAlive = false;
     try {
       if (request.headers.host === undefined && request.httpVersion === '1.1') {
         throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');

@@ -13,11 +13,10 @@ const STATUS = {
   malformed: 400,
   'not-found': 404,
   'method-not-allowed': 405,
-  'request-timeout': 408,
+  'precondition-failed': 412,
   'too-large': 413,
   'unsupported-media-type': 415,
   conflict: 422,
-  'header-too-large': 431,
   unavailable: 503,
 } as const;
 

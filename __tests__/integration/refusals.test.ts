@@ -170,6 +170,13 @@ describe('a request is refused', () => {
     expect((await ask('1.0')).status).toBe(200);
   });
 
+  test('for a file of the page that is another by now, and not for a range of it', async () => {
+    const path = '/page.js';
+    expectProblem(await rawRequest(server.port, { path, headers: { 'If-Match': '"another"' } }), 412);
+    const whole = await rawRequest(server.port, { path, headers: { Range: 'bytes=99999999-' } });
+    expect(whole.status).toBe(200);
+  });
+
   test('not for an expectation that the service does not know', async () => {
     const answer = await rawRequest(server.port, { path: '/healthz', headers: { Expect: 'wonders' } });
     expect(answer.status).toBe(200);

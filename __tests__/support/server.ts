@@ -1,5 +1,5 @@
 /** A real server: the built program as a process of its own, with a database in a folder of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -131,6 +131,11 @@ export class Server {
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
+  }
+
+  /** Takes away the limit on the size of files that a `prlimit` wrapper has set. */
+  raiseFileSizeLimit(): void {
+    execFileSync('prlimit', ['--pid', String(this.pid), '--fsize=unlimited']);
   }
 
   /** Ends it as an operator does. */

@@ -111,6 +111,7 @@ describe('conversations', () => {
         if (random.integer(0, 19) === 0) {
           purge({
             kind: 'surplus',
+            now,
             recipient: random.pick(names),
             after: 0,
             through: random.integer(0, store.head() - 1),

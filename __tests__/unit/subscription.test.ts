@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Hub } from '../../src/hub/hub.ts';
+import { Turns } from '../../src/hub/turns.ts';
 import { Subscription } from '../../src/hub/subscription.ts';
 import type { MessageLog, Start } from '../../src/log/message-log.ts';
 import { prepareAppend } from '../../src/log/append.ts';
@@ -69,13 +70,18 @@ class FakeLog {
   }
 }
 
+/** Lets all that waits for its turn have it. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 describe('a subscription', () => {
   let log: FakeLog;
   let hub: Hub;
+  let turns: Turns;
   const events: string[] = [];
   beforeEach(() => {
     log = new FakeLog();
     hub = new Hub(String);
+    turns = new Turns();
     events.length = 0;
   });
   afterAll(cleanUp);
@@ -85,6 +91,7 @@ describe('a subscription', () => {
       {
         log: log as unknown as MessageLog,
         hub,
+        turns,
         sink,
         events: {
           onLive: (replayed) => events.push(`live after ${replayed}`),
@@ -129,7 +136,7 @@ describe('a subscription', () => {
           sink.room = 256 * 1024;
           subscription.drained();
         }
-        if (random.integer(0, 3) === 0) await new Promise(setImmediate);
+        if (random.integer(0, 3) === 0) await turn();
         for (const { sink: one } of followers) expect(one.room).toBeGreaterThanOrEqual(0);
       }
       log.dispatch(hub);
@@ -144,9 +151,10 @@ describe('a subscription', () => {
     },
   );
 
-  test('costs one write for a commit, of the same bytes for all followers of an inbox', () => {
+  test('costs one write for a commit, of the same bytes for all followers of an inbox', async () => {
     const sinks = Array.from({ length: 10 }, () => new FakeSink());
     for (const sink of sinks) follow(['bob'], sink);
+    await turn();
     log.commit(Array.from({ length: 50 }, () => draft()));
     log.dispatch(hub);
     for (const sink of sinks) {
@@ -166,9 +174,10 @@ describe('a subscription', () => {
     expect(events).toEqual(['live after 2']);
   });
 
-  test('without room takes nothing, and goes on from the log when it has drained', () => {
+  test('without room takes nothing, and goes on from the log when it has drained', async () => {
     const sink = new FakeSink();
     const subscription = follow(['bob'], sink);
+    await turn();
     sink.room = 0;
     for (let round = 0; round < 3; round++) {
       log.commit([draft()]);
@@ -177,13 +186,16 @@ describe('a subscription', () => {
     expect(sink.writes).toHaveLength(0);
     sink.room = 256 * 1024;
     subscription.drained();
+    await turn();
     expect(sink.ids).toEqual([1, 2, 3]);
     expect(events).toEqual(['live after 0']);
   });
 
-  test('takes an ephemeral frame when it is live and has room, and only then', () => {
+  test('takes an ephemeral frame when it is live and has room, and only then', async () => {
     const sink = new FakeSink();
     const subscription = follow(['bob'], sink);
+    expect(hub.dispatchEphemeral(draft())).toBe(0);
+    await turn();
     expect(hub.dispatchEphemeral(draft())).toBe(1);
     sink.room = 10;
     expect(hub.dispatchEphemeral(draft())).toBe(0);
@@ -193,20 +205,29 @@ describe('a subscription', () => {
     expect(sink.writes).toHaveLength(1);
   });
 
-  test('that a purge overtook is ended; one that was told of the gap is not', () => {
+  test('that a purge overtook is ended; one that was told of the gap is not', async () => {
     const sink = new FakeSink();
     sink.room = 0;
     const overtaken = follow(['bob'], sink);
     log.commit(Array.from({ length: 10 }, () => draft()));
     log.dispatch(hub);
-    preparePurge(log.database)({ kind: 'surplus', recipient: 'bob', after: 0, through: 5, limit: 100 });
+    preparePurge(log.database)({
+      kind: 'surplus',
+      now: 0,
+      recipient: 'bob',
+      after: 0,
+      through: 5,
+      limit: 100,
+    });
     sink.room = 256 * 1024;
     overtaken.drained();
+    await turn();
     expect(events).toEqual(['overtaken']);
     expect(sink.writes).toHaveLength(0);
 
     const told = new FakeSink();
     follow(['bob'], told, { gap: 'purged', purgedThrough: 5 });
+    await turn();
     expect(told.ids).toEqual([6, 7, 8, 9, 10]);
   });
 });

@@ -3,9 +3,10 @@
 CREATE TABLE position (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   head INTEGER NOT NULL,      -- the highest id ever given
-  projected INTEGER NOT NULL  -- conversations are up to date through this id
+  projected INTEGER NOT NULL, -- conversations are up to date through this id
+  probe INTEGER NOT NULL      -- changed to see whether the log can be written
 ) STRICT;
-INSERT INTO position (only, head, projected) VALUES (1, 0, 0);
+INSERT INTO position (only, head, projected, probe) VALUES (1, 0, 0, 0);
 
 -- A row for each start of the server that gave an id. A cursor names its run, so that a log that went back in time is
 -- noticed. Rows outlive purges.
@@ -53,7 +54,7 @@ CREATE TABLE pairMessages (
   id INTEGER NOT NULL,
   counts INTEGER NOT NULL,    -- 1 where the type is `message`, which makes a conversation and is counted as unread
   expiresAt INTEGER,
-  PRIMARY KEY (recipient, sender, id)
+  PRIMARY KEY (recipient, sender, counts, id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE conversations (
   address TEXT NOT NULL,

@@ -22,7 +22,7 @@ export function readyz(log: MessageLog, devices: Devices): RequestHandler {
   let probe = Promise.resolve();
   return async (request, response) => {
     new Query(request.url, []).check();
-    if (devices.notNow === 'shutdown') throw unavailable('Not ready: the service is shutting down.', 2);
+    if (devices.ending) throw unavailable('Not ready: the service is shutting down.', 2);
     if (performance.now() - probed > FRESH_MILLISECONDS) {
       probed = performance.now();
       probe = log.probe();

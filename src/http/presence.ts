@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { Presence } from '../hub/presence.ts';
+import { type Presence, toWire } from '../hub/presence.ts';
 import { Query } from './query.ts';
 
 /**
@@ -11,13 +11,7 @@ export function presence(presence: Presence): RequestHandler {
     const query = new Query(request.url, ['recipient']);
     const addresses = query.addresses('recipient', { least: 1, most: 100 });
     query.check();
-    const states = addresses.map((address) => {
-      const { online, devices, lastSeen } = presence.state(address);
-      return [
-        address,
-        { online, devices, lastSeen: lastSeen === null ? null : new Date(lastSeen).toISOString() },
-      ];
-    });
+    const states = addresses.map((address) => [address, toWire(presence.state(address))]);
     response.json(Object.fromEntries(states));
   };
 }

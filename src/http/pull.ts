@@ -3,6 +3,7 @@ import { Refusal, unavailable } from '../errors.ts';
 import type { Devices } from '../hub/devices.ts';
 import { HeldPoll } from '../hub/held-poll.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { Turns } from '../hub/turns.ts';
 import type { Gap } from '../log/cursor.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { Take } from '../log/store.ts';
@@ -21,6 +22,7 @@ const PAGE_BYTES = 1024 * 1024;
 interface PullParts {
   readonly log: MessageLog;
   readonly hub: Hub;
+  readonly turns: Turns;
   readonly devices: Devices;
 }
 
@@ -84,7 +86,14 @@ async function answerAfter(
     return { page, gap: start.gap !== false || end.purgedThrough <= start.after ? start.gap : 'purged' };
   };
   let { page, gap } = read();
-  if (wait > 0 && page.isEmpty && !page.more && gap === false && devices.notNow !== 'shutdown') {
+  if (
+    wait > 0 &&
+    request.method === 'GET' &&
+    page.isEmpty &&
+    !page.more &&
+    gap === false &&
+    !devices.ending
+  ) {
     if (devices.notNow === 'over-limit') {
       throw unavailable('As many streams are open as the service takes; poll without wait, or later.', 5);
     }

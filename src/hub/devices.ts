@@ -25,6 +25,11 @@ export class Devices {
     this.#limit = limit;
   }
 
+  /** Whether the service is ending. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
   /** Why no further device is let in now; `undefined` where one is. */
   get notNow(): NotNow | undefined {
     if (this.#ending) return 'shutdown';

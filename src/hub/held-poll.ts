@@ -1,6 +1,7 @@
 import type { Inboxes } from '../log/store.ts';
 import type { Device, Devices } from './devices.ts';
 import type { Follower, Hub } from './hub.ts';
+import type { Turns } from './turns.ts';
 
 /** One held poll: a device that waits until its inboxes are touched. */
 export class HeldPoll implements Follower, Device {
@@ -17,7 +18,7 @@ export class HeldPoll implements Follower, Device {
    * @param gone aborted when the client is
    */
   static async hold(
-    { hub, devices }: { hub: Hub; devices: Devices },
+    { hub, turns, devices }: { hub: Hub; turns: Turns; devices: Devices },
     inboxes: Inboxes,
     milliseconds: number,
     gone: AbortSignal,
@@ -32,6 +33,8 @@ export class HeldPoll implements Follower, Device {
     clearTimeout(timer);
     hub.remove(poll);
     devices.leave(poll);
+    // Many may have waited for the same message, and each reads a page now.
+    await new Promise<void>((resolve) => turns.add(resolve));
   }
 
   deliver(): void {

@@ -6,6 +6,18 @@ export interface PresenceState {
   readonly lastSeen: number | null;
 }
 
+/** A state as clients see it. */
+export interface WirePresence {
+  readonly online: boolean;
+  readonly devices: number;
+  readonly lastSeen: string | null;
+}
+
+/** A state with its time as text. */
+export function toWire({ online, devices, lastSeen }: PresenceState): WirePresence {
+  return { online, devices, lastSeen: lastSeen === null ? null : new Date(lastSeen).toISOString() };
+}
+
 type Watcher = (address: string) => void;
 
 interface Entry {
@@ -18,7 +30,7 @@ interface Entry {
 /** A device that is back within this time changes nothing: a reload, a reconnect, the pause between two polls. */
 const GRACE_MILLISECONDS = 6000;
 
-/** So many offline addresses are remembered; past it the one that left first is forgotten. */
+/** So many offline addresses are remembered; past it those that left first are forgotten. */
 const MOST_REMEMBERED = 100_000;
 
 /** Who is online. */
@@ -95,9 +107,17 @@ export class Presence {
   #goneOffline(address: string, entry: Entry): void {
     this.#online.delete(address);
     this.#lastSeen.set(address, entry.lastSeen);
-    const [first] = this.#lastSeen.keys();
-    if (this.#lastSeen.size > MOST_REMEMBERED && first !== undefined) this.#lastSeen.delete(first);
+    if (this.#lastSeen.size > MOST_REMEMBERED) this.#forget();
     this.#tell(address);
+  }
+
+  /** Many at once: a Map passes over what was deleted from its beginning at each look. */
+  #forget(): void {
+    let toForget = MOST_REMEMBERED / 10;
+    for (const address of this.#lastSeen.keys()) {
+      if (toForget-- === 0) break;
+      this.#lastSeen.delete(address);
+    }
   }
 
   #tell(address: string): void {

@@ -4,6 +4,7 @@ import type { Message } from '../message.ts';
 import { messageFrame } from '../sse/frame.ts';
 import { Delivery } from './delivery.ts';
 import type { Follower, Hub } from './hub.ts';
+import type { Turns } from './turns.ts';
 
 /** Where a subscription's bytes go: a socket, with a bound on what it buffers. */
 export interface Sink {
@@ -40,13 +41,13 @@ export class Subscription implements Follower {
   readonly inboxes: Inboxes;
   readonly #log: MessageLog;
   readonly #hub: Hub;
+  readonly #turns: Turns;
   readonly #sink: Sink;
   readonly #events: SubscriptionEvents;
   /** What retention took up to here was told as a gap when the stream began. */
   readonly #toldThrough: number;
   #cursor: number;
   #state: State = 'replaying';
-  #reading: NodeJS.Immediate | undefined;
   #replayed = 0;
   #wasLive = false;
 
@@ -54,12 +55,13 @@ export class Subscription implements Follower {
    * @param start where it begins; the device knows of its gap
    */
   constructor(
-    parts: { log: MessageLog; hub: Hub; sink: Sink; events: SubscriptionEvents },
+    parts: { log: MessageLog; hub: Hub; turns: Turns; sink: Sink; events: SubscriptionEvents },
     inboxes: Inboxes,
     start: Start,
   ) {
     this.#log = parts.log;
     this.#hub = parts.hub;
+    this.#turns = parts.turns;
     this.#sink = parts.sink;
     this.#events = parts.events;
     this.inboxes = inboxes;
@@ -75,19 +77,19 @@ export class Subscription implements Follower {
   /** Begins. It is registered before the first read, so that nothing falls between the two. */
   start(): void {
     this.#hub.add(this);
-    this.#replay();
+    this.#turns.add(this.#replay);
   }
 
   /** Ends: nothing is written after it. Does nothing where it has ended. */
   close(): void {
     this.#state = 'closed';
-    clearImmediate(this.#reading);
+    this.#turns.remove(this.#replay);
     this.#hub.remove(this);
   }
 
   /** The sink has room again. */
   drained(): void {
-    if (this.#state === 'replaying' && this.#reading === undefined) this.#replay();
+    if (this.#state === 'replaying') this.#turns.add(this.#replay);
   }
 
   deliver(deliveries: readonly Delivery[]): void {
@@ -111,9 +113,8 @@ export class Subscription implements Follower {
     return true;
   }
 
-  /** Writes the next page of the backlog, and plans the one after; goes live where there is none. */
-  #replay(): void {
-    this.#reading = undefined;
+  /** Its turn: writes the next page of the backlog, and waits for another turn; goes live where there is none. */
+  readonly #replay = (): void => {
     if (this.#sink.room < LEAST_ROOM) return;
     try {
       this.#writePage(this.#readPage());
@@ -121,7 +122,7 @@ export class Subscription implements Follower {
       this.close();
       this.#events.onFailed(error);
     }
-  }
+  };
 
   #writePage({ page, frames }: { page: ForwardPage; frames: string[] }): void {
     if (page.purgedThrough > Math.max(this.#cursor, this.#toldThrough)) {
@@ -133,8 +134,7 @@ export class Subscription implements Follower {
     this.#replayed += frames.length;
     if (page.more) {
       this.#cursor = page.through;
-      // In turns with the other streams and requests.
-      this.#reading = setImmediate(() => this.#replay());
+      this.#turns.add(this.#replay);
       return;
     }
     // Nothing of these inboxes lies between the page and the head.

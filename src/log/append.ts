@@ -108,7 +108,7 @@ export function prepareAppend(database: Database): Append {
   const appendBatch = (batch: readonly Draft[]): AppendResult => {
     const before = head;
     try {
-      // A single draft faults before it writes, so it needs no savepoint of its own.
+      // A single draft that faults has stored nothing, so it needs no savepoint of its own.
       return batch.length === 1 ? batch.map(place) : placeAll(batch);
     } catch (error) {
       head = before;

@@ -70,9 +70,11 @@ export class Conversations {
     this.#readThrough = database
       .prepare<[string, string], number>('SELECT messageId FROM readMarkers WHERE reader = ? AND peer = ?')
       .pluck();
+    const ofPair = (recipient: string, sender: string, counts: number): string =>
+      `SELECT id FROM pairMessages WHERE recipient = :${recipient} AND sender = :${sender} ` +
+      `AND counts = ${counts} AND id < :before`;
     this.#pairBack = database.prepare(
-      'SELECT id FROM pairMessages WHERE recipient = :a AND sender = :b AND id < :before ' +
-        'UNION SELECT id FROM pairMessages WHERE recipient = :b AND sender = :a AND id < :before ' +
+      `${ofPair('a', 'b', 0)} UNION ${ofPair('a', 'b', 1)} UNION ${ofPair('b', 'a', 0)} UNION ${ofPair('b', 'a', 1)} ` +
         'ORDER BY id DESC LIMIT :limit',
     );
     this.#pairTailBack = database.prepare(
@@ -106,18 +108,11 @@ export class Conversations {
         if (received === 1) pair.received.push(id);
         tail.set(peer, pair);
       }
-      const candidates = [...tail]
-        .map(([peer, { lastId }]) => ({ peer, lastId }))
-        .filter(({ lastId }) => lastId < before);
-      // As many more as the tail may replace.
-      for (const pair of this.#listed.all(address, before, limit + 1 + tail.size)) {
-        if (!tail.has(pair.peer)) candidates.push(pair);
-      }
-      candidates.sort((one, other) => other.lastId - one.lastId);
       const conversations: Conversation[] = [];
-      for (const { peer, lastId } of candidates.slice(0, limit)) {
+      for (const { peer, lastId } of this.#newestFirst(address, before, limit, tail)) {
         const lastMessage = this.#lastMessage(address, peer, lastId, now);
         if (lastMessage === undefined) continue;
+        if (conversations.length === limit) return { conversations, head, more: true };
         const readThrough = this.#readThrough.get(address, peer) ?? null;
         const after = readThrough ?? 0;
         const late = tail.get(peer)?.received.filter((id) => id > after).length ?? 0;
@@ -130,7 +125,7 @@ export class Conversations {
           peerReadThrough: this.#readThrough.get(peer, address) ?? null,
         });
       }
-      return { conversations, head, more: candidates.length > limit };
+      return { conversations, head, more: false };
     });
   }
 
@@ -151,15 +146,44 @@ export class Conversations {
   ): boolean {
     return this.#store.snapshot(() => {
       const projected = this.#projected.get() ?? 0;
-      const range = { a: pair[0], b: pair[1], before: Math.min(before, head + 1), projected, limit };
-      const late = this.#pairTailBack.all(range);
-      const ids = [...late, ...this.#pairBack.all({ ...range, limit: limit - late.length })];
-      for (const { id } of ids) {
-        const message = this.#store.message(id, now);
-        if (message !== undefined && !take(message)) return true;
+      let from = Math.min(before, head + 1);
+      // On past what has expired: a reader that gets nothing could not tell where to go on.
+      for (;;) {
+        const range = { a: pair[0], b: pair[1], before: from, projected, limit };
+        const late = this.#pairTailBack.all(range);
+        const ids = [...late, ...this.#pairBack.all({ ...range, limit: limit - late.length })];
+        for (const { id } of ids) {
+          const message = this.#store.message(id, now);
+          if (message !== undefined && !take(message)) return true;
+          from = id;
+        }
+        if (ids.length < limit) return false;
       }
-      return ids.length === limit;
     });
+  }
+
+  /** The pairs of an address with their newest message below `before`, those of the tail among them. */
+  *#newestFirst(
+    address: string,
+    before: number,
+    limit: number,
+    tail: ReadonlyMap<string, { lastId: number }>,
+  ): Generator<{ peer: string; lastId: number }> {
+    const late = [...tail]
+      .map(([peer, { lastId }]) => ({ peer, lastId }))
+      .filter(({ lastId }) => lastId < before)
+      .sort((one, other) => one.lastId - other.lastId);
+    const step = limit + 1;
+    for (let from = before, more = true; more;) {
+      const chunk = this.#listed.all(address, from, step);
+      for (const pair of chunk) {
+        while ((late.at(-1)?.lastId ?? 0) > pair.lastId) yield late.pop() as { peer: string; lastId: number };
+        if (!tail.has(pair.peer)) yield pair;
+        from = pair.lastId;
+      }
+      more = chunk.length === step;
+    }
+    yield* late.reverse();
   }
 
   /** The newest message of a pair; one before it where that has expired and its purge is due. */

@@ -70,6 +70,8 @@ export function openForWriting(file: string): Database {
       // better-sqlite3 is compiled with NORMAL for WAL, which a power cut takes acknowledged messages from.
       database.pragma('synchronous = FULL');
       database.pragma('cache_size = -65536');
+      // A long read, as a backup is one, lets the write-ahead log grow; after it the file shrinks to this again.
+      database.pragma('journal_size_limit = 67108864');
       migrate(database);
       // A write-protected file opens all the same, for reading.
       database.exec('BEGIN IMMEDIATE; ROLLBACK');

@@ -28,7 +28,16 @@ export interface LogOptions {
 /** The messages that wait are stored in groups of at most this many, so that no one waits for a giant commit. */
 const GROUP_MESSAGES = 2048;
 
+/** Past so much content that is not on disk yet (the disk hangs, say), publishes are refused for now. */
+const WAITING_BYTES = 64 * 1024 * 1024;
+const GROUP_BYTES = 8 * 1024 * 1024;
+
+/** Looked at in one read where little is sought: much of it may have expired. */
+const LOOK_AT = 500;
+
 interface Waiting {
+  /** Its content. */
+  readonly bytes: number;
   readonly batch: readonly Draft[];
   readonly resolve: (stored: Stored[]) => void;
   readonly reject: (error: Error) => void;
@@ -50,6 +59,7 @@ export class EmbeddedLog implements MessageLog {
   readonly #stopCheck: () => Promise<void>;
   readonly #listeners: ((messages: readonly Message[]) => void)[] = [];
   #waiting: Waiting[] = [];
+  #waitingBytes = 0;
   #committing: Promise<void> | undefined;
   /** Why nothing is taken any more. */
   #refusing: string | undefined;
@@ -65,8 +75,7 @@ export class EmbeddedLog implements MessageLog {
     const tag = newTag();
     this.#runs = new Runs(runs, { firstId: this.#head + 1, tag });
     this.#writer = new WriterClient(worker(tag), options.logger, options.onFatal);
-    this.#stopCheck = startIntegrityCheck(options.file, ({ fault }) => {
-      if (fault === undefined) return;
+    this.#stopCheck = startIntegrityCheck(options.file, options.logger, (fault) => {
       options.logger.fatal({ fault }, 'the database is corrupt: publishes are refused; restore a backup');
       this.#refusing = 'the log is damaged; its operator has to restore a backup';
     });
@@ -116,21 +125,24 @@ export class EmbeddedLog implements MessageLog {
   newest(inboxes: Inboxes, count: number): Start {
     let first = this.#head + 1;
     let toFind = count;
-    while (toFind > 0) {
-      const { through, more } = this.#store.readBack(inboxes, first - 1, toFind, this.#options.now(), () => {
-        toFind--;
-        return true;
+    if (count > 0) {
+      this.readBack(inboxes, first, Math.max(count, LOOK_AT), ({ id }) => {
+        first = id;
+        return --toFind > 0;
       });
-      first = through;
-      if (!more) break;
     }
     return { after: first - 1, gap: false, purgedThrough: this.#store.purgedThrough(inboxes) };
   }
 
   append(batch: readonly Draft[]): Promise<Stored[]> {
     if (this.#refusing !== undefined) return Promise.reject(new LogUnavailable(this.#refusing));
+    if (this.#waitingBytes > WAITING_BYTES) {
+      return Promise.reject(new LogUnavailable('too much is waiting to be stored'));
+    }
+    const bytes = batch.reduce((sum, { content }) => sum + content.length, 0);
+    this.#waitingBytes += bytes;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ batch, resolve, reject });
+      this.#waiting.push({ batch, bytes, resolve, reject });
       this.#committing ??= this.#commitWaiting();
     });
   }
@@ -148,8 +160,13 @@ export class EmbeddedLog implements MessageLog {
   }
 
   readBack(inboxes: Inboxes, before: number, limit: number, take: Take): boolean {
-    const head = Math.min(this.#head, before - 1);
-    return this.#store.readBack(inboxes, head, limit, this.#options.now(), take).more;
+    let head = Math.min(this.#head, before - 1);
+    // On past what has expired: a reader that gets nothing could not tell where to go on.
+    for (;;) {
+      const page = this.#store.readBack(inboxes, head, limit, this.#options.now(), take);
+      if (page.full || !page.more) return page.full;
+      head = page.through - 1;
+    }
   }
 
   readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): boolean {
@@ -201,12 +218,18 @@ export class EmbeddedLog implements MessageLog {
     { group: Waiting[]; results: Promise<readonly AppendResult[] | LogUnavailable> } | undefined {
     if (this.#waiting.length === 0) return undefined;
     let messages = 0;
-    const end = this.#waiting.findIndex(({ batch }) => (messages += batch.length) > GROUP_MESSAGES);
+    let bytes = 0;
+    const end = this.#waiting.findIndex((waiting) => {
+      messages += waiting.batch.length;
+      bytes += waiting.bytes;
+      return messages > GROUP_MESSAGES || bytes > GROUP_BYTES;
+    });
     const group = this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(end, 1));
     return { group, results: this.#writer.append(group.map(({ batch }) => batch)) };
   }
 
   #settle(group: readonly Waiting[], outcome: readonly AppendResult[] | LogUnavailable): void {
+    for (const { bytes } of group) this.#waitingBytes -= bytes;
     if (outcome instanceof LogUnavailable) {
       for (const { reject } of group) reject(outcome);
       return;

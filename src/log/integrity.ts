@@ -1,30 +1,41 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
-
-/** What a check found: `fault` is SQLite's own text, and undefined where the database is sound. */
-export interface IntegrityReport {
-  readonly fault: string | undefined;
-}
+import type { Logger } from 'pino';
 
 /**
  * Checks the whole database beside the service: reading all of a large one takes long. It is a process of its own and
- * not a thread, because a thread inside SQLite cannot be stopped, and the end of the service would wait for it.
+ * not a thread, because a thread inside SQLite cannot be stopped, and the end of the service would wait for it. Where
+ * it cannot run, that is logged, and the service goes on without.
  *
- * @param onReport called at most once, not where the check was ended or could not run
+ * @param onFault called at most once, with SQLite's own words; not where the database is sound
  * @returns ends the check, if it still runs
  */
 export function startIntegrityCheck(
   file: string,
-  onReport: (report: IntegrityReport) => void,
+  logger: Logger,
+  onFault: (fault: string) => void,
 ): () => Promise<void> {
   const child = fork(new URL('./integrity-process.js', import.meta.url), [file], {
     execArgv: [],
     stdio: 'ignore',
   });
-  child.once('message', (result: string) => onReport({ fault: result === 'ok' ? undefined : result }));
-  const ended = once(child, 'exit');
+  let awaited = true;
+  child.once('message', (result: string) => {
+    awaited = false;
+    if (result !== 'ok') onFault(result);
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once('error', (error) => {
+      logger.warn({ err: error }, 'the database is not checked: a process for it cannot be started');
+      resolve();
+    });
+    child.once('exit', (code, signal) => {
+      if (awaited) logger.warn({ code, signal }, 'the check of the database ended without a result');
+      resolve();
+    });
+  });
   return async () => {
-    if (child.exitCode === null) child.kill('SIGKILL');
+    awaited = false;
+    child.kill('SIGKILL');
     await ended;
   };
 }

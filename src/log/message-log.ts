@@ -87,7 +87,11 @@ export interface MessageLog {
   /** Reads what two addresses sent to each other, as `readBack`. */
   readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): boolean;
 
-  /** Lists the conversations of an address whose last message has an id < `before`, newest first. */
+  /**
+   * Lists the conversations of an address whose last message has an id < `before`, newest first.
+   *
+   * @returns `head`: through which id; a little past `head` where a commit has not been handed on yet
+   */
   conversations(
     address: string,
     before: number,

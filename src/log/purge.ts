@@ -1,19 +1,26 @@
 import type { Database } from 'better-sqlite3';
+import { isExpired, MESSAGE_TYPE, READ_TYPE } from '../message.ts';
 
 /** Messages to take from the log: all that one bound covers, the oldest first. */
 export type PurgeEntry =
-  /** Past their `expiresAt` at `now`: told to nobody, expiry is never a gap. */
-  | { readonly kind: 'expired'; readonly now: number; readonly limit: number }
+  /** Past their `expiresAt`. */
+  | (Bound & { readonly kind: 'expired' })
   /** Of any recipient, from `after` on, up to the first that was created at `createdBefore` or later. */
-  | { readonly kind: 'aged'; readonly after: number; readonly createdBefore: number; readonly limit: number }
+  | (Bound & { readonly kind: 'aged'; readonly after: number; readonly createdBefore: number })
   /** Of one recipient, from `after` on, through `through`. */
-  | {
+  | (Bound & {
       readonly kind: 'surplus';
       readonly recipient: string;
       readonly after: number;
       readonly through: number;
-      readonly limit: number;
-    };
+    });
+
+interface Bound {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: number;
+  /** At most this many messages are looked at. */
+  readonly limit: number;
+}
 
 /** What a purge did. */
 interface Purged {
@@ -31,6 +38,7 @@ interface Row {
   recipient: string;
   type: string;
   createdAt: number;
+  expiresAt: number | null;
 }
 
 /**
@@ -41,7 +49,7 @@ export type Purge = (entry: PurgeEntry) => Purged;
 
 /** Prepares purging on a connection that may write. */
 export function preparePurge(database: Database): Purge {
-  const columns = 'SELECT id, sender, recipient, type, createdAt FROM messages';
+  const columns = 'SELECT id, sender, recipient, type, createdAt, expiresAt FROM messages';
   const expired = database.prepare<[number, number], Row>(
     `${columns} WHERE expiresAt <= ? ORDER BY expiresAt LIMIT ?`,
   );
@@ -54,7 +62,7 @@ export function preparePurge(database: Database): Purge {
     .pluck();
   const remove = database.prepare('DELETE FROM messages WHERE id = ?');
   const removePair = database.prepare(
-    'DELETE FROM pairMessages WHERE recipient = ? AND sender = ? AND id = ?',
+    'DELETE FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = ? AND id = ?',
   );
   const lastOfPair = database
     .prepare<[string, string], number | null>(
@@ -92,20 +100,28 @@ export function preparePurge(database: Database): Purge {
 
   return (entry) => {
     const rows = candidates(entry);
-    const young = entry.kind === 'aged' ? rows.findIndex((row) => row.createdAt >= entry.createdBefore) : -1;
+    // A row from the future is of a clock that was wrong: those behind it are not to be kept for it.
+    const isYoung = ({ createdAt }: Row): boolean =>
+      entry.kind === 'aged' && createdAt >= entry.createdBefore && createdAt <= entry.now;
+    const isKept = ({ id, sender, recipient, type, createdAt }: Row): boolean =>
+      (entry.kind === 'aged' && createdAt >= entry.createdBefore) ||
+      (type === READ_TYPE && isStandingMarker.get(sender, recipient, id) !== undefined);
+    const young = rows.findIndex(isYoung);
     const covered = young === -1 ? rows : rows.slice(0, young);
-    const gone = covered.filter(
-      (row) => row.type !== 'read' || isStandingMarker.get(row.sender, row.recipient, row.id) === undefined,
-    );
+    const gone = covered.filter((row) => !isKept(row));
     const through = new Map<string, number>();
     for (const row of gone) {
       remove.run(row.id);
-      if (removePair.run(row.recipient, row.sender, row.id).changes > 0) settleConversation(row);
+      const counts = row.type === MESSAGE_TYPE ? 1 : 0;
+      const projected = removePair.run(row.recipient, row.sender, counts, row.id).changes > 0;
+      if (projected && counts === 1) settleConversation(row);
+      // Expiry is never a gap, also where another bound comes first.
+      if (isExpired(row, entry.now)) continue;
       for (const address of [row.sender, row.recipient, '*']) {
         through.set(address, Math.max(through.get(address) ?? 0, row.id));
       }
     }
-    if (entry.kind !== 'expired') for (const [address, id] of through) note.run(address, id);
+    for (const [address, id] of through) note.run(address, id);
     return {
       messages: gone.length,
       through: covered.at(-1)?.id ?? 0,

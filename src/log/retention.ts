@@ -45,6 +45,8 @@ export class Retention {
   #search: SurplusSearch | undefined;
   #surplus: { recipient: string; after: number; through: number } | undefined;
   #aged = 0;
+  /** When the scan by age begins at the oldest again: what it passed over (a read marker, say) may be due by then. */
+  #ageScanDue = 0;
   #expiryDue = true;
   #ageDue: boolean;
 
@@ -73,7 +75,7 @@ export class Retention {
       const growth = (this.#growth.get(recipient) ?? 0) + 1;
       if (this.#growth.size > MOST_COUNTED) {
         this.#growth.clear();
-        this.#scanned = '';
+        this.#scanned ??= '';
       }
       if (growth < LOOK_EVERY) {
         this.#growth.set(recipient, growth);
@@ -121,13 +123,17 @@ export class Retention {
     }
     if (this.#ageDue) {
       const createdBefore = now - this.#rule.days * DAY;
-      const done = this.#purge({ kind: 'aged', after: this.#aged, createdBefore, limit });
+      if (now >= this.#ageScanDue) {
+        this.#ageScanDue = now + DAY;
+        this.#aged = 0;
+      }
+      const done = this.#purge({ kind: 'aged', now, after: this.#aged, createdBefore, limit });
       this.#aged = Math.max(this.#aged, done.through);
       this.#ageDue = done.more;
       return done.messages;
     }
     if (this.#surplus !== undefined) {
-      const done = this.#purge({ kind: 'surplus', ...this.#surplus, limit });
+      const done = this.#purge({ kind: 'surplus', now, ...this.#surplus, limit });
       this.#surplus = done.more ? { ...this.#surplus, after: done.through } : undefined;
       return done.messages;
     }

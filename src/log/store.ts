@@ -15,6 +15,8 @@ export interface PageEnd {
   readonly through: number;
   /** Whether there may be more up to the head. */
   readonly more: boolean;
+  /** Whether there was no room for the next one, which then surely is there. */
+  readonly full: boolean;
 }
 
 /** The columns of a `Message`, by their own names. */
@@ -98,20 +100,22 @@ export class Store {
   ): PageEnd {
     const page = this.#page(inboxes, direction);
     const values: Record<string, unknown> = { ...range };
-    for (const [index, address] of inboxes.entries()) values[`a${index}`] = address;
+    for (let index = 0; index < roundUp(inboxes.length); index++)
+      values[`a${index}`] = inboxes[index] ?? inboxes[0];
     let looked = 0;
     let through = direction === 'ASC' ? range.after : range.head + 1;
     for (const message of page.iterate(values)) {
-      if (!isExpired(message, now) && !take(message)) return { through, more: true };
+      if (!isExpired(message, now) && !take(message)) return { through, more: true, full: true };
       through = message.id;
       looked++;
     }
-    return { through, more: looked === range.limit };
+    return { through, more: looked === range.limit, full: false };
   }
 
   #page(inboxes: Inboxes, direction: 'ASC' | 'DESC'): Statement<[Record<string, unknown>], Message> {
     const everything = inboxes[0] === EVERYTHING;
-    const name = `${everything ? EVERYTHING : inboxes.length} ${direction}`;
+    const count = roundUp(inboxes.length);
+    const name = `${everything ? EVERYTHING : count} ${direction}`;
     let page = this.#pages.get(name);
     if (page === undefined) {
       const range = 'id > :after AND id <= :head';
@@ -119,7 +123,7 @@ export class Store {
       // ends at the limit: OR sorts the whole backlog for each page.
       const ids = everything
         ? `SELECT id FROM messages WHERE ${range}`
-        : inboxes
+        : Array.from({ length: count })
             .flatMap((_, index) => [
               `SELECT id FROM messages WHERE recipient = :a${index} AND ${range}`,
               `SELECT id FROM messages WHERE sender = :a${index} AND ${range}`,
@@ -134,4 +138,9 @@ export class Store {
     }
     return page;
   }
+}
+
+/** A power of two: so there are few statements to keep, and the places that are left take an address once more. */
+function roundUp(count: number): number {
+  return 2 ** Math.ceil(Math.log2(count));
 }

@@ -89,16 +89,22 @@ export class WriterClient {
         this.#endProbe(undefined);
         break;
       case 'failed': {
+        if (reply.request === 'upkeep') {
+          this.#logger.warn(
+            { reason: reply.reason },
+            'retention and conversations wait until the log can be written',
+          );
+          break;
+        }
         const failure = this.#failed(reply.reason);
         if (reply.request === 'append') this.#settleAppend?.(failure);
-        if (reply.request === 'probe') this.#endProbe(failure);
+        else this.#endProbe(failure);
         break;
       }
       case 'purged':
         this.#logger.debug({ messages: reply.messages }, 'purged');
         break;
       case 'open':
-      case 'closed':
         break;
     }
   }

@@ -16,8 +16,7 @@ export type WriterReply =
   | { readonly kind: 'appended'; readonly results: readonly AppendResult[] }
   | { readonly kind: 'probed' }
   | { readonly kind: 'failed'; readonly request: 'append' | 'probe' | 'upkeep'; readonly reason: string }
-  | { readonly kind: 'purged'; readonly messages: number }
-  | { readonly kind: 'closed' };
+  | { readonly kind: 'purged'; readonly messages: number };
 
 const TICK_MILLISECONDS = 1000;
 
@@ -58,7 +57,6 @@ port.on('message', (request: WriterRequest) => {
     clearInterval(clock);
     clearImmediate(planned);
     writer.close();
-    reply({ kind: 'closed' });
     port.close();
     return;
   }

@@ -58,7 +58,7 @@ export class Writer {
     const append = prepareAppend(this.#database);
     this.#appendAll = immediate(this.#database, append);
     this.#project = immediate(this.#database, prepareProjection(this.#database));
-    const touch = this.#database.prepare('UPDATE position SET head = head');
+    const touch = this.#database.prepare('UPDATE position SET probe = 1 - probe');
     this.#probe = immediate(this.#database, () => void touch.run());
     this.#retention = new Retention(this.#database, options.retention);
   }
@@ -104,14 +104,22 @@ export class Writer {
     return { purged, more: more || this.#projecting || this.#vacuumDue };
   }
 
-  /** Whether the log can be written, tried by a commit that changes nothing. Throws what SQLite throws if not. */
+  /**
+   * Tries a commit. It changes a value: SQLite would write nothing for one that stays.
+   *
+   * @throws what SQLite throws where the log cannot be written
+   */
   probe(): void {
     this.#probe();
   }
 
   /** Checkpoints the write-ahead log into the database and closes it. */
   close(): void {
-    this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    try {
+      this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // On a full disk. Nothing is lost: the next start reads the write-ahead log.
+    }
     this.#database.close();
   }
 

@@ -2,8 +2,9 @@ import type { ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Device, Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
-import type { Presence } from '../hub/presence.ts';
+import { type Presence, toWire } from '../hub/presence.ts';
 import { Subscription } from '../hub/subscription.ts';
+import type { Turns } from '../hub/turns.ts';
 import type { MessageLog, Start } from '../log/message-log.ts';
 import type { Inboxes } from '../log/store.ts';
 import { EventStream } from './event-stream.ts';
@@ -14,6 +15,7 @@ import type { Heartbeats } from './heartbeats.ts';
 export interface StreamParts {
   readonly log: MessageLog;
   readonly hub: Hub;
+  readonly turns: Turns;
   readonly presence: Presence;
   readonly devices: Devices;
   readonly heartbeats: Heartbeats;
@@ -45,7 +47,7 @@ export class DeviceStream implements Device {
   constructor(parts: StreamParts, response: ServerResponse, { inboxes, start, watched }: StreamRequest) {
     this.inboxes = inboxes;
     this.#parts = parts;
-    const { log, hub } = parts;
+    const { log, hub, turns } = parts;
     this.#stream = new EventStream(response, {
       onDrain: () => {
         this.#tellPresence();
@@ -57,6 +59,7 @@ export class DeviceStream implements Device {
       {
         log,
         hub,
+        turns,
         sink: this.#stream,
         events: {
           onLive: (replayed) => {
@@ -101,9 +104,8 @@ export class DeviceStream implements Device {
     for (const recipient of this.#untold) {
       if (this.#stream.room < PRESENCE_ROOM) return;
       this.#untold.delete(recipient);
-      const { online, devices, lastSeen } = this.#parts.presence.state(recipient);
-      const seen = lastSeen === null ? null : new Date(lastSeen).toISOString();
-      this.#stream.write(serverFrame('presence', { recipient, online, devices, lastSeen: seen }));
+      const state = toWire(this.#parts.presence.state(recipient));
+      this.#stream.write(serverFrame('presence', { recipient, ...state }));
     }
   }
 

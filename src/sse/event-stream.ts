@@ -75,6 +75,8 @@ export class EventStream {
   /** Sends last bytes, and closes when they are out. */
   end(bytes: string): void {
     this.#socket.end(bytes);
+    // Not only half: a client that keeps its side open would keep the descriptor, counted by nobody.
+    this.#socket.destroySoon();
   }
 }
 

@@ -3,6 +3,7 @@
  * its bytes. Every `data` is one line of JSON, which has no line break in it: JSON escapes CR and LF, and the stream's
  * grammar knows no other (U+2028 is none).
  */
+import type { WirePresence } from '../hub/presence.ts';
 import { draftJson, messageJson, type Draft, type Message } from '../message.ts';
 
 /** What the server itself says, by event name. */
@@ -10,12 +11,7 @@ export interface ServerEvents {
   ready: { readonly cursor: string; readonly gap: false | string };
   live: { readonly cursor: string; readonly replayed: number };
   heartbeat: { readonly at: string };
-  presence: {
-    readonly recipient: string;
-    readonly online: boolean;
-    readonly devices: number;
-    readonly lastSeen: string | null;
-  };
+  presence: { readonly recipient: string } & WirePresence;
   bye: { readonly reason: ByeReason };
 }
 

@@ -1,0 +1,30 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { expect, test } from '@jest/globals';
+import { EventStream } from '../../src/sse/event-stream.ts';
+import { until } from '../support/until.ts';
+
+test('a stream that is ended is closed, also where the client keeps its side open', async () => {
+  let response: ServerResponse | undefined;
+  const server = createServer((_, answer) => (response = answer)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect({ port: (server.address() as AddressInfo).port, allowHalfOpen: true });
+  let received = '';
+  client.on('data', (bytes) => (received += bytes.toString()));
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until(() => response !== undefined);
+  const socket = response?.socket;
+  let closed = false;
+  const stream = new EventStream(response as ServerResponse, {
+    onDrain: () => undefined,
+    onClose: () => (closed = true),
+  });
+  stream.write('data: 1\n\n');
+  stream.end('data: 2\n\n');
+  await until(() => closed);
+  expect(socket?.destroyed).toBe(true);
+  await until(() => received.endsWith('data: 1\n\ndata: 2\n\n'));
+  client.destroy();
+  server.close();
+});

@@ -1,0 +1,40 @@
+/** Work on the thread that serves all sockets goes on for at most this long before others are served. */
+const BUDGET_MILLISECONDS = 5;
+
+/** A piece of work that waits for its turn. */
+export type Task = () => void;
+
+/**
+ * Takes pieces of work in turns, the oldest first, and lets sockets and requests be served between them: after a
+ * restart thousands of devices replay at once, and a publish is not to wait for all of them.
+ */
+export class Turns {
+  readonly #waiting = new Set<Task>();
+  #planned = false;
+
+  /** Puts a task at the end. Nothing is done where it waits already. It must not throw. */
+  add(task: Task): void {
+    this.#waiting.add(task);
+    this.#plan();
+  }
+
+  /** Takes a task out. Nothing is done where it does not wait. */
+  remove(task: Task): void {
+    this.#waiting.delete(task);
+  }
+
+  #plan(): void {
+    if (this.#planned || this.#waiting.size === 0) return;
+    this.#planned = true;
+    setImmediate(() => {
+      this.#planned = false;
+      const end = performance.now() + BUDGET_MILLISECONDS;
+      for (const task of this.#waiting) {
+        this.#waiting.delete(task);
+        task();
+        if (performance.now() >= end) break;
+      }
+      this.#plan();
+    });
+  }
+}
