@@ -1,19 +1,12 @@
 /** What the system was asked to do, and in which order: the service run under strace (Linux). */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from '@jest/globals';
+
 import { newFolder, Server, type ServerOptions } from './server.ts';
+import { testWithTool } from './tool.ts';
 
-const hasStrace = spawnSync('strace', ['-V']).status === 0;
-if (!hasStrace && process.env['CI'] !== 'true') {
-  process.stderr.write(
-    'The tests of what is on disk are skipped: they need strace (apt-get install strace).\n',
-  );
-}
-
-/** A test that needs strace: skipped where that is missing, but not in CI. */
-export const tracedTest = hasStrace || process.env['CI'] === 'true' ? test : test.skip;
+/** A test that needs strace. */
+export const tracedTest = testWithTool('strace', 'strace');
 
 /** A call of the system, between two moments of one order: the lines of the trace. */
 export interface SystemCall {

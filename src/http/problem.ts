@@ -79,6 +79,8 @@ function toRefusal(error: unknown): Refusal | undefined {
       'The body has a Content-Encoding other than gzip, deflate or br.',
     );
   }
+  // A conditional request for a file of the page (RFC 9110 §13).
+  if (status === 412) return new Refusal('precondition-failed', 'The file is another by now.');
   if (status === 400) {
     return new Refusal(
       'malformed',
