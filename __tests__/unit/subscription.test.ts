@@ -191,6 +191,23 @@ describe('a subscription', () => {
     expect(events).toEqual(['live after 0']);
   });
 
+  test.each([
+    ['one inbox', ['bob']],
+    ['two inboxes that both hold it', ['alice', 'bob']],
+  ])('writes nothing of a commit at or below its cursor, through %s', async (_through, inboxes) => {
+    const sink = new FakeSink();
+    const subscription = follow(inboxes, sink);
+    await turn();
+    log.commit([draft(), draft(), draft()]);
+    log.dispatch(hub);
+    const commit = (first: number): Message[] => [0, 1, 2].map((step) => ({ ...draft(), id: first + step }));
+    hub.dispatch(commit(1));
+    expect(sink.ids).toEqual([1, 2, 3]);
+    hub.dispatch(commit(2));
+    expect(sink.ids).toEqual([1, 2, 3, 4]);
+    expect(subscription.cursor).toBe(4);
+  });
+
   test('takes an ephemeral frame when it is live and has room, and only then', async () => {
     const sink = new FakeSink();
     const subscription = follow(['bob'], sink);
