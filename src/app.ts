@@ -1,51 +1,93 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express, { type ErrorRequestHandler } from 'express';
+import helmet from 'helmet';
 import { Refusal } from './errors.ts';
+import type { Authenticator } from './http/authenticate.ts';
 import { checkContentType, readBody } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
 import { healthz, readyz } from './http/health.ts';
+import type { Origins } from './http/origins.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { publish } from './http/publish.ts';
+import { limitRate, type PublishRate } from './http/publish-rate.ts';
 import { message, pull } from './http/pull.ts';
 import { pathOf } from './http/query.ts';
+import { endSession, openSession, type Place, session } from './http/session.ts';
 import { stream } from './http/stream.ts';
 import type { StreamParts } from './sse/device-stream.ts';
 
 /** What the routes work with. */
 export interface AppParts extends StreamParts {
+  readonly authenticator: Authenticator;
+  readonly origins: Origins;
+  readonly rate: PublishRate;
   /** Milliseconds since the Unix epoch, now. */
   readonly now: () => number;
 }
 
 /** What the configuration says of the routes. */
-export interface AppOptions {
-  /** What stands before the paths of this service where clients reach it; empty, or `/…` without a slash at its end. */
-  readonly basePath: string;
+export interface AppOptions extends Place {
   readonly trustProxy: boolean | number | string;
 }
 
 const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url));
 
+/** Clients send a dozen; with so many, what stands before them has gone wrong, or means ill. */
+const MAX_HEADERS = 100;
+
+/** A page is scripts and styles of its own, and talks to this service alone. TLS is the affair of the proxy before it. */
+const pageHeaders = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      imgSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      manifestSrc: ["'self'"],
+      workerSrc: ["'self'"],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+      requireTrustedTypesFor: ["'script'"],
+      trustedTypes: ["'none'"],
+    },
+  },
+  strictTransportSecurity: false,
+  xFrameOptions: { action: 'deny' },
+});
+
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
-export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions): RequestListener {
-  const { log, devices, logger } = parts;
+export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): RequestListener {
+  const { log, devices, logger, authenticator, origins, rate } = parts;
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   app.set('query parser', false).set('trust proxy', trustProxy);
 
+  const known = authenticator.middleware;
   app
     .route('/messages')
-    .get(pull(parts))
-    .post(checkContentType, readBody, publish(parts, basePath))
+    .get(known, pull(parts))
+    .post(known, limitRate(rate), checkContentType, readBody, publish(parts, rate, place.basePath))
     .all(methodNotAllowed('GET, HEAD, POST'));
-  app.route('/messages/:id').get(message(log)).all(methodNotAllowed('GET, HEAD'));
-  app.route('/conversations').get(conversations(log)).all(methodNotAllowed('GET, HEAD'));
-  app.route('/presence').get(presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/presence').get(known, presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
+  app
+    .route('/session')
+    .get(known, session)
+    .put(known, openSession(authenticator, place))
+    .delete(endSession(authenticator, origins, place))
+    .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
   app.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
   app.route('/readyz').get(readyz(log, devices)).all(methodNotAllowed('GET, HEAD'));
-  app.use(express.static(PUBLIC, { index: 'index.html', redirect: false, acceptRanges: false }));
+  app.use(
+    pageHeaders,
+    express.static(PUBLIC, { redirect: false, acceptRanges: false, setHeaders: revalidate }),
+  );
   app.use(() => {
     throw new Refusal('not-found', 'There is nothing at this path.');
   });
@@ -53,17 +95,39 @@ export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions)
     sendProblem(request, response, error, logger);
   }) satisfies ErrorRequestHandler);
 
-  const openStream = stream(parts);
+  const openStream = stream(parts, authenticator);
   return (request, response) => {
     if (devices.ending) response.shouldKeepAlive = false;
+    const fail = (error: unknown): void => sendProblem(request, response, error, logger);
     try {
-      if (request.headers.host === undefined && request.httpVersion === '1.1') {
-        throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
-      }
-      if (pathOf(request.url ?? '') === '/stream') openStream(request, response);
+      checkHeader(request);
+      setHeaders(response);
+      if (origins.admit(request, response)) return;
+      if (pathOf(request.url ?? '') === '/stream') openStream(request, response).catch(fail);
       else app(request, response);
     } catch (error) {
-      sendProblem(request, response, error, logger);
+      fail(error);
     }
   };
+}
+
+function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): void {
+  if (headers.host === undefined && httpVersion === '1.1') {
+    throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
+  }
+  if (rawHeaders.length > MAX_HEADERS * 2) {
+    throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
+  }
+}
+
+/** For answers that are data: not to be kept by caches, taken for a script, or embedded by pages of other sites. */
+function setHeaders(response: ServerResponse): void {
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
+}
+
+/** A file of the page is kept, and asked for again each time: it fits the service that it came with. */
+function revalidate(response: ServerResponse): void {
+  response.setHeader('Cache-Control', 'no-cache');
 }

@@ -1,11 +1,23 @@
-import { isIP } from 'node:net';
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import proxyaddr from 'proxy-addr';
+import {
+  isLoopbackAddress,
+  LEVELS,
+  readHost,
+  readInteger,
+  readKeySource,
+  readLevel,
+  readOrigins,
+  readPath,
+  readPublicUrl,
+  readSecret,
+  readSecretFile,
+  readText,
+  readTrust,
+} from './config-values.ts';
 import { StartError } from './start-error.ts';
 
-/** What the operator decided; read once at the start. */
-export interface Config {
+/** What each variable says, by itself. */
+interface Settings {
   readonly port: number;
   readonly host: string;
   /** Where clients reach the service, without a slash at its end; `undefined` where only the request tells. */
@@ -15,8 +27,38 @@ export interface Config {
   readonly retentionMessages: number;
   readonly heartbeatSeconds: number;
   readonly maxStreams: number;
+  readonly maxStreamsPerClient: number;
+  readonly publishRate: number | undefined;
   readonly trustProxy: boolean | number | string;
   readonly logLevel: string;
+  readonly authSecret: Uint8Array | undefined;
+  readonly authSecretFile: Uint8Array | undefined;
+  readonly authJwks: string | URL | undefined;
+  readonly authIssuer: string | undefined;
+  readonly authAudience: string | undefined;
+  readonly corsOrigins: readonly string[];
+}
+
+/** The keys that tokens are checked with, and what has to be in them; at least one key. */
+export interface AuthConfig {
+  readonly secret: Uint8Array | undefined;
+  /** The path of a file, or an https URL. */
+  readonly keySource: string | URL | undefined;
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+}
+
+/** What the operator decided; read once at the start. */
+export interface Config extends Omit<
+  Settings,
+  'authSecret' | 'authSecretFile' | 'authJwks' | 'authIssuer' | 'authAudience'
+> {
+  /** Connections open at once, below the limit on open files. */
+  readonly maxConnections: number;
+  /** Messages a second for one client; 0: no limit. */
+  readonly publishRate: number;
+  /** `undefined` in open mode: everybody on this machine may do everything. */
+  readonly auth: AuthConfig | undefined;
 }
 
 /** A variable: how it is read, and what stands for it where it is not set. */
@@ -25,61 +67,66 @@ interface Variable<T> {
   readonly about: string;
   /** @throws {Error} with the rule that the text breaks, as the end of the sentence "NAME … " */
   readonly read: (text: string) => T;
+  /** It has no flag, since those are seen by all on the machine (`ps`), and is never repeated. */
+  readonly secret?: true;
 }
 
-/** Files other than connections that a process has open: the database, the log, the listener, requests under way. */
-const RESERVED_FILES = 256;
+/** Files other than connections: the database, its log, the listener, what the process itself needs. */
+const RESERVED_FILES = 64;
+
+/** Connections that streams leave to requests. */
+const RESERVED_CONNECTIONS = 192;
 
 /** Where the system sets no limit on open files, memory is the limit: at about 20 KB a stream this is 2 GB. */
 const MOST_STREAMS = 100_000;
 
-/** Settings of the contract that come with tokens. To take them in silence would leave open what was meant to be shut. */
-const NOT_YET = /^(AUTH_.*|CORS_ORIGINS|PUBLISH_RATE|MAX_STREAMS_PER_CLIENT)$/;
-
-const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
-
-function integer(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-    if (value >= least && value <= most) return value;
-    throw new Error(`must be a whole number from ${least} to ${most}`);
-  };
-}
+/** With tokens, a client that runs wild is to hurt itself alone. */
+const KEYED_PUBLISH_RATE = 100;
 
 function variables(
   openFiles: number,
-): { [Key in keyof Config]: Variable<Config[Key]> } & Record<string, unknown> {
-  const room = Math.max(1, Math.min(MOST_STREAMS, openFiles - RESERVED_FILES));
+): { [Key in keyof Settings]: Variable<Settings[Key]> } & Record<string, unknown> {
+  const room = Math.max(1, Math.min(MOST_STREAMS, openFiles - RESERVED_FILES - RESERVED_CONNECTIONS));
   return {
-    port: { fallback: '7070', about: 'port to listen on; 0 takes a free one', read: integer(0, 65_535) },
+    port: { fallback: '7070', about: 'port to listen on; 0 takes a free one', read: readInteger(0, 65_535) },
     host: { fallback: '127.0.0.1', about: 'address to listen on', read: readHost },
     publicUrl: { fallback: '', about: 'where clients reach the service', read: readPublicUrl },
     database: { fallback: 'data/tidings.sqlite', about: 'file of the log', read: readPath },
     retentionDays: {
       fallback: '0',
       about: 'how long messages are kept; 0: for ever',
-      read: integer(0, 36_500),
+      read: readInteger(0, 36_500),
     },
     retentionMessages: {
       fallback: '0',
       about: 'how many are kept for one recipient; 0: all',
-      read: integer(0, 1_000_000_000),
+      read: readInteger(0, 1_000_000_000),
     },
     heartbeatSeconds: {
       fallback: '15',
       about: 'silence on a stream before a heartbeat',
-      read: integer(1, 3600),
+      read: readInteger(1, 3600),
     },
     maxStreams: {
       fallback: String(room),
       about: 'streams and held polls open at once',
       read: (text) => {
-        const value = integer(1, MOST_STREAMS)(text);
+        const value = readInteger(1, MOST_STREAMS)(text);
         if (value <= room) return value;
         throw new Error(
           `must be at most ${room}: this process may open ${openFiles} files; raise that limit (ulimit -n)`,
         );
       },
+    },
+    maxStreamsPerClient: {
+      fallback: '100',
+      about: 'of these for one client (with tokens)',
+      read: readInteger(1, MOST_STREAMS),
+    },
+    publishRate: {
+      fallback: '',
+      about: 'messages a second for one client; 0: no limit (default with tokens 100, else 0)',
+      read: (text) => (text === '' ? undefined : readInteger(0, 1_000_000)(text)),
     },
     trustProxy: {
       fallback: '',
@@ -87,6 +134,16 @@ function variables(
       read: readTrust,
     },
     logLevel: { fallback: 'info', about: LEVELS.join(', '), read: readLevel },
+    authSecret: { fallback: '', about: 'secret of HS256 tokens', read: readSecret, secret: true },
+    authSecretFile: { fallback: '', about: 'file with the secret of HS256 tokens', read: readSecretFile },
+    authJwks: {
+      fallback: '',
+      about: 'public keys of RS256, ES256 and EdDSA tokens: file or https URL',
+      read: readKeySource,
+    },
+    authIssuer: { fallback: '', about: 'what "iss" of a token has to be', read: readText },
+    authAudience: { fallback: '', about: 'what "aud" of a token has to be', read: readText },
+    corsOrigins: { fallback: '', about: 'origins of other sites whose pages may use it', read: readOrigins },
   };
 }
 
@@ -112,89 +169,77 @@ export function readConfig(
   args: readonly string[],
   openFiles: number,
 ): Config {
-  const known = variables(openFiles);
-  for (const [name, value] of Object.entries(environment)) {
-    if (NOT_YET.test(name) && value !== undefined && value !== '') {
-      throw new StartError(
-        `${name} is set, and this version has no tokens: it serves loopback, open to all. Unset it.`,
-      );
-    }
-  }
-  const flags = readFlags(args, Object.keys(known));
-  const entries = Object.entries(known).map(([key, variable]) => {
-    const { fallback, read } = variable as Variable<unknown>;
+  const known = Object.entries(variables(openFiles)) as [string, Variable<unknown>][];
+  const flags = readFlags(
+    args,
+    known.filter(([, { secret }]) => secret !== true).map(([key]) => flagName(key)),
+  );
+  const entries = known.map(([key, { fallback, read, secret }]) => {
     const flag = flags[flagName(key)];
     const given = flag ?? environment[variableName(key)] ?? '';
     const name = flag === undefined ? variableName(key) : `--${flagName(key)}`;
     try {
       return [key, read(given === '' ? fallback : given)];
     } catch (error) {
-      throw new StartError(`${name} ${(error as Error).message}, not "${given.slice(0, 100)}".`);
+      const what = secret === true ? '' : `, not "${given.slice(0, 100)}"`;
+      throw new StartError(`${name} ${(error as Error).message}${what}.`);
     }
   });
-  return Object.freeze(Object.fromEntries(entries) as Config);
+  return Object.freeze(together(Object.fromEntries(entries) as Settings, openFiles));
+}
+
+/**
+ * What the settings say together.
+ *
+ * @throws {StartError} where they contradict each other, or would leave open what was meant to be shut
+ */
+function together(settings: Settings, openFiles: number): Config {
+  const { authSecret, authSecretFile, authJwks, authIssuer, authAudience, ...rest } = settings;
+  if (authSecret !== undefined && authSecretFile !== undefined) {
+    throw new StartError('AUTH_SECRET and AUTH_SECRET_FILE are both set. Set one.');
+  }
+  const secret = authSecret ?? authSecretFile;
+  if (authJwks !== undefined && (authIssuer === undefined || authAudience === undefined)) {
+    throw new StartError(
+      'AUTH_JWKS needs AUTH_ISSUER and AUTH_AUDIENCE: its issuer makes tokens for other services too.',
+    );
+  }
+  const open = secret === undefined && authJwks === undefined;
+  if (open && (authIssuer !== undefined || authAudience !== undefined || rest.corsOrigins.length > 0)) {
+    throw new StartError(
+      'AUTH_ISSUER, AUTH_AUDIENCE and CORS_ORIGINS need a key: set AUTH_SECRET or AUTH_JWKS as well.',
+    );
+  }
+  if (open && !isLoopbackAddress(rest.host)) {
+    throw new StartError(
+      `HOST must be loopback (127.0.0.1, ::1 or localhost) where no key is configured, not "${rest.host}": everybody may ` +
+        'do everything. Set AUTH_SECRET (32 bytes or more) or AUTH_JWKS to let others in with tokens.',
+    );
+  }
+  return {
+    ...rest,
+    maxConnections: Math.max(1, openFiles - RESERVED_FILES),
+    publishRate: rest.publishRate ?? (open ? 0 : KEYED_PUBLISH_RATE),
+    auth: open ? undefined : { secret, keySource: authJwks, issuer: authIssuer, audience: authAudience },
+  };
 }
 
 /** What `--help` prints. */
 export function usage(openFiles: number): string {
   const rows = Object.entries(variables(openFiles)).map(([key, variable]) => {
-    const { fallback, about } = variable as Variable<unknown>;
-    return `  --${flagName(key).padEnd(20)} ${variableName(key).padEnd(20)} ${fallback.padEnd(20)} ${about}\n`;
+    const { fallback, about, secret } = variable as Variable<unknown>;
+    const flag = secret === true ? '' : `--${flagName(key)}`;
+    return `  ${flag.padEnd(25)} ${variableName(key).padEnd(22)} ${fallback.padEnd(20)} ${about}\n`;
   });
-  return `Usage: node dist/main.js [--flag value]...\n\n  flag                   variable             default\n${rows.join('')}`;
+  return `Usage: node dist/main.js [--flag value]...\n\n  flag                      variable               default\n${rows.join('')}`;
 }
 
-function readFlags(args: readonly string[], keys: readonly string[]): Record<string, string | undefined> {
+function readFlags(args: readonly string[], names: readonly string[]): Record<string, string | undefined> {
   try {
-    const options = Object.fromEntries(keys.map((key) => [flagName(key), { type: 'string' as const }]));
+    const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
     return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {
     const [why = ''] = (error as Error).message.split('. ');
-    throw new StartError(`${why}. The flags are ${keys.map((key) => `--${flagName(key)}`).join(', ')}.`);
+    throw new StartError(`${why}. The flags are ${names.map((name) => `--${name}`).join(', ')}.`);
   }
-}
-
-/** Without a key everybody may do everything, so nobody but this machine may reach it. */
-function readHost(text: string): string {
-  const address = text.replace(/^\[(.*)\]$/, '$1');
-  const loopback =
-    address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
-  if (loopback) return address;
-  throw new Error(
-    'must be loopback (127.0.0.1, ::1 or localhost): no key is configured, and this version has none to configure ' +
-      '(AUTH_SECRET is to come). For other machines, put a proxy that authenticates in front',
-  );
-}
-
-function readPublicUrl(text: string): URL | undefined {
-  if (text === '') return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const extra = url === undefined ? 'none' : url.search + url.hash + url.username;
-  if (url === undefined || extra !== '' || !/^https?:$/.test(url.protocol)) {
-    throw new Error('must be an http or https URL without a query, such as https://push.example.org/tidings');
-  }
-  url.pathname = url.pathname.replace(/\/+$/, '');
-  return url;
-}
-
-function readPath(text: string): string {
-  if (text.includes('\0')) throw new Error('must be a path');
-  return resolve(text);
-}
-
-function readTrust(text: string): boolean | number | string {
-  if (text === '' || text === 'false') return false;
-  if (text === 'true') return true;
-  if (/^\d{1,3}$/.test(text)) return Number(text);
-  try {
-    proxyaddr.compile(text.split(',').map((part) => part.trim()));
-    return text;
-  } catch {
-    throw new Error('must be true, false, a number of proxies, or a list of addresses and subnets');
-  }
-}
-
-function readLevel(text: string): string {
-  if (LEVELS.includes(text)) return text;
-  throw new Error(`must be one of ${LEVELS.join(', ')}`);
 }

@@ -11,12 +11,16 @@ export interface FieldError {
 
 const STATUS = {
   malformed: 400,
+  unauthenticated: 401,
+  forbidden: 403,
   'not-found': 404,
   'method-not-allowed': 405,
   'precondition-failed': 412,
   'too-large': 413,
   'unsupported-media-type': 415,
   conflict: 422,
+  'too-fast': 429,
+  'header-too-large': 431,
   unavailable: 503,
 } as const;
 

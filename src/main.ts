@@ -2,7 +2,12 @@
 import { pino, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { createApp } from './app.ts';
-import { type Config, readConfig, usage } from './config.ts';
+import { KeySet } from './auth/key-set.ts';
+import { Tokens } from './auth/tokens.ts';
+import { type AuthConfig, type Config, readConfig, usage } from './config.ts';
+import { Authenticator } from './http/authenticate.ts';
+import { Origins } from './http/origins.ts';
+import { PublishRate } from './http/publish-rate.ts';
 import { Devices } from './hub/devices.ts';
 import { Hub } from './hub/hub.ts';
 import { Presence } from './hub/presence.ts';
@@ -23,8 +28,10 @@ const SAME_SIGNAL_MILLISECONDS = 500;
 
 async function start(config: Config, logger: Logger): Promise<void> {
   const now = Date.now;
+  const { publicUrl, trustProxy } = config;
+  const tokens = config.auth === undefined ? undefined : await createTokens(config.auth, logger, now);
   inspect(config.database);
-  const http = await HttpServer.listen(config.host, config.port);
+  const http = await HttpServer.listen(config.host, config.port, config.maxConnections);
   const retention = { days: config.retentionDays, messages: config.retentionMessages };
   const onFatal = (error: Error): void => {
     logger.fatal({ err: error }, 'the log cannot be written any more: the process ends');
@@ -35,11 +42,18 @@ async function start(config: Config, logger: Logger): Promise<void> {
   log.onCommit((messages) => hub.dispatch(messages));
   const turns = new Turns();
   const presence = new Presence(now);
-  const devices = new Devices(presence, config.maxStreams);
+  const devices = new Devices(
+    presence,
+    { inAll: config.maxStreams, perClient: config.maxStreamsPerClient },
+    now,
+  );
   const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, now);
-  const parts = { log, hub, turns, presence, devices, heartbeats, logger, now };
-  const basePath = (config.publicUrl?.pathname ?? '').replace(/\/$/, '');
-  http.serve(createApp(parts, { basePath, trustProxy: config.trustProxy }));
+  const origins = new Origins({ open: tokens === undefined, allowed: config.corsOrigins, publicUrl });
+  const authenticator = new Authenticator(tokens, origins);
+  const rate = new PublishRate(config.publishRate);
+  const parts = { log, hub, turns, presence, devices, heartbeats, authenticator, origins, rate, logger, now };
+  const basePath = (publicUrl?.pathname ?? '').replace(/\/$/, '');
+  http.serve(createApp(parts, { publicUrl, basePath, trustProxy }));
   greet(http.origin, config);
   logger.info({ origin: http.origin, database: config.database, head: log.head }, 'listening');
 
@@ -54,6 +68,27 @@ async function start(config: Config, logger: Logger): Promise<void> {
   });
 }
 
+/** What tokens are checked with. @throws {StartError} where the file of the keys is none */
+async function createTokens(auth: AuthConfig, logger: Logger, now: () => number): Promise<Tokens> {
+  const { secret, keySource, issuer, audience } = auth;
+  let keySet: KeySet | undefined;
+  if (keySource !== undefined) {
+    keySet = new KeySet(keySource, logger);
+    try {
+      await keySet.load();
+    } catch (error) {
+      const why = (error as Error).message;
+      if (typeof keySource === 'string') {
+        throw new StartError(
+          `AUTH_JWKS: ${keySource} cannot be used (${why}). Set it to a file with public keys.`,
+        );
+      }
+      logger.error({ err: error }, 'AUTH_JWKS cannot be had yet: tokens cannot be checked until it can');
+    }
+  }
+  return new Tokens({ secret, keySet, issuer, audience }, now);
+}
+
 /** Says where it listens and how to try it: for a person, so on the output and not in the log. */
 function greet(origin: string, config: Config): void {
   const { retentionDays: days, retentionMessages: messages } = config;
@@ -61,11 +96,16 @@ function greet(origin: string, config: Config): void {
     ...(days > 0 ? [`for ${days} days`] : []),
     ...(messages > 0 ? [`the newest ${messages} of a recipient`] : []),
   ];
+  const open = config.auth === undefined;
+  const [setToken, bearer] = open
+    ? ['', '']
+    : [`  TOKEN=$(npm run -s token -- --sub bob --send-to bob)\n`, ` -H "Authorization: Bearer $TOKEN"`];
   process.stdout.write(
-    `Tidings listens on ${origin} (open to this machine, not to others). ` +
+    `Tidings listens on ${origin} (${open ? 'open to this machine, not to others' : 'for those with a token'}). ` +
       `Messages are kept ${kept.length === 0 ? 'for ever' : kept.join(', ')}, in ${config.database}. Try it:\n` +
-      `  curl -N '${origin}/stream?recipient=bob'\n` +
-      `  curl -d recipient=bob -d content=hi ${origin}/messages\n`,
+      setToken +
+      `  curl -N${bearer} '${origin}/stream?recipient=bob'\n` +
+      `  curl${bearer} -d recipient=bob -d content=hi ${origin}/messages\n`,
   );
 }
 

@@ -26,7 +26,7 @@ export class HttpServer {
   #waiting: [IncomingMessage, ServerResponse][] = [];
   #listener: RequestListener = (...exchange) => void this.#waiting.push(exchange);
 
-  private constructor() {
+  private constructor(maxConnections: number) {
     this.#server = createServer(
       {
         // Answered by the listener, as a problem.
@@ -49,6 +49,10 @@ export class HttpServer {
         this.#listener(request, response);
       },
     );
+    // Fields past a count would be dropped without a word; the listener counts them itself.
+    this.#server.maxHeadersCount = 0;
+    // What is over it is closed at once: out of descriptors, not even that could be done.
+    this.#server.maxConnections = maxConnections;
     // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -62,10 +66,11 @@ export class HttpServer {
   /**
    * Takes the port.
    *
+   * @param maxConnections how many may be open at once
    * @throws {StartError} where that cannot be had
    */
-  static async listen(host: string, port: number): Promise<HttpServer> {
-    const http = new HttpServer();
+  static async listen(host: string, port: number, maxConnections: number): Promise<HttpServer> {
+    const http = new HttpServer(maxConnections);
     await new Promise<void>((resolve, reject) => {
       http.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
       http.#server.listen({ host, port, backlog: 4096 }, resolve);

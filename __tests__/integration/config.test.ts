@@ -8,6 +8,16 @@ import { until } from '../support/until.ts';
 
 afterAll(cleanUp);
 
+/** As long as a secret has to be. */
+const SECRET = 'a secret for tests, which is long enough';
+
+/** A file with a text in it, in a folder of its own. */
+function secretFile(text: string): string {
+  const file = join(newFolder(), 'secret');
+  writeFileSync(file, text);
+  return file;
+}
+
 /** Asserts that a start ended with code 1 and one line, and gives the line. */
 function expectOneLine({ code, stdout, stderr }: Ended): string {
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -130,19 +140,51 @@ describe('a variable', () => {
     },
   );
 
-  test.each([
-    ['AUTH_SECRET', 'a secret of at least 32 bytes, which is this'],
-    ['AUTH_SECRET_FILE', '/etc/hostname'],
-    ['AUTH_JWKS', 'https://example.org/jwks.json'],
-    ['CORS_ORIGINS', 'https://example.org'],
-  ])(
-    '%s, which this version cannot honour, ends the start with one line and is not shown',
-    async (name, value) => {
-      const line = expectOneLine(await Server.run({ env: { [name]: value } }));
-      expect(line).toContain(name);
-      expect(line).not.toContain(value);
-    },
-  );
+  test.each<[string, Record<string, string>, string]>([
+    ['a secret that is too short', { AUTH_SECRET: 'x'.repeat(31) }, 'AUTH_SECRET'],
+    ['two secrets', { AUTH_SECRET: SECRET, AUTH_SECRET_FILE: secretFile(SECRET) }, 'AUTH_SECRET_FILE'],
+    ['a file that is not there', { AUTH_SECRET_FILE: '/nowhere/secret' }, 'AUTH_SECRET_FILE'],
+    ['an empty file', { AUTH_SECRET_FILE: secretFile('\n') }, 'AUTH_SECRET_FILE'],
+    ['a short secret in a file', { AUTH_SECRET_FILE: secretFile('short\n') }, 'AUTH_SECRET_FILE'],
+    ['keys over plain http', { AUTH_JWKS: 'http://example.org/jwks.json' }, 'AUTH_JWKS'],
+    ['keys without an issuer', { AUTH_JWKS: '/keys.json', AUTH_AUDIENCE: 'tidings' }, 'AUTH_ISSUER'],
+    ['keys without an audience', { AUTH_JWKS: '/keys.json', AUTH_ISSUER: 'https://id' }, 'AUTH_AUDIENCE'],
+    ['an issuer without a key', { AUTH_ISSUER: 'https://id' }, 'AUTH_ISSUER'],
+    ['other sites without a key', { CORS_ORIGINS: 'https://example.org' }, 'CORS_ORIGINS'],
+    ['every site', { AUTH_SECRET: SECRET, CORS_ORIGINS: '*' }, 'CORS_ORIGINS'],
+    ['a site with a path', { AUTH_SECRET: SECRET, CORS_ORIGINS: 'https://example.org/' }, 'CORS_ORIGINS'],
+    ['a site without a scheme', { AUTH_SECRET: SECRET, CORS_ORIGINS: 'example.org' }, 'CORS_ORIGINS'],
+    [
+      'no streams for a client',
+      { AUTH_SECRET: SECRET, MAX_STREAMS_PER_CLIENT: '0' },
+      'MAX_STREAMS_PER_CLIENT',
+    ],
+    ['a rate below zero', { AUTH_SECRET: SECRET, PUBLISH_RATE: '-1' }, 'PUBLISH_RATE'],
+    ['a host that is none', { AUTH_SECRET: SECRET, HOST: 'a b' }, 'HOST'],
+  ])('%s ends the start with one line that names it, and shows no secret', async (_what, env, name) => {
+    const line = expectOneLine(await Server.run({ env }));
+    expect(line).toContain(name);
+    if (env['AUTH_SECRET'] !== undefined) expect(line).not.toContain(env['AUTH_SECRET']);
+  });
+
+  test('AUTH_SECRET has no flag: the command line is seen by everybody on the machine', async () => {
+    expect(expectOneLine(await Server.run({ args: ['--auth-secret', SECRET] }))).not.toContain(SECRET);
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['a secret of 32 bytes', { AUTH_SECRET: 'x'.repeat(32) }],
+    ['a secret in a file', { AUTH_SECRET_FILE: secretFile(`${SECRET}\n`) }],
+    ['all addresses, with a key', { AUTH_SECRET: SECRET, HOST: '0.0.0.0' }],
+    [
+      'other sites, with a key',
+      { AUTH_SECRET: SECRET, CORS_ORIGINS: 'https://a.example, http://localhost:3000' },
+    ],
+    [
+      'an issuer for the secret',
+      { AUTH_SECRET: SECRET, AUTH_ISSUER: 'https://id', AUTH_AUDIENCE: 'tidings' },
+    ],
+    ['a rate in open mode', { PUBLISH_RATE: '5' }],
+  ])('%s is taken', (_what, env) => expectServes({ env }));
 
   test.each([
     ['TRUST_PROXY', ['1', 'true', '127.0.0.1', 'linklocal,uniquelocal']],

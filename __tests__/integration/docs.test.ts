@@ -57,7 +57,7 @@ test.each(['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/architectur
 
 test('the README has every variable with its default, and no other', () => {
   const help = execFileSync(process.execPath, [join(ROOT, 'dist/main.js'), '--help'], { encoding: 'utf8' });
-  const inHelp = [...help.matchAll(/^ {2}--\S+ +([A-Z_]+) +(\S+)/gm)].map(([, variable, fallback]) => ({
+  const inHelp = [...help.matchAll(/^ {2}(?:--\S+)? +([A-Z_]+) +(\S+)/gm)].map(([, variable, fallback]) => ({
     variable,
     fallback,
   }));
@@ -65,7 +65,18 @@ test('the README has every variable with its default, and no other', () => {
     ([, variable, fallback]) => ({ variable, fallback }),
   );
   // These have no default of their own: the README says where it comes from.
-  const derived = new Set(['PUBLIC_URL', 'MAX_STREAMS', 'TRUST_PROXY']);
+  const derived = new Set([
+    'PUBLIC_URL',
+    'MAX_STREAMS',
+    'PUBLISH_RATE',
+    'TRUST_PROXY',
+    'AUTH_SECRET',
+    'AUTH_SECRET_FILE',
+    'AUTH_JWKS',
+    'AUTH_ISSUER',
+    'AUTH_AUDIENCE',
+    'CORS_ORIGINS',
+  ]);
   const comparable = (rows: typeof inHelp): typeof inHelp =>
     rows.map((row) => (derived.has(row.variable ?? '') ? { ...row, fallback: '' } : row));
   expect(comparable(inReadme)).toEqual(comparable(inHelp));

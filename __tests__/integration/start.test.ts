@@ -169,7 +169,7 @@ describe('the start ends with one line that says what is wrong and what to do', 
   test.each([
     ['a folder that cannot be made', { DATABASE: `${process.execPath}/log.sqlite` }, /cannot be opened/],
     ['a port that is none', { PORT: '70000' }, /^tidings: PORT must be a whole number from 0 to 65535/],
-    ['a variable of another version', { AUTH_SECRET: 'x'.repeat(32) }, /^tidings: AUTH_SECRET is set/],
+    ['a secret that is too short', { AUTH_SECRET: 'x' }, /^tidings: AUTH_SECRET must have 32 bytes or more/],
     ['a host for all the world', { HOST: '0.0.0.0' }, /^tidings: HOST must be loopback/],
   ])('where the configuration has %s', async (_, env, says) => {
     const ended = await Server.run({ env });

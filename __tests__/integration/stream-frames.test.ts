@@ -41,7 +41,10 @@ describe('a stream on the wire', () => {
       'cache-control: no-cache, no-transform',
       'connection: close',
       expect.stringMatching(/^content-type: text\/event-stream(; ?charset=utf-8)?$/),
+      'cross-origin-resource-policy: same-origin',
+      'vary: origin',
       'x-accel-buffering: no',
+      'x-content-type-options: nosniff',
     ]);
     expect(body).toMatch(/^retry: \d+\n\n/);
     expect(body).not.toContain('\r');

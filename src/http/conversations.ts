@@ -1,21 +1,28 @@
 import type { RequestHandler } from 'express';
 import type { MessageLog } from '../log/message-log.ts';
 import { messageJson } from '../message.ts';
+import { identityOf } from './authenticate.ts';
+import { requireAll } from './permission.ts';
 import { Query } from './query.ts';
 
 /**
  * `GET /conversations?recipient=A[&limit=N][&before=ID]`: the conversations of an address, newest first.
  *
  * Answers `{"conversations": [{"peer", "lastMessage", "unread", "readThrough", "peerReadThrough"}], "cursor", "more"}`,
- * empty where the address has none. The next page is asked with `before`, the id of the last page's last message.
+ * empty where the address has none; with a token, no `recipient` means its `sub`. The next page is asked with `before`, the id of the last page's last message.
  */
 export function conversations(log: MessageLog): RequestHandler {
   return (request, response) => {
     const query = new Query(request.url, ['recipient', 'limit', 'before']);
-    const [address = ''] = query.addresses('recipient', { least: 1, most: 1 });
+    const { client, read } = identityOf(response);
+    const [address = ''] =
+      client !== undefined && !query.has('recipient')
+        ? [client]
+        : query.addresses('recipient', { least: 1, most: 1 });
     const limit = query.integer('limit', 50, { least: 1, most: 1000 });
     const before = query.before();
     query.check();
+    requireAll(read, [address], 'recipient', 'read');
     const { conversations: found, head, more } = log.conversations(address, before ?? Infinity, limit);
     const list = found.map(({ peer, lastMessage, unread, readThrough, peerReadThrough }) => {
       const rest = JSON.stringify({ unread, readThrough, peerReadThrough });

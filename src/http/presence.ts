@@ -1,5 +1,7 @@
 import type { RequestHandler } from 'express';
 import { type Presence, toWire } from '../hub/presence.ts';
+import { identityOf } from './authenticate.ts';
+import { requireAll } from './permission.ts';
 import { Query } from './query.ts';
 
 /**
@@ -11,6 +13,7 @@ export function presence(presence: Presence): RequestHandler {
     const query = new Query(request.url, ['recipient']);
     const addresses = query.addresses('recipient', { least: 1, most: 100 });
     query.check();
+    requireAll(identityOf(response).presence, addresses, 'recipient', 'presence');
     const states = addresses.map((address) => [address, toWire(presence.state(address))]);
     response.json(Object.fromEntries(states));
   };

@@ -1,5 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Logger } from 'pino';
+import { KeysUnavailable } from '../auth/key-set.ts';
 import { type FieldError, Refusal, unavailable } from '../errors.ts';
 import { LogUnavailable } from '../log/message-log.ts';
 
@@ -69,6 +70,7 @@ function toRefusal(error: unknown): Refusal | undefined {
   if (error instanceof LogUnavailable) {
     return unavailable(`Nothing was stored: ${error.message}. Send it again later.`, 2);
   }
+  if (error instanceof KeysUnavailable) return unavailable(`Not now: ${error.message}.`, 5);
   const { status, type, expose } = error as { status?: unknown; type?: unknown; expose?: unknown };
   // What Express and its body parser throw at a request that they cannot read (http-errors).
   if (type === 'entity.too.large')

@@ -10,37 +10,46 @@ import { badFields, type FieldError, Refusal, unavailable } from '../errors.ts';
 import type { Hub } from '../hub/hub.ts';
 import { BatchRefused, type MessageLog, type Stored } from '../log/message-log.ts';
 import { messageJson } from '../message.ts';
+import type { Identity } from '../auth/identity.ts';
+import { identityOf } from './authenticate.ts';
 import { parseBody } from './body.ts';
+import { forbidden, notNamed } from './permission.ts';
+import type { PublishRate } from './publish-rate.ts';
 import { Query } from './query.ts';
 
 const MAX_BATCH = 1000;
 
-/** The sender where none is given and there are no tokens. */
+/** The sender where none is given and nobody says who they are. */
 const OPEN_MODE_SENDER = 'anonymous';
 
 /**
  * `POST /messages`: takes one message or a batch, and answers when it is on disk.
  *
  * 201 with the stored message (a batch: an array, in order); 200 where nothing new was stored, since each was sent
- * before or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one. Where anything is wrong,
- * nothing is stored.
+ * before or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one. Where anything is wrong, not
+ * allowed (403), or too fast (429), nothing is stored.
  *
  * @param basePath what stands before the paths of this service where clients reach it, for `Location`
  */
 export function publish(
   { log, hub, now }: { log: MessageLog; hub: Hub; now: () => number },
+  rate: PublishRate,
   basePath: string,
 ): RequestHandler {
   return async (request, response) => {
     new Query(request.url, []).check();
     const body = parseBody(request);
-    const context = { now: now(), defaultSender: OPEN_MODE_SENDER };
+    const identity = identityOf(response);
+    const context = { now: now(), defaultSender: identity.client ?? OPEN_MODE_SENDER };
     const headerKey = readHeaderKey(request);
     if (Array.isArray(body)) {
       if (headerKey !== undefined) {
         throw headerFault('is for a single message; in a batch give each its idempotencyKey');
       }
-      const stored = await append(log, readBatch(body, context), true);
+      const batch = readBatch(body, context);
+      requireAllowed(batch, identity, true);
+      rate.take(identity, batch.length);
+      const stored = await append(log, batch, true);
       response
         .status(stored.some(({ isNew }) => isNew) ? 201 : 200)
         .type('json')
@@ -48,6 +57,8 @@ export function publish(
       return;
     }
     const publication = readSingle(body, headerKey, context);
+    requireAllowed([publication], identity, false);
+    rate.take(identity, 1);
     if (publication.ephemeral) {
       response.status(202).json({ devices: hub.dispatchEphemeral(publication.draft) });
       return;
@@ -63,6 +74,19 @@ function answerSingle(response: Response, { message, isNew }: Stored, basePath: 
     .status(isNew ? 201 : 200)
     .type('json')
     .send(messageJson(message));
+}
+
+/** @throws {Refusal} 403 where the token does not let one send so */
+function requireAllowed(publications: readonly Publication[], identity: Identity, isBatch: boolean): void {
+  const errors: FieldError[] = [];
+  for (const [index, { draft }] of publications.entries()) {
+    const path = isBatch ? `/${index}` : '';
+    if (!identity.sendAs.has(draft.sender))
+      errors.push({ path: `${path}/sender`, message: notNamed('sendAs') });
+    if (!identity.sendTo.has(draft.recipient))
+      errors.push({ path: `${path}/recipient`, message: notNamed('sendTo') });
+  }
+  if (errors.length > 0) throw forbidden(errors);
 }
 
 function readSingle(body: unknown, headerKey: string | undefined, context: PublishContext): Publication {

@@ -1,3 +1,4 @@
+import type { Identity } from '../auth/identity.ts';
 import type { Request, RequestHandler, Response } from 'express';
 import { Refusal, unavailable } from '../errors.ts';
 import type { Devices } from '../hub/devices.ts';
@@ -8,6 +9,8 @@ import type { Gap } from '../log/cursor.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { Take } from '../log/store.ts';
 import { messageJson } from '../message.ts';
+import { identityOf } from './authenticate.ts';
+import { forbidden, notNamed, requireAll } from './permission.ts';
 import { nonEmpty, Query } from './query.ts';
 
 const PARAMETERS = ['recipient', 'after', 'limit', 'wait', 'before', 'between'];
@@ -30,25 +33,28 @@ interface PullParts {
  * `GET /messages`, one of three forms: the inboxes after a cursor (`recipient…&after&limit&wait`), a page of one inbox
  * before an id (`recipient&before&limit`), the conversation of two addresses (`between&between&before&limit`).
  *
+ * With a token, no `recipient` means its `sub`, and a conversation needs one address that the token may read.
+ *
  * Answers `{"messages", "cursor", "more"}`, the first form with `gap`: messages in ascending order, and none where
  * there are none. `cursor` is where to go on: after the page, or the head.
  */
 export function pull(parts: PullParts): RequestHandler {
   return async (request, response) => {
     const query = new Query(request.url, PARAMETERS);
+    const identity = identityOf(response);
     const names = ['between', 'before', 'after', 'wait'].filter((name) => query.has(name));
     if (query.has('between')) {
       refuseMixed(query, 'between', ['recipient', 'after', 'wait']);
-      answerConversation(parts.log, query, response);
+      answerConversation(parts.log, query, identity, response);
     } else if (query.has('before')) {
       refuseMixed(
         query,
         'before',
         names.filter((name) => name !== 'before'),
       );
-      answerHistory(parts.log, query, response);
+      answerHistory(parts.log, query, identity, response);
     } else {
-      await answerAfter(parts, query, request, response);
+      await answerAfter(parts, query, identity, request, response);
     }
   };
 }
@@ -58,8 +64,11 @@ export function message(log: MessageLog): RequestHandler<{ id: string }> {
   return (request, response) => {
     new Query(request.url, []).check();
     const { id } = request.params;
+    const { read } = identityOf(response);
     const found = /^[1-9]\d{0,15}$/.test(id) ? log.message(Number(id)) : undefined;
-    if (found === undefined) throw new Refusal('not-found', 'There is no such message.');
+    // What one may not read looks the same whether it exists or not.
+    if (found === undefined || !(read.has(found.sender) || read.has(found.recipient)))
+      throw new Refusal('not-found', 'There is no such message.');
     response.type('json').send(messageJson(found));
   };
 }
@@ -67,14 +76,16 @@ export function message(log: MessageLog): RequestHandler<{ id: string }> {
 async function answerAfter(
   parts: PullParts,
   query: Query,
+  identity: Identity,
   request: Request,
   response: Response,
 ): Promise<void> {
-  const inboxes = query.inboxes();
+  const inboxes = query.inboxes(identity.client);
   const after = nonEmpty(query.text('after')) ?? '0';
   const limit = query.integer('limit', AFTER_LIMIT, LIMIT);
   const wait = query.integer('wait', 0, { least: 0, most: MAX_WAIT_SECONDS });
   query.check();
+  requireAll(identity.read, inboxes, 'recipient', 'read');
   const { log, devices } = parts;
   const start = log.locate(after, inboxes);
   const read = (): { page: Page; gap: Gap } => {
@@ -94,25 +105,26 @@ async function answerAfter(
     gap === false &&
     !devices.ending
   ) {
-    if (devices.notNow === 'over-limit') {
+    if (devices.notNow(identity.client) === 'over-limit') {
       throw unavailable('As many streams are open as the service takes; poll without wait, or later.', 5);
     }
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     if (request.socket.destroyed) return;
-    await HeldPoll.hold(parts, inboxes, wait * 1000, gone.signal);
+    await HeldPoll.hold(parts, inboxes, identity, wait * 1000, gone.signal);
     if (gone.signal.aborted) return;
     ({ page, gap } = read());
   }
   page.send(response, { gap });
 }
 
-function answerHistory(log: MessageLog, query: Query, response: Response): void {
-  const inboxes = query.inboxes();
+function answerHistory(log: MessageLog, query: Query, identity: Identity, response: Response): void {
+  const inboxes = query.inboxes(identity.client);
   if (inboxes.length > 1) query.fault('recipient', 'must be given once with "before"');
   const before = query.before() ?? log.head + 1;
   const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
   query.check();
+  requireAll(identity.read, inboxes, 'recipient', 'read');
   const page = new Page(limit);
   page.more = log.readBack(inboxes, before, page.lookAt, page.take);
   page.cursor = log.cursor(log.head);
@@ -120,7 +132,7 @@ function answerHistory(log: MessageLog, query: Query, response: Response): void 
   page.send(response);
 }
 
-function answerConversation(log: MessageLog, query: Query, response: Response): void {
+function answerConversation(log: MessageLog, query: Query, { read }: Identity, response: Response): void {
   // One address given twice is what it sent to itself.
   const [one, other = one] =
     query.count('between') === 2 ? query.addresses('between', { least: 1, most: 2 }) : [];
@@ -129,6 +141,11 @@ function answerConversation(log: MessageLog, query: Query, response: Response): 
   const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
   query.check();
   if (one === undefined || other === undefined) return;
+  if (!read.has(one) && !read.has(other)) {
+    throw forbidden([
+      { path: '/between', message: `needs one address that ${notNamed('read').replace('not ', '')}` },
+    ]);
+  }
   const page = new Page(limit);
   page.more = log.readConversation([one, other], before, page.lookAt, page.take);
   page.cursor = log.cursor(log.head);

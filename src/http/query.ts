@@ -124,8 +124,13 @@ export class Query {
     return values;
   }
 
-  /** The inboxes to follow: up to 100 addresses, or `*` alone, the whole log. */
-  inboxes(): string[] {
+  /**
+   * The inboxes to follow: up to 100 addresses, or `*` alone, the whole log.
+   *
+   * @param own the client's own address, which is meant where none is given; in open mode one has to be given
+   */
+  inboxes(own: string | undefined): string[] {
+    if (own !== undefined && !this.has('recipient')) return [own];
     if (this.#values.get('recipient')?.every((value) => value === EVERYTHING) === true) return [EVERYTHING];
     return this.addresses('recipient', { least: 1, most: 100 });
   }

@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Identity } from '../auth/identity.ts';
 import { Refusal, unavailable } from '../errors.ts';
 import type { NotNow } from '../hub/devices.ts';
 import type { MessageLog, Start } from '../log/message-log.ts';
 import type { Inboxes } from '../log/store.ts';
 import { DeviceStream, type StreamParts } from '../sse/device-stream.ts';
 import { sendHeaders } from '../sse/event-stream.ts';
-import { RETRY_REFUSED, retryFrame, serverFrame, spreadRetry } from '../sse/frame.ts';
+import { type ByeReason, RETRY_REFUSED, retryFrame, serverFrame, spreadRetry } from '../sse/frame.ts';
+import { type Authenticator, SessionExpired } from './authenticate.ts';
+import { requireAll } from './permission.ts';
 import { methodNotAllowed } from './problem.ts';
 import { nonEmpty, Query } from './query.ts';
 
@@ -17,47 +20,77 @@ const REASONS: Record<NotNow, string> = {
 
 /**
  * `GET /stream?recipient=A[&recipient=B…][&lastEventId=CURSOR | &last=N][&presence=C…]`: an event stream of these
- * inboxes. It begins after `Last-Event-ID`, else after `lastEventId`, else with the newest `last` messages, else now.
+ * inboxes; with a token, of its `sub` where none is given. It begins after `Last-Event-ID`, else after `lastEventId`,
+ * else with the newest `last` messages, else now.
  *
  * What will pass is said in band where the client reads event streams, since EventSource gives up for good on any
- * status but 200 (WHATWG HTML §9.2.3); others get 503. `HEAD` gets the headers, and opens nothing.
+ * status but 200 (WHATWG HTML §9.2.3); others get 503, or 401 for a session that is over. A bearer token that is over
+ * is 401 for all: the client would come back with the same. `HEAD` gets the headers, and opens nothing.
  *
  * @returns the handler, for the listener in front of Express: an open stream costs a third less without it
- * @throws {Refusal} from the handler, where the request is malformed or cannot be served now
+ * @throws {Refusal} from the handler, where the request is malformed, not allowed, or cannot be served now
  */
-export function stream(parts: StreamParts): (request: IncomingMessage, response: ServerResponse) => void {
+export function stream(
+  parts: StreamParts,
+  authenticator: Authenticator,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const refuseMethod = methodNotAllowed('GET, HEAD');
-  return (request, response) => {
+  return async (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       refuseMethod(request, response);
       return;
     }
-    const query = new Query(request.url ?? '', PARAMETERS);
-    const inboxes = query.inboxes();
-    const watched = query.addresses('presence', { least: 0, most: 100 });
-    const cursor = nonEmpty(request.headers['last-event-id']) ?? nonEmpty(query.text('lastEventId'));
-    const last = query.integer('last', 0, { least: 0, most: 1000 });
-    query.check();
     // The socket still belongs to the answer before (RFC 9112 §9.3.2), which a stream would never end.
     if (response.socket === null)
       throw new Refusal('malformed', 'A stream cannot be pipelined behind a request.');
-    const { notNow } = parts.devices;
-    if (notNow !== undefined) {
-      // One that has no cursor yet comes back where it would have begun now; another keeps its own.
-      const start =
-        cursor === undefined ? parts.log.cursor(parts.log.newest(inboxes, last).after) : undefined;
-      refuseForNow(request, response, notNow, start);
-    } else if (request.method === 'HEAD') {
-      sendHeaders(response);
-      response.end();
-    } else {
-      new DeviceStream(parts, response, {
-        inboxes,
-        start: startAt(parts.log, inboxes, cursor, last),
-        watched,
-      });
-    }
+    // What is sent behind it would never be answered, so it is not to be looked at either, while the token is checked.
+    response.shouldKeepAlive = false;
+    const identity = await identify(request, response, authenticator);
+    if (identity !== undefined && !request.socket.destroyed) open(parts, identity, request, response);
   };
+}
+
+/** Who asks; `undefined` where it was answered in band that the session is over. */
+async function identify(
+  request: IncomingMessage,
+  response: ServerResponse,
+  authenticator: Authenticator,
+): Promise<Identity | undefined> {
+  try {
+    return await authenticator.identify(request);
+  } catch (error) {
+    if (!(error instanceof SessionExpired) || !readsEventStreams(request)) throw error;
+    sendBye(request, response, 'token-expired', undefined);
+    return undefined;
+  }
+}
+
+function open(
+  parts: StreamParts,
+  identity: Identity,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const query = new Query(request.url ?? '', PARAMETERS);
+  const inboxes = query.inboxes(identity.client);
+  const watched = query.addresses('presence', { least: 0, most: 100 });
+  const cursor = nonEmpty(request.headers['last-event-id']) ?? nonEmpty(query.text('lastEventId'));
+  const last = query.integer('last', 0, { least: 0, most: 1000 });
+  query.check();
+  requireAll(identity.read, inboxes, 'recipient', 'read');
+  requireAll(identity.presence, watched, 'presence', 'presence');
+  const notNow = parts.devices.notNow(identity.client);
+  if (notNow !== undefined) {
+    // One that has no cursor yet comes back where it would have begun now; another keeps its own.
+    const start = cursor === undefined ? parts.log.cursor(parts.log.newest(inboxes, last).after) : undefined;
+    refuseForNow(request, response, notNow, start);
+  } else if (request.method === 'HEAD') {
+    sendHeaders(response);
+    response.end();
+  } else {
+    const start = startAt(parts.log, inboxes, cursor, last);
+    new DeviceStream(parts, response, { identity, inboxes, start, watched });
+  }
 }
 
 function startAt(log: MessageLog, inboxes: Inboxes, cursor: string | undefined, last: number): Start {
@@ -70,12 +103,24 @@ function refuseForNow(
   reason: NotNow,
   cursor: string | undefined,
 ): void {
-  const retry = spreadRetry(RETRY_REFUSED);
-  if (request.headers.accept?.includes('text/event-stream') !== true) {
-    throw unavailable(REASONS[reason], Math.ceil(retry / 1000));
+  if (!readsEventStreams(request)) {
+    throw unavailable(REASONS[reason], Math.ceil(spreadRetry(RETRY_REFUSED) / 1000));
   }
+  sendBye(request, response, reason, cursor);
+}
+
+function readsEventStreams({ headers: { accept } }: IncomingMessage): boolean {
+  return accept?.includes('text/event-stream') === true;
+}
+
+/** A stream that only says why there is none, and when to come back. */
+function sendBye(
+  { method }: IncomingMessage,
+  response: ServerResponse,
+  reason: ByeReason,
+  cursor: string | undefined,
+): void {
+  const frames = retryFrame(spreadRetry(RETRY_REFUSED)) + serverFrame('bye', { reason }, cursor);
   sendHeaders(response);
-  response.end(
-    request.method === 'HEAD' ? undefined : retryFrame(retry) + serverFrame('bye', { reason }, cursor),
-  );
+  response.end(method === 'HEAD' ? undefined : frames);
 }

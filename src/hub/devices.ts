@@ -8,21 +8,40 @@ export type NotNow = 'shutdown' | 'over-limit';
 /** One open stream or held poll. */
 export interface Device {
   readonly inboxes: Inboxes;
+  /** Who opened it: the token's `sub`, or `undefined` in open mode. */
+  readonly client: string | undefined;
+  /** When it has to end, as milliseconds since the Unix epoch; `undefined` where nothing says so. */
+  readonly expiresAt: number | undefined;
+  /** Its token is over: say so and close. */
+  expire(): void;
   /** The service is ending: say so and close. */
   shutdown(): void;
 }
 
-/** All open devices: counted against a limit, known to presence, and ended together. */
+/** How many streams and held polls may be open at once. */
+export interface DeviceLimits {
+  readonly inAll: number;
+  /** For one client; in open mode nobody says who they are, and it does not count. */
+  readonly perClient: number;
+}
+
+/** Devices whose time is over are looked for this often: on the clock, whichever way that is set meanwhile. */
+const EXPIRY_MILLISECONDS = 250;
+
+/** All open devices: counted against limits, known to presence, ended with their tokens, and ended together. */
 export class Devices {
   readonly #presence: Presence;
-  readonly #limit: number;
+  readonly #limits: DeviceLimits;
   readonly #open = new Set<Device>();
+  readonly #openOf = new Map<string, number>();
+  readonly #expiring = new Set<Device>();
   #ending = false;
 
-  /** @param limit how many streams and held polls may be open at once */
-  constructor(presence: Presence, limit: number) {
+  /** @param now milliseconds since the Unix epoch */
+  constructor(presence: Presence, limits: DeviceLimits, now: () => number) {
     this.#presence = presence;
-    this.#limit = limit;
+    this.#limits = limits;
+    setInterval(() => this.#endExpired(now()), EXPIRY_MILLISECONDS).unref();
   }
 
   /** Whether the service is ending. */
@@ -30,21 +49,33 @@ export class Devices {
     return this.#ending;
   }
 
-  /** Why no further device is let in now; `undefined` where one is. */
-  get notNow(): NotNow | undefined {
+  /** Why no further device of a client is let in now; `undefined` where one is. */
+  notNow(client: string | undefined): NotNow | undefined {
     if (this.#ending) return 'shutdown';
-    return this.#open.size >= this.#limit ? 'over-limit' : undefined;
+    const own = client === undefined ? 0 : (this.#openOf.get(client) ?? 0);
+    return this.#open.size >= this.#limits.inAll || own >= this.#limits.perClient ? 'over-limit' : undefined;
   }
 
   /** Lets a device in. */
   join(device: Device): void {
     this.#open.add(device);
+    if (device.client !== undefined) {
+      this.#openOf.set(device.client, (this.#openOf.get(device.client) ?? 0) + 1);
+    }
+    if (device.expiresAt !== undefined) this.#expiring.add(device);
     this.#presence.join(presentAs(device));
   }
 
   /** Takes a device out. Nothing is done where it is not in. */
   leave(device: Device): void {
-    if (this.#open.delete(device)) this.#presence.leave(presentAs(device));
+    if (!this.#open.delete(device)) return;
+    this.#expiring.delete(device);
+    if (device.client !== undefined) {
+      const left = (this.#openOf.get(device.client) ?? 1) - 1;
+      if (left > 0) this.#openOf.set(device.client, left);
+      else this.#openOf.delete(device.client);
+    }
+    this.#presence.leave(presentAs(device));
   }
 
   /** From now on nobody is let in. */
@@ -55,6 +86,10 @@ export class Devices {
   /** Ends all that are open. */
   shutdown(): void {
     for (const device of [...this.#open]) device.shutdown();
+  }
+
+  #endExpired(now: number): void {
+    for (const device of this.#expiring) if ((device.expiresAt ?? Infinity) <= now) device.expire();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Identity } from '../auth/identity.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Device, Devices } from './devices.ts';
 import type { Follower, Hub } from './hub.ts';
@@ -6,24 +7,30 @@ import type { Turns } from './turns.ts';
 /** One held poll: a device that waits until its inboxes are touched. */
 export class HeldPoll implements Follower, Device {
   readonly inboxes: Inboxes;
+  readonly client: string | undefined;
+  readonly expiresAt: number | undefined;
   #end: () => void = () => undefined;
 
-  private constructor(inboxes: Inboxes) {
+  private constructor(inboxes: Inboxes, { client, expiresAt }: Identity) {
     this.inboxes = inboxes;
+    this.client = client;
+    this.expiresAt = expiresAt;
   }
 
   /**
-   * Waits until one of the inboxes gets a message, the time is over, the client is gone or the service ends.
+   * Waits until one of the inboxes gets a message, the time or the token is over, the client is gone or the service
+   * ends.
    *
    * @param gone aborted when the client is
    */
   static async hold(
     { hub, turns, devices }: { hub: Hub; turns: Turns; devices: Devices },
     inboxes: Inboxes,
+    identity: Identity,
     milliseconds: number,
     gone: AbortSignal,
   ): Promise<void> {
-    const poll = new HeldPoll(inboxes);
+    const poll = new HeldPoll(inboxes, identity);
     const ended = new Promise<void>((resolve) => (poll.#end = resolve));
     const timer = setTimeout(poll.#end, milliseconds);
     gone.addEventListener('abort', poll.#end);
@@ -44,6 +51,10 @@ export class HeldPoll implements Follower, Device {
   /** What is not stored is not for polls. */
   deliverEphemeral(): boolean {
     return false;
+  }
+
+  expire(): void {
+    this.#end();
   }
 
   shutdown(): void {

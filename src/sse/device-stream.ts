@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import type { Identity } from '../auth/identity.ts';
 import type { Device, Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Presence, toWire } from '../hub/presence.ts';
@@ -24,6 +25,7 @@ export interface StreamParts {
 
 /** What a device asked for. */
 export interface StreamRequest {
+  readonly identity: Identity;
   readonly inboxes: Inboxes;
   readonly start: Start;
   /** Addresses whose presence it wants to see. */
@@ -36,6 +38,8 @@ const PRESENCE_ROOM = 4096;
 /** One open stream of one device: from the headers to the last byte. */
 export class DeviceStream implements Device {
   readonly inboxes: Inboxes;
+  readonly client: string | undefined;
+  readonly expiresAt: number | undefined;
   readonly #parts: StreamParts;
   readonly #stream: EventStream;
   readonly #subscription: Subscription;
@@ -44,8 +48,11 @@ export class DeviceStream implements Device {
   readonly #untold = new Set<string>();
 
   /** Sends the headers and all that comes before the first message, and begins to follow. */
-  constructor(parts: StreamParts, response: ServerResponse, { inboxes, start, watched }: StreamRequest) {
+  constructor(parts: StreamParts, response: ServerResponse, request: StreamRequest) {
+    const { identity, inboxes, start, watched } = request;
     this.inboxes = inboxes;
+    this.client = identity.client;
+    this.expiresAt = identity.expiresAt;
     this.#parts = parts;
     const { log, hub, turns } = parts;
     this.#stream = new EventStream(response, {
@@ -77,9 +84,8 @@ export class DeviceStream implements Device {
       start,
     );
     const cursor = this.#cursor();
-    this.#stream.write(
-      retryFrame(spreadRetry(RETRY_SERVED)) + serverFrame('ready', { cursor, gap: start.gap }, cursor),
-    );
+    const ready = { cursor, gap: start.gap, ...endOf(identity) };
+    this.#stream.write(retryFrame(spreadRetry(RETRY_SERVED)) + serverFrame('ready', ready, cursor));
     // Present before it looks: a device that watches its own address sees itself.
     parts.devices.join(this);
     parts.heartbeats.add(this.#stream);
@@ -90,6 +96,10 @@ export class DeviceStream implements Device {
     for (const address of watched) this.#untold.add(address);
     this.#tellPresence();
     this.#subscription.start();
+  }
+
+  expire(): void {
+    this.#end('token-expired');
   }
 
   shutdown(): void {
@@ -122,4 +132,9 @@ export class DeviceStream implements Device {
     this.#parts.heartbeats.remove(this.#stream);
     this.#parts.devices.leave(this);
   }
+}
+
+/** When a device has to end, as `ready` says it; nothing in open mode. */
+function endOf({ expiresAt }: Identity): { expiresAt?: string } {
+  return expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() };
 }

@@ -8,7 +8,8 @@ import { draftJson, messageJson, type Draft, type Message } from '../message.ts'
 
 /** What the server itself says, by event name. */
 export interface ServerEvents {
-  ready: { readonly cursor: string; readonly gap: false | string };
+  /** `expiresAt`: when the token ends, and the stream with it. */
+  ready: { readonly cursor: string; readonly gap: false | string; readonly expiresAt?: string };
   live: { readonly cursor: string; readonly replayed: number };
   heartbeat: { readonly at: string };
   presence: { readonly recipient: string } & WirePresence;
@@ -16,7 +17,7 @@ export interface ServerEvents {
 }
 
 /** Why the server ends a stream. */
-export type ByeReason = 'shutdown' | 'too-slow' | 'over-limit';
+export type ByeReason = 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit';
 
 /** A stored message: no `event:` line, so that EventSource's `onmessage` sees it. */
 export function messageFrame(message: Message, cursor: string): string {

@@ -1,0 +1,118 @@
+/** How the text of each kind of setting is read. What breaks its rule is thrown as the end of the sentence "NAME …". */
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import proxyaddr from 'proxy-addr';
+
+export const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+/** RFC 7518 §3.2: a key of HS256 is at least as long as its hash. */
+const LEAST_SECRET_BYTES = 32;
+
+export function readInteger(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (value >= least && value <= most) return value;
+    throw new Error(`must be a whole number from ${least} to ${most}`);
+  };
+}
+
+/** An address to listen on; whether others than this machine may reach it, the keys decide. */
+export function readHost(text: string): string {
+  const address = text.replace(/^\[(.*)\]$/, '$1');
+  if (isIP(address) !== 0 || /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(address)) return address;
+  throw new Error('must be an IP address or a host name, such as 127.0.0.1 or 0.0.0.0');
+}
+
+/** Whether an address to listen on is this machine's own, which no other one reaches. */
+export function isLoopbackAddress(address: string): boolean {
+  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
+}
+
+export function readPublicUrl(text: string): URL | undefined {
+  if (text === '') return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const extra = url === undefined ? 'none' : url.search + url.hash + url.username;
+  if (url === undefined || extra !== '' || !/^https?:$/.test(url.protocol)) {
+    throw new Error('must be an http or https URL without a query, such as https://push.example.org/tidings');
+  }
+  url.pathname = url.pathname.replace(/\/+$/, '');
+  return url;
+}
+
+export function readPath(text: string): string {
+  if (text.includes('\0')) throw new Error('must be a path');
+  return resolve(text);
+}
+
+export function readTrust(text: string): boolean | number | string {
+  if (text === '' || text === 'false') return false;
+  if (text === 'true') return true;
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  try {
+    proxyaddr.compile(text.split(',').map((part) => part.trim()));
+    return text;
+  } catch {
+    throw new Error('must be true, false, a number of proxies, or a list of addresses and subnets');
+  }
+}
+
+export function readLevel(text: string): string {
+  if (LEVELS.includes(text)) return text;
+  throw new Error(`must be one of ${LEVELS.join(', ')}`);
+}
+
+/** The secret of HS256 tokens, as it stands in a variable. */
+export function readSecret(text: string): Uint8Array | undefined {
+  if (text === '') return undefined;
+  const secret = new TextEncoder().encode(text);
+  if (secret.length >= LEAST_SECRET_BYTES) return secret;
+  throw new Error(
+    `must have ${LEAST_SECRET_BYTES} bytes or more (it has ${secret.length}): make one with "openssl rand -base64 32"`,
+  );
+}
+
+/** The secret of HS256 tokens, in a file; a line break at its end is not part of it. */
+export function readSecretFile(path: string): Uint8Array | undefined {
+  if (path === '') return undefined;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`cannot be read (${(error as Error).message})`, { cause: error });
+  }
+  const secret = readSecret(text.replace(/\r?\n$/, ''));
+  if (secret === undefined) throw new Error('is an empty file: put a secret of 32 bytes or more into it');
+  return secret;
+}
+
+/** Where the public keys of tokens are: a file, or an https URL. */
+export function readKeySource(text: string): string | URL | undefined {
+  if (text === '') return undefined;
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return readPath(text);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'https:' && url.username === '') return url;
+  throw new Error('must be a file or an https URL: whoever can change the keys on the way can make tokens');
+}
+
+/** A text without a rule; `undefined` where it is empty. */
+export function readText(text: string): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+/** Origins, as browsers send them, between commas or spaces. */
+export function readOrigins(text: string): readonly string[] {
+  const origins = text.split(/[\s,]+/).filter((origin) => origin !== '');
+  for (const origin of origins) {
+    if (
+      URL.canParse(origin) &&
+      /^https?:$/.test(new URL(origin).protocol) &&
+      new URL(origin).origin === origin
+    )
+      continue;
+    throw new Error(
+      'must be a list of exact origins, such as https://app.example.org, without a path or a "*"',
+    );
+  }
+  return origins;
+}

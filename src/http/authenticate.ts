@@ -1,0 +1,145 @@
+import type { IncomingMessage } from 'node:http';
+import type { RequestHandler, Response } from 'express';
+import { EVERYBODY, type Identity } from '../auth/identity.ts';
+import { TokenRefused, type Tokens } from '../auth/tokens.ts';
+import { Refusal } from '../errors.ts';
+import type { Origins } from './origins.ts';
+import { parsePairs } from './query.ts';
+
+/** The cookie whose value is a token: what a browser's EventSource carries. */
+export const SESSION_COOKIE = 'tidings';
+
+/** What other services call a token in a query (RFC 6750 §2.3 has the first). */
+const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt', 'bearer'];
+
+/** A session, a token in a cookie, that was good and is over: the page can renew it. */
+export class SessionExpired extends Refusal {
+  constructor() {
+    super('unauthenticated', 'The session is over; renew it with PUT /session.', {
+      headers: { 'WWW-Authenticate': challenge('invalid_token') },
+    });
+    this.name = 'SessionExpired';
+  }
+}
+
+/** Says who makes a request. */
+export class Authenticator {
+  readonly #tokens: Tokens | undefined;
+  readonly #origins: Origins;
+
+  /** @param tokens `undefined` in open mode, where everybody may do everything */
+  constructor(tokens: Tokens | undefined, origins: Origins) {
+    this.#tokens = tokens;
+    this.#origins = origins;
+  }
+
+  /** Whether no key is configured. */
+  get open(): boolean {
+    return this.#tokens === undefined;
+  }
+
+  /**
+   * Reads `Authorization: Bearer`, else the session cookie.
+   *
+   * @throws {Refusal} 400 where a token stands in the URL, 401 without a good token, 403 where a page that may not
+   *   changes something with a cookie
+   * @throws {KeysUnavailable} where the token cannot be checked now
+   */
+  async identify(request: IncomingMessage): Promise<Identity> {
+    if (this.#tokens === undefined) return EVERYBODY;
+    refuseTokenInUrl(request);
+    const bearer = bearerOf(request);
+    if (bearer !== undefined) return this.#check(this.#tokens, bearer);
+    const session = sessionOf(request);
+    if (session === undefined) {
+      throw new Refusal(
+        'unauthenticated',
+        `A token is required: as Authorization: Bearer, or in the cookie "${SESSION_COOKIE}".`,
+        { headers: { 'WWW-Authenticate': challenge() } },
+      );
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') this.#origins.requireOwn(request);
+    return this.#check(this.#tokens, session, () => new SessionExpired());
+  }
+
+  /** As `identify`, for a route of Express: `identityOf` has the result. */
+  get middleware(): RequestHandler {
+    return async (request, response, next) => {
+      response.locals['identity'] = await this.identify(request);
+      next();
+    };
+  }
+
+  async #check(tokens: Tokens, token: string, onExpired?: () => Refusal): Promise<Identity> {
+    try {
+      return await tokens.identify(token);
+    } catch (error) {
+      if (!(error instanceof TokenRefused)) throw error;
+      if (error.expired && onExpired !== undefined) throw onExpired();
+      throw new Refusal('unauthenticated', `${error.message}.`, {
+        headers: { 'WWW-Authenticate': challenge('invalid_token') },
+      });
+    }
+  }
+}
+
+/** Who makes a request, on a route behind the middleware. */
+export function identityOf(response: Response): Identity {
+  return response.locals['identity'] as Identity;
+}
+
+/**
+ * The token of the `Authorization` header.
+ *
+ * @returns `undefined` where there is none
+ * @throws {Refusal} 401 where it has another scheme
+ */
+export function bearerOf({ headers: { authorization } }: IncomingMessage): string | undefined {
+  if (authorization === undefined || authorization === '') return undefined;
+  const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
+  if (token !== undefined) return token;
+  throw new Refusal('unauthenticated', 'Authorization must be "Bearer", a space, and a token.', {
+    headers: { 'WWW-Authenticate': challenge('invalid_request') },
+  });
+}
+
+/**
+ * The token of the session cookie.
+ *
+ * @returns `undefined` where there is none, or an empty one
+ * @throws {Refusal} 401 where there are several: another site under the same domain may have set one of them
+ */
+export function sessionOf({ headers: { cookie = '' } }: IncomingMessage): string | undefined {
+  const sessions = cookie
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${SESSION_COOKIE}=`))
+    .map((pair) => pair.slice(SESSION_COOKIE.length + 1))
+    .filter((value) => value !== '');
+  if (sessions.length > 1) {
+    throw new Refusal('unauthenticated', `The cookie "${SESSION_COOKIE}" is given more than once.`, {
+      headers: { 'WWW-Authenticate': challenge('invalid_request') },
+    });
+  }
+  return sessions[0];
+}
+
+/** URLs end up in logs, histories and Referer headers. */
+function refuseTokenInUrl({ url = '' }: IncomingMessage): void {
+  const mark = url.indexOf('?');
+  if (mark === -1) return;
+  const name = parsePairs(url.slice(mark + 1)).find(([one]) =>
+    TOKEN_PARAMETERS.includes(one.toLowerCase()),
+  )?.[0];
+  if (name === undefined) return;
+  throw new Refusal(
+    'malformed',
+    `A token does not belong in a URL ("${name}"), which ends up in logs: send it as Authorization: Bearer, or in the ` +
+      `cookie "${SESSION_COOKIE}".`,
+  );
+}
+
+/** RFC 6750 §3. */
+function challenge(error?: string): string {
+  return error === undefined ? 'Bearer realm="tidings"' : `Bearer realm="tidings", error="${error}"`;
+}

@@ -1,0 +1,138 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import cors from 'cors';
+import { Refusal } from '../errors.ts';
+
+/** Which pages may use the service from a browser, and which requests may come in at all. */
+export interface OriginRules {
+  /** No key is configured: everybody may do everything, so only this machine may come in. */
+  readonly open: boolean;
+  /** Origins of other sites whose pages may use the service with their users' sessions. */
+  readonly allowed: readonly string[];
+  /** Where clients reach the service; `undefined` where only the request tells. */
+  readonly publicUrl: URL | undefined;
+}
+
+/** What a proxy or a tunnel adds: a request that carries one of them was not made on this machine. */
+const FORWARDING = [
+  'forwarded',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-server',
+  'x-forwarded-port',
+  'x-real-ip',
+  'x-client-ip',
+  'true-client-ip',
+  'cf-connecting-ip',
+  'fly-client-ip',
+];
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
+
+const HINT = 'set AUTH_SECRET to let others in with tokens';
+
+/** Whether a host, without its port, is a name of this machine for itself. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host);
+}
+
+/** Decides over requests by where they come from: `Host`, `Origin`, forwarding headers (CORS: WHATWG Fetch §3.2). */
+export class Origins {
+  readonly #rules: OriginRules;
+  readonly #allow: ReturnType<typeof cors>;
+
+  constructor(rules: OriginRules) {
+    this.#rules = rules;
+    this.#allow = cors({
+      origin: true,
+      credentials: true,
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+      allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
+      exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
+      maxAge: 600,
+    });
+  }
+
+  /**
+   * Lets a request in, with the headers that let an allowed page read the answer.
+   *
+   * @returns whether it is answered already: a preflight of an allowed page
+   * @throws {Refusal} 403 in open mode, where it comes from anywhere but this machine
+   */
+  admit(request: IncomingMessage, response: ServerResponse): boolean {
+    if (this.#rules.open) refuseForeign(request);
+    response.setHeader('Vary', 'Origin');
+    const { origin } = request.headers;
+    if (origin === undefined || !this.#mayRead(origin)) return false;
+    // Only a preflight names the method that is to come; any other OPTIONS asks the path itself.
+    const preflight = request.headers['access-control-request-method'] !== undefined;
+    if (request.method === 'OPTIONS' && !preflight) return false;
+    this.#allow(request, response, () => undefined);
+    return response.writableEnded;
+  }
+
+  /**
+   * Makes sure that a request which changes something with a cookie was sent by a page that may: a browser adds the
+   * cookie whichever page it was.
+   *
+   * @throws {Refusal} 403 where it has no `Origin`, or that of another site
+   */
+  requireOwn({ headers: { origin, host } }: IncomingMessage): void {
+    const { publicUrl, allowed } = this.#rules;
+    const own =
+      origin !== undefined &&
+      (publicUrl === undefined
+        ? URL.canParse(origin) && new URL(origin).host === host
+        : origin === publicUrl.origin);
+    if (own || (origin !== undefined && allowed.includes(origin))) return;
+    throw new Refusal(
+      'forbidden',
+      'With a session cookie, only a page of this site, or of one in CORS_ORIGINS, may change something: the Origin is ' +
+        `${origin === undefined ? 'missing' : 'another'}. Other programs send the token as Authorization: Bearer.`,
+    );
+  }
+
+  #mayRead(origin: string): boolean {
+    return this.#rules.open ? isLoopbackOrigin(origin) : this.#rules.allowed.includes(origin);
+  }
+}
+
+/** Without a key, neither a page on another site, nor DNS rebinding, nor a tunnel gets in. */
+function refuseForeign({ headers, method }: IncomingMessage): void {
+  const host = (headers.host ?? '').replace(/:\d*$/, '');
+  if (headers.host !== undefined && !isLoopback(host)) {
+    throw new Refusal(
+      'forbidden',
+      `Without a key this service is for its own machine, and the Host is another; ${HINT}.`,
+    );
+  }
+  const { origin } = headers;
+  if (origin !== undefined && !isLoopbackOrigin(origin)) {
+    throw new Refusal(
+      'forbidden',
+      `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,
+    );
+  }
+  // A picture or a script of another site is fetched without an Origin; a link that a person follows is no harm.
+  const { 'sec-fetch-site': site, 'sec-fetch-mode': mode } = headers;
+  if (origin === undefined && site === 'cross-site' && !(mode === 'navigate' && method === 'GET')) {
+    throw new Refusal(
+      'forbidden',
+      `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,
+    );
+  }
+  const forwarding = FORWARDING.find((name) => headers[name] !== undefined);
+  if (forwarding !== undefined) {
+    throw new Refusal(
+      'forbidden',
+      `Without a key this service is for its own machine, and the header "${forwarding}" says that this request was passed on; ${HINT}.`,
+    );
+  }
+}
+
+function isLoopbackOrigin(origin: string): boolean {
+  return (
+    URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol) && isLoopback(new URL(origin).hostname)
+  );
+}
