@@ -137,7 +137,13 @@ function createLogger(level: string): Logger {
   const destination = process.stderr.isTTY
     ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' })
     : pino.destination({ dest: 2, sync: true });
-  return pino({ level, base: null }, destination);
+  // Nothing hands these to the logger; should a header ever come along with an error, they are not in it.
+  const redact = ['authorization', 'cookie', 'set-cookie'].flatMap((name) => [
+    `["${name}"]`,
+    `*["${name}"]`,
+    `*.*["${name}"]`,
+  ]);
+  return pino({ level, base: null, redact }, destination);
 }
 
 const openFiles = openFileLimit();

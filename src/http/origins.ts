@@ -82,9 +82,7 @@ export class Origins {
     const { publicUrl, allowed } = this.#rules;
     const own =
       origin !== undefined &&
-      (publicUrl === undefined
-        ? URL.canParse(origin) && new URL(origin).host === host
-        : origin === publicUrl.origin);
+      (publicUrl === undefined ? isOriginOf(origin, host) : origin === publicUrl.origin);
     if (own || (origin !== undefined && allowed.includes(origin))) return;
     throw new Refusal(
       'forbidden',
@@ -135,4 +133,12 @@ function isLoopbackOrigin(origin: string): boolean {
   return (
     URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol) && isLoopback(new URL(origin).hostname)
   );
+}
+
+/** Whether a page's origin has the host that it asks, whichever of http and https a proxy makes of it. */
+function isOriginOf(origin: string, host = ''): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { protocol, host: own } = new URL(origin);
+  // Compared without the port that goes without saying (RFC 6454 §4).
+  return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === own;
 }
