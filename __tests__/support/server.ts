@@ -30,6 +30,7 @@ export interface Ended {
 }
 
 const folders: string[] = [];
+const undoings: (() => void)[] = [];
 const running = new Set<Server>();
 
 /** A new empty folder for a test's files. */
@@ -39,9 +40,15 @@ export function newFolder(): string {
   return folder;
 }
 
+/** Has something undone by `cleanUp`, when the servers are gone and the folders are still there. */
+export function undoAtEnd(undo: () => void): void {
+  undoings.push(undo);
+}
+
 /** Ends what a test left running and removes its folders. For `afterEach` or `afterAll`. */
 export async function cleanUp(): Promise<void> {
   await Promise.all([...running].map((server) => server.kill()));
+  for (const undo of undoings.splice(0)) undo();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
