@@ -1,0 +1,57 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { get } from '../support/api.ts';
+import { LockHolder } from '../support/lock-holder.ts';
+import { expectProblem } from '../support/problems.ts';
+import { Publisher, refusalsOf, storedBy } from '../support/publisher.ts';
+import { pull, pullAll } from '../support/pull.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+afterEach(cleanUp);
+
+test.each([
+  ['BEGIN IMMEDIATE', 'release'],
+  ['BEGIN EXCLUSIVE', 'kill'],
+] as const)(
+  'while another program holds the database (%s), publishes are refused, and all else is served: until %s',
+  async (begin, end) => {
+    const server = await Server.start({ env: { HEARTBEAT_SECONDS: '1' } });
+    const device = await DeviceStream.open(server.url, 'recipient=bob');
+    await device.waitFor('live');
+    const publishers = Publisher.several(4, server.url, 'bob');
+    await until(() => storedBy(publishers).length > 50, 'messages before the lock');
+
+    const holder = await LockHolder.hold(server.database, begin);
+    await until(() => refusalsOf(publishers).length > 4, 'refusals');
+    const held = storedBy(publishers).length;
+    const heartbeats = device.events.length;
+    expect((await get(server.url, '/healthz')).status).toBe(200);
+    expectProblem(await get(server.url, '/readyz'), 503, []);
+    expect((await pull(server.url, 'recipient=bob&limit=1000')).messages).toHaveLength(held);
+    const late = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '0' });
+    await late.waitFor('live');
+    expect(late.messages).toHaveLength(held);
+    await until(() => device.events.length > heartbeats, 'a heartbeat');
+    expect(storedBy(publishers)).toHaveLength(held);
+    for (const refusal of refusalsOf(publishers)) {
+      expectProblem(refusal, 503, []);
+      expect(JSON.stringify(refusal.body)).toContain('locked by another program');
+      expect(refusal.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    }
+
+    await holder[end]();
+    await until(() => storedBy(publishers).length > held + 20, 'messages after the lock');
+    await until(async () => (await get(server.url, '/readyz')).status === 200, 'ready');
+    await Promise.all(publishers.map((publisher) => publisher.end()));
+    const stored = storedBy(publishers);
+    for (const stream of [device, late]) {
+      await stream.waitForMessages(stored.length);
+      expect(stream.messages).toEqual(stored);
+      expect(stream.closed).toBe(false);
+    }
+    expect(await pullAll(server.url, 'bob')).toEqual(stored);
+    expect((await server.stop()).code).toBe(0);
+  },
+  60_000,
+);
