@@ -12,6 +12,9 @@ import { StartError } from './start-error.ts';
 const HEADERS_MILLISECONDS = 10_000;
 const REQUEST_MILLISECONDS = 30_000;
 
+/** A client that is still sending would lose the answer that refuses it to a reset (RFC 9112 §9.6). */
+const LINGER_MILLISECONDS = 1000;
+
 /** While the server closes, connections that have become idle are looked for this often. */
 const IDLE_MILLISECONDS = 20;
 
@@ -59,7 +62,7 @@ export class HttpServer {
       const answer = this.#answers.get(socket);
       const underWay = answer !== undefined && answer.headersSent && !answer.writableEnded;
       if (error.code === 'ECONNRESET' || !socket.writable || underWay) socket.destroy();
-      else socket.end(clientErrorAnswer(error.code));
+      else endWith(socket, clientErrorAnswer(error.code));
     });
   }
 
@@ -104,6 +107,12 @@ export class HttpServer {
     clearTimeout(cut);
     clearInterval(idle);
   }
+}
+
+/** Sends a last answer and closes: a client that keeps its side open is not to keep the descriptor. */
+function endWith(socket: Socket, answer: string): void {
+  socket.end(answer);
+  setTimeout(() => socket.destroy(), LINGER_MILLISECONDS).unref();
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): StartError {
