@@ -1,0 +1,110 @@
+import { afterEach, describe, expect } from '@jest/globals';
+import { get, send, type WireMessage } from '../support/api.ts';
+import { readNumber } from '../support/file.ts';
+import { gapOf, pull, pullAll } from '../support/pull.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+import { clockTest, WrongClock } from '../support/wrong-clock.ts';
+
+afterEach(cleanUp);
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+
+/** How far a time that the server gave is after the right one. */
+const hoursAhead = (time: string): number => (Date.parse(time) - Date.now()) / (HOUR * 1000);
+
+/** Waits until the stream has had another heartbeat, and gives back the time in it. */
+async function nextHeartbeat(device: DeviceStream): Promise<string> {
+  const { length } = device.events;
+  await until(() => device.events.slice(length).some(({ event }) => event === 'heartbeat'), 'a heartbeat');
+  return (device.events.findLast(({ event }) => event === 'heartbeat')?.data as { at: string }).at;
+}
+
+/** Waits until all of the upkeep has been through: two messages expire, one after the other. */
+async function waitForUpkeep(server: Server): Promise<void> {
+  const ids: number[] = [];
+  for (const ttl of [1, 2]) ids.push((await send(server.url, 'nobody', 'short', { ttl })).id);
+  const left = (): number =>
+    readNumber(server.database, 'SELECT count(*) FROM messages WHERE id BETWEEN ? AND ?', ...ids);
+  await until(() => left() === 0, 'the end of messages that expire');
+}
+
+/** Resumes where a message was the last that a device had, and gives back what it then gets. */
+async function resumed(server: Server, cursor: string): Promise<{ messages: WireMessage[]; gap: unknown }> {
+  const device = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: cursor });
+  await device.waitFor('live');
+  device.cut();
+  return { messages: device.messages, gap: gapOf(device) };
+}
+
+describe('a clock that goes a day ahead and comes back', () => {
+  clockTest(
+    'changes the times of messages, and neither ids nor order nor what a device missed; ttl follows it',
+    async () => {
+      const clock = new WrongClock();
+      const env = { ...clock.env, HEARTBEAT_SECONDS: '1', RETENTION_DAYS: '2' };
+      const server = await Server.start({ env });
+      const device = await DeviceStream.open(server.url, 'recipient=bob');
+      await device.waitFor('live');
+      const before = await send(server.url, 'bob', 'before', { idempotencyKey: 'one' });
+      const hour = await send(server.url, 'bob', 'for an hour', { ttl: HOUR });
+      const week = await send(server.url, 'bob', 'for a week', { ttl: 7 * DAY });
+      await device.waitForMessages(3);
+      const { cursor = '' } = device;
+
+      clock.set(DAY);
+      const ahead = await send(server.url, 'bob', 'ahead');
+      expect(hoursAhead(ahead.createdAt)).toBeCloseTo(24, 1);
+      expect((await get(server.url, `/messages/${hour.id}`)).status).toBe(404);
+      expect(await resumed(server, '0')).toEqual({ messages: [before, week, ahead], gap: false });
+      expect(hoursAhead(await nextHeartbeat(device))).toBeCloseTo(24, 1);
+      await waitForUpkeep(server);
+
+      // Held while the clock goes back: it ends when its time is over all the same.
+      const poll = pull(server.url, 'recipient=nobody-else&wait=2');
+      clock.set(0);
+      const after = await send(server.url, 'bob', 'after');
+      expect(hoursAhead(after.createdAt)).toBeCloseTo(0, 1);
+      expect(after.id).toBeGreaterThan(ahead.id);
+      expect(await resumed(server, cursor)).toEqual({ messages: [ahead, after], gap: false });
+      expect(await resumed(server, '0')).toEqual({ messages: [before, week, ahead, after], gap: false });
+      expect(hoursAhead(await nextHeartbeat(device))).toBeCloseTo(0, 1);
+      expect((await poll).messages).toEqual([]);
+      await waitForUpkeep(server);
+      expect(await pullAll(server.url, 'bob')).toEqual([before, week, ahead, after]);
+
+      expect(device.messages).toEqual([before, hour, week, ahead, after]);
+      expect(device.closed).toBe(false);
+      expect((await server.stop()).code).toBe(0);
+    },
+    60_000,
+  );
+
+  clockTest(
+    'costs no message: one of the wrong time is kept, and so are those that follow it',
+    async () => {
+      const clock = new WrongClock();
+      clock.set(DAY);
+      const env = { ...clock.env, RETENTION_DAYS: '1' };
+      const first = await Server.start({ env });
+      const ahead = await send(first.url, 'bob', 'ahead');
+      clock.set(0);
+      const after = await send(first.url, 'bob', 'after');
+      await waitForUpkeep(first);
+      expect(await pullAll(first.url, 'bob')).toEqual([ahead, after]);
+      expect((await first.stop()).code).toBe(0);
+
+      // The same for a start whose clock is behind.
+      clock.set(-DAY / 2);
+      const again = await Server.start({ env, database: first.database });
+      const behind = await send(again.url, 'bob', 'behind');
+      expect(behind.id).toBeGreaterThan(after.id);
+      clock.set(0);
+      await waitForUpkeep(again);
+      expect(await resumed(again, '0')).toEqual({ messages: [ahead, after, behind], gap: false });
+    },
+    60_000,
+  );
+});
