@@ -54,4 +54,9 @@ export class SmallDisk {
   makeReadOnly(): void {
     execFileSync('mount', ['-o', 'remount,ro', this.folder]);
   }
+
+  /** It can be written again. */
+  makeWritable(): void {
+    execFileSync('mount', ['-o', 'remount,rw', this.folder]);
+  }
 }

@@ -1,0 +1,101 @@
+import { readdirSync, statSync } from 'node:fs';
+import { afterEach, describe, expect } from '@jest/globals';
+import { get, send } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { Publisher, refusalsOf, storedBy } from '../support/publisher.ts';
+import { pull, pullAll } from '../support/pull.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { diskTest, SmallDisk } from '../support/small-disk.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { SystemFault } from '../support/system-fault.ts';
+import { testWithTool } from '../support/tool.ts';
+import { until } from '../support/until.ts';
+
+afterEach(cleanUp);
+
+describe('a disk that fails under the running service', () => {
+  testWithTool('strace', 'strace').each([
+    ['cannot be written any more', 'pwrite64', 'EROFS'],
+    ['fails to write', 'pwrite64', 'EIO'],
+    ['fails to sync', 'fsync,fdatasync', 'EIO'],
+  ])(
+    '(it %s) takes nothing that was acknowledged and shows nothing that was not, and works again by itself',
+    async (_what, calls, error) => {
+      const server = await Server.start();
+      const device = await DeviceStream.open(server.url, 'recipient=bob');
+      await device.waitFor('live');
+      const publishers = Publisher.several(4, server.url, 'bob');
+      await until(() => storedBy(publishers).length > 50, 'messages before the fault');
+
+      const fault = await SystemFault.begin(server, calls, error);
+      await until(() => refusalsOf(publishers).length > 20, 'refusals');
+      const held = storedBy(publishers);
+      await until(async () => (await get(server.url, '/readyz')).status === 503, 'not ready');
+      expect((await get(server.url, '/healthz')).status).toBe(200);
+      expect((await pull(server.url, 'recipient=bob&limit=1000')).messages).toEqual(held.slice(0, 1000));
+      const late = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '0' });
+      await late.waitFor('live');
+      expect(late.messages).toEqual(held);
+      await fault.end();
+
+      await until(() => storedBy(publishers).length > held.length + 20, 'messages after the fault');
+      await until(async () => (await get(server.url, '/readyz')).status === 200, 'ready');
+      await Promise.all(publishers.map((publisher) => publisher.end()));
+      for (const refusal of refusalsOf(publishers)) {
+        expectProblem(refusal, 503, []);
+        expect(refusal.headers.has('retry-after')).toBe(true);
+      }
+      const stored = storedBy(publishers);
+      for (const stream of [device, late]) {
+        await stream.waitForMessages(stored.length);
+        expect(stream.messages).toEqual(stored);
+        expect(stream.closed).toBe(false);
+      }
+      await server.kill();
+      const again = await Server.start({ database: server.database });
+      expect(await pullAll(again.url, 'bob')).toEqual(stored);
+    },
+    60_000,
+  );
+
+  testWithTool('strace', 'strace')(
+    'only where the log is folded into the database costs nothing: messages are taken all the while',
+    async () => {
+      const server = await Server.start();
+      await send(server.url, 'bob', 'first');
+      const fault = await SystemFault.begin(server, 'pwrite64', 'EIO', server.database);
+      const publishers = Publisher.several(4, server.url, 'bob', 40_000);
+      // Far more than the write-ahead log holds before it is to be folded in.
+      await until(() => storedBy(publishers).length > 300, 'messages during the fault');
+      expect(statSync(`${server.database}-wal`).size).toBeGreaterThan(300 * 40_000);
+      await fault.end();
+      await until(() => storedBy(publishers).length > 600, 'messages after the fault');
+      await Promise.all(publishers.map((publisher) => publisher.end()));
+      expect(refusalsOf(publishers)).toEqual([]);
+      await server.kill();
+      const again = await Server.start({ database: server.database });
+      expect((await pullAll(again.url, 'bob')).slice(1)).toEqual(storedBy(publishers));
+    },
+    60_000,
+  );
+});
+
+describe('a file system that is read-only', () => {
+  diskTest('ends a start with one line that says so, with a database there or without', async () => {
+    const disk = new SmallDisk(8);
+    const first = await Server.start({ database: disk.database });
+    const stored = await send(first.url, 'bob', 'hi');
+    await first.stop();
+    const files = readdirSync(disk.folder);
+    disk.makeReadOnly();
+    for (const database of [disk.database, `${disk.folder}/new/tidings.sqlite`]) {
+      const refused = await Server.run({ database });
+      expect(refused).toMatchObject({ code: 1, stdout: '' });
+      expect(refused.stderr).toMatch(/^tidings: \S+ cannot be written .*\n$/);
+      expect(readdirSync(disk.folder)).toEqual(files);
+    }
+    disk.makeWritable();
+    const again = await Server.start({ database: disk.database });
+    expect(await pullAll(again.url, 'bob')).toEqual([stored]);
+  });
+});
