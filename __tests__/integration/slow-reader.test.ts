@@ -1,46 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
-import { publish, type WireMessage } from '../support/api.ts';
+import { publishLargely } from '../support/publish-largely.ts';
+import { residentBytes } from '../support/memory.ts';
 import { RawDevice } from '../support/raw-device.ts';
 import { cleanUp, Server } from '../support/server.ts';
 
 afterEach(cleanUp);
 
-/** What a process holds in memory, in bytes (Linux). */
-function residentBytes(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kilobytes) * 1024;
-}
-
 const LARGEST = 'x'.repeat(48 * 1024 - 2);
 const MEBIBYTE = 1024 * 1024;
-
-/** Publishes messages in batches as large as a body may be. */
-async function publishAll(
-  server: Server,
-  count: number,
-  content: string,
-  onBatch: (ids: readonly number[]) => void | Promise<void> = () => undefined,
-): Promise<number[]> {
-  const ids: number[] = [];
-  const batchSize = Math.min(1000, Math.floor((4 * MEBIBYTE) / (content.length + 100)));
-  while (ids.length < count) {
-    const batch = Array.from({ length: Math.min(batchSize, count - ids.length) }, () => ({
-      recipient: 'bob',
-      content,
-    }));
-    const answer = await publish(server.url, batch);
-    expect(answer.status).toBe(201);
-    ids.push(...(answer.body as WireMessage[]).map(({ id }) => id));
-    await onBatch(ids);
-  }
-  return ids;
-}
 
 test('readers that take nothing cost a bounded buffer each, hold nobody up, and get everything once they wake', async () => {
   const server = await Server.start();
   // What the program needs for publishing as such, before anybody reads.
-  await publishAll(server, 300, LARGEST);
+  await publishLargely(server, 300, LARGEST);
   const quick = await RawDevice.open(server.port, 'recipient=bob');
   await quick.waitFor('live');
   const sleepers = await Promise.all(
@@ -48,7 +20,7 @@ test('readers that take nothing cost a bounded buffer each, hold nobody up, and 
   );
   const before = residentBytes(server.pid);
   let most = 0;
-  const ids = await publishAll(server, 1440, LARGEST, async (soFar) => {
+  const ids = await publishLargely(server, 1440, LARGEST, async (soFar) => {
     most = Math.max(most, residentBytes(server.pid));
     // As it happens: each batch is there before the next is published.
     await quick.waitForMessages(soFar.length);
@@ -66,7 +38,7 @@ test('readers that take nothing cost a bounded buffer each, hold nobody up, and 
   expect(residentBytes(server.pid) - before).toBeLessThan(150 * MEBIBYTE);
 
   // Live again, after all of that.
-  const [last] = await publishAll(server, 1, 'afterwards');
+  const [last] = await publishLargely(server, 1, 'afterwards');
   for (const device of [quick, ...sleepers.slice(0, 2)]) {
     await device.waitForMessages(ids.length + 1);
     expect(device.ids.at(-1)).toBe(last);
@@ -79,7 +51,7 @@ test('a reader that a purge overtook is ended, and told of the gap when it comes
   const sleeper = await RawDevice.open(server.port, 'recipient=bob', { asleep: true });
   const quick = await RawDevice.open(server.port, 'recipient=bob');
   await quick.waitFor('live');
-  const ids = await publishAll(server, 3000, LARGEST.slice(0, 20_000));
+  const ids = await publishLargely(server, 3000, LARGEST.slice(0, 20_000));
   await quick.waitForMessages(ids.length);
   expect(quick.ids).toEqual(ids);
   expect(quick.said.map(({ event }) => event)).not.toContain('bye');

@@ -50,8 +50,17 @@ export class RawDevice {
     this.socket.write(this.#request);
   }
 
-  /** Begins to take what comes. */
+  /** Takes nothing until `wake`. */
+  sleep(): void {
+    this.socket.pause();
+  }
+
+  /** Begins to take what comes, or goes on with it. */
   wake(): void {
+    if (this.socket.listenerCount('data') > 0) {
+      this.socket.resume();
+      return;
+    }
     const parser = createParser({
       onEvent: ({ event, id, data }) => {
         if (id !== undefined) this.cursor = id;
