@@ -1,6 +1,8 @@
 import type { RequestListener } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express, { type ErrorRequestHandler } from 'express';
+import type { Logger } from 'pino';
+import proxyaddr from 'proxy-addr';
 import { Refusal } from './errors.ts';
 import { checkContentType, readBody } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
@@ -10,11 +12,17 @@ import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { publish } from './http/publish.ts';
 import { message, pull } from './http/pull.ts';
 import { pathOf } from './http/query.ts';
+import type { Refusals } from './http/refusals.ts';
+import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
+import type { Readiness } from './log/readiness.ts';
 import type { StreamParts } from './sse/device-stream.ts';
 
 /** What the routes work with. */
 export interface AppParts extends StreamParts {
+  readonly readiness: Readiness;
+  readonly refusals: Refusals;
+  readonly logger: Logger;
   /** Milliseconds since the Unix epoch, now. */
   readonly now: () => number;
 }
@@ -30,10 +38,13 @@ const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url));
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions): RequestListener {
-  const { log, devices, logger } = parts;
+  const { log, devices, refusals } = parts;
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   app.set('query parser', false).set('trust proxy', trustProxy);
+  const trust = app.get('trust proxy fn') as (address: string, index: number) => boolean;
+  const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
+  const problems = { requests, refusals };
 
   app
     .route('/messages')
@@ -44,17 +55,18 @@ export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions)
   app.route('/conversations').get(conversations(log)).all(methodNotAllowed('GET, HEAD'));
   app.route('/presence').get(presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
   app.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
-  app.route('/readyz').get(readyz(log, devices)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/readyz').get(readyz(parts.readiness, devices)).all(methodNotAllowed('GET, HEAD'));
   app.use(express.static(PUBLIC, { index: 'index.html', redirect: false, acceptRanges: false }));
   app.use(() => {
     throw new Refusal('not-found', 'There is nothing at this path.');
   });
   app.use(((error: unknown, request, response, _next) => {
-    sendProblem(request, response, error, logger);
+    sendProblem(request, response, error, problems);
   }) satisfies ErrorRequestHandler);
 
-  const openStream = stream(parts);
+  const openStream = stream(parts, problems);
   return (request, response) => {
+    requests.begin(request, response);
     if (devices.ending) response.shouldKeepAlive = false;
     try {
       if (request.headers.host === undefined && request.httpVersion === '1.1') {
@@ -63,7 +75,7 @@ export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions)
       if (pathOf(request.url ?? '') === '/stream') openStream(request, response);
       else app(request, response);
     } catch (error) {
-      sendProblem(request, response, error, logger);
+      sendProblem(request, response, error, problems);
     }
   };
 }

@@ -3,12 +3,14 @@ import { pino, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { createApp } from './app.ts';
 import { type Config, readConfig, usage } from './config.ts';
+import { Refusals } from './http/refusals.ts';
 import { Devices } from './hub/devices.ts';
 import { Hub } from './hub/hub.ts';
 import { Presence } from './hub/presence.ts';
 import { Turns } from './hub/turns.ts';
 import { inspect } from './log/database.ts';
 import { EmbeddedLog } from './log/embedded-log.ts';
+import { Readiness } from './log/readiness.ts';
 import { openFileLimit } from './open-files.ts';
 import { HttpServer } from './server.ts';
 import { Heartbeats } from './sse/heartbeats.ts';
@@ -37,7 +39,20 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const presence = new Presence(now);
   const devices = new Devices(presence, config.maxStreams);
   const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, now);
-  const parts = { log, hub, turns, presence, devices, heartbeats, logger, now };
+  const readiness = new Readiness(log);
+  const refusals = new Refusals();
+  const parts = {
+    log,
+    hub,
+    turns,
+    presence,
+    devices,
+    heartbeats,
+    readiness,
+    refusals,
+    logger,
+    now,
+  };
   const basePath = (config.publicUrl?.pathname ?? '').replace(/\/$/, '');
   http.serve(createApp(parts, { basePath, trustProxy: config.trustProxy }));
   greet(http.origin, config);

@@ -6,7 +6,7 @@ import type { Inboxes } from '../log/store.ts';
 import { DeviceStream, type StreamParts } from '../sse/device-stream.ts';
 import { sendHeaders } from '../sse/event-stream.ts';
 import { RETRY_REFUSED, retryFrame, serverFrame, spreadRetry } from '../sse/frame.ts';
-import { methodNotAllowed } from './problem.ts';
+import { methodNotAllowed, type ProblemParts } from './problem.ts';
 import { nonEmpty, Query } from './query.ts';
 
 const PARAMETERS = ['recipient', 'lastEventId', 'last', 'presence'];
@@ -25,7 +25,10 @@ const REASONS: Record<NotNow, string> = {
  * @returns the handler, for the listener in front of Express: an open stream costs a third less without it
  * @throws {Refusal} from the handler, where the request is malformed or cannot be served now
  */
-export function stream(parts: StreamParts): (request: IncomingMessage, response: ServerResponse) => void {
+export function stream(
+  parts: StreamParts,
+  { requests, refusals }: ProblemParts,
+): (request: IncomingMessage, response: ServerResponse) => void {
   const refuseMethod = methodNotAllowed('GET, HEAD');
   return (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -47,15 +50,18 @@ export function stream(parts: StreamParts): (request: IncomingMessage, response:
       const start =
         cursor === undefined ? parts.log.cursor(parts.log.newest(inboxes, last).after) : undefined;
       refuseForNow(request, response, notNow, start);
+      refusals.add('unavailable', 200);
     } else if (request.method === 'HEAD') {
       sendHeaders(response);
       response.end();
     } else {
-      new DeviceStream(parts, response, {
+      const device = new DeviceStream(parts, response, {
         inboxes,
         start: startAt(parts.log, inboxes, cursor, last),
         watched,
+        onFailed: (error) => requests.streamFailed(request, error),
       });
+      requests.opened(request, device);
     }
   };
 }

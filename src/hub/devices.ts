@@ -1,6 +1,7 @@
 import { EVERYTHING } from '../address.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Presence } from './presence.ts';
+import type { SubscriptionState } from './subscription.ts';
 
 /** Why a device is not let in for now. */
 export type NotNow = 'shutdown' | 'over-limit';
@@ -8,6 +9,12 @@ export type NotNow = 'shutdown' | 'over-limit';
 /** One open stream or held poll. */
 export interface Device {
   readonly inboxes: Inboxes;
+  /** What it is doing now. */
+  readonly state: SubscriptionState | 'polling';
+  /** Bytes that wait in the buffer of its socket. */
+  readonly buffered: number;
+  /** How many ids it is behind the head of the log; 0 where it is not replaying. */
+  behind(head: number): number;
   /** The service is ending: say so and close. */
   shutdown(): void;
 }
@@ -15,14 +22,20 @@ export interface Device {
 /** All open devices: counted against a limit, known to presence, and ended together. */
 export class Devices {
   readonly #presence: Presence;
-  readonly #limit: number;
+  /** How many streams and held polls may be open at once. */
+  readonly limit: number;
   readonly #open = new Set<Device>();
   #ending = false;
 
   /** @param limit how many streams and held polls may be open at once */
   constructor(presence: Presence, limit: number) {
     this.#presence = presence;
-    this.#limit = limit;
+    this.limit = limit;
+  }
+
+  /** Those that are open now. */
+  get open(): ReadonlySet<Device> {
+    return this.#open;
   }
 
   /** Whether the service is ending. */
@@ -33,7 +46,7 @@ export class Devices {
   /** Why no further device is let in now; `undefined` where one is. */
   get notNow(): NotNow | undefined {
     if (this.#ending) return 'shutdown';
-    return this.#open.size >= this.#limit ? 'over-limit' : undefined;
+    return this.#open.size >= this.limit ? 'over-limit' : undefined;
   }
 
   /** Lets a device in. */

@@ -6,6 +6,8 @@ import type { Turns } from './turns.ts';
 /** One held poll: a device that waits until its inboxes are touched. */
 export class HeldPoll implements Follower, Device {
   readonly inboxes: Inboxes;
+  readonly state = 'polling';
+  readonly buffered = 0;
   #end: () => void = () => undefined;
 
   private constructor(inboxes: Inboxes) {
@@ -44,6 +46,11 @@ export class HeldPoll implements Follower, Device {
   /** What is not stored is not for polls. */
   deliverEphemeral(): boolean {
     return false;
+  }
+
+  /** It has had all that there was. */
+  behind(): number {
+    return 0;
   }
 
   shutdown(): void {
