@@ -7,6 +7,7 @@ import { Refusal } from './errors.ts';
 import { checkContentType, readBody } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
 import { healthz, readyz } from './http/health.ts';
+import { metricsRoute } from './http/metrics.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { publish } from './http/publish.ts';
@@ -16,11 +17,13 @@ import type { Refusals } from './http/refusals.ts';
 import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
 import type { Readiness } from './log/readiness.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import type { StreamParts } from './sse/device-stream.ts';
 
 /** What the routes work with. */
 export interface AppParts extends StreamParts {
   readonly readiness: Readiness;
+  readonly metrics: Metrics;
   readonly refusals: Refusals;
   readonly logger: Logger;
   /** Milliseconds since the Unix epoch, now. */
@@ -56,6 +59,7 @@ export function createApp(parts: AppParts, { basePath, trustProxy }: AppOptions)
   app.route('/presence').get(presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
   app.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
   app.route('/readyz').get(readyz(parts.readiness, devices)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/metrics').get(metricsRoute(parts.metrics)).all(methodNotAllowed('GET, HEAD'));
   app.use(express.static(PUBLIC, { index: 'index.html', redirect: false, acceptRanges: false }));
   app.use(() => {
     throw new Refusal('not-found', 'There is nothing at this path.');

@@ -11,6 +11,7 @@ import { Turns } from './hub/turns.ts';
 import { inspect } from './log/database.ts';
 import { EmbeddedLog } from './log/embedded-log.ts';
 import { Readiness } from './log/readiness.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { openFileLimit } from './open-files.ts';
 import { HttpServer } from './server.ts';
 import { Heartbeats } from './sse/heartbeats.ts';
@@ -41,6 +42,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, now);
   const readiness = new Readiness(log);
   const refusals = new Refusals();
+  const metrics = new Metrics({ log, readiness, hub, devices, refusals, http });
   const parts = {
     log,
     hub,
@@ -50,6 +52,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
     heartbeats,
     readiness,
     refusals,
+    metrics,
     logger,
     now,
   };
