@@ -13,8 +13,8 @@ export interface LoggedStream {
 
 /** What is kept of a request while it goes on. */
 interface Facts {
-  /** When it came, on the clock of `performance.now()`. */
-  readonly began: number;
+  /** When it came, on the clock of `performance.now()`; `undefined` where that was not noted. */
+  began: number | undefined;
   id: string | undefined;
   /** Looked up while the connection is there to tell. */
   client: string | undefined;
@@ -34,7 +34,7 @@ const MOST_OF_PATH = 256;
 /**
  * The lines of the log that are about requests, each with the id of its request. At level debug there is one for each
  * request that is over, and for each stream one when it opens and one when it closes; 5xx is at level error. What
- * costs time is done for these lines alone: a request that leaves none costs two fields.
+ * costs time is done for these lines alone: how long a request took is known at level debug only.
  *
  * No content, query, header or token comes into the log: of a request it has the method, the path and the id.
  */
@@ -42,6 +42,7 @@ export class RequestLog {
   readonly #logger: Logger;
   readonly #clientOf: (request: IncomingMessage) => string | undefined;
   readonly #verbose: boolean;
+  /** Of the requests that leave a line or are refused: noting each one slows publishes measurably. */
   readonly #facts = new WeakMap<IncomingMessage, Facts>();
   #quietUntil = 0;
   #unlogged = 0;
@@ -55,8 +56,9 @@ export class RequestLog {
 
   /** A request has come: call it before anything else is done with it. */
   begin(request: IncomingMessage, response: ServerResponse): void {
-    const facts = this.#of(request);
     if (!this.#verbose) return;
+    const facts = this.#of(request);
+    facts.began = performance.now();
     facts.client = this.#clientOf(request);
     response.once('close', () => this.#over(request, response, facts));
   }
@@ -90,21 +92,25 @@ export class RequestLog {
    * @param error what was thrown, where that is no refusal
    */
   failed(request: IncomingMessage, status: number, error?: unknown): void {
-    this.#of(request).logged = true;
-    const line = { ...this.#line(request), status, milliseconds: this.#milliseconds(request) };
-    if (status !== 503) {
-      this.#logger.error({ ...line, err: error }, 'a request failed');
-    } else if (performance.now() < this.#quietUntil) {
-      this.#unlogged++;
-    } else {
-      this.#logger.error({ ...line, unlogged: this.#unlogged }, 'a request could not be served');
+    if (status === 503) {
+      if (performance.now() < this.#quietUntil) {
+        this.#unlogged++;
+        return;
+      }
+      this.#logger.error(
+        { ...this.#line(request), status, unlogged: this.#unlogged },
+        'a request could not be served',
+      );
       this.#quietUntil = performance.now() + QUIET_MILLISECONDS;
       this.#unlogged = 0;
+    } else {
+      this.#logger.error({ ...this.#line(request), status, err: error }, 'a request failed');
     }
+    this.#of(request).logged = true;
   }
 
   #over(request: IncomingMessage, response: ServerResponse, { stream, logged }: Facts): void {
-    const line = { ...this.#line(request), milliseconds: this.#milliseconds(request) };
+    const line = this.#line(request);
     if (stream !== undefined) {
       const { ended = 'client', messages } = stream;
       this.#logger.debug({ ...line, reason: ended, messages }, 'a stream was closed');
@@ -116,28 +122,20 @@ export class RequestLog {
   }
 
   #line(request: IncomingMessage): Record<string, unknown> {
+    const { began, client = this.#clientOf(request) } = this.#of(request);
     return {
       requestId: this.idOf(request),
       method: request.method,
       path: pathOf(request.url ?? '').slice(0, MOST_OF_PATH),
-      client: this.#of(request).client ?? this.#clientOf(request),
+      client,
+      ...(began === undefined ? {} : { milliseconds: Math.round(performance.now() - began) }),
     };
-  }
-
-  #milliseconds(request: IncomingMessage): number {
-    return Math.round(performance.now() - this.#of(request).began);
   }
 
   #of(request: IncomingMessage): Facts {
     let facts = this.#facts.get(request);
     if (facts === undefined) {
-      facts = {
-        began: performance.now(),
-        id: undefined,
-        client: undefined,
-        stream: undefined,
-        logged: false,
-      };
+      facts = { began: undefined, id: undefined, client: undefined, stream: undefined, logged: false };
       this.#facts.set(request, facts);
     }
     return facts;
