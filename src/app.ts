@@ -2,12 +2,15 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { fileURLToPath } from 'node:url';
 import express, { type ErrorRequestHandler } from 'express';
 import helmet from 'helmet';
+import type { Logger } from 'pino';
+import proxyaddr from 'proxy-addr';
 import { Refusal } from './errors.ts';
 import type { Authenticator } from './http/authenticate.ts';
 import { checkContentType, readBody } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
 import { healthz, readyz } from './http/health.ts';
 import type { Origins } from './http/origins.ts';
+import { metricsRoute } from './http/metrics.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { publish } from './http/publish.ts';
@@ -15,7 +18,11 @@ import { limitRate, type PublishRate } from './http/publish-rate.ts';
 import { message, pull } from './http/pull.ts';
 import { pathOf } from './http/query.ts';
 import { endSession, openSession, type Place, session } from './http/session.ts';
+import type { Refusals } from './http/refusals.ts';
+import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
+import type { Readiness } from './log/readiness.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import type { StreamParts } from './sse/device-stream.ts';
 
 /** What the routes work with. */
@@ -23,6 +30,10 @@ export interface AppParts extends StreamParts {
   readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly rate: PublishRate;
+  readonly readiness: Readiness;
+  readonly metrics: Metrics;
+  readonly refusals: Refusals;
+  readonly logger: Logger;
   /** Milliseconds since the Unix epoch, now. */
   readonly now: () => number;
 }
@@ -62,10 +73,13 @@ const pageHeaders = helmet({
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): RequestListener {
-  const { log, devices, logger, authenticator, origins, rate } = parts;
+  const { log, devices, authenticator, origins, rate, refusals } = parts;
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   app.set('query parser', false).set('trust proxy', trustProxy);
+  const trust = app.get('trust proxy fn') as (address: string, index: number) => boolean;
+  const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
+  const problems = { requests, refusals };
 
   const known = authenticator.middleware;
   app
@@ -83,7 +97,8 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
     .delete(endSession(authenticator, origins, place))
     .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
   app.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
-  app.route('/readyz').get(readyz(log, devices)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/readyz').get(readyz(parts.readiness, devices)).all(methodNotAllowed('GET, HEAD'));
+  app.route('/metrics').get(known, metricsRoute(parts.metrics)).all(methodNotAllowed('GET, HEAD'));
   app.use(
     pageHeaders,
     express.static(PUBLIC, { redirect: false, acceptRanges: false, setHeaders: revalidate }),
@@ -92,13 +107,14 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
     throw new Refusal('not-found', 'There is nothing at this path.');
   });
   app.use(((error: unknown, request, response, _next) => {
-    sendProblem(request, response, error, logger);
+    sendProblem(request, response, error, problems);
   }) satisfies ErrorRequestHandler);
 
-  const openStream = stream(parts, authenticator);
+  const openStream = stream(parts, authenticator, problems);
   return (request, response) => {
+    requests.begin(request, response);
     if (devices.ending) response.shouldKeepAlive = false;
-    const fail = (error: unknown): void => sendProblem(request, response, error, logger);
+    const fail = (error: unknown): void => sendProblem(request, response, error, problems);
     try {
       checkHeader(request);
       setHeaders(response);

@@ -9,7 +9,8 @@ export interface FieldError {
   readonly message: string;
 }
 
-const STATUS = {
+/** The status of each kind of refusal. */
+export const REFUSAL_STATUS = {
   malformed: 400,
   unauthenticated: 401,
   forbidden: 403,
@@ -24,7 +25,7 @@ const STATUS = {
   unavailable: 503,
 } as const;
 
-export type RefusalCode = keyof typeof STATUS;
+export type RefusalCode = keyof typeof REFUSAL_STATUS;
 
 interface RefusalFacts {
   /** Each bad field, where the fault lies in fields. */
@@ -34,6 +35,7 @@ interface RefusalFacts {
 
 /** A refusal: the request's fault or the moment's, said to the client as `application/problem+json` (RFC 9457). */
 export class Refusal extends Error {
+  readonly code: RefusalCode;
   readonly status: number;
   readonly errors: readonly FieldError[];
   readonly headers: Readonly<Record<string, string>>;
@@ -45,7 +47,8 @@ export class Refusal extends Error {
   constructor(code: RefusalCode, detail: string, facts: RefusalFacts = {}) {
     super(detail);
     this.name = 'Refusal';
-    this.status = STATUS[code];
+    this.code = code;
+    this.status = REFUSAL_STATUS[code];
     this.errors = facts.errors ?? [];
     this.headers = facts.headers ?? {};
   }

@@ -8,12 +8,15 @@ import { type AuthConfig, type Config, readConfig, usage } from './config.ts';
 import { Authenticator } from './http/authenticate.ts';
 import { Origins } from './http/origins.ts';
 import { PublishRate } from './http/publish-rate.ts';
+import { Refusals } from './http/refusals.ts';
 import { Devices } from './hub/devices.ts';
 import { Hub } from './hub/hub.ts';
 import { Presence } from './hub/presence.ts';
 import { Turns } from './hub/turns.ts';
 import { inspect } from './log/database.ts';
 import { EmbeddedLog } from './log/embedded-log.ts';
+import { Readiness } from './log/readiness.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { openFileLimit } from './open-files.ts';
 import { HttpServer } from './server.ts';
 import { Heartbeats } from './sse/heartbeats.ts';
@@ -51,7 +54,25 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const origins = new Origins({ open: tokens === undefined, allowed: config.corsOrigins, publicUrl });
   const authenticator = new Authenticator(tokens, origins);
   const rate = new PublishRate(config.publishRate);
-  const parts = { log, hub, turns, presence, devices, heartbeats, authenticator, origins, rate, logger, now };
+  const readiness = new Readiness(log);
+  const refusals = new Refusals();
+  const metrics = new Metrics({ log, readiness, hub, devices, refusals, http });
+  const parts = {
+    log,
+    hub,
+    turns,
+    presence,
+    devices,
+    heartbeats,
+    authenticator,
+    origins,
+    rate,
+    readiness,
+    refusals,
+    metrics,
+    logger,
+    now,
+  };
   const basePath = (publicUrl?.pathname ?? '').replace(/\/$/, '');
   http.serve(createApp(parts, { publicUrl, basePath, trustProxy }));
   greet(http.origin, config);

@@ -23,6 +23,8 @@ const IDLE_MILLISECONDS = 20;
  * use is known before anything else is touched.
  */
 export class HttpServer {
+  /** Connections that were ended for what came on them: no HTTP, too much header, or a request that dripped. */
+  unreadable = 0;
   readonly #server: Server;
   /** The newest answer on each connection. */
   readonly #answers = new WeakMap<Socket, ServerResponse>();
@@ -60,6 +62,7 @@ export class HttpServer {
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       const answer = this.#answers.get(socket);
+      if (/^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$)/.test(error.code ?? '')) this.unreadable++;
       const underWay = answer !== undefined && answer.headersSent && !answer.writableEnded;
       if (error.code === 'ECONNRESET' || !socket.writable || underWay) socket.destroy();
       else endWith(socket, clientErrorAnswer(error.code));

@@ -93,6 +93,8 @@ describe('a database that is damaged deep inside', () => {
       const answer = await get(server.url, `/messages?${query}`);
       expect([500, 503]).toContain(answer.status);
       expect(JSON.stringify(answer.body)).not.toMatch(/SQLITE|database disk image|\.sqlite/);
+      // Why, the operator finds under the id that the client was given.
+      expect(server.stderr).toContain(`"requestId":"${answer.headers.get('x-request-id')}"`);
     }
     // A stream that comes to the damage ends; what it had got up to there is in order.
     const device = await DeviceStream.open(server.url, 'recipient=*', { lastEventId: '0' });

@@ -46,7 +46,7 @@ describe.each(['README.md', 'docs/protocol.md'])('%s', (name) => {
   }, 90_000);
 });
 
-test.each(['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/architecture.md'])(
+test.each(['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/architecture.md', 'docs/operations.md'])(
   'the links of %s lead somewhere',
   (name) => {
     for (const [, link = ''] of pageOf(name).matchAll(/\]\(([^)#:]+)\)/g)) {

@@ -1,8 +1,9 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Logger } from 'pino';
 import { KeysUnavailable } from '../auth/key-set.ts';
 import { type FieldError, Refusal, unavailable } from '../errors.ts';
 import { LogUnavailable } from '../log/message-log.ts';
+import type { Refusals } from './refusals.ts';
+import type { RequestLog } from './request-log.ts';
 
 const CONTENT_TYPE = 'application/problem+json';
 
@@ -18,6 +19,12 @@ function problemJson(status: number, detail: string, errors: readonly FieldError
   });
 }
 
+/** Where it is written down that a request was refused. */
+export interface ProblemParts {
+  readonly requests: RequestLog;
+  readonly refusals: Refusals;
+}
+
 /**
  * Answers a request with what went wrong: a refusal as it is, anything else as a bare 500, logged whole. Where the
  * headers are out already, the connection is cut.
@@ -26,17 +33,21 @@ export function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
   error: unknown,
-  logger: Logger,
+  { requests, refusals }: ProblemParts,
 ): void {
   const refusal = toRefusal(error);
-  if (refusal === undefined) logger.error({ err: error, method: request.method }, 'a request failed');
+  const status = refusal?.status ?? 500;
+  if (refusal === undefined) requests.failed(request, status, error);
+  else if (status >= 500) requests.failed(request, status);
+  // Nobody is left to be refused where the client went while its request was read.
+  if (refusal === undefined || !response.destroyed) refusals.add(refusal?.code ?? 'internal', status);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const status = refusal?.status ?? 500;
   const body = problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal?.errors);
   for (const [name, value] of Object.entries(refusal?.headers ?? {})) response.setHeader(name, value);
+  response.setHeader('X-Request-Id', requests.idOf(request));
   response.setHeader('Content-Type', CONTENT_TYPE);
   response.setHeader('Content-Length', Buffer.byteLength(body));
   response.writeHead(status).end(request.method === 'HEAD' ? undefined : body);

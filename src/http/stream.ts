@@ -9,7 +9,7 @@ import { sendHeaders } from '../sse/event-stream.ts';
 import { type ByeReason, RETRY_REFUSED, retryFrame, serverFrame, spreadRetry } from '../sse/frame.ts';
 import { type Authenticator, SessionExpired } from './authenticate.ts';
 import { requireAll } from './permission.ts';
-import { methodNotAllowed } from './problem.ts';
+import { methodNotAllowed, type ProblemParts } from './problem.ts';
 import { nonEmpty, Query } from './query.ts';
 
 const PARAMETERS = ['recipient', 'lastEventId', 'last', 'presence'];
@@ -33,6 +33,7 @@ const REASONS: Record<NotNow, string> = {
 export function stream(
   parts: StreamParts,
   authenticator: Authenticator,
+  problems: ProblemParts,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const refuseMethod = methodNotAllowed('GET, HEAD');
   return async (request, response) => {
@@ -45,8 +46,9 @@ export function stream(
       throw new Refusal('malformed', 'A stream cannot be pipelined behind a request.');
     // What is sent behind it would never be answered, so it is not to be looked at either, while the token is checked.
     response.shouldKeepAlive = false;
-    const identity = await identify(request, response, authenticator);
-    if (identity !== undefined && !request.socket.destroyed) open(parts, identity, request, response);
+    const identity = await identify(request, response, authenticator, problems);
+    if (identity !== undefined && !request.socket.destroyed)
+      open(parts, identity, problems, request, response);
   };
 }
 
@@ -55,12 +57,14 @@ async function identify(
   request: IncomingMessage,
   response: ServerResponse,
   authenticator: Authenticator,
+  { refusals }: ProblemParts,
 ): Promise<Identity | undefined> {
   try {
     return await authenticator.identify(request);
   } catch (error) {
     if (!(error instanceof SessionExpired) || !readsEventStreams(request)) throw error;
     sendBye(request, response, 'token-expired', undefined);
+    refusals.add('unauthenticated', 200);
     return undefined;
   }
 }
@@ -68,6 +72,7 @@ async function identify(
 function open(
   parts: StreamParts,
   identity: Identity,
+  { requests, refusals }: ProblemParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
@@ -84,12 +89,17 @@ function open(
     // One that has no cursor yet comes back where it would have begun now; another keeps its own.
     const start = cursor === undefined ? parts.log.cursor(parts.log.newest(inboxes, last).after) : undefined;
     refuseForNow(request, response, notNow, start);
+    refusals.add('unavailable', 200);
   } else if (request.method === 'HEAD') {
     sendHeaders(response);
     response.end();
   } else {
     const start = startAt(parts.log, inboxes, cursor, last);
-    new DeviceStream(parts, response, { identity, inboxes, start, watched });
+    const onFailed = (error: unknown): void => requests.streamFailed(request, error);
+    requests.opened(
+      request,
+      new DeviceStream(parts, response, { identity, inboxes, start, watched, onFailed }),
+    );
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Message } from '../message.ts';
 import { messageFrame } from '../sse/frame.ts';
 
-/** Bytes cut at frame borders, and the id of the last message in them. */
+/** Bytes cut at frame borders, how many messages they are, and the id of the last. */
 export interface Slice {
   readonly bytes: Buffer;
+  readonly messages: number;
   readonly lastId: number;
 }
 
@@ -71,7 +72,11 @@ function slice(messages: readonly Message[], frames: Frames): Slice[] {
   const cut = (): void => {
     const [only] = parts;
     if (only === undefined) return;
-    slices.push({ bytes: parts.length === 1 ? only : Buffer.concat(parts, length), lastId });
+    slices.push({
+      bytes: parts.length === 1 ? only : Buffer.concat(parts, length),
+      messages: parts.length,
+      lastId,
+    });
     parts = [];
     length = 0;
   };

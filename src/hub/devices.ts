@@ -1,6 +1,7 @@
 import { EVERYTHING } from '../address.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Presence } from './presence.ts';
+import type { SubscriptionState } from './subscription.ts';
 
 /** Why a device is not let in for now. */
 export type NotNow = 'shutdown' | 'over-limit';
@@ -14,6 +15,12 @@ export interface Device {
   readonly expiresAt: number | undefined;
   /** Its token is over: say so and close. */
   expire(): void;
+  /** What it is doing now. */
+  readonly state: SubscriptionState | 'polling';
+  /** Bytes that wait in the buffer of its socket. */
+  readonly buffered: number;
+  /** How many ids it is behind the head of the log; 0 where it is not replaying. */
+  behind(head: number): number;
   /** The service is ending: say so and close. */
   shutdown(): void;
 }
@@ -31,7 +38,7 @@ const EXPIRY_MILLISECONDS = 250;
 /** All open devices: counted against limits, known to presence, ended with their tokens, and ended together. */
 export class Devices {
   readonly #presence: Presence;
-  readonly #limits: DeviceLimits;
+  readonly limits: DeviceLimits;
   readonly #open = new Set<Device>();
   readonly #openOf = new Map<string, number>();
   readonly #expiring = new Set<Device>();
@@ -40,8 +47,13 @@ export class Devices {
   /** @param now milliseconds since the Unix epoch */
   constructor(presence: Presence, limits: DeviceLimits, now: () => number) {
     this.#presence = presence;
-    this.#limits = limits;
+    this.limits = limits;
     setInterval(() => this.#endExpired(now()), EXPIRY_MILLISECONDS).unref();
+  }
+
+  /** Those that are open now. */
+  get open(): ReadonlySet<Device> {
+    return this.#open;
   }
 
   /** Whether the service is ending. */
@@ -53,7 +65,7 @@ export class Devices {
   notNow(client: string | undefined): NotNow | undefined {
     if (this.#ending) return 'shutdown';
     const own = client === undefined ? 0 : (this.#openOf.get(client) ?? 0);
-    return this.#open.size >= this.#limits.inAll || own >= this.#limits.perClient ? 'over-limit' : undefined;
+    return this.#open.size >= this.limits.inAll || own >= this.limits.perClient ? 'over-limit' : undefined;
   }
 
   /** Lets a device in. */

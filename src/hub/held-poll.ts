@@ -9,6 +9,8 @@ export class HeldPoll implements Follower, Device {
   readonly inboxes: Inboxes;
   readonly client: string | undefined;
   readonly expiresAt: number | undefined;
+  readonly state = 'polling';
+  readonly buffered = 0;
   #end: () => void = () => undefined;
 
   private constructor(inboxes: Inboxes, { client, expiresAt }: Identity) {
@@ -55,6 +57,11 @@ export class HeldPoll implements Follower, Device {
 
   expire(): void {
     this.#end();
+  }
+
+  /** It has had all that there was. */
+  behind(): number {
+    return 0;
   }
 
   shutdown(): void {

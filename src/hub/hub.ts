@@ -3,6 +3,7 @@ import type { Inboxes } from '../log/store.ts';
 import type { Draft, Message } from '../message.ts';
 import { ephemeralFrame } from '../sse/frame.ts';
 import { Delivery, Frames } from './delivery.ts';
+import { Traffic } from './traffic.ts';
 
 /** Something that follows inboxes: a stream's subscription, or a held poll. */
 export interface Follower {
@@ -15,6 +16,8 @@ export interface Follower {
 
 /** Who follows which inbox, and what each commit has for them. */
 export class Hub {
+  /** What went to followers since the start. */
+  readonly traffic = new Traffic();
   readonly #cursor: (id: number) => string;
   readonly #followers = new Map<string, Set<Follower>>();
 
@@ -77,6 +80,8 @@ export class Hub {
     const frame = Buffer.from(ephemeralFrame(draft));
     let taken = 0;
     for (const follower of touched) if (follower.deliverEphemeral(frame)) taken++;
+    this.traffic.ephemeral++;
+    this.traffic.ephemeralDelivered += taken;
     return taken;
   }
 }

@@ -24,7 +24,8 @@ export interface SubscriptionEvents {
   onFailed(error: unknown): void;
 }
 
-type State = 'replaying' | 'live' | 'closed';
+/** Where a subscription is on its way. */
+export type SubscriptionState = 'replaying' | 'live' | 'closed';
 
 /** A page is read on the thread that serves all sockets: small enough to stay under a few milliseconds. */
 const PAGE_MESSAGES = 500;
@@ -47,8 +48,9 @@ export class Subscription implements Follower {
   /** What retention took up to here was told as a gap when the stream began. */
   readonly #toldThrough: number;
   #cursor: number;
-  #state: State = 'replaying';
+  #state: SubscriptionState = 'replaying';
   #replayed = 0;
+  #delivered = 0;
   #wasLive = false;
 
   /**
@@ -74,6 +76,15 @@ export class Subscription implements Follower {
     return this.#cursor;
   }
 
+  get state(): SubscriptionState {
+    return this.#state;
+  }
+
+  /** How many messages were written: replayed, live, and those that are not stored. */
+  get messages(): number {
+    return this.#replayed + this.#delivered;
+  }
+
   /** Begins. It is registered before the first read, so that nothing falls between the two. */
   start(): void {
     this.#hub.add(this);
@@ -97,19 +108,24 @@ export class Subscription implements Follower {
     if (this.#state !== 'live') return;
     const [first] = deliveries;
     const shared = deliveries.length === 1 && first !== undefined && first.firstId > this.#cursor;
-    for (const { bytes, lastId } of shared ? first.slices : Delivery.merge(deliveries, this.#cursor)) {
+    for (const { bytes, messages, lastId } of shared
+      ? first.slices
+      : Delivery.merge(deliveries, this.#cursor)) {
       if (this.#sink.room < bytes.length) {
         this.#state = 'replaying';
         return;
       }
       this.#sink.write(bytes);
       this.#cursor = lastId;
+      this.#delivered += messages;
+      this.#hub.traffic.delivered += messages;
     }
   }
 
   deliverEphemeral(frame: Buffer): boolean {
     if (this.#state !== 'live' || this.#sink.room < frame.length) return false;
     this.#sink.write(frame);
+    this.#delivered++;
     return true;
   }
 
@@ -132,6 +148,7 @@ export class Subscription implements Follower {
     }
     if (frames.length > 0) this.#sink.write(Buffer.from(frames.join('')));
     this.#replayed += frames.length;
+    this.#hub.traffic.replayed += frames.length;
     if (page.more) {
       this.#cursor = page.through;
       this.#turns.add(this.#replay);

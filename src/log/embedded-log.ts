@@ -2,13 +2,14 @@ import { Worker } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
 import type { Logger } from 'pino';
 import { type Draft, isExpired, type Message } from '../message.ts';
-import type { AppendResult } from './append.ts';
 import { Conversations } from './conversations.ts';
 import { newTag, parseCursor, Runs } from './cursor.ts';
 import { explain, openForReading, openForWriting } from './database.ts';
+import { measureFiles } from './files.ts';
+import { GroupCommit } from './group-commit.ts';
 import { type Lock, lockDatabase } from './lock.ts';
-import { BatchRefused, type ForwardPage, LogUnavailable, type MessageLog } from './message-log.ts';
-import type { Start, Stored } from './message-log.ts';
+import { type CommitTimes, type ForwardPage, LogUnavailable, type MessageLog } from './message-log.ts';
+import type { LogCounts, LogFiles, Start, Stored } from './message-log.ts';
 import type { RetentionRule } from './retention.ts';
 import { type Inboxes, Store, type Take } from './store.ts';
 import { startIntegrityCheck } from './integrity.ts';
@@ -25,27 +26,12 @@ export interface LogOptions {
   readonly onFatal: (error: Error) => void;
 }
 
-/** The messages that wait are stored in groups of at most this many, so that no one waits for a giant commit. */
-const GROUP_MESSAGES = 2048;
-
-/** Past so much content that is not on disk yet (the disk hangs, say), publishes are refused for now. */
-const WAITING_BYTES = 64 * 1024 * 1024;
-const GROUP_BYTES = 8 * 1024 * 1024;
-
 /** Looked at in one read where little is sought: much of it may have expired. */
 const LOOK_AT = 500;
 
-interface Waiting {
-  /** Its content. */
-  readonly bytes: number;
-  readonly batch: readonly Draft[];
-  readonly resolve: (stored: Stored[]) => void;
-  readonly reject: (error: Error) => void;
-}
-
 /**
- * The log in a SQLite database of this machine. One writer thread gives the order: while it makes one group of batches
- * durable, the next gathers here. Reads are on the calling thread, through a connection that cannot write.
+ * The log in a SQLite database of this machine. One writer thread gives the order. Reads are on the calling thread,
+ * through a connection that cannot write.
  */
 export class EmbeddedLog implements MessageLog {
   #head: number;
@@ -58,9 +44,8 @@ export class EmbeddedLog implements MessageLog {
   readonly #writer: WriterClient;
   readonly #stopCheck: () => Promise<void>;
   readonly #listeners: ((messages: readonly Message[]) => void)[] = [];
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
-  #committing: Promise<void> | undefined;
+  readonly #timers: ((times: CommitTimes) => void)[] = [];
+  readonly #groups: GroupCommit;
   /** Why nothing is taken any more. */
   #refusing: string | undefined;
 
@@ -75,6 +60,12 @@ export class EmbeddedLog implements MessageLog {
     const tag = newTag();
     this.#runs = new Runs(runs, { firstId: this.#head + 1, tag });
     this.#writer = new WriterClient(worker(tag), options.logger, options.onFatal);
+    this.#groups = new GroupCommit(this.#writer, {
+      onStored: (fresh) => this.#dispatch(fresh),
+      onTimed: (times) => {
+        for (const timer of this.#timers) timer(times);
+      },
+    });
     this.#stopCheck = startIntegrityCheck(options.file, options.logger, (fault) => {
       options.logger.fatal({ fault }, 'the database is corrupt: publishes are refused; restore a backup');
       this.#refusing = 'the log is damaged; its operator has to restore a backup';
@@ -136,15 +127,7 @@ export class EmbeddedLog implements MessageLog {
 
   append(batch: readonly Draft[]): Promise<Stored[]> {
     if (this.#refusing !== undefined) return Promise.reject(new LogUnavailable(this.#refusing));
-    if (this.#waitingBytes > WAITING_BYTES) {
-      return Promise.reject(new LogUnavailable('too much is waiting to be stored'));
-    }
-    const bytes = batch.reduce((sum, { content }) => sum + content.length, 0);
-    this.#waitingBytes += bytes;
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ batch, bytes, resolve, reject });
-      this.#committing ??= this.#commitWaiting();
-    });
+    return this.#groups.append(batch);
   }
 
   message(id: number): Message | undefined {
@@ -181,15 +164,33 @@ export class EmbeddedLog implements MessageLog {
     this.#listeners.push(listener);
   }
 
+  onTimed(timer: (times: CommitTimes) => void): void {
+    this.#timers.push(timer);
+  }
+
+  get counts(): LogCounts {
+    const { stored, repeated, messages, commits, failures } = this.#groups;
+    return { stored, repeated, messages, commits, failures, purged: this.#writer.purged };
+  }
+
+  files(): Promise<LogFiles> {
+    return measureFiles(this.#options.file);
+  }
+
   async probe(): Promise<void> {
     if (this.#refusing !== undefined) throw new LogUnavailable(this.#refusing);
     await this.#writer.probe();
-    this.#store.head();
+    try {
+      this.#store.head();
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'the log cannot be read');
+      throw new LogUnavailable('the log cannot be read');
+    }
   }
 
   async seal(): Promise<void> {
     this.#refusing = 'the service is shutting down';
-    await this.#committing;
+    await this.#groups.idle();
   }
 
   async close(): Promise<void> {
@@ -200,86 +201,12 @@ export class EmbeddedLog implements MessageLog {
     this.#lock.release();
   }
 
-  /** Commits group after group until nothing waits. */
-  async #commitWaiting(): Promise<void> {
-    let commit = this.#nextCommit();
-    while (commit !== undefined) {
-      const { group, results } = commit;
-      const outcome = await results;
-      // The writer goes on with the next group while this one is fanned out.
-      commit = this.#nextCommit();
-      this.#settle(group, outcome);
-      commit ??= this.#nextCommit();
-    }
-    this.#committing = undefined;
-  }
-
-  #nextCommit():
-    { group: Waiting[]; results: Promise<readonly AppendResult[] | LogUnavailable> } | undefined {
-    if (this.#waiting.length === 0) return undefined;
-    let messages = 0;
-    let bytes = 0;
-    const end = this.#waiting.findIndex((waiting) => {
-      messages += waiting.batch.length;
-      bytes += waiting.bytes;
-      return messages > GROUP_MESSAGES || bytes > GROUP_BYTES;
-    });
-    const group = this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(end, 1));
-    return { group, results: this.#writer.append(group.map(({ batch }) => batch)) };
-  }
-
-  #settle(group: readonly Waiting[], outcome: readonly AppendResult[] | LogUnavailable): void {
-    for (const { bytes } of group) this.#waitingBytes -= bytes;
-    if (outcome instanceof LogUnavailable) {
-      for (const { reject } of group) reject(outcome);
-      return;
-    }
-    const fresh: Message[] = [];
-    const answers = group.map(({ batch }, index): Stored[] | BatchRefused => {
-      const result = outcome[index] as AppendResult;
-      if (!isPlaced(result)) return new BatchRefused(result);
-      return batch.map((draft, place) => {
-        const placement = result[place] as number | Message;
-        if (typeof placement !== 'number') return { message: placement, isNew: false };
-        const message = withId(placement, draft);
-        fresh.push(message);
-        return { message, isNew: true };
-      });
-    });
-    this.#dispatch(fresh);
-    for (const [index, answer] of answers.entries()) {
-      const { resolve, reject } = group[index] as Waiting;
-      if (answer instanceof BatchRefused) reject(answer);
-      else resolve(answer);
-    }
-  }
-
   #dispatch(fresh: readonly Message[]): void {
-    const last = fresh.at(-1);
-    if (last === undefined) return;
-    this.#head = last.id;
+    this.#head = fresh.at(-1)?.id ?? this.#head;
     const now = this.#options.now();
     const live = fresh.some((message) => message.expiresAt !== null)
       ? fresh.filter((message) => !isExpired(message, now))
       : fresh;
     for (const listener of this.#listeners) listener(live);
   }
-}
-
-function isPlaced(result: AppendResult): result is Exclude<AppendResult, { fault: unknown }> {
-  return Array.isArray(result);
-}
-
-/** Written out: a spread of the draft costs the fan-out a fifth of its time, and gives objects of another shape. */
-function withId(id: number, draft: Draft): Message {
-  return {
-    id,
-    sender: draft.sender,
-    recipient: draft.recipient,
-    type: draft.type,
-    content: draft.content,
-    createdAt: draft.createdAt,
-    idempotencyKey: draft.idempotencyKey,
-    expiresAt: draft.expiresAt,
-  };
 }

@@ -26,6 +26,43 @@ export interface ForwardPage extends PageEnd {
   readonly purgedThrough: number;
 }
 
+/** What a log did since the start. */
+export interface LogCounts {
+  /** Batches that stored at least one message. */
+  readonly stored: number;
+  /** Batches in which nothing was new: repeats of an idempotency key, read markers that do not move. */
+  readonly repeated: number;
+  /** Messages stored. */
+  readonly messages: number;
+  /** Groups of batches made durable together, that stored at least one message. */
+  readonly commits: number;
+  /** Groups that could not be stored. */
+  readonly failures: number;
+  /** Messages that retention took. */
+  readonly purged: number;
+}
+
+/** How long a commit took. */
+export interface CommitTimes {
+  /** How many messages it stored; at least one. */
+  readonly messages: number;
+  /** From when the oldest of its batches was taken until it was on disk. */
+  readonly waitSeconds: number;
+  /** The transaction, in the writer thread. */
+  readonly seconds: number;
+  /** The part of `seconds` in which it was made durable: the COMMIT, with its fsync. */
+  readonly syncSeconds: number;
+}
+
+/** What a log takes on its disk, in bytes. */
+export interface LogFiles {
+  readonly database: number;
+  /** The write-ahead log. */
+  readonly wal: number;
+  /** What is left for it. */
+  readonly available: number;
+}
+
 /** A batch that was not stored because of one of its drafts. Nothing of it was. */
 export class BatchRefused extends Error {
   readonly fault: AppendFault['fault'];
@@ -100,6 +137,15 @@ export interface MessageLog {
 
   /** Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. */
   onCommit(listener: (messages: readonly Message[]) => void): void;
+
+  /** Calls `timer` once for each commit that stored something. */
+  onTimed(timer: (times: CommitTimes) => void): void;
+
+  /** What was done since the start. */
+  readonly counts: LogCounts;
+
+  /** What stands on the disk now. @throws what the file system throws, where it cannot be asked */
+  files(): Promise<LogFiles>;
 
   /** Tries to write and read. @throws {LogUnavailable} where that fails */
   probe(): Promise<void>;

@@ -1,8 +1,8 @@
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { Draft } from '../message.ts';
-import type { AppendResult } from './append.ts';
 import { LogUnavailable } from './message-log.ts';
+import type { Appended } from './writer.ts';
 import type { WriterReply, WriterRequest } from './writer-thread.ts';
 
 /** What a client is told for a SQLite error code: no path and no SQL leaves the process. */
@@ -17,9 +17,11 @@ const CLIENT_WORDS: readonly [RegExp, string][] = [
 export class WriterClient {
   /** Settles when the writer has opened the database. */
   readonly opened: Promise<void>;
+  /** Messages that retention took since the start. */
+  purged = 0;
   readonly #worker: Worker;
   readonly #logger: Logger;
-  #settleAppend: ((outcome: readonly AppendResult[] | LogUnavailable) => void) | undefined;
+  #settleAppend: ((outcome: Appended | LogUnavailable) => void) | undefined;
   #probing: Promise<LogUnavailable | undefined> | undefined;
   #settleProbe: ((outcome: LogUnavailable | undefined) => void) | undefined;
   #failing = false;
@@ -49,7 +51,7 @@ export class WriterClient {
    *
    * @returns what became of each batch, once it is on disk; or why none was stored
    */
-  append(batches: readonly (readonly Draft[])[]): Promise<readonly AppendResult[] | LogUnavailable> {
+  append(batches: readonly (readonly Draft[])[]): Promise<Appended | LogUnavailable> {
     return new Promise((resolve) => {
       this.#settleAppend = resolve;
       this.#send({ kind: 'append', batches });
@@ -82,7 +84,7 @@ export class WriterClient {
     switch (reply.kind) {
       case 'appended':
         this.#succeeded();
-        this.#settleAppend?.(reply.results);
+        this.#settleAppend?.(reply);
         break;
       case 'probed':
         this.#succeeded();
@@ -102,6 +104,7 @@ export class WriterClient {
         break;
       }
       case 'purged':
+        this.purged += reply.messages;
         this.#logger.debug({ messages: reply.messages }, 'purged');
         break;
       case 'open':

@@ -1,8 +1,7 @@
 /** The writer's thread: connects a `Writer` to its port, and lets upkeep run where no append waits. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { AppendResult } from './append.ts';
 import type { Draft } from '../message.ts';
-import { Writer, type WriterOptions } from './writer.ts';
+import { type Appended, Writer, type WriterOptions } from './writer.ts';
 
 /** What the main thread asks. Requests are answered in order; each `append` waits for the answer to the one before. */
 export type WriterRequest =
@@ -13,7 +12,7 @@ export type WriterRequest =
 /** What the writer thread says. */
 export type WriterReply =
   | { readonly kind: 'open' }
-  | { readonly kind: 'appended'; readonly results: readonly AppendResult[] }
+  | ({ readonly kind: 'appended' } & Appended)
   | { readonly kind: 'probed' }
   | { readonly kind: 'failed'; readonly request: 'append' | 'probe' | 'upkeep'; readonly reason: string }
   | { readonly kind: 'purged'; readonly messages: number };
@@ -62,7 +61,7 @@ port.on('message', (request: WriterRequest) => {
   }
   try {
     if (request.kind === 'append') {
-      reply({ kind: 'appended', results: writer.append(request.batches) });
+      reply({ kind: 'appended', ...writer.append(request.batches) });
       planUpkeep();
     } else {
       writer.probe();

@@ -13,6 +13,16 @@ export interface WriterOptions {
   readonly retention: RetentionRule;
 }
 
+/** A group that is on disk. */
+export interface Appended {
+  /** What became of each batch, in order. */
+  readonly results: readonly AppendResult[];
+  /** How long the transaction took. */
+  readonly seconds: number;
+  /** How long its COMMIT took: the fsync, and now and then a checkpoint of the write-ahead log. */
+  readonly syncSeconds: number;
+}
+
 /** What one step of upkeep did. */
 export interface Upkeep {
   /** Messages that retention took from the log. */
@@ -43,6 +53,8 @@ export class Writer {
   readonly #database: Database;
   readonly #tag: string;
   readonly #appendAll: Append;
+  /** When the last append was applied, and its COMMIT began. */
+  #applied = 0;
   readonly #project: Project;
   readonly #probe: () => void;
   readonly #retention: Retention;
@@ -56,7 +68,11 @@ export class Writer {
     this.#database = openForWriting(options.file);
     this.#tag = options.tag;
     const append = prepareAppend(this.#database);
-    this.#appendAll = immediate(this.#database, append);
+    this.#appendAll = immediate(this.#database, (entry) => {
+      const results = append(entry);
+      this.#applied = performance.now();
+      return results;
+    });
     this.#project = immediate(this.#database, prepareProjection(this.#database));
     const touch = this.#database.prepare('UPDATE position SET probe = 1 - probe');
     this.#probe = immediate(this.#database, () => void touch.run());
@@ -66,18 +82,20 @@ export class Writer {
   /**
    * Stores batches, all in one transaction. When it returns they are on disk.
    *
-   * @returns what became of each batch, in order
+   * @returns what became of each batch, in order, and how long that took
    * @throws what SQLite throws where the log cannot be written; then none is stored
    */
-  append(batches: readonly (readonly Draft[])[]): AppendResult[] {
+  append(batches: readonly (readonly Draft[])[]): Appended {
+    const began = performance.now();
     const results = this.#appendAll({ tag: this.#tag, batches });
+    const ended = performance.now();
     for (const [index, batch] of batches.entries()) {
       if (!Array.isArray(results[index])) continue;
       this.#retention.grew(batch);
       this.#appended += batch.length;
       this.#toProject += batch.length;
     }
-    return results;
+    return { results, seconds: (ended - began) / 1000, syncSeconds: (ended - this.#applied) / 1000 };
   }
 
   /** Time has passed: what is due by the clock is done in the next steps. Call it about once a second. */

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import type { Logger } from 'pino';
 import type { Identity } from '../auth/identity.ts';
 import type { Device, Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Presence, toWire } from '../hub/presence.ts';
-import { Subscription } from '../hub/subscription.ts';
+import { Subscription, type SubscriptionState } from '../hub/subscription.ts';
+import type { StreamEnd } from '../hub/traffic.ts';
 import type { Turns } from '../hub/turns.ts';
 import type { MessageLog, Start } from '../log/message-log.ts';
 import type { Inboxes } from '../log/store.ts';
@@ -20,7 +20,6 @@ export interface StreamParts {
   readonly presence: Presence;
   readonly devices: Devices;
   readonly heartbeats: Heartbeats;
-  readonly logger: Logger;
 }
 
 /** What a device asked for. */
@@ -30,6 +29,8 @@ export interface StreamRequest {
   readonly start: Start;
   /** Addresses whose presence it wants to see. */
   readonly watched: readonly string[];
+  /** Called where the log cannot be read; the stream is cut. */
+  readonly onFailed: (error: unknown) => void;
 }
 
 /** A presence frame is far shorter; with less room it waits. */
@@ -46,10 +47,11 @@ export class DeviceStream implements Device {
   readonly #unwatch: () => void;
   /** Addresses whose presence changed and is not told yet: the newest state is told, when there is room. */
   readonly #untold = new Set<string>();
+  #ended: StreamEnd | undefined;
 
   /** Sends the headers and all that comes before the first message, and begins to follow. */
   constructor(parts: StreamParts, response: ServerResponse, request: StreamRequest) {
-    const { identity, inboxes, start, watched } = request;
+    const { identity, inboxes, start, watched, onFailed } = request;
     this.inboxes = inboxes;
     this.client = identity.client;
     this.expiresAt = identity.expiresAt;
@@ -60,7 +62,7 @@ export class DeviceStream implements Device {
         this.#tellPresence();
         this.#subscription.drained();
       },
-      onClose: () => this.#leave(),
+      onClose: (stalled) => this.#leave(stalled ? 'stalled' : 'client'),
     });
     this.#subscription = new Subscription(
       {
@@ -75,7 +77,8 @@ export class DeviceStream implements Device {
           },
           onOvertaken: () => this.#end('too-slow'),
           onFailed: (error) => {
-            parts.logger.error({ err: error }, 'the log cannot be read: a stream is cut');
+            onFailed(error);
+            this.#leave('failed');
             response.destroy();
           },
         },
@@ -88,6 +91,7 @@ export class DeviceStream implements Device {
     this.#stream.write(retryFrame(spreadRetry(RETRY_SERVED)) + serverFrame('ready', ready, cursor));
     // Present before it looks: a device that watches its own address sees itself.
     parts.devices.join(this);
+    hub.traffic.opened++;
     parts.heartbeats.add(this.#stream);
     this.#unwatch = parts.presence.watch(watched, (address) => {
       this.#untold.add(address);
@@ -100,6 +104,28 @@ export class DeviceStream implements Device {
 
   expire(): void {
     this.#end('token-expired');
+  }
+
+  /** Why it is over; `undefined` while it is open. */
+  get ended(): StreamEnd | undefined {
+    return this.#ended;
+  }
+
+  /** How many messages were written. */
+  get messages(): number {
+    return this.#subscription.messages;
+  }
+
+  get state(): SubscriptionState {
+    return this.#subscription.state;
+  }
+
+  get buffered(): number {
+    return this.#stream.buffered;
+  }
+
+  behind(head: number): number {
+    return this.state === 'replaying' ? Math.max(0, head - this.#subscription.cursor) : 0;
   }
 
   shutdown(): void {
@@ -122,11 +148,14 @@ export class DeviceStream implements Device {
   /** Says why it ends, and where the device is; it comes back there. */
   #end(reason: ByeReason): void {
     const bye = serverFrame('bye', { reason }, this.#cursor());
-    this.#leave();
+    this.#leave(reason);
     this.#stream.end(retryFrame(spreadRetry(RETRY_SERVED)) + bye);
   }
 
-  #leave(): void {
+  #leave(why: StreamEnd): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = why;
+    this.#parts.hub.traffic.ended[why]++;
     this.#subscription.close();
     this.#unwatch();
     this.#parts.heartbeats.remove(this.#stream);

@@ -5,8 +5,8 @@ import type { Socket } from 'node:net';
 export interface EventStreamEvents {
   /** What was written is out: there is room again. */
   onDrain(): void;
-  /** The connection is gone, whoever ended it. */
-  onClose(): void;
+  /** The connection is gone, whoever ended it. @param stalled whether it was cut because it took nothing */
+  onClose(stalled: boolean): void;
 }
 
 /** At most this much waits in memory for one connection; what is more stays in the log. */
@@ -31,6 +31,7 @@ const HEADERS = {
 export class EventStream {
   readonly #socket: Socket;
   #lastWrite = 0;
+  #stalled = false;
 
   /** The moment of the last write, on the clock of `performance.now()`. */
   get lastWrite(): number {
@@ -40,6 +41,11 @@ export class EventStream {
   /** Whether all that was written is out. */
   get idle(): boolean {
     return this.#socket.writableLength === 0;
+  }
+
+  /** How many bytes wait in memory. */
+  get buffered(): number {
+    return this.#socket.writableLength;
   }
 
   /** How many bytes fit under the limit now. */
@@ -58,11 +64,13 @@ export class EventStream {
     sendHeaders(response);
     this.#socket = socket;
     socket.on('drain', () => events.onDrain());
-    socket.once('close', () => events.onClose());
+    socket.once('close', () => events.onClose(this.#stalled));
     // Also emitted for a connection that has nothing to say: only a queue that does not move counts. Listened for on
     // the response, since node:http destroys a socket whose timeout nobody there takes.
     response.setTimeout(STALLED_MILLISECONDS, () => {
-      if (socket.writableLength > 0) socket.destroy();
+      if (socket.writableLength === 0) return;
+      this.#stalled = true;
+      socket.destroy();
     });
   }
 

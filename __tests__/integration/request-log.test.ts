@@ -1,0 +1,238 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { get, publish, request } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+afterEach(cleanUp);
+
+type Line = Readonly<Record<string, unknown>>;
+
+const DEBUG = 20;
+const ERROR = 50;
+
+/** The lines of the log that are about requests. */
+function linesOf(server: Server): Line[] {
+  return server.stderr
+    .split('\n')
+    .slice(0, -1)
+    .map((text) => JSON.parse(text) as Line)
+    .filter((line) => 'requestId' in line);
+}
+
+/** Waits for the line of a request; there is to be one only. */
+async function lineOf(server: Server, requestId: string, message: RegExp): Promise<Line> {
+  const find = (): Line[] =>
+    linesOf(server).filter((line) => line['requestId'] === requestId && message.test(String(line['msg'])));
+  await until(() => find().length > 0, `a line of ${requestId}`);
+  expect(find()).toHaveLength(1);
+  return find()[0] as Line;
+}
+
+const withId = (id: string, headers: Record<string, string> = {}): RequestInit => ({
+  headers: { 'X-Request-Id': id, ...headers },
+});
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+describe('a refusal carries the id of its request', () => {
+  test.each(['a', 'trace-1.2_3', 'x'.repeat(64)])('as it was given: %s', async (id) => {
+    const server = await Server.start();
+    for (const path of ['/nothing', '/messages?recipient=a&bad=1', '/stream', '/messages/1']) {
+      const answer = await request(server.url + path, withId(id));
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.headers.get('x-request-id')).toBe(id);
+    }
+    expect((await request(`${server.url}/healthz`, withId(id))).headers.has('x-request-id')).toBe(false);
+  });
+
+  test.each([
+    ['too long', 'x'.repeat(65)],
+    ['with a space', 'a b'],
+    ['that is no word', '{"a":1}'],
+    ['that is empty', ''],
+    ['that was given twice', 'a, b'],
+  ])('a new one instead of one %s', async (_what, id) => {
+    const server = await Server.start();
+    const ids = [];
+    for (let count = 0; count < 2; count++) {
+      const answer = await request(`${server.url}/nothing`, withId(id));
+      ids.push(answer.headers.get('x-request-id'));
+    }
+    for (const made of ids) expect(made).toMatch(UUID);
+    expect(ids[0]).not.toBe(ids[1]);
+  });
+});
+
+describe('at level debug', () => {
+  const start = (env: Record<string, string> = {}): Promise<Server> =>
+    Server.start({ env: { LOG_LEVEL: 'debug', ...env } });
+
+  test('each request that is over has one line', async () => {
+    const server = await start();
+    await publish(server.url, { recipient: 'bob', content: 'hi' }, { 'X-Request-Id': 'publish' });
+    await request(`${server.url}/messages?recipient=bob&limit=5`, withId('pull'));
+    await request(`${server.url}/nothing?a=b`, withId('nothing'));
+    await request(`${server.url}/stream?recipient=bob`, { method: 'HEAD', ...withId('head') });
+    await get(server.url, '/healthz');
+    const line = { level: DEBUG, method: 'GET', client: '127.0.0.1' };
+    expect(await lineOf(server, 'publish', /answered/)).toMatchObject({
+      ...line,
+      method: 'POST',
+      path: '/messages',
+      status: 201,
+      milliseconds: expect.any(Number),
+    });
+    expect(await lineOf(server, 'pull', /answered/)).toMatchObject({
+      ...line,
+      path: '/messages',
+      status: 200,
+    });
+    expect(await lineOf(server, 'nothing', /answered/)).toMatchObject({
+      ...line,
+      path: '/nothing',
+      status: 404,
+    });
+    expect(await lineOf(server, 'head', /answered/)).toMatchObject({
+      ...line,
+      method: 'HEAD',
+      path: '/stream',
+      status: 200,
+    });
+    await until(() => linesOf(server).length === 5);
+    expect(linesOf(server).find(({ path }) => path === '/healthz')).toMatchObject({
+      requestId: expect.stringMatching(UUID),
+    });
+  });
+
+  test('each stream has one when it opens, and one when it closes: how long, why, and how many messages', async () => {
+    const server = await start();
+    const device = await DeviceStream.open(server.url, 'recipient=bob', {
+      headers: { 'X-Request-Id': 'cut' },
+    });
+    await device.waitFor('live');
+    expect(await lineOf(server, 'cut', /opened/)).toMatchObject({
+      level: DEBUG,
+      path: '/stream',
+      client: '127.0.0.1',
+    });
+    for (const content of [1, 2]) await publish(server.url, { recipient: 'bob', content });
+    await publish(server.url, { recipient: 'bob', content: 3, ephemeral: true });
+    await device.waitForMessages(3);
+    device.cut();
+    expect(await lineOf(server, 'cut', /closed/)).toMatchObject({
+      level: DEBUG,
+      path: '/stream',
+      client: '127.0.0.1',
+      reason: 'client',
+      messages: 3,
+      milliseconds: expect.any(Number),
+    });
+
+    const last = await DeviceStream.open(server.url, 'recipient=bob&lastEventId=0', {
+      headers: { 'X-Request-Id': 'ended' },
+    });
+    await last.waitFor('live');
+    await server.stop();
+    expect(await lineOf(server, 'ended', /closed/)).toMatchObject({ reason: 'shutdown', messages: 2 });
+    // A stream has no line of an answer beside these.
+    expect(linesOf(server).filter(({ path }) => path === '/stream')).toHaveLength(4);
+  });
+
+  test('a request that its client gives up is told as such', async () => {
+    const server = await start();
+    const gone = new AbortController();
+    const poll = fetch(`${server.url}/messages?recipient=bob&wait=60`, {
+      signal: gone.signal,
+      ...withId('given-up'),
+    });
+    await until(async () =>
+      JSON.stringify((await get(server.url, '/presence?recipient=bob')).body).includes('"devices":1'),
+    );
+    gone.abort();
+    await expect(poll).rejects.toThrow();
+    expect(await lineOf(server, 'given-up', /given up/)).toMatchObject({ level: DEBUG, path: '/messages' });
+  });
+
+  test('the address of the client is the one that trusted proxies tell, for streams too', async () => {
+    const server = await start({ TRUST_PROXY: 'loopback' });
+    const forwarded = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9' };
+    await request(`${server.url}/healthz`, withId('trusted', forwarded));
+    const device = await DeviceStream.open(server.url, 'recipient=bob', {
+      headers: { 'X-Request-Id': 'stream', ...forwarded },
+    });
+    device.cut();
+    expect(await lineOf(server, 'trusted', /answered/)).toMatchObject({ client: '203.0.113.9' });
+    expect(await lineOf(server, 'stream', /closed/)).toMatchObject({ client: '203.0.113.9' });
+  });
+
+  test('no content, query, header or cookie comes into the log', async () => {
+    const server = await start();
+    const headers = {
+      'X-Request-Id': 'tell me SECRET',
+      Authorization: 'Bearer SECRET',
+      Cookie: 'tidings=SECRET',
+      'Idempotency-Key': 'SECRET',
+      'User-Agent': 'SECRET',
+      Referer: 'http://SECRET/',
+      'Last-Event-ID': 'SECRET',
+    };
+    await publish(server.url, { recipient: 'SECRET', sender: 'SECRET', content: 'SECRET' }, headers);
+    await publish(server.url, { recipient: 'SECRET', content: 'SECRET', SECRET: 1 }, headers);
+    await request(`${server.url}/messages?recipient=SECRET&SECRET=SECRET`, { headers });
+    await request(`${server.url}/messages`, { method: 'POST', headers, body: '{"SECRET' });
+    const device = await DeviceStream.open(server.url, 'recipient=SECRET&presence=SECRET', { headers });
+    await device.waitFor('live');
+    device.cut();
+    await until(() => linesOf(server).length >= 6);
+    expect((await server.stop()).stderr).not.toContain('SECRET');
+  });
+});
+
+describe('at level info', () => {
+  test('a request that was served or refused has no line', async () => {
+    const server = await Server.start();
+    await publish(server.url, { recipient: 'bob', content: 'hi' });
+    const device = await DeviceStream.open(server.url, 'recipient=bob&lastEventId=0');
+    await device.waitForMessages(1);
+    device.cut();
+    expectProblem(await get(server.url, '/nothing'), 404);
+    const { stderr } = await server.stop();
+    expect(stderr).not.toContain('requestId');
+  });
+
+  test('503 is an error with its id, but one line a second, which says how many had none', async () => {
+    const server = await Server.start({ env: { MAX_STREAMS: '1' } });
+    const device = await DeviceStream.open(server.url, 'recipient=bob');
+    await device.waitFor('live');
+    const refuse = async (id: string): Promise<void> => {
+      const answer = await request(`${server.url}/stream?recipient=bob`, withId(id));
+      expectProblem(answer, 503);
+      expect(answer.headers.get('x-request-id')).toBe(id);
+    };
+    const began = performance.now();
+    for (let count = 0; count < 10; count++) await refuse(`first-${count}`);
+    const quick = performance.now() - began < 1000;
+    await until(() => performance.now() - began > 1100);
+    const before = linesOf(server);
+    // On a machine that was too slow for ten in a second there are more lines, and as many fewer are told of later.
+    if (quick) expect(before).toHaveLength(1);
+    expect(before[0]).toMatchObject({
+      level: ERROR,
+      requestId: 'first-0',
+      method: 'GET',
+      path: '/stream',
+      status: 503,
+      client: '127.0.0.1',
+      unlogged: 0,
+    });
+    await until(async () => {
+      await refuse('later');
+      return linesOf(server).length > before.length;
+    });
+    const told = linesOf(server).reduce((sum, line) => sum + 1 + (line['unlogged'] as number), 0);
+    expect(told).toBeGreaterThanOrEqual(11);
+    device.cut();
+  });
+});

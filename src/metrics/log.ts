@@ -1,0 +1,102 @@
+import { type LogFiles, LogUnavailable, type MessageLog } from '../log/message-log.ts';
+import type { Readiness } from '../log/readiness.ts';
+import type { Instruments } from './instruments.ts';
+
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Up to the most that a commit holds. */
+const MESSAGES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2048];
+
+/** The log: its commits, its size, and whether it can be written. */
+export function measureLog(
+  instruments: Instruments,
+  { log, readiness }: { log: MessageLog; readiness: Readiness },
+): void {
+  measureCommits(instruments, log);
+  instruments.gauge(
+    'tidings_log_writable',
+    'Whether the log can be written and read, tried at each scrape as /readyz does: 1 or 0.',
+    () => isReady(readiness),
+  );
+  instruments.gauge('tidings_log_head_id', 'The highest id given to a message.', () => log.head);
+  instruments.gauges(
+    'tidings_log_size_bytes',
+    'Size of the files of the log, by file: database, wal (the write-ahead log).',
+    ['file'],
+    async () => {
+      const { database, wal } = await filesOf(log);
+      return [
+        [{ file: 'database' }, database],
+        [{ file: 'wal' }, wal],
+      ];
+    },
+  );
+  instruments.gauge(
+    'tidings_log_available_bytes',
+    'Bytes that are left on the disk of the log.',
+    async () => (await filesOf(log)).available,
+  );
+  instruments.counter(
+    'tidings_messages_purged_total',
+    'Messages that were taken from the log because they expired or by retention.',
+    () => log.counts.purged,
+  );
+}
+
+function measureCommits(instruments: Instruments, log: MessageLog): void {
+  instruments.counter(
+    'tidings_commits_total',
+    'Commits that stored messages: each makes durable all publishes that waited.',
+    () => log.counts.commits,
+  );
+  instruments.counter(
+    'tidings_commit_failures_total',
+    'Commits that failed: none of their publishes was stored.',
+    () => log.counts.failures,
+  );
+  const messages = instruments.histogram(
+    'tidings_commit_size_messages',
+    'Messages that a commit stored.',
+    MESSAGES,
+  );
+  const wait = instruments.histogram(
+    'tidings_commit_wait_seconds',
+    'Seconds from when the oldest publish of a commit was taken until it was on disk.',
+    SECONDS,
+  );
+  const duration = instruments.histogram(
+    'tidings_commit_duration_seconds',
+    'Seconds that the transaction of a commit took in the writer thread.',
+    SECONDS,
+  );
+  const sync = instruments.histogram(
+    'tidings_commit_sync_seconds',
+    'Seconds of a transaction in which it was made durable: COMMIT, the fsync, and now and then a checkpoint.',
+    SECONDS,
+  );
+  log.onTimed((times) => {
+    messages(times.messages);
+    wait(times.waitSeconds);
+    duration(times.seconds);
+    sync(times.syncSeconds);
+  });
+}
+
+/** NaN where the disk cannot be asked: all the rest is to be seen then. */
+async function filesOf(log: MessageLog): Promise<LogFiles> {
+  try {
+    return await log.files();
+  } catch {
+    return { database: NaN, wal: NaN, available: NaN };
+  }
+}
+
+async function isReady(readiness: Readiness): Promise<number> {
+  try {
+    await readiness.check();
+    return 1;
+  } catch (error) {
+    if (error instanceof LogUnavailable) return 0;
+    throw error;
+  }
+}
