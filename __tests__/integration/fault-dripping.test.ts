@@ -37,9 +37,12 @@ test('hundreds that send nothing, or drip their header or their body, are told 4
   const openFiles = (): number => readdirSync(`/proc/${server.pid}/fd`).length;
   const before = openFiles();
 
-  const slow = Promise.all(
-    [() => undefined, drip(HEADER), drip(BODY)].map((write) => several(server.port, write)),
-  );
+  const bodies = several(server.port, drip(BODY));
+  const headers = Promise.all([() => undefined, drip(HEADER)].map((write) => several(server.port, write)));
+  const slow = Promise.all([headers, bodies]);
+  const ended: string[] = [];
+  void headers.finally(() => ended.push('headers'));
+  void bodies.finally(() => ended.push('bodies'));
   // These do not close their own side even when they are told.
   const stubborn = Array.from({ length: OF_EACH }, () =>
     connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => undefined),
@@ -61,7 +64,11 @@ test('hundreds that send nothing, or drip their header or their body, are told 4
     'the end of all the slow ones',
     60_000,
   );
-  for (const answers of await slow) for (const answer of answers) expectProblem(answer, 408, []);
+  for (const answers of [...(await headers), await bodies]) {
+    for (const answer of answers) expectProblem(answer, 408, []);
+  }
+  // A header has less time.
+  expect(ended).toEqual(['headers', 'bodies']);
   // But for those that are kept alive for another request.
   await until(() => openFiles() < before + OF_EACH / 2, 'their files to be closed');
 

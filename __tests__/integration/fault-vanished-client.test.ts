@@ -6,7 +6,9 @@ import { until } from '../support/until.ts';
 afterEach(cleanUp);
 
 const PHONE = 40_001;
-const LAPTOP = 40_002;
+const WATCH = 40_002;
+const LAPTOP = 40_003;
+const TABLET = 40_004;
 
 describe('a device that vanishes without a word', () => {
   networkTest(
@@ -14,30 +16,32 @@ describe('a device that vanishes without a word', () => {
     async () => {
       const network = await PrivateNetwork.start({ env: { HEARTBEAT_SECONDS: '1' } });
       const phone = network.open('recipient=bob', PHONE);
+      const watch = network.open('recipient=cleo', WATCH);
       await phone.waitFor('live');
+      await watch.waitFor('live');
       const laptop = network.open('recipient=ann&presence=bob', LAPTOP);
       await laptop.waitFor('presence');
       expect(laptop.of('presence')[0]?.data).toMatchObject({ recipient: 'bob', online: true, devices: 1 });
 
-      network.losePacketsOf(PHONE);
+      for (const port of [PHONE, WATCH]) network.losePacketsOf(port);
       await phone.kill();
+      await watch.kill();
       // Not known yet to anybody.
-      expect(network.request('/presence?recipient=bob')).toMatchObject({ bob: { online: true, devices: 1 } });
+      expect(network.devices('bob', 'cleo')).toEqual([1, 1]);
       expect(network.hasConnection(PHONE)).toBe(true);
-      network.request('/messages', 'recipient=bob', 'content=lost');
+      // One is sent a message, and the other nothing but heartbeats.
+      network.request('/messages', 'recipient=cleo', 'content=lost');
       network.request('/messages', 'recipient=ann', 'content=first');
       await laptop.waitFor('message');
 
-      await until(() => {
-        const { bob } = network.request('/presence?recipient=bob') as { bob: { devices: number } };
-        return bob.devices === 0;
-      }, 'the stream to be closed');
-      expect(network.hasConnection(PHONE)).toBe(false);
+      await until(() => network.devices('bob', 'cleo').every((count) => count === 0), 'both to be gone');
+      expect([PHONE, WATCH].filter((port) => network.hasConnection(port))).toEqual([]);
       await laptop.waitFor('presence', 2);
       expect(laptop.of('presence')[1]?.data).toMatchObject({ recipient: 'bob', online: false, devices: 0 });
 
-      // It comes back elsewhere, and has missed nothing.
-      const tablet = network.open('recipient=bob&lastEventId=0', PHONE + 10);
+      // Who comes back has missed nothing.
+      const cursor = watch.of('live')[0]?.id ?? '';
+      const tablet = network.open(`recipient=cleo&recipient=bob&lastEventId=${cursor}`, TABLET);
       await tablet.waitFor('live');
       expect(tablet.of('message').map(({ data }) => data as unknown)).toMatchObject([{ content: 'lost' }]);
       await laptop.waitFor('presence', 3);

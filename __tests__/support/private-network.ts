@@ -45,6 +45,13 @@ export class PrivateNetwork {
     return JSON.parse(execFileSync(...this.#within(curl), { encoding: 'utf8' })) as unknown;
   }
 
+  /** How many devices of each address the service knows of. */
+  devices(...addresses: readonly string[]): number[] {
+    const query = addresses.map((address) => `recipient=${address}`).join('&');
+    const states = this.request(`/presence?${query}`) as Record<string, { devices: number }>;
+    return addresses.map((address) => states[address]?.devices ?? NaN);
+  }
+
   /** Opens a stream, from a port of the device's own. */
   open(query: string, port: number): NetworkDevice {
     const url = `${this.server.url}/stream?${query}`;
