@@ -25,19 +25,25 @@ test.each([
     const holder = await LockHolder.hold(server.database, begin);
     await until(() => refusalsOf(publishers).length > 4, 'refusals');
     const held = storedBy(publishers).length;
-    const heartbeats = device.events.length;
+    const heartbeats = (): number => device.events.filter(({ event }) => event === 'heartbeat').length;
+    const before = heartbeats();
     expect((await get(server.url, '/healthz')).status).toBe(200);
     expectProblem(await get(server.url, '/readyz'), 503, []);
     expect((await pull(server.url, 'recipient=bob&limit=1000')).messages).toHaveLength(held);
     const late = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '0' });
     await late.waitFor('live');
     expect(late.messages).toHaveLength(held);
-    await until(() => device.events.length > heartbeats, 'a heartbeat');
+    await until(() => heartbeats() > before + 2, 'seconds, by the heartbeats');
     expect(storedBy(publishers)).toHaveLength(held);
     for (const refusal of refusalsOf(publishers)) {
       expectProblem(refusal, 503, []);
       expect(JSON.stringify(refusal.body)).toContain('locked by another program');
       expect(refusal.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    }
+
+    // Said once, and not every second.
+    for (const said of ['the log cannot be written', 'retention and conversations wait']) {
+      expect(server.stderr.split(said)).toHaveLength(2);
     }
 
     await holder[end]();

@@ -23,6 +23,8 @@ if (parentPort === null) throw new Error('writer-thread.ts is to be run as a wor
 const port = parentPort;
 const writer = new Writer(workerData as WriterOptions);
 let planned: NodeJS.Immediate | undefined;
+/** Whether the last step of upkeep failed. It is tried every second, and to be told once. */
+let upkeepFails = false;
 
 const reply = (message: WriterReply): void => port.postMessage(message);
 
@@ -37,11 +39,13 @@ const planUpkeep = (): void => {
     planned = undefined;
     try {
       const { purged, more } = writer.upkeep(Date.now());
+      upkeepFails = false;
       if (purged > 0) reply({ kind: 'purged', messages: purged });
       if (more) planUpkeep();
     } catch (error) {
       // Tried again at the next tick.
-      reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
+      if (!upkeepFails) reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
+      upkeepFails = true;
     }
   });
 };
