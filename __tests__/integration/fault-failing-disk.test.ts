@@ -66,10 +66,10 @@ describe('a disk that fails under the running service', () => {
       const fault = await SystemFault.begin(server, 'pwrite64', 'EIO', server.database);
       const publishers = Publisher.several(4, server.url, 'bob', 40_000);
       // Far more than the write-ahead log holds before it is to be folded in.
-      await until(() => storedBy(publishers).length > 300, 'messages during the fault');
-      expect(statSync(`${server.database}-wal`).size).toBeGreaterThan(300 * 40_000);
+      await until(() => storedBy(publishers).length > 150, 'messages during the fault');
+      expect(statSync(`${server.database}-wal`).size).toBeGreaterThan(150 * 40_000);
       await fault.end();
-      await until(() => storedBy(publishers).length > 600, 'messages after the fault');
+      await until(() => storedBy(publishers).length > 300, 'messages after the fault');
       await Promise.all(publishers.map((publisher) => publisher.end()));
       expect(refusalsOf(publishers)).toEqual([]);
       await server.kill();
