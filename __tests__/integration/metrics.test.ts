@@ -189,6 +189,7 @@ describe('/metrics shows', () => {
     expect(closed.by('tidings_streams_ended_total', 'reason')).toEqual({
       client: 5,
       shutdown: 0,
+      'token-expired': 0,
       'too-slow': 0,
       'over-limit': 0,
       stalled: 0,

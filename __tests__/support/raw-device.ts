@@ -24,6 +24,7 @@ export class RawDevice {
   closed = false;
   readonly socket: Socket;
   readonly #request: string;
+  #reads = false;
 
   private constructor(port: number, query: string, options: RawOptions) {
     const lines = [
@@ -57,10 +58,11 @@ export class RawDevice {
 
   /** Begins to take what comes, or goes on with it. */
   wake(): void {
-    if (this.socket.listenerCount('data') > 0) {
+    if (this.#reads) {
       this.socket.resume();
       return;
     }
+    this.#reads = true;
     const parser = createParser({
       onEvent: ({ event, id, data }) => {
         if (id !== undefined) this.cursor = id;
