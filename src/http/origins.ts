@@ -30,6 +30,8 @@ const FORWARDING = [
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 
+const HTTP = /^https?:$/;
+
 const HINT = 'set AUTH_SECRET to let others in with tokens';
 
 /** Whether a host, without its port, is a name of this machine for itself. */
@@ -130,15 +132,15 @@ function refuseForeign({ headers, method }: IncomingMessage): void {
 }
 
 function isLoopbackOrigin(origin: string): boolean {
-  return (
-    URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol) && isLoopback(new URL(origin).hostname)
-  );
+  return URL.canParse(origin) && HTTP.test(new URL(origin).protocol) && isLoopback(new URL(origin).hostname);
 }
 
 /** Whether a page's origin has the host that it asks, whichever of http and https a proxy makes of it. */
 function isOriginOf(origin: string, host = ''): boolean {
   if (!URL.canParse(origin)) return false;
   const { protocol, host: own } = new URL(origin);
+  // An extension or an app has an origin of its own scheme, whatever stands behind that.
+  if (!HTTP.test(protocol)) return false;
   // Compared without the port that goes without saying (RFC 6454 §4).
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === own;
 }
