@@ -131,6 +131,10 @@ function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): voi
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
   }
+  // node:http keeps the first, and what stands before the service may have looked at the last.
+  if (rawHeaders.filter((field, index) => index % 2 === 0 && field.toLowerCase() === 'host').length > 1) {
+    throw new Refusal('malformed', 'A request has one Host, not several (RFC 9112 §3.2).');
+  }
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
   }

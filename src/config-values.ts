@@ -107,7 +107,8 @@ export function readOrigins(text: string): readonly string[] {
     if (
       URL.canParse(origin) &&
       /^https?:$/.test(new URL(origin).protocol) &&
-      new URL(origin).origin === origin
+      new URL(origin).origin === origin &&
+      !origin.includes('*')
     )
       continue;
     throw new Error(

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { get } from 'node:https';
 import { createLocalJWKSet, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
 import type { Logger } from 'pino';
 
@@ -20,7 +21,13 @@ const REFRESH_MILLISECONDS = { file: 30_000, url: 300_000 };
 /** A token of an unknown key makes them be read at once, but not more often than this: anybody can send such a token. */
 const COOLDOWN_MILLISECONDS = { file: 1000, url: 30_000 };
 
+/** Without any key no token can be checked, so they are asked for more often; not for each token, all the same. */
+const COOLDOWN_WITHOUT_KEYS_MILLISECONDS = 1000;
+
 const FETCH_MILLISECONDS = 5000;
+
+/** A set has some kilobytes. */
+const MAX_LENGTH = 1024 * 1024;
 
 /**
  * A JSON Web Key Set (RFC 7517 §5) from a file or an https URL, read again as it is rotated. Where it cannot be read
@@ -33,7 +40,9 @@ export class KeySet {
   readonly #cooldown: number;
   #keys: FindKey | undefined;
   #loading: Promise<void> | undefined;
-  #loadedAt = -Infinity;
+  #triedAt = -Infinity;
+  /** Why the newest try failed; `undefined` where it did not. */
+  #failure: unknown;
 
   /** @param source the path of a file, or an https URL */
   constructor(source: string | URL, logger: Logger) {
@@ -50,9 +59,16 @@ export class KeySet {
     this.#loading ??= this.#read()
       .then((set) => {
         this.#keys = keysOf(set);
-        this.#loadedAt = performance.now();
+        this.#failure = undefined;
       })
-      .finally(() => (this.#loading = undefined));
+      .catch((error: unknown) => {
+        this.#failure = error;
+        throw error;
+      })
+      .finally(() => {
+        this.#loading = undefined;
+        this.#triedAt = performance.now();
+      });
     return this.#loading;
   }
 
@@ -69,16 +85,15 @@ export class KeySet {
    * Finds the key of a token, reading the set again where it is not among those known.
    *
    * @throws {errors.JOSEError} where the set has no such key
-   * @throws {KeysUnavailable} where there is no set
+   * @throws {KeysUnavailable} where there is no set, or the key may be in a newer one that cannot be read
    */
   async find(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<Key> {
-    if (this.#keys === undefined) await this.#loadOrFail();
+    if (this.#keys === undefined) await this.#readAgain(COOLDOWN_WITHOUT_KEYS_MILLISECONDS);
     try {
       return await this.#known(header, token);
     } catch (error) {
-      const stale = performance.now() - this.#loadedAt >= this.#cooldown;
-      if (!(error instanceof errors.JWKSNoMatchingKey) || !stale) throw error;
-      await this.#loadOrFail();
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      await this.#readAgain(this.#cooldown);
       return this.#known(header, token);
     }
   }
@@ -88,7 +103,12 @@ export class KeySet {
     return this.#keys(header, token);
   }
 
-  async #loadOrFail(): Promise<void> {
+  /** Reads the keys anew, unless that was tried within the cooldown: a source that fails is not to be flooded either. */
+  async #readAgain(cooldown: number): Promise<void> {
+    if (this.#loading === undefined && performance.now() - this.#triedAt < cooldown) {
+      if (this.#failure !== undefined) throw new KeysUnavailable(this.#failure);
+      return;
+    }
     try {
       await this.load();
     } catch (error) {
@@ -102,15 +122,34 @@ export class KeySet {
 
   async #read(): Promise<unknown> {
     if (typeof this.#source === 'string') return JSON.parse(await readFile(this.#source, 'utf8')) as unknown;
-    const response = await fetch(this.#source, {
-      headers: { Accept: 'application/jwk-set+json, application/json' },
-      // To another host would be to trust that one.
-      redirect: 'error',
-      signal: AbortSignal.timeout(FETCH_MILLISECONDS),
-    });
-    if (response.status !== 200) throw new Error(`the answer has status ${response.status}`);
-    return response.json();
+    return JSON.parse(await fetchText(this.#source)) as unknown;
   }
+}
+
+/**
+ * Gets a text over https. Not by `fetch`, whose signal can be collected before the body has come, which then takes for
+ * ever. A redirect is not followed: to another host would be to trust that one.
+ */
+function fetchText(url: URL): Promise<string> {
+  const headers = { Accept: 'application/jwk-set+json, application/json' };
+  return new Promise((resolve, reject) => {
+    const request = get(url, { headers, agent: false }, (response) => {
+      const fail = (why: string): void => void request.destroy(new Error(why));
+      let text = '';
+      response.on('error', reject);
+      if (response.statusCode !== 200) fail(`the answer has status ${response.statusCode ?? 'none'}`);
+      response
+        .setEncoding('utf8')
+        .on('data', (part: string) => {
+          text += part;
+          if (text.length > MAX_LENGTH) fail(`the answer is over ${MAX_LENGTH} characters`);
+        })
+        .on('end', () => resolve(text));
+    });
+    const late = new Error(`no whole answer came in ${FETCH_MILLISECONDS} ms`);
+    const timer = setTimeout(() => request.destroy(late), FETCH_MILLISECONDS);
+    request.on('error', reject).on('close', () => clearTimeout(timer));
+  });
 }
 
 /** Takes a set of public keys. One with a secret in it would let whoever reads the set make tokens. */

@@ -12,6 +12,9 @@ export const SESSION_COOKIE = 'tidings';
 /** What other services call a token in a query (RFC 6750 §2.3 has the first). */
 const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt', 'bearer'];
 
+/** A signed token (RFC 7515 §7.1), whatever the parameter is called: its first part begins with `{"`. */
+const SIGNED_TOKEN = /eyJ[\w-]*\.[\w-]+\.[\w-]*/;
+
 /** A session, a token in a cookie, that was good and is over: the page can renew it. */
 export class SessionExpired extends Refusal {
   constructor() {
@@ -128,8 +131,8 @@ export function sessionOf({ headers: { cookie = '' } }: IncomingMessage): string
 function refuseTokenInUrl({ url = '' }: IncomingMessage): void {
   const mark = url.indexOf('?');
   if (mark === -1) return;
-  const name = parsePairs(url.slice(mark + 1)).find(([one]) =>
-    TOKEN_PARAMETERS.includes(one.toLowerCase()),
+  const name = parsePairs(url.slice(mark + 1)).find(
+    ([one, value]) => TOKEN_PARAMETERS.includes(one.toLowerCase()) || SIGNED_TOKEN.test(value),
   )?.[0];
   if (name === undefined) return;
   throw new Refusal(

@@ -13,22 +13,12 @@ export interface OriginRules {
 }
 
 /** What a proxy or a tunnel adds: a request that carries one of them was not made on this machine. */
-const FORWARDING = [
-  'forwarded',
-  'via',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-server',
-  'x-forwarded-port',
-  'x-real-ip',
-  'x-client-ip',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fly-client-ip',
-];
+const FORWARDING =
+  /^(forwarded|via|cdn-loop|cf-ray|cf-connecting-ip(v6)?|x-forwarded(-.*)?|x-original-(host|forwarded-.*)|x-real-ip|((x|true|fly|fastly|x-cluster)-)?client-ip)$/;
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
+
+const HTTP = /^https?:$/;
 
 const HINT = 'set AUTH_SECRET to let others in with tokens';
 
@@ -97,9 +87,10 @@ export class Origins {
 }
 
 /** Without a key, neither a page on another site, nor DNS rebinding, nor a tunnel gets in. */
-function refuseForeign({ headers, method }: IncomingMessage): void {
-  const host = (headers.host ?? '').replace(/:\d*$/, '');
-  if (headers.host !== undefined && !isLoopback(host)) {
+function refuseForeign({ headers, method, url = '' }: IncomingMessage): void {
+  // A target that names a host goes before the header (RFC 9112 §3.2.2).
+  const [, named] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
+  if ([headers.host, named].some((host) => host !== undefined && !isLoopback(host.replace(/:\d*$/, '')))) {
     throw new Refusal(
       'forbidden',
       `Without a key this service is for its own machine, and the Host is another; ${HINT}.`,
@@ -120,7 +111,7 @@ function refuseForeign({ headers, method }: IncomingMessage): void {
       `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,
     );
   }
-  const forwarding = FORWARDING.find((name) => headers[name] !== undefined);
+  const forwarding = Object.keys(headers).find((name) => FORWARDING.test(name));
   if (forwarding !== undefined) {
     throw new Refusal(
       'forbidden',
@@ -130,15 +121,15 @@ function refuseForeign({ headers, method }: IncomingMessage): void {
 }
 
 function isLoopbackOrigin(origin: string): boolean {
-  return (
-    URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol) && isLoopback(new URL(origin).hostname)
-  );
+  return URL.canParse(origin) && HTTP.test(new URL(origin).protocol) && isLoopback(new URL(origin).hostname);
 }
 
 /** Whether a page's origin has the host that it asks, whichever of http and https a proxy makes of it. */
 function isOriginOf(origin: string, host = ''): boolean {
   if (!URL.canParse(origin)) return false;
   const { protocol, host: own } = new URL(origin);
+  // An extension or an app has an origin of its own scheme, whatever stands behind that.
+  if (!HTTP.test(protocol)) return false;
   // Compared without the port that goes without saying (RFC 6454 §4).
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === own;
 }

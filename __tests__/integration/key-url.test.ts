@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { type Answer, request } from '../support/api.ts';
+import { type Answering, KeyServer, serving } from '../support/key-server.ts';
+import { expectProblem } from '../support/problems.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import {
+  AUDIENCE,
+  bearer,
+  claimsOf,
+  ISSUER,
+  newKey,
+  segment,
+  type TestKey,
+  tokenOf,
+} from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+let key: TestKey;
+let next: TestKey;
+let stranger: TestKey;
+const issuers: KeyServer[] = [];
+beforeAll(async () => {
+  key = await newKey('RS256', 'key');
+  next = await newKey('ES256', 'next');
+  stranger = await newKey('ES256', 'stranger');
+});
+afterAll(async () => {
+  await Promise.all(issuers.map((issuer) => issuer.close()));
+  await cleanUp();
+});
+
+/** An issuer, and a service that trusts its certificate. */
+async function startBoth(answering: Answering, down = false): Promise<[KeyServer, Server]> {
+  const issuer = await KeyServer.start(answering);
+  issuers.push(issuer);
+  if (down) await issuer.close();
+  return [issuer, await startService(issuer.url, { NODE_EXTRA_CA_CERTS: issuer.certificateFile })];
+}
+
+function startService(url: string, env: Record<string, string> = {}): Promise<Server> {
+  return Server.start({
+    env: { AUTH_JWKS: url, AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE, ...env },
+  });
+}
+
+function ask(server: Server, by: TestKey): Promise<Answer> {
+  return request(`${server.url}/messages`, { headers: bearer(tokenOf(by, claimsOf('alice'))) });
+}
+const statusOf = async (server: Server, by: TestKey) => (await ask(server, by)).status;
+
+/** The ways in which an issuer can fail. */
+const FAILURES: [string, Answering][] = [
+  ['says 500', (_request, response) => response.writeHead(500).end()],
+  ['says 404 with a set', (_request, response) => {
+      response.writeHead(404, { 'Content-Type': 'application/json' }).end(JSON.stringify({ keys: [next.publicJwk] }));
+    }],
+  ['says 204', (_request, response) => response.writeHead(204).end()],
+  ['sends a page', (_request, response) => response.end('<!doctype html>')],
+  ['has no keys', serving()],
+  ['sends elsewhere', (incoming, response) => {
+      if (incoming.url === '/elsewhere') serving(next.publicJwk)(incoming, response);
+      else response.writeHead(302, { Location: '/elsewhere' }).end();
+    }],
+  ['has a private key', (incoming, response) => serving(next.publicJwk, stranger.privateJwk)(incoming, response)],
+  ['has a symmetric key', (incoming, response) =>
+      serving(next.publicJwk, { kty: 'oct', k: 'AAAA', kid: 'x' })(incoming, response)],
+  ['cuts the connection', (_request, response) => response.destroy()],
+  ['never answers', () => undefined],
+  ['never ends its answer', (_request, response) => {
+      response.write('{"keys":[');
+      const drip = setInterval(() => response.write(' '), 100);
+      response.on('close', () => clearInterval(drip));
+    }],
+]; // prettier-ignore
+
+describe('a service whose issuer', () => {
+  test('fails from the start says 503, and works as soon as there are keys', async () => {
+    await Promise.all(
+      FAILURES.map(async ([what, answering]) => {
+        const [issuer, server] = await startBoth(answering);
+        const answer = await ask(server, next);
+        expect({ what, status: answer.status }).toEqual({ what, status: 503 });
+        expectProblem(answer, 503, []);
+        expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
+        expect((await request(`${server.url}/readyz`)).status).toBe(200);
+        // What could be a token of no key is none, keys or not.
+        const unsigned = `${segment({ alg: 'none' })}.${segment(claimsOf('alice'))}.`;
+        expectProblem(await request(`${server.url}/messages`, { headers: bearer(unsigned) }), 401, []);
+        expect(issuer.asked).not.toContain('/elsewhere');
+        issuer.answering = serving(key.publicJwk);
+        await until(async () => (await statusOf(server, key)) === 200);
+        expect(await statusOf(server, next)).toBe(401);
+        await server.kill();
+      }),
+    );
+  }, 60_000);
+
+  test('is not there at the start, says 503 until it is', async () => {
+    const [issuer, server] = await startBoth(serving(key.publicJwk), true);
+    expectProblem(await ask(server, key), 503, []);
+    await issuer.listen();
+    await until(async () => (await statusOf(server, key)) === 200);
+    await server.kill();
+  });
+
+  test('has a certificate that nobody vouches for is not believed', async () => {
+    const [issuer, trusting] = await startBoth(serving(key.publicJwk));
+    const server = await startService(issuer.url);
+    expect([await statusOf(server, key), await statusOf(trusting, key)]).toEqual([503, 200]);
+    await Promise.all([server.kill(), trusting.kill()]);
+  });
+
+  test('fails is not asked again for each token that anybody sends', async () => {
+    const [issuer, server] = await startBoth((_request, response) => response.writeHead(500).end());
+    await ask(server, key);
+    const before = issuer.asked.length;
+    const begin = performance.now();
+    for (let count = 0; count < 100; count += 1) await ask(server, stranger);
+    // Once a second would do for a service without keys.
+    expect(issuer.asked.length - before).toBeLessThanOrEqual(1 + (performance.now() - begin) / 1000);
+    await server.kill();
+  });
+
+  test('sends without end does not fill the memory', async () => {
+    const block = Buffer.alloc(1024 * 1024, ' ');
+    const [issuer, server] = await startBoth((_request, response) => {
+      const pour = (): void => {
+        while (!response.destroyed && response.write(block));
+      };
+      response.on('drain', pour);
+      response.write('{"keys":[');
+      pour();
+    });
+    expect(await statusOf(server, key)).toBe(503);
+    const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
+    expect(peak).toBeLessThan(400 * 1024);
+    issuer.answering = serving(key.publicJwk);
+    await server.kill();
+  });
+});
+
+test('keys rotate at the next token that names a new one, and where the issuer fails, those that are known stay', async () => {
+  const both = await Promise.all([
+    ...FAILURES.map(() => startBoth(serving(key.publicJwk))),
+    startBoth(serving(key.publicJwk)),
+    startBoth(serving(key.publicJwk)),
+  ]);
+  for (const [, server] of both) expect(await statusOf(server, key)).toBe(200);
+  for (const [index, [issuer]] of both.entries()) {
+    issuer.answering = FAILURES[index]?.[1] ?? serving(next.publicJwk);
+    issuer.asked.length = 0;
+  }
+  const [down] = both.at(-2) ?? [];
+  const [rotating, rotated] = both.at(-1) ?? [];
+  if (down === undefined || rotating === undefined || rotated === undefined) throw new Error('not started');
+  await down.close();
+  // A set is read again at most once in 30 seconds.
+  await until(async () => {
+    await sleep(500);
+    return (await statusOf(rotated, next)) === 200;
+  }, 'the new key', 45_000);
+  expect(await statusOf(rotated, key)).toBe(401);
+  expect(rotating.asked).toHaveLength(1);
+  await Promise.all(both.slice(0, -1).map(async ([issuer, server], index) => {
+    const what = FAILURES[index]?.[0] ?? 'is not there';
+    // Its 30 seconds may end a little later than those of the one that rotates.
+    let status = 0;
+    await until(async () => {
+      await sleep(200);
+      status = await statusOf(server, next);
+      return status !== 401;
+    }, `another try where the issuer ${what}`);
+    expect({ what, status, known: await statusOf(server, key) }).toEqual({ what, status: 503, known: 200 });
+    const before = issuer.asked.length;
+    for (let count = 0; count < 10; count += 1) await statusOf(server, next);
+    expect({ what, asked: issuer.asked.length }).toEqual({ what, asked: before });
+    expect({ what, known: await statusOf(server, key) }).toEqual({ what, known: 200 });
+  }));
+}, 120_000); // prettier-ignore

@@ -1,0 +1,238 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { type Answer, publish, request } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { rawRequest } from '../support/raw.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { bearer, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+afterAll(cleanUp);
+
+const start = (env: Record<string, string>) => Server.start({ env: { AUTH_SECRET: SECRET, ...env } });
+const headersOf = async (sub: string, grants: Grants = {}) =>
+  bearer(await tokenFor(sub, { sendTo: ['*'], ...grants }));
+const message = { recipient: 'bob', content: 1 };
+const batch = (count: number) => Array.from({ length: count }, () => message);
+
+/**
+ * Publishes one after the other until one is refused, and asserts that the burst passed, and what the rate gave in the
+ * time that this took, and no more.
+ */
+async function drain(server: Server, headers: Record<string, string>, rate: number): Promise<Answer> {
+  const began = performance.now();
+  for (let count = 0; ; count += 1) {
+    const answer = await publish(server.url, message, headers);
+    if (answer.status === 429) {
+      const most = rate * (2 + (performance.now() - began) / 1000) + 1;
+      expect([count, count >= rate * 2 - 1 && count <= most]).toEqual([count, true]);
+      return answer;
+    }
+    expect(answer.status).toBe(201);
+    if (count > 2000) throw new Error('there is no limit');
+  }
+}
+
+/** Asserts a refusal, and gives the seconds that it says. */
+function expectTooFast(answer: Answer): number {
+  expectProblem(answer, 429, []);
+  const wait = answer.headers.get('retry-after') ?? '';
+  expect(wait).toMatch(/^[1-9]\d*$/);
+  return Number(wait);
+}
+
+describe('a client publishes', () => {
+  test('a burst of twice its rate, then waits as long as Retry-After says, and no longer', async () => {
+    const server = await start({ PUBLISH_RATE: '2' });
+    const [al, bo] = [await headersOf('al'), await headersOf('bo')];
+    const refusal = await drain(server, al, 2);
+    // Another client has a bucket of its own, another token of the same client has not.
+    expect((await publish(server.url, message, bo)).status).toBe(201);
+    expectTooFast(await publish(server.url, message, await headersOf('al', { read: ['x'] })));
+    const wait = expectTooFast(refusal);
+    expect(wait).toBe(1);
+    await sleep(wait * 1000 + 20);
+    expect((await publish(server.url, message, al)).status).toBe(201);
+    await server.kill();
+  });
+
+  test('a batch larger than the burst, and pays for it after', async () => {
+    const server = await start({ PUBLISH_RATE: '5' });
+    const headers = await headersOf('al');
+    expect((await publish(server.url, batch(20), headers)).status).toBe(201);
+    // 20 of 10 are taken: two seconds until there is one again.
+    const wait = expectTooFast(await publish(server.url, message, headers));
+    expect([1, 2]).toContain(wait);
+    await sleep(wait * 1000 + 20);
+    expect((await publish(server.url, message, headers)).status).toBe(201);
+    await server.kill();
+  });
+
+  test('by the rate of its claim, up or down', async () => {
+    const server = await start({ PUBLISH_RATE: '5' });
+    const [slow, fast] = [await headersOf('slow', { rate: 1 }), await headersOf('fast', { rate: 100_000 })];
+    await drain(server, slow, 1);
+    for (let count = 0; count < 50; count += 1) expect((await publish(server.url, message, fast)).status).toBe(201);
+    expect((await publish(server.url, batch(1000), fast)).status).toBe(201);
+    expect((await publish(server.url, message, fast)).status).toBe(201);
+    await server.kill();
+  }); // prettier-ignore
+
+  test('ephemeral messages and forms by the same bucket', async () => {
+    const server = await start({ PUBLISH_RATE: '2' });
+    const headers = await headersOf('al');
+    const statuses: number[] = [];
+    for (let count = 0; count < 12; count += 1) {
+      const form = new URLSearchParams({ recipient: 'bob', content: 'x', ephemeral: 'true' });
+      const answer =
+        count % 2 === 0
+          ? await publish(server.url, { ...message, ephemeral: true }, headers)
+          : await request(`${server.url}/messages`, { method: 'POST', headers, body: form });
+      statuses.push(answer.status);
+    }
+    expect(statuses.slice(0, 4)).toEqual([202, 202, 202, 202]);
+    expect(statuses).toContain(429);
+    await server.kill();
+  });
+
+  test('and what is refused takes nothing', async () => {
+    const server = await start({ PUBLISH_RATE: '1' });
+    const headers = await headersOf('al', { sendTo: ['bob'] });
+    for (let count = 0; count < 20; count += 1) {
+      expect((await publish(server.url, { recipient: 'x', content: 1 }, headers)).status).toBe(403);
+      expect((await publish(server.url, { recipient: 'bob' }, headers)).status).toBe(400);
+      expect((await publish(server.url, [...batch(50), { recipient: 'x', content: 1 }], headers)).status).toBe(403);
+    }
+    expect((await publish(server.url, message, headers)).status).toBe(201);
+    const refusal = await drain(server, headers, 1);
+    // Nor does a refusal for the rate itself.
+    for (let count = 0; count < 50; count += 1) expectTooFast(await publish(server.url, batch(100), headers));
+    await sleep(expectTooFast(refusal) * 1000 + 20);
+    expect((await publish(server.url, message, headers)).status).toBe(201);
+    await server.kill();
+  }); // prettier-ignore
+
+  test('100 a second by default, and without a limit where PUBLISH_RATE is 0', async () => {
+    const [server, free] = [await start({}), await start({ PUBLISH_RATE: '0' })];
+    const headers = await headersOf('al');
+    expect((await publish(server.url, batch(199), headers)).status).toBe(201);
+    expect((await publish(server.url, batch(301), headers)).status).toBe(201);
+    expect(expectTooFast(await publish(server.url, message, headers))).toBeLessThanOrEqual(3);
+    for (let count = 0; count < 5; count += 1) expect((await publish(free.url, batch(1000), headers)).status).toBe(201);
+    await Promise.all([server.kill(), free.kill()]);
+  }); // prettier-ignore
+
+  test('in open mode without a limit, and with one, for all together, where PUBLISH_RATE says so', async () => {
+    const [free, limited] = [await Server.start(), await Server.start({ env: { PUBLISH_RATE: '2' } })];
+    for (let count = 0; count < 5; count += 1)
+      expect((await publish(free.url, batch(1000))).status).toBe(201);
+    await drain(limited, {}, 2);
+    expectTooFast(await publish(limited.url, { ...message, sender: 'another' }));
+    await Promise.all([free.kill(), limited.kill()]);
+  });
+});
+
+describe('MAX_STREAMS_PER_CLIENT', () => {
+  const open = async (server: Server, sub: string): Promise<DeviceStream> =>
+    DeviceStream.open(server.url, '', { headers: await headersOf(sub) });
+
+  test('counts the streams and held polls of one client, and tells the next in band', async () => {
+    const server = await start({ MAX_STREAMS_PER_CLIENT: '3' });
+    const headers = await headersOf('al');
+    const devices = [await open(server, 'al'), await open(server, 'al')];
+    for (const device of devices) await device.waitFor('live');
+    const gone = new AbortController();
+    const poll = fetch(`${server.url}/messages?wait=60`, { headers, signal: gone.signal });
+    poll.catch(() => undefined);
+    const presence = async () =>
+      ((await request(`${server.url}/presence?recipient=al`, { headers })).body as { al: { devices: number } }).al.devices;
+    await until(async () => (await presence()) === 3);
+
+    const refused = await open(server, 'al');
+    await refused.waitForEnd();
+    expect(refused.response.statusCode).toBe(200);
+    expect(refused.retries[0]).toBeGreaterThanOrEqual(5000);
+    expect(refused.retries[0]).toBeLessThanOrEqual(15_000);
+    expect(refused.events).toMatchObject([{ event: 'bye', data: { type: 'bye', reason: 'over-limit' } }]);
+    for (const path of ['/stream', '/messages?wait=60']) {
+      const answer = await request(`${server.url}${path}`, { headers });
+      expectProblem(answer, 503, []);
+      expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
+    }
+    // What holds nothing is not counted, and other clients are not touched.
+    for (const path of ['/messages', '/messages?before=latest', '/conversations']) {
+      expect((await request(`${server.url}${path}`, { headers })).status).toBe(200);
+    }
+    expect((await publish(server.url, { recipient: 'x', content: 1 }, await headersOf('bo'))).status).toBe(201);
+    await (await open(server, 'bo')).waitFor('live');
+
+    gone.abort();
+    await until(async () => (await presence()) === 2);
+    const again = await open(server, 'al');
+    await again.waitFor('live');
+    devices[0]?.cut();
+    await until(async () => (await presence()) === 2);
+    await (await open(server, 'al')).waitFor('live');
+    await server.kill();
+  }); // prettier-ignore
+
+  test('is for a client and not for a token or an inbox', async () => {
+    const server = await start({ MAX_STREAMS_PER_CLIENT: '2' });
+    for (const read of [['a'], ['b']]) {
+      const headers = await headersOf('al', { read });
+      await (await DeviceStream.open(server.url, `recipient=${read.join()}`, { headers })).waitFor('live');
+    }
+    const third = await DeviceStream.open(server.url, 'recipient=c', { headers: await headersOf('al', { read: ['c'] }) });
+    await third.waitFor('bye');
+    const other = await headersOf('bo', { read: ['a'] });
+    await (await DeviceStream.open(server.url, 'recipient=a', { headers: other })).waitFor('live');
+    await server.kill();
+  }); // prettier-ignore
+
+  test('does not count in open mode', async () => {
+    const server = await Server.start({ env: { MAX_STREAMS_PER_CLIENT: '1' } });
+    const devices = await Promise.all([1, 2, 3].map(() => DeviceStream.open(server.url, 'recipient=al')));
+    for (const device of devices) await device.waitFor('live');
+    await server.kill();
+  });
+
+  test('does not count what a refused, a HEAD or an unanswered request would have held', async () => {
+    const server = await start({ MAX_STREAMS_PER_CLIENT: '1' });
+    const headers = await headersOf('al');
+    for (let count = 0; count < 5; count += 1) {
+      expect((await request(`${server.url}/stream`, { method: 'HEAD', headers })).status).toBe(200);
+      expect((await request(`${server.url}/stream?recipient=x`, { headers })).status).toBe(403);
+      expect((await request(`${server.url}/messages?recipient=x&wait=60`, { headers })).status).toBe(403);
+    }
+    const device = await open(server, 'al');
+    await device.waitFor('live');
+    await server.kill();
+  });
+});
+
+describe('a request with more than 100 header fields', () => {
+  test('is 431, whatever they are called, and one of 100 is served', async () => {
+    const server = await start({});
+    const fields = (count: number, name: (index: number) => string) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [name(index), 'x']));
+    for (const path of ['/healthz', '/messages', '/stream']) {
+      // Host and Connection are two of them.
+      const whole = await rawRequest(server.port, { path, headers: fields(98, (index) => `X-${index}`) });
+      expect(whole.status).toBe(path === '/healthz' ? 200 : 401);
+      for (const count of [99, 500]) {
+        const headers = { ...fields(count, (index) => `X-${index}`), ...(await headersOf('al')) };
+        expectProblem(await rawRequest(server.port, { path, headers }), 431, []);
+      }
+      // A field in many cases is as many fields.
+      const cased = fields(128, (index) => 'abcdefg'
+          .split('')
+          .map((letter, bit) => (index & (1 << bit) ? letter.toUpperCase() : letter)).join(''));
+      expectProblem(await rawRequest(server.port, { path, headers: cased }), 431, []);
+    }
+    // An Authorization that stands behind too many is not passed over in silence.
+    const last = { ...fields(150, (index) => `X-${index}`), ...(await headersOf('al')) };
+    expectProblem(await rawRequest(server.port, { path: '/session', headers: last }), 431, []);
+    await server.kill();
+  }); // prettier-ignore
+});

@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { publish } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { exchange, type RawAnswer, rawRequest } from '../support/raw.ts';
+import { cleanUp, Server } from '../support/server.ts';
+
+let server: Server;
+beforeAll(async () => {
+  server = await Server.start();
+  await publish(server.url, { recipient: 'bob', content: 'private' });
+});
+afterAll(cleanUp);
+
+/** Paths that answer at once, of reads and of the page itself. */
+const PATHS = ['/messages?recipient=bob', '/messages/1', '/presence?recipient=bob', '/', '/healthz'];
+
+/** Asserts that nothing is told but which variable lets others in. */
+function expectClosed(answer: RawAnswer): void {
+  expectProblem(answer, 403, []);
+  expect(answer.text).toContain('AUTH_SECRET');
+  expect(answer.text).not.toContain('private');
+  expect(answer.head).not.toMatch(/^access-control-/im);
+}
+
+const post = (headers: Record<string, string>) =>
+  rawRequest(server.port, {
+    method: 'POST',
+    path: '/messages',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: '{"recipient":"bob","content":"written"}',
+  });
+
+describe('without a key', () => {
+  test.each(['localhost', 'LocalHost', '127.0.0.1', '127.1.2.3', '127.255.255.254', '[::1]'])('the Host %s is this machine, with a port and without', async (host) => {
+    for (const port of ['', `:${server.port}`, ':7070', ':80']) {
+      const headers = { Host: `${host}${port}` };
+      expect((await rawRequest(server.port, { path: '/messages?recipient=bob', headers })).status).toBe(200);
+      expect((await post(headers)).status).toBe(201);
+    }
+  }); // prettier-ignore
+
+  test.each([
+    'evil.example', 'localhost.evil.com', '127.0.0.1.evil.com', '127.0.0.1.nip.io', 'evil-localhost', 'xlocalhost', 'localhostx',
+    'sub.localhost.evil.com', 'localhost.', '127.0.0.1.', '0.0.0.0', '[::]', '0', '127.1', '2130706433', '0x7f000001', '0x7f.0.0.1',
+    '017700000001', '0177.0.0.1', '127.0.0.01.evil.com', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[0:0:0:0:0:0:0:1].evil.com',
+    '128.0.0.1', '10.0.0.1', '192.168.1.1', '169.254.169.254', '[fe80::1]', '::1', 'user@localhost@evil.com', 'localhost@evil.com',
+    'evil.com@evil.com', 'localhost:80@evil.com', 'localhost#evil.com', 'localhost/evil.com', 'localhost,evil.com', 'localhost evil.com',
+    'localhost%00.evil.com', 'localhost:80.evil.com', 'localhost:80:80', 'localhost:x', 'host.docker.internal', 'l\u00f6calhost', '',
+  ])('the Host %j is another', async (host) => {
+    for (const suffix of ['', ...(/[:@#/, ]/.test(host) ? [] : [`:${server.port}`])]) {
+      for (const path of PATHS) {
+        const answer = await rawRequest(server.port, { path, headers: { Host: `${host}${suffix}` } });
+        expect([path, suffix, [400, 403].includes(answer.status)]).toEqual([path, suffix, true]);
+        if (answer.status === 403) expectClosed(answer);
+      }
+      expect([400, 403]).toContain((await post({ Host: `${host}${suffix}` })).status);
+      const opened = await rawRequest(server.port, { path: '/stream?recipient=bob&last=1', headers: { Host: `${host}${suffix}`, Accept: 'text/event-stream' } });
+      expect([400, 403]).toContain(opened.status);
+    }
+  }); // prettier-ignore
+
+  test.each(['http://localhost', 'http://localhost:3000', 'https://localhost:8443', 'http://127.0.0.1:5173', 'http://127.9.9.9', 'http://[::1]:8080'])(
+    'a page of %s may use it',
+    async (origin) => {
+      const answer = await rawRequest(server.port, { path: '/messages?recipient=bob', headers: { Origin: origin } });
+      expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([200, origin]);
+      expect((await post({ Origin: origin })).status).toBe(201);
+      const headers = { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'content-type' };
+      const preflight = await rawRequest(server.port, { method: 'OPTIONS', path: '/messages', headers });
+      expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([204, origin]);
+    },
+  ); // prettier-ignore
+
+  test.each([
+    'https://evil.example', 'http://localhost.evil.com', 'http://127.0.0.1.evil.com', 'http://localhost@evil.com', 'http://localhost:80@evil.com',
+    'http://localhost.', 'http://0.0.0.0', 'http://[::]', 'http://[::ffff:127.0.0.1]', 'http://192.168.1.1', 'null', 'file://', 'file://localhost',
+    'chrome-extension://localhost', 'capacitor://localhost', 'ftp://localhost', 'localhost', 'http://', '*', '', 'http://evil.com http://localhost',
+    'http://localhost, http://evil.com', 'http://evil.com#http://localhost', 'http://evil.com\\.localhost', 'data:text/html,x', 'about:blank',
+  ])('a page of %j may not', async (origin) => {
+    for (const path of PATHS) expectClosed(await rawRequest(server.port, { path, headers: { Origin: origin } }));
+    expectClosed(await post({ Origin: origin }));
+    expectClosed(await rawRequest(server.port, { path: '/stream?recipient=bob', headers: { Origin: origin, Accept: 'text/event-stream' } }));
+    const headers = { Origin: origin, 'Access-Control-Request-Method': 'POST' };
+    expectClosed(await rawRequest(server.port, { method: 'OPTIONS', path: '/messages', headers }));
+  }); // prettier-ignore
+
+  test.each<[string, string]>([
+    ['Forwarded', 'for=1.2.3.4'],
+    ['Via', '1.1 proxy'],
+    ['X-Forwarded-For', '127.0.0.1'],
+    ['X-Forwarded-For', ''],
+    ['X-Forwarded-Host', 'localhost'],
+    ['X-Forwarded-Proto', 'https'],
+    ['X-Forwarded-Port', '443'],
+    ['X-Forwarded-Server', 'x'],
+    ['X-Forwarded-Scheme', 'https'],
+    ['X-Forwarded-Ssl', 'on'],
+    ['X-Forwarded-Prefix', '/x'],
+    ['X-Forwarded-By', 'x'],
+    ['X-Forwarded-Proto-Version', 'h2'],
+    ['X-Forwarded-Client-Cert', 'x'],
+    ['X-Forwarded', 'for=1.2.3.4'],
+    ['X-Original-Forwarded-For', '1.2.3.4'],
+    ['X-Original-Host', 'x.example'],
+    ['X-Real-IP', '127.0.0.1'],
+    ['X-Client-IP', '1.2.3.4'],
+    ['X-Cluster-Client-IP', '1.2.3.4'],
+    ['True-Client-IP', '1.2.3.4'],
+    ['CF-Connecting-IP', '1.2.3.4'],
+    ['CF-Ray', 'x'],
+    ['CDN-Loop', 'cloudflare'],
+    ['Fly-Client-IP', '1.2.3.4'],
+    ['Fastly-Client-IP', '1.2.3.4'],
+    ['x-FORWARDED-for', '1.2.3.4'],
+  ])('a request with %s: %s was passed on, and is refused', async (name, value) => {
+    for (const path of PATHS) expectClosed(await rawRequest(server.port, { path, headers: { [name]: value } }));
+    expectClosed(await post({ [name]: value }));
+  }); // prettier-ignore
+
+  test('a request that a browser says comes from another site is refused; a link is followed', async () => {
+    const ask = (site: string, mode: string, method = 'GET') =>
+      rawRequest(server.port, {
+        method,
+        path: '/messages?recipient=bob',
+        headers: { 'Sec-Fetch-Site': site, 'Sec-Fetch-Mode': mode },
+      });
+    for (const mode of ['no-cors', 'cors', 'same-origin', 'websocket'])
+      expectClosed(await ask('cross-site', mode));
+    expectClosed(await ask('cross-site', 'navigate', 'POST'));
+    expectClosed(await post({ 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' }));
+    for (const site of ['same-origin', 'none']) expect((await ask(site, 'cors')).status).toBe(200);
+  });
+});
+
+describe('a Host that is said in another place', () => {
+  const raw = (head: string) =>
+    exchange(server.port, (socket) => socket.write(`${head}\r\nConnection: close\r\n\r\n`));
+
+  test.each([
+    'http://evil.example/messages?recipient=bob',
+    'http://evil.example:80/messages?recipient=bob',
+    'http://localhost@evil.example/messages?recipient=bob',
+    'http://localhost.evil.example/stream?recipient=bob',
+    'https://evil.example/messages?recipient=bob',
+    'HTTP://EVIL.EXAMPLE/messages?recipient=bob',
+  ])('a target of another host is what counts (RFC 9112 §3.2.2): %s', async (target) => {
+    const answer = await raw(`GET ${target} HTTP/1.1\r\nHost: localhost`);
+    expectClosed(answer);
+  });
+
+  test('a target of this machine is none the worse for it', async () => {
+    const target = `http://localhost:${server.port}/messages?recipient=bob`;
+    expect((await raw(`GET ${target} HTTP/1.1\r\nHost: localhost:${server.port}`)).status).toBe(200);
+  });
+
+  // [RFC 9112 §3.2] More than one Host is 400.
+  test.each([
+    ['localhost', 'evil.example'],
+    ['evil.example', 'localhost'],
+    ['localhost', 'localhost'],
+  ])('two Hosts are refused: %s and %s', async (one, other) => {
+    const answer = await raw(`GET /messages?recipient=bob HTTP/1.1\r\nHost: ${one}\r\nHost: ${other}`);
+    expectProblem(answer, 400, []);
+  });
+
+  test('HTTP/1.0 has none, which no browser speaks', async () => {
+    expect((await raw('GET /messages?recipient=bob HTTP/1.0')).status).toBe(200);
+    expectClosed(await raw('GET /messages?recipient=bob HTTP/1.0\r\nHost: evil.example'));
+    expectClosed(await raw('GET /messages?recipient=bob HTTP/1.0\r\nOrigin: https://evil.example'));
+  });
+});
+
+test('with a key, Host and forwarding headers are no affair of the service', async () => {
+  const env = { AUTH_SECRET: 'a secret for tests, which is long enough' };
+  const other = await Server.start({ env });
+  const headers = { Host: 'chat.example', 'X-Forwarded-For': '1.2.3.4', Via: '1.1 x' };
+  expect((await rawRequest(other.port, { path: '/healthz', headers })).status).toBe(200);
+  expectProblem(await rawRequest(other.port, { path: '/messages', headers }), 401, []);
+  await other.kill();
+});

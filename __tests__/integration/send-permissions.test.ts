@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Answer, publish, request, type WireMessage } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { bearer, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
+
+let server: Server;
+let auditor: Record<string, string>;
+beforeAll(async () => {
+  server = await Server.start({ env: { AUTH_SECRET: SECRET, PUBLISH_RATE: '0' } });
+  auditor = bearer(await tokenFor('auditor', { read: ['*'], sendAs: ['*'], sendTo: ['*'] }));
+  // What read markers of these tests point to.
+  await publish(server.url, { recipient: 'bob', content: 'first' }, auditor);
+});
+afterAll(cleanUp);
+
+/** All that is stored, as one that may see everything sees it. */
+async function stored(): Promise<readonly WireMessage[]> {
+  const answer = await request(`${server.url}/messages?recipient=*&limit=1000`, { headers: auditor });
+  expect(answer.body).toMatchObject({ more: false });
+  return (answer.body as { messages: WireMessage[] }).messages;
+}
+
+async function send(sub: string, grants: Grants | undefined, body: unknown): Promise<Answer> {
+  return publish(server.url, body, bearer(await tokenFor(sub, grants)));
+}
+
+const to = (recipient: string, fields: object = {}) => ({ recipient, content: 1, ...fields });
+const SENDING = { sendTo: ['*'] };
+
+describe('a token may send', () => {
+  test.each<[string, string, Grants | undefined, Record<string, unknown>, string]>([
+    ['to an address of its list', 'al', { sendTo: ['bob'] }, to('bob'), 'al'],
+    ['to one of several', 'al', { sendTo: ['x', 'bob', 'y-*'] }, to('bob'), 'al'],
+    ['to what begins with its prefix', 'al', { sendTo: ['room-*'] }, to('room-7'), 'al'],
+    ['to the prefix itself', 'al', { sendTo: ['room-*'] }, to('room-'), 'al'],
+    ['to all with *', 'al', SENDING, to('whoever'), 'al'],
+    ['to itself where its list says so', 'al', { sendTo: ['al'] }, to('al'), 'al'],
+    ['as itself, said or not', 'al', SENDING, to('bob', { sender: 'al' }), 'al'],
+    ['as another of its list', 'al', { sendAs: ['al', 'bot'], sendTo: ['*'] }, to('bob', { sender: 'bot' }), 'bot'],
+    ['as what begins with its prefix', 'al', { sendAs: ['al-*'], sendTo: ['*'] }, to('bob', { sender: 'al-2' }), 'al-2'],
+    ['as all with *', 'al', { sendAs: ['*'], sendTo: ['*'] }, to('bob', { sender: 'x' }), 'x'],
+    ['as itself by a list with its prefix', 'al', { sendAs: ['a*'], sendTo: ['*'] }, to('bob'), 'al'],
+    ['to the name of a property', 'al', { sendTo: ['__proto__'] }, to('__proto__'), 'al'],
+    ['a read marker', 'bob', { sendTo: ['auditor'] }, to('auditor', { type: 'read', content: { messageId: 1 } }), 'bob'],
+  ])('%s', async (_what, sub, grants, body, sender) => {
+    const answer = await send(sub, grants, body);
+    expect(answer.status).toBe(201);
+    expect(answer.body).toMatchObject({ sender, recipient: body['recipient'] });
+  }); // prettier-ignore
+});
+
+describe('a token may not send', () => {
+  test.each<[string, string, Grants | undefined, unknown, string[]]>([
+    ['to anybody without a claim', 'al', undefined, to('bob'), ['/recipient']],
+    ['to anybody with an empty claim', 'al', {}, to('bob'), ['/recipient']],
+    ['to itself without a claim', 'al', undefined, to('al'), ['/recipient']],
+    ['to anybody with an empty list', 'al', { sendTo: [] }, to('bob'), ['/recipient']],
+    ['to whom it may only read', 'al', { read: ['bob'] }, to('bob'), ['/recipient']],
+    ['to whom it may only be', 'al', { sendAs: ['al', 'bob'] }, to('bob'), ['/recipient']],
+    ['to a longer address', 'al', { sendTo: ['bob'] }, to('bobby'), ['/recipient']],
+    ['to a shorter address', 'al', { sendTo: ['bobby'] }, to('bob'), ['/recipient']],
+    ['to an address in another case', 'al', { sendTo: ['bob'] }, to('Bob'), ['/recipient']],
+    ['to an address that looks the same', 'al', { sendTo: ['bob'] }, to('b\u043eb'), ['/recipient']],
+    ['beside its prefix', 'al', { sendTo: ['room-*'] }, to('room'), ['/recipient']],
+    ['with its prefix in the middle', 'al', { sendTo: ['room-*'] }, to('my-room-1'), ['/recipient']],
+    ['to the name of a property', 'al', { sendTo: ['bob'] }, to('constructor'), ['/recipient']],
+    ['as another', 'al', SENDING, to('bob', { sender: 'bob' }), ['/sender']],
+    ['as a longer address', 'al', SENDING, to('bob', { sender: 'al2' }), ['/sender']],
+    ['as another that it may read and write', 'al', { sendTo: ['*'], read: ['*'] }, to('bob', { sender: 'x' }), ['/sender']],
+    ['as itself where its list leaves that out', 'al', { sendAs: ['bot'], sendTo: ['*'] }, to('bob'), ['/sender']],
+    ['as itself, said, where its list leaves that out', 'al', { sendAs: ['bot'], sendTo: ['*'] }, to('bob', { sender: 'al' }), ['/sender']],
+    ['as itself with an empty list', 'al', { sendAs: [], sendTo: ['*'] }, to('bob'), ['/sender']],
+    ['as anonymous', 'al', SENDING, to('bob', { sender: 'anonymous' }), ['/sender']],
+    ['as another to whom it may not', 'al', { sendTo: ['bob'] }, to('x', { sender: 'y' }), ['/recipient', '/sender']],
+    ['an ephemeral message', 'al', { sendTo: ['bob'] }, to('x', { ephemeral: true }), ['/recipient']],
+    ['an ephemeral message as another', 'al', SENDING, to('bob', { ephemeral: true, sender: 'x' }), ['/sender']],
+    ['a read marker as another', 'al', SENDING, to('auditor', { type: 'read', content: { messageId: 1 }, sender: 'bob' }), ['/sender']],
+    ['a read marker to whom it may not', 'bob', { sendTo: ['x'] }, to('auditor', { type: 'read', content: { messageId: 1 } }), ['/recipient']],
+    ['a batch of one', 'al', { sendTo: ['bob'] }, [to('x')], ['/0/recipient']],
+    ['a batch in which one is not allowed', 'al', { sendTo: ['bob'] }, [to('bob'), to('bob'), to('x'), to('bob')], ['/2/recipient']],
+    ['a batch whose last sender is another', 'al', SENDING, [to('bob'), to('bob', { sender: 'x' })], ['/1/sender']],
+    ['a batch, and each fault is named', 'al', { sendTo: ['bob'] }, [to('x', { sender: 'y' }), to('bob'), to('z')], ['/0/recipient', '/0/sender', '/2/recipient']],
+    ['a batch of 1000 of which the last is not allowed', 'al', { sendTo: ['bob'] }, [...Array.from({ length: 999 }, () => to('bob')), to('x')], ['/999/recipient']],
+  ])('%s; the field is named, and nothing is stored', async (_what, sub, grants, body, paths) => {
+    const before = await stored();
+    const answer = await send(sub, grants, body);
+    expectProblem(answer, 403, paths);
+    expect(await stored()).toEqual(before);
+  }); // prettier-ignore
+
+  test('a form, by the same rules', async () => {
+    const before = await stored();
+    const headers = bearer(await tokenFor('al', { sendTo: ['bob'] }));
+    const form = (fields: Record<string, string>) =>
+      request(`${server.url}/messages`, { method: 'POST', headers, body: new URLSearchParams(fields) });
+    expectProblem(await form({ recipient: 'x', content: 'hi' }), 403, ['/recipient']);
+    expectProblem(await form({ recipient: 'bob', content: 'hi', sender: 'x' }), 403, ['/sender']);
+    expectProblem(await form({ recipient: 'x', content: 'hi', ephemeral: 'true' }), 403, ['/recipient']);
+    expect(await stored()).toEqual(before);
+    const allowed = await form({ recipient: 'bob', content: 'hi' });
+    expect([allowed.status, (allowed.body as WireMessage).sender]).toEqual([201, 'al']);
+  });
+
+  test('to the same key what it could not send: a repeat is no way around', async () => {
+    const key = { idempotencyKey: 'once' };
+    expect((await send('al', { sendTo: ['bob'] }, to('bob', key))).status).toBe(201);
+    expectProblem(await send('al', undefined, to('bob', key)), 403, ['/recipient']);
+    expectProblem(await send('eve', SENDING, to('bob', { ...key, sender: 'al' })), 403, ['/sender']);
+    // A key of another sender is another key.
+    expect((await send('eve', SENDING, to('bob', key))).status).toBe(201);
+  });
+
+  test('and what is out of its rule is 400 all the same', async () => {
+    expectProblem(await send('al', undefined, { recipient: 'b*', content: 1 }), 400, ['/recipient']);
+    expectProblem(await send('al', undefined, [to('x'), { recipient: 'bob' }]), 400, ['/1/content']);
+  });
+});

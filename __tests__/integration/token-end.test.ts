@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { EventSource } from 'eventsource';
+import { publish, request, type WireMessage } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { bearer, cookie, type Grants, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+const ACCEPT = { Accept: 'text/event-stream' };
+let server: Server;
+let backend: Record<string, string>;
+beforeAll(async () => {
+  server = await Server.start({ env: { AUTH_SECRET: SECRET, PUBLISH_RATE: '0' } });
+  backend = bearer(await tokenFor('backend', { sendAs: ['*'], sendTo: ['*'], read: ['*'] }));
+});
+afterAll(cleanUp);
+
+async function deliver(recipient: string, content: unknown): Promise<WireMessage> {
+  const answer = await publish(server.url, { recipient, content, sender: 'backend' }, backend);
+  expect(answer.status).toBe(201);
+  return answer.body as WireMessage;
+}
+
+/** A token that ends in so many seconds, and when that is. */
+async function shortLived(
+  sub: string,
+  seconds: number,
+  grants?: Grants,
+): Promise<{ token: string; end: number }> {
+  const exp = secondsFromNow(seconds);
+  return { token: await tokenFor(sub, grants, { exp }), end: exp * 1000 };
+}
+
+/** A page whose session is in a cookie that it can renew, as a browser's EventSource has it. */
+class Page {
+  readonly messages: WireMessage[] = [];
+  readonly said: { type: string; data: Record<string, unknown> }[] = [];
+  /** What each connection sent as its cursor. */
+  readonly lastEventIds: (string | null)[] = [];
+  readonly source: EventSource;
+  session: string;
+
+  constructor(query: string, session: string) {
+    this.session = session;
+    this.source = new EventSource(`${server.url}/stream?${query}`, {
+      fetch: (url, init) => {
+        const headers = new Headers(init.headers);
+        this.lastEventIds.push(headers.get('last-event-id'));
+        headers.set('cookie', `tidings=${this.session}`);
+        return fetch(url, { ...init, headers });
+      },
+    });
+    this.source.onmessage = ({ data }) => this.messages.push(JSON.parse(data as string) as WireMessage);
+    for (const type of ['ready', 'live', 'bye']) {
+      this.source.addEventListener(type, ({ data }) =>
+        this.said.push({ type, data: JSON.parse(data as string) as Record<string, unknown> }),
+      );
+    }
+  }
+
+  waitFor(type: string, count = 1): Promise<void> {
+    return until(
+      () => this.said.filter((one) => one.type === type).length >= count,
+      `${count} times ${type}`,
+    );
+  }
+}
+
+describe('a session that is over', () => {
+  let over: string;
+  beforeAll(async () => (over = await tokenFor('alice', {}, { exp: secondsFromNow(-1) })));
+
+  test('is told in band to what reads event streams', async () => {
+    for (const accept of ['text/event-stream', 'text/html, text/event-stream;q=0.9, */*']) {
+      const headers = { ...cookie(over), Accept: accept };
+      const device = await DeviceStream.open(server.url, 'recipient=alice&recipient=bob', { headers });
+      await device.waitForEnd();
+      expect(device.response.statusCode).toBe(200);
+      expect(device.response.headers['content-type']).toMatch(/^text\/event-stream\b/);
+      expect(device.retries).toHaveLength(1);
+      expect(device.retries[0]).toBeGreaterThanOrEqual(5000);
+      expect(device.retries[0]).toBeLessThanOrEqual(15_000);
+      expect(device.events).toEqual([
+        { event: 'bye', id: undefined, data: { type: 'bye', reason: 'token-expired' } },
+      ]);
+    }
+  });
+
+  test('is 401 for others, and on every other path', async () => {
+    expectProblem(await request(`${server.url}/stream`, { headers: cookie(over) }), 401, []);
+    for (const path of [
+      '/messages',
+      '/messages?wait=5',
+      '/conversations',
+      '/presence?recipient=alice',
+      '/session',
+    ]) {
+      const answer = await request(`${server.url}${path}`, { headers: { ...cookie(over), ...ACCEPT } });
+      expectProblem(answer, 401, []);
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer\b/);
+    }
+    const headers = { ...cookie(over), Origin: server.url };
+    expectProblem(await publish(server.url, { recipient: 'bob', content: 1 }, headers), 401, []);
+  });
+
+  test('is 401 for all as a bearer token: whoever sent it would come back with the same', async () => {
+    expectProblem(
+      await request(`${server.url}/stream`, { headers: { ...bearer(over), ...ACCEPT } }),
+      401,
+      [],
+    );
+    const good = cookie(await tokenFor('alice'));
+    const both = { ...bearer(over), ...good, ...ACCEPT };
+    expectProblem(await request(`${server.url}/stream`, { headers: both }), 401, []);
+  });
+
+  test('that was forged is 401, over or not', async () => {
+    const [header = '', payload = ''] = over.split('.');
+    for (const bad of [`${header}.${payload}.AAAA`, 'x', `${header}.${payload}.`]) {
+      const answer = await request(`${server.url}/stream`, { headers: { ...cookie(bad), ...ACCEPT } });
+      expectProblem(answer, 401, []);
+    }
+  });
+});
+
+describe('a stream', () => {
+  test.each([['bearer', bearer], ['cookie', cookie]] as const)('of a %s says when it ends, and ends within a second of that, with bye', async (_what, carry) => {
+    const { token, end } = await shortLived('carl', 3, { read: ['carl', 'room'] });
+    const query = 'recipient=carl&recipient=room';
+    const device = await DeviceStream.open(server.url, query, { headers: carry(token) });
+    const ready = await device.waitFor('ready');
+    expect(ready.data).toMatchObject({ expiresAt: new Date(end).toISOString() });
+    const last = await deliver('room', 'before the end');
+    await device.waitForEnd();
+    const ended = Date.now();
+    expect(device.events.at(-1)).toMatchObject({ event: 'bye', data: { type: 'bye', reason: 'token-expired' } });
+    expect(device.cursor).toMatch(new RegExp(`^${last.id}-`));
+    expect(ended).toBeGreaterThanOrEqual(end);
+    // The clock of this process and a busy machine are not the service's.
+    expect(ended - end).toBeLessThan(1500);
+    // Nothing is delivered to it after.
+    await deliver('room', 'after the end');
+    expect(device.ids).toEqual([last.id]);
+  }); // prettier-ignore
+
+  test('of one client, each ends by its own token', async () => {
+    const short = await shortLived('dora', 2);
+    const long = await shortLived('dora', 5);
+    const devices = await Promise.all(
+      [short, long].map(({ token }) => DeviceStream.open(server.url, '', { headers: bearer(token) })),
+    );
+    await devices[0]?.waitForEnd();
+    expect(Date.now()).toBeGreaterThanOrEqual(short.end);
+    expect(devices[1]?.closed).toBe(false);
+    const message = await deliver('dora', 'for the longer');
+    await devices[1]?.waitForMessages(1);
+    await devices[1]?.waitForEnd();
+    expect(devices.map((device) => device.ids)).toEqual([[], [message.id]]);
+    expect(Date.now()).toBeGreaterThanOrEqual(long.end);
+  });
+
+  test('that comes back with a renewed session goes on exactly where it was, of two inboxes', async () => {
+    const grants: Grants = { read: ['eve', 'team'] };
+    const first = await shortLived('eve', 3, grants);
+    const page = new Page('recipient=eve&recipient=team', first.token);
+    await page.waitFor('live');
+    const sent: WireMessage[] = [await deliver('eve', 0), await deliver('team', 1)];
+    await until(() => page.messages.length === 2);
+    await page.waitFor('bye');
+    page.session = await tokenFor('eve', grants);
+    for (let count = 2; count < 30; count += 1) {
+      await deliver('another', 'not for her');
+      sent.push(await deliver(count % 2 === 0 ? 'eve' : 'team', count));
+    }
+    await until(() => page.messages.length >= sent.length);
+    sent.push(await deliver('team', 'live again'));
+    await until(() => page.messages.length >= sent.length);
+    expect(page.messages).toEqual(sent);
+    expect(page.said.filter(({ type }) => type === 'ready').map(({ data }) => data['gap'])).toEqual([
+      false,
+      false,
+    ]);
+    expect(page.lastEventIds[0]).toBeNull();
+    expect(page.lastEventIds[1]).toMatch(new RegExp(`^${sent[1]?.id}-`));
+    page.source.close();
+  });
+
+  test('that comes back before the session is renewed is told again, keeps its place, and goes on after', async () => {
+    const first = await shortLived('finn', 2);
+    const page = new Page('', first.token);
+    await page.waitFor('live');
+    const sent = [await deliver('finn', 1)];
+    await until(() => page.messages.length === 1);
+    // The second bye is that of a connection that was not served.
+    await page.waitFor('bye', 2);
+    sent.push(await deliver('finn', 2));
+    page.session = await tokenFor('finn');
+    await page.waitFor('ready', 2);
+    await until(() => page.messages.length >= 2);
+    expect(page.messages).toEqual(sent);
+    expect(page.source.readyState).toBe(EventSource.OPEN);
+    page.source.close();
+  }, 60_000);
+});
+
+describe('a held poll', () => {
+  test('ends no later than its token', async () => {
+    const { token, end } = await shortLived('gina', 2, { read: ['gina', 'team'] });
+    const answer = await request(`${server.url}/messages?recipient=gina&wait=60`, { headers: bearer(token) });
+    const ended = Date.now();
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ messages: [], gap: false, more: false });
+    expect(ended).toBeGreaterThanOrEqual(end);
+    expect(ended - end).toBeLessThan(1500);
+    expectProblem(await request(`${server.url}/messages`, { headers: bearer(token) }), 401, []);
+  });
+});

@@ -1,0 +1,228 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { publish, request } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { exchange, rawRequest } from '../support/raw.ts';
+import { cleanUp, newFolder, Server } from '../support/server.ts';
+import {
+  AUDIENCE,
+  bearer,
+  claimsOf,
+  cookie,
+  ISSUER,
+  jwksFile,
+  newKey,
+  rawToken,
+  SECRET,
+  type TestKey,
+  tokenFor,
+  tokenOf,
+} from '../support/tokens.ts';
+
+const CHECKS = { AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE };
+let server: Server;
+let keys: TestKey[];
+let token: string;
+let mallory: string;
+beforeAll(async () => {
+  keys = [
+    await newKey('RS256', 'rsa-1'),
+    await newKey('RS256', 'rsa-2'),
+    await newKey('ES256', 'ec-1'),
+    await newKey('ES256', 'ec-2'),
+    await newKey('EdDSA', 'ed-1'),
+  ];
+  const file = jwksFile(...keys.map(({ publicJwk }) => publicJwk));
+  server = await Server.start({ env: { AUTH_SECRET: SECRET, AUTH_JWKS: file, ...CHECKS } });
+  token = await tokenFor('alice');
+  mallory = await tokenFor('mallory');
+});
+afterAll(cleanUp);
+
+/** Whom a service takes the sender of a request for, or the status of its refusal. */
+async function known(headers: Record<string, string>, where = server): Promise<string | number> {
+  const answer = await request(`${where.url}/session`, { headers });
+  return answer.status === 200 ? (answer.body as { sub: string }).sub : answer.status;
+}
+
+describe('a good token is accepted', () => {
+  test('of HS256, with and without kid and typ, beside a key set', async () => {
+    for (const header of [{}, { kid: 'any' }, { typ: 'JWT' }, { typ: 'at+jwt' }]) {
+      const made = rawToken({ alg: 'HS256', ...header }, claimsOf('alice'), SECRET);
+      expect(await known(bearer(made))).toBe('alice');
+      expect(await known(cookie(made))).toBe('alice');
+    }
+  });
+
+  test('of each key of a set, with its kid and without, where two keys have the algorithm', async () => {
+    for (const key of keys) {
+      expect(await known(bearer(tokenOf(key, claimsOf(key.kid))))).toBe(key.kid);
+      expect(await known(bearer(tokenOf(key, claimsOf(key.kid), { kid: undefined })))).toBe(key.kid);
+    }
+  });
+
+  test('of keys that are published without kid and alg', async () => {
+    const bare = keys.map(({ publicJwk }) => ({ ...publicJwk, kid: undefined, alg: undefined }));
+    const other = await Server.start({ env: { AUTH_JWKS: jwksFile(...(bare as object[])), ...CHECKS } });
+    for (const key of keys) {
+      expect(await known(bearer(tokenOf(key, claimsOf('alice'), { kid: undefined })), other)).toBe('alice');
+    }
+    // Without AUTH_SECRET there is nothing that checks HS256.
+    expect(await known(bearer(token), other)).toBe(401);
+    await other.kill();
+  });
+
+  test('of a secret in a file, whose last line end is not part of it', async () => {
+    const file = join(newFolder(), 'secret');
+    writeFileSync(file, `${SECRET}\n`);
+    const other = await Server.start({ env: { AUTH_SECRET_FILE: file } });
+    expect(await known(bearer(token), other)).toBe('alice');
+    const long = rawToken({ alg: 'HS256' }, claimsOf('alice'), `${SECRET}\n`);
+    expect(await known(bearer(long), other)).toBe(401);
+    await other.kill();
+  });
+});
+
+describe('without a token', () => {
+  test.each([
+    ['/messages', 'GET'],
+    ['/messages', 'POST'],
+    ['/messages/1', 'GET'],
+    ['/messages/999', 'GET'],
+    ['/stream', 'GET'],
+    ['/stream', 'HEAD'],
+    ['/stream?recipient=*', 'GET'],
+    ['/conversations?recipient=alice', 'GET'],
+    ['/presence?recipient=alice', 'GET'],
+    ['/session', 'GET'],
+    ['/session', 'PUT'],
+  ])('%s is 401 for %s, with WWW-Authenticate', async (path, method) => {
+    const answer = await request(`${server.url}${path}`, {
+      method,
+      headers: { Accept: 'text/event-stream' },
+    });
+    expect(answer.status).toBe(401);
+    if (method !== 'HEAD') expectProblem(answer, 401, []);
+    expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer\b/);
+  });
+
+  test('the health of the service is told', async () => {
+    expect((await request(`${server.url}/healthz`)).status).toBe(200);
+    expect((await request(`${server.url}/readyz`)).status).toBe(200);
+  });
+
+  test('a body is not even read: a bad one is 401 too', async () => {
+    const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"bad' };
+    expectProblem(await request(`${server.url}/messages`, init), 401, []);
+  });
+});
+
+/** The usual names of a token in a URL. */
+const NAMES = ['access_token', 'token', 'jwt', 'authorization', 'Authorization', 'auth', 'bearer', 'id_token', 'tidings', 'api_key', 'apikey', 'key', 'session', 'auth_token', 'ACCESS_TOKEN']; // prettier-ignore
+
+describe('a token in a URL', () => {
+  test.each(NAMES)('as %s is refused, whoever sends it, and not repeated in the answer', async (name) => {
+    for (const path of ['/stream?recipient=alice&', '/messages?recipient=alice&', '/session?', '/presence?recipient=alice&', '/conversations?recipient=alice&', '/messages/1?']) {
+      for (const headers of [{}, bearer(token), cookie(token)]) {
+        const answer = await request(`${server.url}${path}${name}=${token}`, { headers });
+        expectProblem(answer, 400);
+        expect(JSON.stringify([answer.body, ...answer.headers])).not.toContain(token.split('.')[2]);
+      }
+    }
+    const answer = await request(`${server.url}/messages?${name}=${token}`, { method: 'POST', headers: { ...bearer(token), 'Content-Type': 'application/json' }, body: '{}' });
+    expectProblem(answer, 400);
+  }); // prettier-ignore
+
+  test('is not in the log of the service', () => {
+    expect(`${server.stdout}${server.stderr}`).not.toContain(token.split('.')[2]);
+  });
+
+  test('in a form is an unknown field', async () => {
+    const form = new URLSearchParams({ recipient: 'bob', content: 'x', access_token: token });
+    const answer = await request(`${server.url}/messages`, { method: 'POST', body: form });
+    expectProblem(answer, 401, []);
+  });
+});
+
+describe('Authorization', () => {
+  test.each<[string, string, string | number]>([
+    // [RFC 9110 §11.1, §11.4] A scheme has no case, and one or more spaces follow it.
+    ['a scheme in lower case', 'bearer TOKEN', 'alice'],
+    ['a scheme in upper case', 'BEARER TOKEN', 'alice'],
+    ['two spaces', 'Bearer  TOKEN', 'alice'],
+    ['no space', 'BearerTOKEN', 401],
+    ['a colon', 'Bearer: TOKEN', 401],
+    ['a tab', 'Bearer\tTOKEN', 401],
+    ['no scheme', 'TOKEN', 401],
+    ['the scheme alone', 'Bearer', 401],
+    ['nothing', '', 401],
+    ['Basic', 'Basic TOKEN', 401],
+    ['Basic with name and password', `Basic ${Buffer.from('alice:x').toString('base64')}`, 401],
+    ['Digest', 'Digest username="alice"', 401],
+    ['Token', 'Token TOKEN', 401],
+    ['JWT', 'JWT TOKEN', 401],
+    ['a token in quotes', 'Bearer "TOKEN"', 401],
+    ['a parameter', 'Bearer token=TOKEN', 401],
+    ['two tokens', 'Bearer TOKEN TOKEN', 401],
+    ['two tokens with a comma', 'Bearer TOKEN, Bearer TOKEN', 401],
+    ['another scheme first', 'Basic x, Bearer TOKEN', 401],
+    ['a scheme that begins like it', 'Bearerx TOKEN', 401],
+  ])('with %s', async (_what, value, expected) => {
+    expect(await known({ Authorization: value.replaceAll('TOKEN', token) })).toBe(expected);
+  });
+
+  test('twice is never a choice of whoever put the second', async () => {
+    const two = [`Authorization: Bearer ${token}`, `Authorization: Bearer ${mallory}`].join('\r\n');
+    const answer = await exchange(server.port, (socket) =>
+      socket.write(`GET /session HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n${two}\r\n\r\n`),
+    );
+    expect([200, 400, 401]).toContain(answer.status);
+    if (answer.status === 200) expect(answer.body).toMatchObject({ sub: 'alice' });
+  });
+});
+
+describe('the cookie', () => {
+  test.each<[string, string, string | number]>([
+    ['among others', 'a=1; tidings=TOKEN; b=2', 'alice'],
+    ['without spaces', 'a=1;tidings=TOKEN;b=2', 'alice'],
+    ['beside names that contain its own', 'xtidings=MALLORY; tidings=TOKEN; tidings2=MALLORY', 'alice'],
+    ['only inside the value of another', 'a=tidings=TOKEN', 401],
+    ['only as a name that begins like it', 'tidings2=TOKEN', 401],
+    ['only in another case', 'Tidings=TOKEN', 401],
+    ['empty', 'tidings=', 401],
+    ['without a value', 'tidings', 401],
+    ['of a prefix', '__Host-tidings=TOKEN', 401],
+    ['after a comma', 'a=1, tidings=TOKEN', 401],
+  ])('%s', async (_what, value, expected) => {
+    const header = value.replaceAll('TOKEN', token).replaceAll('MALLORY', mallory);
+    expect(await known({ Cookie: header })).toBe(expected);
+  });
+
+  // [RFC 6265 §8.6] A sibling domain can set a second cookie of the name; the server cannot tell which is whose.
+  test.each([
+    ['tidings=TOKEN; tidings=MALLORY'],
+    ['tidings=MALLORY; tidings=TOKEN'],
+    ['tidings=TOKEN; a=1; tidings=x'],
+  ])('twice is nobody: %s', async (value) => {
+    const header = value.replaceAll('TOKEN', token).replaceAll('MALLORY', mallory);
+    expect(await known({ Cookie: header })).toBe(401);
+  });
+});
+
+describe('bearer token and cookie together', () => {
+  test('are those of the bearer, also where only the cookie is good', async () => {
+    expect(await known({ ...bearer(token), ...cookie(mallory) })).toBe('alice');
+    for (const bad of ['x', 'e30.e30.e30', `${token}x`]) {
+      expect(await known({ ...bearer(bad), ...cookie(token) })).toBe(401);
+    }
+  });
+});
+
+test('a token does not come from a body, a header of another name, or a second part of the target', async () => {
+  for (const name of ['X-Authorization', 'Proxy-Authorization', 'X-Access-Token', 'X-Api-Key', 'Token', 'X-Forwarded-User', 'X-Remote-User', 'Remote-User', 'Sec-WebSocket-Protocol']) {
+    expect(await known({ [name]: `Bearer ${token}` })).toBe(401);
+  }
+  expectProblem(await publish(server.url, { recipient: 'bob', content: 1, access_token: token }), 401);
+  expect((await rawRequest(server.port, { path: `/session;tidings=${token}` })).status).not.toBe(200);
+}); // prettier-ignore
