@@ -13,7 +13,7 @@ import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { publish } from './http/publish.ts';
 import { limitRate, type PublishRate } from './http/publish-rate.ts';
 import { message, pull } from './http/pull.ts';
-import { pathOf } from './http/query.ts';
+import { originForm, pathOf } from './http/query.ts';
 import { endSession, openSession, type Place, session } from './http/session.ts';
 import { stream } from './http/stream.ts';
 import type { StreamParts } from './sse/device-stream.ts';
@@ -103,7 +103,8 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
       checkHeader(request);
       setHeaders(response);
       if (origins.admit(request, response)) return;
-      if (pathOf(request.url ?? '') === '/stream') openStream(request, response).catch(fail);
+      request.url = originForm(request.url ?? '');
+      if (pathOf(request.url) === '/stream') openStream(request, response).catch(fail);
       else app(request, response);
     } catch (error) {
       fail(error);
