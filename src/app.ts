@@ -112,9 +112,13 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   };
 }
 
-function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): void {
+function checkHeader({ headers, headersDistinct, httpVersion, rawHeaders }: IncomingMessage): void {
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
+  }
+  // Node gives the first; what stands before the service may have looked at another.
+  if (headersDistinct['host'] !== undefined && headersDistinct['host'].length > 1) {
+    throw new Refusal('malformed', 'A request has one Host (RFC 9112 §3.2).');
   }
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
