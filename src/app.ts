@@ -16,7 +16,7 @@ import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { publish } from './http/publish.ts';
 import { limitRate, type PublishRate } from './http/publish-rate.ts';
 import { message, pull } from './http/pull.ts';
-import { pathOf } from './http/query.ts';
+import { originForm, pathOf } from './http/query.ts';
 import { endSession, openSession, type Place, session } from './http/session.ts';
 import type { Refusals } from './http/refusals.ts';
 import { RequestLog } from './http/request-log.ts';
@@ -119,7 +119,8 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
       checkHeader(request);
       setHeaders(response);
       if (origins.admit(request, response)) return;
-      if (pathOf(request.url ?? '') === '/stream') openStream(request, response).catch(fail);
+      request.url = originForm(request.url ?? '');
+      if (pathOf(request.url) === '/stream') openStream(request, response).catch(fail);
       else app(request, response);
     } catch (error) {
       fail(error);
@@ -131,13 +132,21 @@ function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): voi
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
   }
-  // node:http keeps the first, and what stands before the service may have looked at the last.
-  if (rawHeaders.filter((field, index) => index % 2 === 0 && field.toLowerCase() === 'host').length > 1) {
-    throw new Refusal('malformed', 'A request has one Host, not several (RFC 9112 §3.2).');
-  }
+  // Node gives the first; what stands before the service may have looked at another.
+  if (countHosts(rawHeaders) > 1) throw new Refusal('malformed', 'A request has one Host (RFC 9112 §3.2).');
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
   }
+}
+
+/** Looked at for each request, so without a list of its own. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts;
 }
 
 /** For answers that are data: not to be kept by caches, taken for a script, or embedded by pages of other sites. */

@@ -3,6 +3,7 @@ import { get, publish, request } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
+import { bearer, SECRET, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
 afterEach(cleanUp);
@@ -156,8 +157,8 @@ describe('at level debug', () => {
   });
 
   test('the address of the client is the one that trusted proxies tell, for streams too', async () => {
-    const server = await start({ TRUST_PROXY: 'loopback' });
-    const forwarded = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9' };
+    const server = await start({ TRUST_PROXY: 'loopback', AUTH_SECRET: SECRET });
+    const forwarded = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9', ...bearer(await tokenFor('bob')) };
     await request(`${server.url}/healthz`, withId('trusted', forwarded));
     const device = await DeviceStream.open(server.url, 'recipient=bob', {
       headers: { 'X-Request-Id': 'stream', ...forwarded },

@@ -26,8 +26,19 @@ export function describeInBrowser(name: string, tests: () => void): void {
   }
 }
 
-/** Starts a browser; to be closed by the test. */
-export async function launchBrowser(): Promise<Browser> {
+/** Starts a browser; to be closed by the test. @param more arguments of Chromium */
+export async function launchBrowser(more: readonly string[] = []): Promise<Browser> {
   if (!existsSync(CHROMIUM)) throw new Error(MISSING);
-  return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+  return chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...more] });
+}
+
+/**
+ * Starts a browser for which other names are this machine too. What keeps their pages from it otherwise, and is the
+ * browser's own, is off: what is left is the service's.
+ */
+export function launchBrowserKnowing(names: readonly string[]): Promise<Browser> {
+  return launchBrowser([
+    `--host-resolver-rules=${names.map((name) => `MAP ${name} 127.0.0.1`).join(',')}`,
+    '--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,HttpsUpgrades',
+  ]);
 }

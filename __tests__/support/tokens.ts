@@ -2,7 +2,7 @@
 import { constants, createHmac, createPrivateKey, type KeyObject, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { CompactSign, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { newFolder } from './server.ts';
 
 /** What the services of tests have as `AUTH_SECRET`. */
@@ -114,4 +114,16 @@ export function rawToken(
 ): string {
   const input = `${segment(header)}.${segment(payload)}`;
   return `${input}.${signature(header.alg, input, key)}`;
+}
+
+/** A token with these claims, whatever they are; `exp` is an hour from now where it is left out. */
+export function signToken(claims: Readonly<Record<string, unknown>>, secret = SECRET): Promise<string> {
+  return signText(JSON.stringify({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims }), secret);
+}
+
+/** A token whose payload is any text. */
+export function signText(payload: string, secret = SECRET): Promise<string> {
+  return new CompactSign(Buffer.from(payload))
+    .setProtectedHeader({ alg: 'HS256' })
+    .sign(new TextEncoder().encode(secret));
 }

@@ -103,9 +103,10 @@ function refuseForeign({ headers, method, url = '' }: IncomingMessage): void {
       `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,
     );
   }
-  // A picture or a script of another site is fetched without an Origin; a link that a person follows is no harm.
-  const { 'sec-fetch-site': site, 'sec-fetch-mode': mode } = headers;
-  if (origin === undefined && site === 'cross-site' && !(mode === 'navigate' && method === 'GET')) {
+  // A picture, a script or a frame of another site is fetched without an Origin; a link that a person follows is no harm.
+  const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers;
+  const isLink = mode === 'navigate' && destination === 'document' && method === 'GET';
+  if (origin === undefined && site === 'cross-site' && !isLink) {
     throw new Refusal(
       'forbidden',
       `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,

@@ -33,11 +33,23 @@ export function parsePairs(text: string): [name: string, value: string][] {
     });
 }
 
-/** The path of a request's target, without its query, and without the origin that a proxy may send (RFC 9112 §3.2.2). */
+/**
+ * A request's target as a path with its query: without the origin that a proxy may send (RFC 9112 §3.2.2), on which
+ * what reads URLs further on could choke.
+ *
+ * @throws {Refusal} 404 where there is no path in it
+ */
+export function originForm(target: string): string {
+  const path = target.replace(/^https?:\/\/[^/?]*/i, '');
+  if (path.startsWith('/')) return path;
+  if (path !== target) return `/${path}`;
+  throw new Refusal('not-found', 'There is nothing at this path.');
+}
+
+/** The path of a request's target, without its query. */
 export function pathOf(target: string): string {
   const mark = target.indexOf('?');
-  const path = mark === -1 ? target : target.slice(0, mark);
-  return path.startsWith('/') ? path : path.replace(/^https?:\/\/[^/]*/i, '');
+  return mark === -1 ? target : target.slice(0, mark);
 }
 
 /** A text that says something: an empty parameter or header is as good as none. */

@@ -31,6 +31,9 @@ const QUIET_MILLISECONDS = 1000;
 
 const MOST_OF_PATH = 256;
 
+/** What a client should not, but may, put into a path (RFC 7515 §7.1). */
+const SIGNED_TOKEN = /eyJ[\w-]*\.[\w-]+\.[\w-]*/g;
+
 /**
  * The lines of the log that are about requests, each with the id of its request. At level debug there is one for each
  * request that is over, and for each stream one when it opens and one when it closes; 5xx is at level error. What
@@ -126,7 +129,9 @@ export class RequestLog {
     return {
       requestId: this.idOf(request),
       method: request.method,
-      path: pathOf(request.url ?? '').slice(0, MOST_OF_PATH),
+      path: pathOf(request.url ?? '')
+        .replaceAll(SIGNED_TOKEN, '[token]')
+        .slice(0, MOST_OF_PATH),
       client,
       ...(began === undefined ? {} : { milliseconds: Math.round(performance.now() - began) }),
     };

@@ -1,0 +1,212 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { send } from '../support/api.ts';
+import { describeInBrowser, launchBrowserKnowing } from '../support/browser.ts';
+import { OtherSite } from '../support/other-site.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { StreamPage } from '../support/stream-page.ts';
+import { until } from '../support/until.ts';
+
+const EVIL = 'evil.example';
+
+/** Notes in every page what its policy refused. */
+const LISTEN = `
+  globalThis.violations = [];
+  addEventListener('securitypolicyviolation', ({ effectiveDirective }) => violations.push(effectiveDirective));
+`;
+
+describeInBrowser('the policy of the page', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  let other: OtherSite;
+  beforeAll(async () => {
+    [browser, server, other] = await Promise.all([
+      launchBrowserKnowing([EVIL]),
+      Server.start(),
+      OtherSite.start(),
+    ]);
+  });
+  beforeEach(async () => {
+    context = await browser.newContext();
+    await context.addInitScript(LISTEN);
+  });
+  afterEach(() => context.close());
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    other.stop();
+    await cleanUp();
+  });
+
+  /** Opens the page as it would be, had somebody got this HTML to the end of its body. */
+  async function openWith(html: string): Promise<Page> {
+    const page = await context.newPage();
+    await page.route(`${server.url}/`, async (route) => {
+      const response = await route.fetch();
+      const body = (await response.text()).replace('</body>', `${html}</body>`);
+      await route.fulfill({ response, body });
+    });
+    await page.goto(server.url);
+    return page;
+  }
+
+  const violations = (page: Page): Promise<string[]> => page.evaluate('violations');
+
+  test.each<[string, string, (evil: string) => string]>([
+    ['a script in the page', 'script-src-elem', () => '<script>globalThis.pwned = 1</script>'],
+    ['a script of another site', 'script-src-elem', (evil) => `<script src="${evil}/x.js"></script>`],
+    [
+      'a handler in an attribute',
+      'script-src-attr',
+      () => '<img src="favicon.svg" onload="globalThis.pwned = 1">',
+    ],
+    ['a picture of another site', 'img-src', (evil) => `<img src="${evil}/x.png">`],
+    ['a style of another site', 'style-src-elem', (evil) => `<link rel="stylesheet" href="${evil}/x.css">`],
+    ['a style in the page', 'style-src-elem', () => '<style>body { display: none }</style>'],
+    [
+      'a font of another site',
+      'font-src',
+      (evil) => `<link rel="preload" as="font" crossorigin href="${evil}/x">`,
+    ],
+    ['a frame of another site', 'frame-src', (evil) => `<iframe src="${evil}/x"></iframe>`],
+    ['a frame with a script', 'frame-src', () => '<iframe src="data:text/html,x"></iframe>'],
+    ['an object of another site', 'object-src', (evil) => `<object data="${evil}/x"></object>`],
+    ['a sound of another site', 'media-src', (evil) => `<audio src="${evil}/x"></audio>`],
+    ['a base', 'base-uri', (evil) => `<base href="${evil}/">`],
+  ])('blocks %s', async (_what, directive, html) => {
+    const before = other.requests.length;
+    const page = await openWith(html(other.origin(EVIL)));
+    await until(async () => (await violations(page)).length > 0);
+    expect(new Set(await violations(page))).toEqual(new Set([directive]));
+    expect(await page.evaluate('typeof pwned')).toBe('undefined');
+    expect(await page.evaluate('document.baseURI')).toBe(`${server.url}/`);
+    expect(other.requests.slice(before)).toEqual([]);
+  });
+
+  test.each<[string, string, string]>([
+    ['a link that is a script', 'script-src-elem', '<a id="x" href="javascript:globalThis.pwned=1">x</a>'],
+    ['a form to another site', 'form-action', '<form id="x" method="post" action="EVIL/x"></form>'],
+    ['a form that is a script', 'form-action', '<form id="x" action="javascript:globalThis.pwned=1"></form>'],
+  ])('blocks %s', async (_what, directive, html) => {
+    const before = other.requests.length;
+    const page = await openWith(html.replace('EVIL', other.origin(EVIL)));
+    await page.evaluate(`{ const x = document.getElementById('x'); x.submit ? x.submit() : x.click(); }`);
+    await until(async () => (await violations(page)).length > 0);
+    expect(new Set(await violations(page))).toEqual(new Set([directive]));
+    expect(await page.evaluate('typeof pwned')).toBe('undefined');
+    expect(page.url()).toBe(`${server.url}/`);
+    expect(other.requests.slice(before)).toEqual([]);
+  });
+
+  test.each([
+    // Text is refused before it is asked where it would run.
+    ['eval', 'require-trusted-types-for', `setTimeout(() => eval('globalThis.pwned = 1'))`],
+    [
+      'a function made of text',
+      'require-trusted-types-for',
+      `setTimeout(() => new Function('globalThis.pwned = 1')())`,
+    ],
+    ['fetch from another site', 'connect-src', `fetch('EVIL/x', { mode: 'no-cors' }).catch(() => 0)`],
+    ['a beacon to another site', 'connect-src', `navigator.sendBeacon('EVIL/x', 'x')`],
+    ['an EventSource of another site', 'connect-src', `void new EventSource('EVIL/x')`],
+    ['a WebSocket of another site', 'connect-src', `try { new WebSocket('EVIL/x') } catch {}`],
+    ['a worker of another site', 'require-trusted-types-for', `try { new Worker('EVIL/x') } catch {}`],
+    ['text as HTML', 'require-trusted-types-for', `try { document.body.innerHTML = '<i>x</i>' } catch {}`],
+    [
+      'a policy that lets text be HTML',
+      'trusted-types',
+      `try { trustedTypes.createPolicy('x', {}) } catch {}`,
+    ],
+  ])('blocks %s', async (_what, directive, script) => {
+    const before = other.requests.length;
+    const page = await context.newPage();
+    await page.goto(server.url);
+    // In a task of the page itself: what a debugger evaluates has rights of its own.
+    await page.evaluate(`void setTimeout(() => { ${script.replace('EVIL', other.origin(EVIL))} })`);
+    await until(async () => (await violations(page)).length > 0);
+    expect(await violations(page)).toContain(directive);
+    expect(await page.evaluate('typeof pwned')).toBe('undefined');
+    expect(other.requests.slice(before)).toEqual([]);
+  });
+
+  test.each([
+    // The one is refused by the service, the other by the browser, since the policy says so.
+    ['another site', EVIL, 403, /^http:/],
+    ['another port', '127.0.0.1', 200, /^chrome-error:/],
+  ] as const)('keeps the page out of the frames of %s', async (_what, name, status, shown) => {
+    const page = await other.open(context, name);
+    const answered = page.waitForResponse(`${server.url}/`);
+    await page.evaluate(`{
+      const frame = document.createElement('iframe');
+      frame.onload = () => (globalThis.loaded = true);
+      frame.src = '${server.url}/';
+      document.body.append(frame);
+    }`);
+    await until(() => page.evaluate('globalThis.loaded === true'));
+    const [, frame] = page.frames();
+    expect((await answered).status()).toBe(status);
+    expect(frame?.url()).toMatch(shown);
+    expect(await frame?.locator('#identity').count()).toBe(0);
+  });
+
+  test('has nothing against the page itself, nor has the console', async () => {
+    const page = await StreamPage.openLive(context, server.url, 'bob');
+    await send(server.url, 'bob', '<b>one</b>', { sender: 'alice' });
+    await page.send('bob', 'two');
+    await page.waitForMessage('two');
+    await page.page.getByRole('button', { name: 'Copy' }).click();
+    expect(await violations(page.page)).toEqual([]);
+    expect(page.errors).toEqual([]);
+  });
+
+  test('goes with every file of the page, and data goes without a cache or a guess at its type', async () => {
+    for (const path of ['/', '/page.js', '/page.css', '/favicon.svg', '/nothing']) {
+      const { headers } = await fetch(server.url + path);
+      const policy = headers.get('content-security-policy')?.split(';').toSorted();
+      expect({ path, policy }).toEqual({
+        path,
+        policy: [
+          "base-uri 'none'",
+          "connect-src 'self'",
+          "default-src 'none'",
+          "form-action 'none'",
+          "frame-ancestors 'none'",
+          "img-src 'self'",
+          "manifest-src 'self'",
+          "require-trusted-types-for 'script'",
+          "script-src 'self'",
+          "style-src 'self'",
+          "trusted-types 'none'",
+          "worker-src 'self'",
+        ],
+      });
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'x-frame-options': 'DENY',
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+        'cross-origin-opener-policy': 'same-origin',
+        'cross-origin-resource-policy': 'same-origin',
+      });
+      expect(headers.get('x-powered-by')).toBeNull();
+    }
+    const data = [
+      '/messages?recipient=bob',
+      '/messages/0',
+      '/conversations?recipient=bob',
+      '/presence?recipient=bob',
+    ];
+    for (const path of [...data, '/session', '/healthz', '/readyz', '/messages?bad=1']) {
+      const { headers } = await fetch(server.url + path);
+      expect({ path, ...Object.fromEntries(headers) }).toMatchObject({
+        path,
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        'cross-origin-resource-policy': 'same-origin',
+      });
+    }
+    const stream = await fetch(`${server.url}/stream?recipient=bob`);
+    expect(stream.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(stream.headers.get('cache-control')).toBe('no-cache, no-transform');
+    await stream.body?.cancel();
+  });
+});

@@ -1,0 +1,37 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { Fuzz } from '../support/fuzz.ts';
+import { Random } from '../support/random.ts';
+import { cleanUp } from '../support/server.ts';
+
+afterEach(cleanUp);
+
+const REQUESTS = 1000;
+
+const given = process.env['TEST_SEED'];
+const more = Array.from({ length: Number(process.env['FUZZ_RUNS'] ?? 0) }, () =>
+  Math.floor(Math.random() * 2 ** 32),
+);
+const seeds = given === undefined ? [1, 2, 3, ...more] : [Number(given)];
+
+describe.each([
+  ['with a key', false],
+  ['without a key', true],
+])('hostile requests to a service %s', (_mode, open) => {
+  test.each(seeds)(
+    'break no law of answers, streams and deliveries: TEST_SEED=%d',
+    async (seed) => {
+      const fuzz = await Fuzz.start(new Random(seed), open);
+      try {
+        const report = await fuzz.run(REQUESTS);
+        if (more.length > 0) process.stderr.write(`${seed}: ${JSON.stringify(report)}\n`);
+        // It came through to where the laws are.
+        expect(report.stored).toBeGreaterThan(REQUESTS / 20);
+        for (const status of [200, 201, 400, 404, 405]) expect(report.statuses[status]).toBeGreaterThan(0);
+        expect(report.statuses[open ? 403 : 401]).toBeGreaterThan(0);
+      } finally {
+        fuzz.stop();
+      }
+    },
+    120_000,
+  );
+});
