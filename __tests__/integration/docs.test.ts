@@ -82,8 +82,8 @@ test('the README has every variable with its default, and no other', () => {
   expect(comparable(inReadme)).toEqual(comparable(inHelp));
 });
 
-test('the architecture page names tests that exist', () => {
-  const names = [...pageOf('docs/architecture.md').matchAll(/`((?:unit|integration)\/[a-z-]+)`/g)];
+test.each(['docs/architecture.md', 'docs/trust.md'])('the tests that %s names exist', (page) => {
+  const names = [...pageOf(page).matchAll(/`((?:unit|integration|browser)\/[a-z-]+)`/g)];
   expect(names.length).toBeGreaterThan(5);
   for (const [, name = ''] of names) {
     expect(() => readFileSync(join(ROOT, '__tests__', `${name}.test.ts`))).not.toThrow();

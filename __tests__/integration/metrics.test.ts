@@ -8,6 +8,7 @@ import { RawDevice } from '../support/raw-device.ts';
 import { rawPublish } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
+import { bearer, SECRET, tokenFor } from '../support/tokens.ts';
 import { testWithTool } from '../support/tool.ts';
 import { until } from '../support/until.ts';
 
@@ -303,5 +304,15 @@ test('/metrics is asked with GET or HEAD and without a query', async () => {
   expect((await fetch(`${server.url}/metrics`, { method: 'HEAD' })).status).toBe(200);
   expectProblem(await get(server.url, '/metrics?name=x'), 400, ['/name']);
   expectProblem(await request(`${server.url}/metrics`, { method: 'POST' }), 405);
+  await cleanUp();
+});
+
+test('/metrics wants a token that says so, where a key is configured', async () => {
+  const server = await Server.start({ env: { AUTH_SECRET: SECRET } });
+  const ask = async (headers: Record<string, string>): Promise<number> =>
+    (await fetch(`${server.url}/metrics`, { headers })).status;
+  expect(await ask({})).toBe(401);
+  expect(await ask(bearer(await tokenFor('bob', { read: ['*'], sendTo: ['*'] })))).toBe(403);
+  expect(await ask(bearer(await tokenFor('prometheus', { metrics: true })))).toBe(200);
   await cleanUp();
 });

@@ -191,6 +191,29 @@ describe('at level debug', () => {
   });
 });
 
+test('no token and no secret comes into the log, wherever it stood and however it was received', async () => {
+  const server = await Server.start({ env: { LOG_LEVEL: 'trace', AUTH_SECRET: SECRET } });
+  const token = await tokenFor('bob', { sendTo: ['bob'] });
+  const over = await tokenFor('bob', {}, { exp: 1 });
+  for (const one of [token, over, `${token}x`]) {
+    const places: Record<string, string>[] = [
+      bearer(one),
+      { Cookie: `tidings=${one}`, Origin: server.url },
+      { Authorization: one },
+    ];
+    for (const headers of places) {
+      await publish(server.url, { recipient: 'bob', content: one }, headers);
+      await request(`${server.url}/session`, { method: 'PUT', headers });
+      await request(`${server.url}/messages/1`, { headers });
+    }
+    await request(`${server.url}/messages?recipient=${one}&access_token=${one}`);
+    await request(`${server.url}/${one}`);
+  }
+  await until(() => linesOf(server).length === 33, 'a line of each request');
+  const { stdout, stderr } = await server.stop();
+  for (const secret of [token, over, token.slice(-20), SECRET]) expect(stdout + stderr).not.toContain(secret);
+});
+
 describe('at level info', () => {
   test('a request that was served or refused has no line', async () => {
     const server = await Server.start();
