@@ -1,6 +1,14 @@
 /** Bodies of publishes: what they say, how it is written, and how it is sent. */
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import { harmlessJson, hostileJson, type Json, Members, mutateBytes, writeJson } from './hostile-json.ts';
+import {
+  harmlessJson,
+  hostileJson,
+  type Json,
+  Members,
+  mutateBytes,
+  nested,
+  writeJson,
+} from './hostile-json.ts';
 import { hostileText, INHERITED, INJECTIONS } from './hostile-text.ts';
 import { ADDRESSES, type Person } from './persons.ts';
 import type { Random } from './random.ts';
@@ -50,7 +58,10 @@ export function hostileBody(random: Random, person: Person): HostileBody {
 }
 
 function json(random: Random, person: Person): Buffer {
-  let value: Json = message(random, person);
+  const single = message(random, person);
+  // The last one of a name counts.
+  if (random.chance(0.04)) single.list.push(['content', nested(random)]);
+  let value: Json = single;
   if (random.chance(0.12)) {
     value = Array.from({ length: random.chance(0.05) ? 1001 : random.integer(0, 4) }, () =>
       random.chance(0.95) ? message(random, person) : hostileJson(random),

@@ -83,7 +83,7 @@ export function hostileJson(random: Random, depth = 0): Json {
 }
 
 /** As deep as the service takes, one deeper, or far deeper than a stack. */
-function nested(random: Random): Verbatim {
+export function nested(random: Random): Verbatim {
   const depth = random.pick([10, 499, 500, 501, 3000, 100_000]);
   const [open, close] = random.pick([
     ['[', ']'],
