@@ -113,6 +113,11 @@ test('GET /session says who one is, by header and by cookie', async () => {
   }
 });
 
+test('DELETE /session is there for who has two sessions, too: it is the way out', async () => {
+  const headers = { Cookie: `tidings=${await tokenFor('alice')}; tidings=x`, Origin: server.url };
+  expect((await session('DELETE', headers)).status).toBe(204);
+});
+
 test('DELETE /session takes the cookie away, also an old one, and none', async () => {
   const old = await tokenFor('alice', {}, { exp: secondsFromNow(-60) });
   for (const headers of [cookie(token), cookie(old), cookie('x'), {}]) {

@@ -106,19 +106,24 @@ export function bearerOf({ headers: { authorization } }: IncomingMessage): strin
   });
 }
 
+/** What a browser sends as session cookies: more than one where sites under the same domain have set one each. */
+export function sessionsOf({ headers: { cookie = '' } }: IncomingMessage): string[] {
+  return cookie
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${SESSION_COOKIE}=`))
+    .map((pair) => pair.slice(SESSION_COOKIE.length + 1))
+    .filter((value) => value !== '');
+}
+
 /**
  * The token of the session cookie.
  *
  * @returns `undefined` where there is none, or an empty one
  * @throws {Refusal} 401 where there are several: another site under the same domain may have set one of them
  */
-export function sessionOf({ headers: { cookie = '' } }: IncomingMessage): string | undefined {
-  const sessions = cookie
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(`${SESSION_COOKIE}=`))
-    .map((pair) => pair.slice(SESSION_COOKIE.length + 1))
-    .filter((value) => value !== '');
+function sessionOf(request: IncomingMessage): string | undefined {
+  const sessions = sessionsOf(request);
   if (sessions.length > 1) {
     throw new Refusal('unauthenticated', `The cookie "${SESSION_COOKIE}" is given more than once.`, {
       headers: { 'WWW-Authenticate': challenge('invalid_request') },

@@ -1,7 +1,7 @@
 import type { CookieOptions, Request, RequestHandler, Response } from 'express';
 import type { Identity } from '../auth/identity.ts';
 import { Refusal } from '../errors.ts';
-import { type Authenticator, bearerOf, identityOf, SESSION_COOKIE, sessionOf } from './authenticate.ts';
+import { type Authenticator, bearerOf, identityOf, SESSION_COOKIE, sessionsOf } from './authenticate.ts';
 import { isLoopback, type Origins } from './origins.ts';
 import { Query } from './query.ts';
 
@@ -69,7 +69,7 @@ export function endSession(authenticator: Authenticator, origins: Origins, place
   return (request, response) => {
     new Query(request.url, []).check();
     if (authenticator.open) throw noSessions();
-    if (sessionOf(request) !== undefined) origins.requireOwn(request);
+    if (sessionsOf(request).length > 0) origins.requireOwn(request);
     clear(response, cookieOptions(request, place));
     response.status(204).end();
   };
