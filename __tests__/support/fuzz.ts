@@ -3,7 +3,12 @@ import type { WireMessage } from './api.ts';
 import { CORS_ORIGIN, faultsOf, messagesOf } from './answer-law.ts';
 import { FrameLaw } from './frame-law.ts';
 import { worthlessTokens } from './hostile-credentials.ts';
-import { type HostileRequest, hostileRequest, type Target } from './hostile-request.ts';
+import {
+  type HostileRequest,
+  hostileRequest,
+  type Target,
+  withEveryWorthlessToken,
+} from './hostile-request.ts';
 import { ADDRESSES, type Person, personsWithGrants, personsWithoutKey } from './persons.ts';
 import type { Random } from './random.ts';
 import { Server } from './server.ts';
@@ -71,6 +76,9 @@ export class Fuzz {
    * @throws {Error} with the first laws that were broken, and by which bytes
    */
   async run(count: number): Promise<FuzzReport> {
+    for (const request of withEveryWorthlessToken(this.#target)) {
+      this.#judge(request, await ask(this.#target.port, request));
+    }
     let left = count;
     const work = async (): Promise<void> => {
       while (left > 0 && this.#faults.length < MOST_FAULTS) {

@@ -55,6 +55,22 @@ export function hostileRequest(random: Random, target: Target): HostileRequest {
   return build(random, target, credentials, { method, path });
 }
 
+/** Each token that is not good, as a bearer token and as a session: too many for chance to come to all. */
+export function withEveryWorthlessToken({ port, worthless }: Target): HostileRequest[] {
+  const headers = worthless.flatMap((token) => [
+    `Authorization: Bearer ${token}`,
+    `Cookie: tidings=${token}`,
+  ]);
+  return headers.map((header) => ({
+    bytes: Buffer.from(`GET /messages HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${header}\r\n\r\n`),
+    method: 'GET',
+    whole: true,
+    person: undefined,
+    barred: true,
+    publishes: 0,
+  }));
+}
+
 interface Parts {
   readonly method: string;
   readonly path: string;

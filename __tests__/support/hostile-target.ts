@@ -46,6 +46,10 @@ export function hostileTarget(random: Random, { port }: Target): string {
     '/messages/9007199254740993',
     '/messages/1e0',
     '/messages/%31',
+    '/messages/%',
+    '/messages/%zz',
+    '/messages/%c0%af',
+    '/messages/%ed%a0%80',
     `http://127.0.0.1:${port}${path}`,
     `http://evil.example${path}`,
     `http://127.0.0.1:x${path}`,
@@ -117,7 +121,7 @@ export function hostileQuery(
     if (random.chance(0.3)) add('limit');
   } else if (names.length > 0) {
     if (random.chance(0.8)) add('recipient');
-    for (const name of new Set(names)) if (random.chance(0.2)) add(name);
+    for (const name of new Set(names)) if (random.chance(name === 'presence' ? 0.5 : 0.2)) add(name);
   }
   if (random.chance(0.06)) pairs.push([random.pick([...INHERITED, hostileText(random)]), 'x']);
   if (random.chance(0.03)) pairs.push([random.pick(TOKEN_NAMES), person?.token ?? worthless[0] ?? 'x']);
