@@ -14,6 +14,8 @@ export interface Exchange {
   readonly fault: string | undefined;
   /** Whether the last answer goes on until the connection is closed. */
   readonly streaming: boolean;
+  /** Whether the server neither answered nor closed. */
+  readonly late?: boolean;
 }
 
 /** The values of a header, joined; empty where there is none. */
@@ -76,11 +78,18 @@ const MOST_OF_A_STREAM = 128 * 1024;
 export async function ask(port: number, { bytes, method, whole }: WireRequest): Promise<Exchange> {
   const received: Buffer[] = [];
   let length = 0;
+  let late = false;
   let last: Exchange = { answers: [], fault: undefined, streaming: false };
   const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
   await new Promise<void>((resolve) => {
     let quiet: NodeJS.Timeout | undefined;
-    const patience = setTimeout(() => socket.destroy(), whole ? PATIENCE_MILLISECONDS : 2000);
+    const patience = setTimeout(
+      () => {
+        late = true;
+        socket.destroy();
+      },
+      whole ? PATIENCE_MILLISECONDS : 2000,
+    );
     const giveUp = (): void => {
       clearTimeout(quiet);
       quiet = setTimeout(() => {
@@ -105,5 +114,5 @@ export async function ask(port: number, { bytes, method, whole }: WireRequest): 
       resolve();
     });
   });
-  return last;
+  return { ...last, late };
 }
