@@ -117,7 +117,7 @@ describe('without a key', () => {
     expectClosed(await post({ [name]: value }));
   }); // prettier-ignore
 
-  test('a request that a browser says comes from another site is refused; a link is followed', async () => {
+  test('a request that a browser says comes from another site is refused', async () => {
     const ask = (site: string, mode: string, method = 'GET') =>
       rawRequest(server.port, {
         method,
@@ -129,6 +129,27 @@ describe('without a key', () => {
     expectClosed(await ask('cross-site', 'navigate', 'POST'));
     expectClosed(await post({ 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' }));
     for (const site of ['same-origin', 'none']) expect((await ask(site, 'cors')).status).toBe(200);
+  });
+
+  test('a link of another site leads to the page, and not to data or a stream', async () => {
+    const follow = (path: string) =>
+      rawRequest(server.port, {
+        method: 'GET',
+        path,
+        headers: {
+          'Sec-Fetch-Site': 'cross-site',
+          'Sec-Fetch-Mode': 'navigate',
+          'Sec-Fetch-Dest': 'document',
+        },
+      });
+    expect((await follow('/')).status).toBe(200);
+    for (const path of [
+      '/stream?recipient=bob',
+      '/messages?recipient=bob&wait=60',
+      '/messages/1',
+      '/metrics',
+    ])
+      expectClosed(await follow(path));
   });
 });
 

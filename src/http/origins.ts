@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from 'cors';
 import { Refusal } from '../errors.ts';
+import { pathOf } from './query.ts';
 
 /** Which pages may use the service from a browser, and which requests may come in at all. */
 export interface OriginRules {
@@ -19,6 +20,9 @@ const FORWARDING =
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 
 const HTTP = /^https?:$/;
+
+/** Paths that a person has no reason to be led to. */
+const DATA = /^\/(stream|messages|conversations|presence|session|metrics)\b/;
 
 const HINT = 'set AUTH_SECRET to let others in with tokens';
 
@@ -103,9 +107,11 @@ function refuseForeign({ headers, method, url = '' }: IncomingMessage): void {
       `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,
     );
   }
-  // A picture, a script or a frame of another site is fetched without an Origin; a link that a person follows is no harm.
+  // A picture, a script or a frame of another site is fetched without an Origin; a link to the page is no harm, one to
+  // a stream or a poll makes somebody present.
   const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers;
-  const isLink = mode === 'navigate' && destination === 'document' && method === 'GET';
+  const isLink =
+    mode === 'navigate' && destination === 'document' && method === 'GET' && !DATA.test(pathOf(url));
   if (origin === undefined && site === 'cross-site' && !isLink) {
     throw new Refusal(
       'forbidden',
