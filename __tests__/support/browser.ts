@@ -1,7 +1,7 @@
 /** Chromium, headless, with a new profile. */
 import { existsSync } from 'node:fs';
 import { describe } from '@jest/globals';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium } from 'playwright-core';
 
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const MISSING = `no Chromium at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM to where it is`;
@@ -41,4 +41,10 @@ export function launchBrowserKnowing(names: readonly string[]): Promise<Browser>
     `--host-resolver-rules=${names.map((name) => `MAP ${name} 127.0.0.1`).join(',')}`,
     '--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,HttpsUpgrades',
   ]);
+}
+
+/** Starts a browser with the profile in a folder, as a person has one; to be closed by the test. */
+export async function launchWithProfile(folder: string): Promise<BrowserContext> {
+  if (!existsSync(CHROMIUM)) throw new Error(MISSING);
+  return chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: ARGUMENTS });
 }

@@ -1,0 +1,154 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ClientTab } from '../support/client-tab.ts';
+import { copyDatabase, readNumber, withDatabase } from '../support/file.ts';
+import { MeddlingProxy } from '../support/meddling-proxy.ts';
+import { cleanUp, newFolder, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+const TWO_DAYS = 2 * 86_400_000;
+const OPTIONS = { recipient: 'bob' };
+
+describeInBrowser('a log that no longer holds what a page missed', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  beforeEach(async () => {
+    context = await browser.newContext();
+  });
+  afterEach(async () => {
+    await context.close();
+    await cleanUp();
+  });
+  afterAll(() => browser.close());
+
+  async function sendAll(origin: string, contents: readonly unknown[]): Promise<void> {
+    for (const content of contents) await send(origin, 'bob', content);
+  }
+
+  /** Starts it again after messages up to an id were purged for their age. */
+  async function purge({ database, port }: Server, through: number): Promise<Server> {
+    withDatabase(database, (file) =>
+      file.prepare('UPDATE messages SET createdAt = createdAt - ? WHERE id <= ?').run(TWO_DAYS, through),
+    );
+    const server = await Server.start({ database, port, env: { RETENTION_DAYS: '1' } });
+    const held = (): number => readNumber(database, 'SELECT count(*) FROM messages WHERE id <= ?', through);
+    await until(() => held() === 0);
+    return server;
+  }
+
+  test('as it was purged: that is told, and what is left is told after it', async () => {
+    const first = await Server.start();
+    const tab = await ClientTab.live(context, first.url, OPTIONS);
+    await sendAll(first.url, ['told']);
+    await tab.waitForMessage('told');
+    await tab.page.goto('about:blank');
+    await sendAll(first.url, ['purged', 'left']);
+    await first.stop();
+    await purge(first, 2);
+    await tab.page.goto(`${first.url}/healthz`);
+    await tab.connect(OPTIONS);
+    expect(await tab.waitForMessage('left')).toEqual(['left']);
+    expect(tab.visit.gap).toEqual([{ reason: 'purged', cursor: expect.stringMatching(/^1-/) }]);
+    await tab.reload(OPTIONS);
+    await tab.waitForState('live');
+    expect(tab.visit.gap).toEqual([]);
+  });
+
+  test('as a tab finds that fetches what lies between: that is told to it alone, and nothing twice', async () => {
+    const first = await Server.start();
+    await sendAll(first.url, ['one', 'two', 'three', 'four']);
+    await first.stop();
+    const server = await purge(first, 2);
+    const leader = await ClientTab.live(context, server.url, { ...OPTIONS, cursor: '3' });
+    const other = await ClientTab.live(context, server.url, { ...OPTIONS, cursor: '1' });
+    await sendAll(server.url, ['five']);
+    expect(await leader.waitForMessage('five')).toEqual(['four', 'five']);
+    expect(await other.waitForMessage('five')).toEqual(['three', 'four', 'five']);
+    expect(other.visit.gap).toEqual([{ reason: 'purged', cursor: '1' }]);
+    expect(leader.visit.gap).toEqual([]);
+  });
+
+  test('as a tab with the stream finds: one that was told more is told nothing twice', async () => {
+    const first = await Server.start();
+    await sendAll(first.url, ['one', 'two', 'three']);
+    await first.stop();
+    const server = await purge(first, 2);
+    const proxy = await MeddlingProxy.listen(server.port);
+    // The one with the stream has none at first.
+    proxy.answer = ({ url = '' }) => (url.startsWith('/stream') ? { status: 502 } : undefined);
+    const behind = await ClientTab.open(context, proxy.origin);
+    await behind.connect({ ...OPTIONS, cursor: '1' });
+    const ahead = await ClientTab.open(context, proxy.origin);
+    await ahead.connect({ ...OPTIONS, cursor: '3' });
+    proxy.answer = () => undefined;
+    await ahead.run('connection.reconnect()');
+    await sendAll(server.url, ['four']);
+    expect(await behind.waitForMessage('four')).toEqual(['three', 'four']);
+    expect(await ahead.waitForMessage('four')).toEqual(['four']);
+    expect(behind.visit.gap).toMatchObject([{ reason: 'purged' }]);
+    expect(ahead.visit.gap).toEqual([]);
+    await proxy.close();
+  });
+
+  test('as it is an older backup: all tabs are told, and then all that it holds', async () => {
+    const backup = join(newFolder(), 'backup.sqlite');
+    const first = await Server.start();
+    const { database, port } = first;
+    await sendAll(first.url, ['one', 'two']);
+    await first.stop();
+    copyDatabase(database, backup);
+    const second = await Server.start({ database, port });
+    const tabs = [
+      await ClientTab.live(context, second.url, OPTIONS),
+      await ClientTab.live(context, second.url, OPTIONS),
+    ];
+    await sendAll(second.url, ['lost', 'lost as well', 'last']);
+    for (const tab of tabs) await tab.waitForMessage('last');
+    await second.kill();
+    copyDatabase(backup, database);
+    const third = await Server.start({ database, port });
+    await sendAll(third.url, ['three']);
+    await tabs[0]?.run('connection.reconnect()');
+    const held = ['one', 'two', 'three', 'four'];
+    for (const tab of tabs) await tab.waitForMessage('three');
+    await sendAll(third.url, ['four']);
+    for (const tab of tabs) {
+      expect(await tab.waitForMessage('four')).toEqual(['lost', 'lost as well', 'last', ...held]);
+      expect(tab.visit.gap.map(({ reason }) => reason)).toEqual(['restored']);
+    }
+    // The new position is kept.
+    await tabs[0]?.reload(OPTIONS);
+    await tabs[0]?.waitForState('live');
+    expect(tabs[0]?.visit).toMatchObject({ gap: [], message: [] });
+  });
+
+  test('as it is an older backup, found by a tab that fetches: it does not ask without end', async () => {
+    const server = await Server.start();
+    const proxy = await MeddlingProxy.listen(server.port);
+    await sendAll(server.url, ['one']);
+    const leader = await ClientTab.live(context, proxy.origin, OPTIONS);
+    const requests = proxy.count('GET /messages');
+    // What the one with the stream said before the log went back.
+    await leader.run(`new BroadcastChannel(${JSON.stringify(`tidings:${proxy.origin}/:["bob"]`)}).postMessage({
+      kind: 'state', state: { state: 'live', transport: 'stream', detail: '' }, cursor: '99-gone', presence: [],
+    })`);
+    await sendAll(server.url, ['two']);
+    expect(await leader.waitForMessage('two')).toEqual(['two']);
+    expect(proxy.count('GET /messages') - requests).toBeLessThan(3);
+    await proxy.close();
+  });
+
+  test('as the position is none: that is told, and it begins with the oldest message', async () => {
+    const server = await Server.start();
+    await sendAll(server.url, ['one', 'two']);
+    const tab = await ClientTab.live(context, server.url, { ...OPTIONS, cursor: 'gibberish' });
+    expect(await tab.waitForMessage('two')).toEqual(['one', 'two']);
+    expect(tab.visit.gap.map(({ reason }) => reason)).toEqual(['unknown']);
+  });
+});

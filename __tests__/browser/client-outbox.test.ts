@@ -1,0 +1,182 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext } from 'playwright-core';
+import type { WireMessage } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ClientTab, type Outcome } from '../support/client-tab.ts';
+import { MeddlingProxy } from '../support/meddling-proxy.ts';
+import { pullAll } from '../support/pull.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+describeInBrowser('the outbox', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  let proxy: MeddlingProxy;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  beforeEach(async () => {
+    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
+  });
+  afterEach(async () => {
+    await context.close();
+    await proxy.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  /** What is stored in an inbox, in order. */
+  async function stored(address: string): Promise<unknown[]> {
+    return (await pullAll(server.url, address)).map(({ content }: WireMessage) => content);
+  }
+
+  test('sends in the order of sending, and resolves with the stored messages', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
+    const contents = Array.from({ length: 20 }, (_, index) => index);
+    const outcomes: (() => Promise<Outcome>)[] = [];
+    for (const content of contents) outcomes.push(await tab.send('to-ann', content));
+    for (const [content, outcome] of outcomes.entries()) {
+      expect((await outcome()).value).toMatchObject({ sender: 'ann', recipient: 'to-ann', content });
+    }
+    expect(await stored('to-ann')).toEqual(contents);
+    expect(tab.status?.waiting).toBe(0);
+  });
+
+  test('keeps over a reload what is sent offline, and stores it once and in order when online', async () => {
+    const options = { recipient: 'ben' };
+    const tab = await ClientTab.live(context, proxy.origin, options);
+    await proxy.down();
+    await tab.send('to-ben', 'one');
+    await tab.send('to-ben', 'two');
+    await until(() => tab.status?.waiting === 2);
+    // The page itself is there again, and what it sends is lost on the way.
+    proxy.answer = ({ method, url }) =>
+      method === 'POST' || url?.startsWith('/stream') === true ? { status: 502 } : undefined;
+    await proxy.up();
+    await tab.reload(options);
+    const third = await tab.send('to-ben', 'three');
+    expect(await tab.run('connection.outbox.map(({ content }) => content)')).toEqual(['one', 'two', 'three']);
+    proxy.answer = () => undefined;
+    await tab.pass(30);
+    expect((await third()).value).toMatchObject({ content: 'three' });
+    expect(await stored('to-ben')).toEqual(['one', 'two', 'three']);
+    await until(() => tab.status?.waiting === 0);
+  });
+
+  test('stores once what was stored with its answer lost, also where the page was closed meanwhile', async () => {
+    const options = { recipient: 'cid' };
+    const tab = await ClientTab.live(context, proxy.origin, options);
+    proxy.swallow(1);
+    const first = await tab.send('to-cid', 'one');
+    const second = await tab.send('to-cid', 'two');
+    expect((await first()).value).toMatchObject({ content: 'one' });
+    await second();
+    expect(await stored('to-cid')).toEqual(['one', 'two']);
+
+    proxy.swallow(1);
+    const posts = proxy.count('POST');
+    await tab.send('to-cid', 'three');
+    await until(() => proxy.count('POST') > posts);
+    await tab.close();
+    const again = await ClientTab.live(context, proxy.origin, options);
+    await (
+      await again.send('to-cid', 'four')
+    )();
+    expect(await stored('to-cid')).toEqual(['one', 'two', 'three', 'four']);
+  });
+
+  test.each([
+    { status: 429, headers: { 'Retry-After': '20' } },
+    { status: 503, headers: { 'Retry-After': '20' } },
+  ])('waits as long as it is told by a $status, and then stores it', async (answer) => {
+    const address = `dan${answer.status}`;
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: address });
+    proxy.answer = ({ method }) => (method === 'POST' ? answer : undefined);
+    const outcome = await tab.send(address, 'later');
+    await until(() => proxy.count('POST') === 1);
+    // The answer is at the page, and the wait has begun.
+    await tab.run("fetch('/healthz').then((answer) => answer.text())");
+    await tab.pass(15);
+    expect(proxy.count('POST')).toBe(1);
+    proxy.answer = () => undefined;
+    await tab.pass(10);
+    expect((await outcome()).value).toMatchObject({ content: 'later' });
+    expect(proxy.count('POST')).toBe(2);
+  });
+
+  test('takes a 200 that is not of the service for no answer', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
+    proxy.answer = ({ method }) =>
+      method === 'POST' ? { status: 200, body: '<title>Sign in to this network</title>' } : undefined;
+    const ephemeral = await tab.call("sendEphemeral({ recipient: 'eva', content: true })");
+    expect(ephemeral.error?.name).toBe('Unreachable');
+    const outcome = await tab.send('eva', 'kept');
+    await until(() => proxy.count('POST') === 2);
+    proxy.answer = () => undefined;
+    await tab.pass(10);
+    expect((await outcome()).value).toMatchObject({ content: 'kept' });
+  });
+
+  test('sends what several tabs give it at once, each once, and answers each tab', async () => {
+    const tabs: ClientTab[] = [];
+    for (let tab = 0; tab < 4; tab++)
+      tabs.push(await ClientTab.live(context, proxy.origin, { recipient: 'fay' }));
+    proxy.swallow(3);
+    const outcomes = await Promise.all(
+      tabs.flatMap((tab, index) => [0, 1, 2].map((count) => tab.send('to-fay', `${index}-${count}`))),
+    );
+    const messages = await Promise.all(outcomes.map((outcome) => outcome()));
+    expect(messages.filter(({ value }) => value === undefined)).toEqual([]);
+    const contents = (await stored('to-fay')).map(String);
+    expect(contents).toHaveLength(12);
+    for (const index of [0, 1, 2, 3]) {
+      const own = contents.filter((content) => content.startsWith(`${index}-`));
+      expect(own).toEqual([0, 1, 2].map((count) => `${index}-${count}`));
+    }
+  });
+
+  test('of a tab that is closed is sent by another that is open', async () => {
+    const staying = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
+    const leaving = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    await leaving.send('to-gus', 'left behind');
+    await until(() => staying.status?.waiting === 1 && proxy.count('POST') === 1);
+    proxy.answer = () => undefined;
+    await leaving.close();
+    await until(async () => (await stored('to-gus')).length === 1);
+    await until(() => staying.status?.waiting === 0);
+  });
+
+  test('of one sender leaves that of another alone, whose name begins with its own', async () => {
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    const other = await ClientTab.live(context, proxy.origin, { recipient: 'hal:work' });
+    await other.send('to-hal', 'from work');
+    await other.close();
+    proxy.answer = () => undefined;
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'hal' });
+    await (
+      await tab.send('to-hal', 'from hal')
+    )();
+    expect(await stored('to-hal')).toEqual(['from hal']);
+    const again = await ClientTab.live(context, proxy.origin, { recipient: 'hal:work' });
+    await until(async () => (await stored('to-hal')).length === 2);
+    expect(again.visit.refused).toEqual([]);
+  });
+
+  test('is sent as soon as the service is there again', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ida' });
+    const later = { status: 503, headers: { 'Retry-After': '3600' } };
+    proxy.answer = ({ method }) => (method === 'POST' ? later : undefined);
+    const outcome = await tab.send('to-ida', 'soon');
+    await until(() => proxy.count('POST') === 1);
+    await tab.run("fetch('/healthz').then((answer) => answer.text())");
+    proxy.answer = () => undefined;
+    await proxy.down();
+    await tab.waitForState('offline');
+    await proxy.up();
+    expect((await outcome()).value).toMatchObject({ content: 'soon' });
+  });
+});

@@ -1,0 +1,156 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { get, publish } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ClientTab } from '../support/client-tab.ts';
+import { MeddlingProxy } from '../support/meddling-proxy.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+describeInBrowser('what is told of others', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  let proxy: MeddlingProxy;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  beforeEach(async () => {
+    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
+  });
+  afterEach(async () => {
+    await context.close();
+    await proxy.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  /** What a tab was told of the presence of addresses, as `bob online`. */
+  const told = (tab: ClientTab): string[] =>
+    tab.visit.event
+      .filter(({ type }) => type === 'presence')
+      .map(({ recipient, online }) => `${String(recipient)} ${online === true ? 'online' : 'offline'}`);
+
+  const waitToBeTold = (tab: ClientTab, what: string): Promise<void> =>
+    until(() => told(tab).includes(what), `${what} in ${String(told(tab))}`);
+
+  test('each tab is told of whom it watches, once for each change, over one stream', async () => {
+    const first = await ClientTab.live(context, proxy.origin, { recipient: 'ann', presence: ['ben'] });
+    const second = await ClientTab.live(context, proxy.origin, { recipient: 'ann', presence: ['cid'] });
+    const third = await ClientTab.live(context, proxy.origin, { recipient: 'ann', presence: ['ben'] });
+    for (const [tab, line] of [
+      [first, 'ben offline'],
+      [second, 'cid offline'],
+      [third, 'ben offline'],
+    ] as const)
+      await waitToBeTold(tab, line);
+    await DeviceStream.open(server.url, 'recipient=ben&recipient=cid');
+    for (const [tab, address] of [
+      [first, 'ben'],
+      [second, 'cid'],
+      [third, 'ben'],
+    ] as const) {
+      await waitToBeTold(tab, `${address} online`);
+      expect(told(tab)).toEqual([`${address} offline`, `${address} online`]);
+    }
+    const answer = await get(server.url, '/presence?recipient=ann');
+    expect(answer.body).toMatchObject({ ann: { devices: 1 } });
+  });
+
+  test('a tab that watches others from now on is told of them, also of whom another tab watches already', async () => {
+    await DeviceStream.open(server.url, 'recipient=eva');
+    const first = await ClientTab.live(context, proxy.origin, { recipient: 'dan', presence: ['eva'] });
+    const second = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
+    await waitToBeTold(first, 'eva online');
+    const streams = proxy.count('GET /stream');
+    await second.run("connection.watch(['eva'])");
+    await waitToBeTold(second, 'eva online');
+    expect(proxy.count('GET /stream')).toBe(streams);
+    await second.run("connection.watch(['eva', 'fay'])");
+    await waitToBeTold(second, 'fay offline');
+    expect(proxy.count('GET /stream')).toBe(streams + 1);
+    await first.run("connection.watch(['eva', 'fay'])");
+    await waitToBeTold(first, 'fay offline');
+    expect(proxy.count('GET /stream')).toBe(streams + 1);
+    expect(told(first)).toEqual(['eva online', 'fay offline']);
+    expect(told(second)).toEqual(['eva online', 'fay offline']);
+  });
+
+  test('a tab that takes over watches for all', async () => {
+    const first = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
+    const second = await ClientTab.live(context, proxy.origin, { recipient: 'gus', presence: ['hal'] });
+    const third = await ClientTab.live(context, proxy.origin, { recipient: 'gus', presence: ['ida'] });
+    await waitToBeTold(third, 'ida offline');
+    await first.close();
+    await until(() => second.status?.shared === false);
+    await second.waitForState('live');
+    await second.run("connection.watch(['hal', 'jil'])");
+    await waitToBeTold(second, 'jil offline');
+    await DeviceStream.open(server.url, 'recipient=ida');
+    await waitToBeTold(third, 'ida online');
+    expect(told(second)).toEqual(['hal offline', 'jil offline']);
+  });
+
+  test('tabs that were closed are watched for no more, and leave room for others', async () => {
+    const addresses = (letter: string): string[] =>
+      Array.from({ length: 60 }, (_, index) => `${letter}${index}`);
+    const first = await ClientTab.live(context, proxy.origin, { recipient: 'jon' });
+    for (const letter of ['x', 'y', 'z']) {
+      const presence = addresses(letter);
+      const tab = await ClientTab.live(context, proxy.origin, { recipient: 'jon', presence });
+      await until(() => told(tab).length === 60);
+      await tab.close();
+    }
+    const watched = new URL(proxy.origin + String(proxy.requests.at(-1)?.split(' ')[1])).searchParams;
+    expect(watched.getAll('presence')).toEqual(addresses('z'));
+    expect(told(first)).toEqual([]);
+  });
+
+  test('what is not stored is told to every tab once, and takes nothing from the position', async () => {
+    const tabs = [
+      await ClientTab.live(context, proxy.origin, { recipient: 'kim' }),
+      await ClientTab.live(context, proxy.origin, { recipient: 'kim' }),
+    ];
+    const other = await ClientTab.live(context, proxy.origin, { recipient: 'lea' });
+    const cursor = await tabs[0]?.run('connection.cursor');
+    const sent = await other.call("sendEphemeral({ recipient: 'kim', type: 'typing', content: true })");
+    // One stream of the recipient's, and the sender's own.
+    expect(sent.value).toBe(2);
+    for (const tab of tabs) {
+      await until(() => tab.visit.event.length > 0);
+      expect(tab.visit.event).toMatchObject([{ sender: 'lea', type: 'typing', content: true }]);
+    }
+    expect(await tabs[0]?.run('connection.cursor')).toBe(cursor);
+    await proxy.down();
+    const lost = await other.call("sendEphemeral({ recipient: 'kim', content: true })");
+    expect(lost.error?.name).toBe('Unreachable');
+  });
+
+  test('what was read is told in one message for all that were read while it could not be sent', async () => {
+    const batch = Array.from({ length: 9 }, (_, content) => ({ sender: 'ned', recipient: 'max', content }));
+    const answer = await publish(server.url, batch);
+    const ids = (answer.body as { id: number }[]).map(({ id }) => id);
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'max' });
+    const other = await ClientTab.live(context, proxy.origin, { recipient: 'max' });
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    const outcomes = [];
+    // Other tabs read as well, and not always further.
+    for (const [index, id] of [...ids, ...ids.slice(0, 3)].entries()) {
+      outcomes.push(await (index % 2 === 0 ? tab : other).begin(`markRead('ned', ${id})`));
+    }
+    await until(() => tab.status?.waiting === 2 && other.status?.waiting === 2);
+    proxy.answer = () => undefined;
+    for (const one of [tab, other]) await one.pass(30);
+    const markers = [];
+    for (const outcome of outcomes) markers.push((await outcome()).value?.content);
+    expect(markers[0]).toEqual({ messageId: ids[0] });
+    for (const marker of markers.slice(1)) expect(marker).toEqual({ messageId: ids.at(-1) });
+    const listed = await get(server.url, '/conversations?recipient=max');
+    expect(listed.body).toMatchObject({
+      conversations: [{ peer: 'ned', readThrough: ids.at(-1), unread: 0 }],
+    });
+  });
+});

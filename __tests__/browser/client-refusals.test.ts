@@ -1,0 +1,106 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ClientTab } from '../support/client-tab.ts';
+import { MeddlingProxy } from '../support/meddling-proxy.ts';
+import { pullAll } from '../support/pull.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+describeInBrowser('what cannot be sent', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  let proxy: MeddlingProxy;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  beforeEach(async () => {
+    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
+  });
+  afterEach(async () => {
+    await context.close();
+    await proxy.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  test('is refused with the problem, is told, and holds up nothing behind it', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
+    const first = await tab.call("send({ recipient: 'bob', content: 1, idempotencyKey: 'k' })");
+    expect(first.value).toMatchObject({ content: 1 });
+    const forbidden = { status: 403, body: '{"detail":"not yours"}' };
+    const refused = [
+      { call: "send({ recipient: '$system', content: 'system' })", status: 400, content: 'system' },
+      { call: "send({ recipient: 'bob', content: 2, idempotencyKey: 'k' })", status: 422, content: 2 },
+      { call: "send({ recipient: 'bob', content: 'x'.repeat(60_000) })", status: 413 },
+      {
+        call: "send({ recipient: 'bob', content: 'mine' })",
+        status: 403,
+        answer: forbidden,
+        content: 'mine',
+      },
+    ];
+    for (const { call, status, answer } of refused) {
+      proxy.answer = ({ method }) => (method === 'POST' ? answer : undefined);
+      const { error } = await tab.call(call);
+      expect(error).toMatchObject({ name: 'Problem', status, message: expect.stringMatching(/\w/) });
+    }
+    expect(tab.visit.refused.map(({ status }) => status)).toEqual([400, 422, 413, 403]);
+    expect(tab.visit.refused[1]?.content).toBe(2);
+    proxy.answer = () => undefined;
+    expect((await tab.call("send({ recipient: 'bob', content: 'after' })")).value).toBeDefined();
+    expect((await pullAll(server.url, 'bob')).map(({ content }) => content)).toEqual([1, 'after']);
+    expect(tab.status?.waiting).toBe(0);
+  });
+
+  test('of an earlier visit is told to the page', async () => {
+    const options = { recipient: 'cid' };
+    const tab = await ClientTab.live(context, proxy.origin, options);
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    await tab.send('$system', 'of before');
+    await until(() => proxy.count('POST') > 0);
+    await tab.close();
+    proxy.answer = () => undefined;
+    const again = await ClientTab.live(context, proxy.origin, options);
+    await until(() => again.visit.refused.length > 0);
+    expect(again.visit.refused).toEqual([{ content: 'of before', status: 400 }]);
+    expect(await again.run('connection.outbox')).toEqual([]);
+  });
+
+  test('for want of room in the browser is refused at once, and later ones are sent', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
+    await tab.run(`(() => {
+      for (let size = 5_000_000; size > 0; size >>= 1) {
+        try {
+          for (let index = 0; ; index++) localStorage.setItem(\`full\${size}-\${index}\`, 'x'.repeat(size));
+        } catch {}
+      }
+    })()`);
+    const { error } = await tab.call("send({ recipient: 'dan', content: 'no room for this' })");
+    expect(error?.message).toBe('the browser has no room to keep the message');
+    // Its position is not kept either, and what it is told goes on.
+    await send(server.url, 'dan', 'incoming');
+    expect(await tab.waitForMessage('incoming')).toEqual(['incoming']);
+    await tab.run('localStorage.clear()');
+    expect((await tab.call("send({ recipient: 'dan', content: 'room' })")).value).toBeDefined();
+  });
+
+  test('for not being JSON is refused as what it is', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
+    const { error } = await tab.call("send({ recipient: 'eva', content: 1n })");
+    expect(error).toMatchObject({ name: 'TypeError', message: expect.stringContaining('BigInt') });
+    expect(await tab.run('connection.outbox')).toEqual([]);
+  });
+
+  test('for something that is left in the storage by something else holds up nothing', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'fay' });
+    const prefix = `tidings:outbox:${proxy.origin}/:"fay":`;
+    await tab.run(`localStorage.setItem(${JSON.stringify(prefix)} + '0000000000000001abcdefgh', '{')`);
+    expect((await tab.call("send({ recipient: 'fay', content: 'sent' })")).value).toBeDefined();
+    expect(tab.status?.waiting).toBe(0);
+  });
+});

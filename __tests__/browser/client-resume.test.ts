@@ -1,0 +1,108 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser, launchWithProfile } from '../support/browser.ts';
+import { ClientTab } from '../support/client-tab.ts';
+import { cleanUp, newFolder, Server } from '../support/server.ts';
+
+describeInBrowser('a page that comes back', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  beforeEach(async () => {
+    context = await browser.newContext();
+  });
+  afterEach(() => context.close());
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  test('after a reload is told what it missed, and not again what it was told', async () => {
+    const options = { recipient: 'ann' };
+    const tab = await ClientTab.live(context, server.url, options);
+    await send(server.url, 'ann', 'before');
+    await tab.waitForMessage('before');
+    await tab.page.goto('about:blank');
+    await send(server.url, 'ann', 'meanwhile');
+    await tab.page.goto(`${server.url}/healthz`);
+    await tab.connect(options);
+    await tab.waitForState('live');
+    await send(server.url, 'ann', 'after');
+    expect(await tab.waitForMessage('after')).toEqual(['meanwhile', 'after']);
+    expect(tab.visit.gap).toEqual([]);
+  });
+
+  test('after a crash of its process is told what it missed, and not again what it was told', async () => {
+    const options = { recipient: 'ben' };
+    const tab = await ClientTab.live(context, server.url, options);
+    await send(server.url, 'ben', 'before');
+    await tab.waitForMessage('before');
+    await tab.crash();
+    await tab.close();
+    await send(server.url, 'ben', 'meanwhile');
+    const again = await ClientTab.live(context, server.url, options);
+    await send(server.url, 'ben', 'after');
+    expect(await again.waitForMessage('after')).toEqual(['meanwhile', 'after']);
+  });
+
+  test('after the browser was closed, with the same profile, is told what it missed', async () => {
+    const options = { recipient: 'cid' };
+    const profile = newFolder();
+    const first = await launchWithProfile(profile);
+    const tab = await ClientTab.live(first, server.url, options);
+    await send(server.url, 'cid', 'before');
+    await tab.waitForMessage('before');
+    await first.close();
+    await send(server.url, 'cid', 'meanwhile');
+    const second = await launchWithProfile(profile);
+    try {
+      const again = await ClientTab.live(second, server.url, options);
+      await send(server.url, 'cid', 'after');
+      expect(await again.waitForMessage('after')).toEqual(['meanwhile', 'after']);
+    } finally {
+      await second.close();
+    }
+  });
+
+  test('has a position for each set of inboxes, whatever their order', async () => {
+    const tab = await ClientTab.live(context, server.url, { recipient: ['dan', 'room'] });
+    await send(server.url, 'room', 'in both');
+    await tab.waitForMessage('in both');
+    await tab.reload({ recipient: ['room', 'dan'] });
+    await tab.waitForState('live');
+    await send(server.url, 'dan', 'after');
+    expect(await tab.waitForMessage('after')).toEqual(['after']);
+    await tab.reload({ recipient: 'room', last: 5 });
+    expect(await tab.waitForMessage('in both')).toEqual(['in both']);
+  });
+
+  test('begins with the newest messages where it was never there, and at a cursor that it is given', async () => {
+    const sent = [];
+    for (const content of ['one', 'two', 'three']) sent.push(await send(server.url, 'eva', content));
+    const tab = await ClientTab.live(context, server.url, { recipient: 'eva', last: 2 });
+    expect(await tab.waitForMessage('three')).toEqual(['two', 'three']);
+    await tab.reload({ recipient: 'eva', last: 2 });
+    await tab.waitForState('live');
+    expect(tab.visit.contents).toEqual([]);
+    await tab.reload({ recipient: 'eva', cursor: String(sent[0]?.id) });
+    expect(await tab.waitForMessage('three')).toEqual(['two', 'three']);
+  });
+
+  test('tells how many messages it caught up with', async () => {
+    const options = { recipient: 'fay' };
+    const tab = await ClientTab.live(context, server.url, options);
+    await send(server.url, 'fay', 'before');
+    await tab.waitForMessage('before');
+    await tab.page.goto('about:blank');
+    for (let content = 0; content < 7; content++) await send(server.url, 'fay', content);
+    await tab.page.goto(`${server.url}/healthz`);
+    await tab.connect(options);
+    await tab.waitForState('live');
+    expect(tab.status?.caughtUp).toBe(7);
+    expect(tab.visit.status.map(({ state }) => state)).toEqual(['connecting', 'catching-up', 'live']);
+  });
+});

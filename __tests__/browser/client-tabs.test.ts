@@ -1,0 +1,146 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { get, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ClientTab } from '../support/client-tab.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+describeInBrowser('the tabs of a browser', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  beforeEach(async () => {
+    context = await browser.newContext();
+  });
+  afterEach(() => context.close());
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  async function devices(address: string): Promise<number | undefined> {
+    const answer = await get(server.url, `/presence?recipient=${address}`);
+    return (answer.body as Record<string, { devices: number }>)[address]?.devices;
+  }
+
+  async function openTabs(count: number, recipient: string): Promise<ClientTab[]> {
+    const tabs: ClientTab[] = [];
+    for (let tab = 0; tab < count; tab++) tabs.push(await ClientTab.live(context, server.url, { recipient }));
+    return tabs;
+  }
+
+  test('ten of them have one stream, and each is told everything once and in order', async () => {
+    const tabs = await openTabs(10, 'ten');
+    expect(await devices('ten')).toBe(1);
+    expect(tabs.map((tab) => tab.status?.shared)).toEqual([false, ...Array<boolean>(9).fill(true)]);
+    const contents = Array.from({ length: 50 }, (_, index) => index);
+    for (const content of contents) await send(server.url, 'ten', content);
+    for (const tab of tabs) expect(await tab.waitForMessage(49)).toEqual(contents);
+    expect(await devices('ten')).toBe(1);
+  });
+
+  test('have one stream wherever in the service their pages are', async () => {
+    const first = await ClientTab.live(context, server.url, {
+      recipient: 'base',
+      url: `${server.url}/?a#bob`,
+    });
+    const second = await ClientTab.live(context, server.url, { recipient: 'base', url: './index.html#cid' });
+    expect([first.status?.shared, second.status?.shared]).toEqual([false, true]);
+    expect(await devices('base')).toBe(1);
+  });
+
+  test('when the one with the stream is closed another takes over where it was', async () => {
+    const tabs = await openTabs(3, 'heir');
+    await send(server.url, 'heir', 'before');
+    for (const tab of tabs) await tab.waitForMessage('before');
+    const streams: string[] = [];
+    context.on('request', (request) => {
+      if (request.url().includes('/stream')) streams.push(request.url());
+    });
+    await tabs[0]?.close();
+    await send(server.url, 'heir', 'after');
+    for (const tab of tabs.slice(1)) expect(await tab.waitForMessage('after')).toEqual(['before', 'after']);
+    await until(() => tabs[1]?.status?.shared === false);
+    expect(tabs[2]?.status?.shared).toBe(true);
+    expect(streams).toHaveLength(1);
+    expect(new URL(String(streams[0])).searchParams.get('lastEventId')).toMatch(/^\d+-/);
+    await until(async () => (await devices('heir')) === 1);
+  });
+
+  test('when the one with the stream crashes another takes over, and misses nothing of what came meanwhile', async () => {
+    const first = await ClientTab.live(context, server.url, { recipient: 'orphan' });
+    const second = await ClientTab.live(context, server.url, { recipient: 'orphan' });
+    const publishing = (async () => {
+      for (let content = 0; content < 60; content++) await send(server.url, 'orphan', content);
+    })();
+    await second.waitForMessage(5);
+    await first.crash();
+    await publishing;
+    expect(await second.waitForMessage(59)).toEqual(Array.from({ length: 60 }, (_, index) => index));
+    expect(second.status?.shared).toBe(false);
+  });
+
+  test.each([
+    ['there are none', 'delete Navigator.prototype.locks'],
+    [
+      'they are denied',
+      'LockManager.prototype.request = () => Promise.reject(new DOMException("no", "SecurityError"))',
+    ],
+  ])('without locks, where %s, each has a stream, and all of it works', async (_, without) => {
+    const address = `lockless${without.length}`;
+    const tabs: ClientTab[] = [];
+    for (let tab = 0; tab < 2; tab++) {
+      const opened = await ClientTab.open(context, server.url);
+      await opened.run(`void (${without})`);
+      await opened.connect({ recipient: address });
+      await opened.waitForState('live');
+      tabs.push(opened);
+    }
+    expect(await devices(address)).toBe(2);
+    const sent = await tabs[0]?.send(address, 'from a tab');
+    expect((await sent?.())?.value).toMatchObject({ content: 'from a tab' });
+    for (const tab of tabs) {
+      expect(await tab.waitForMessage('from a tab')).toEqual(['from a tab']);
+      expect(tab.status?.shared).toBe(false);
+    }
+  });
+
+  test('a tab that begins behind the one with the stream fetches what lies between, once', async () => {
+    const first = await ClientTab.live(context, server.url, { recipient: 'late' });
+    const [one] = [await send(server.url, 'late', 1), await send(server.url, 'late', 2)];
+    await send(server.url, 'late', 3);
+    await first.waitForMessage(3);
+    const second = await ClientTab.live(context, server.url, { recipient: 'late', cursor: String(one.id) });
+    expect(await second.waitForMessage(3)).toEqual([2, 3]);
+    await send(server.url, 'late', 4);
+    expect(await second.waitForMessage(4)).toEqual([2, 3, 4]);
+    expect(await first.waitForMessage(4)).toEqual([1, 2, 3, 4]);
+    expect(await devices('late')).toBe(1);
+  });
+
+  test('a tab that could not fetch what lies between does so at once when the service is there again', async () => {
+    const leader = await ClientTab.live(context, server.url, { recipient: 'behind' });
+    for (const content of [1, 2, 3]) await send(server.url, 'behind', content);
+    await leader.waitForMessage(3);
+    const behind = await ClientTab.open(context, server.url);
+    let failures = 0;
+    let failing = true;
+    await behind.page.route('**/messages?**', (route) => {
+      failures++;
+      return failing ? route.abort() : route.continue();
+    });
+    await behind.connect({ recipient: 'behind', cursor: '0' });
+    // Until it waits for half a minute.
+    await until(async () => {
+      await behind.pass(30);
+      return failures > 5;
+    });
+    failing = false;
+    await leader.run('connection.reconnect()');
+    expect(await behind.waitForMessage(3, 8000)).toEqual([1, 2, 3]);
+  });
+});

@@ -1,0 +1,136 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ClientTab } from '../support/client-tab.ts';
+import { MeddlingProxy } from '../support/meddling-proxy.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+/** Past 2.5 of the heartbeats that are expected, which come every 15 seconds. */
+const TOO_QUIET = 38;
+
+describeInBrowser('a connection that is cut', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  let proxy: MeddlingProxy;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([
+      launchBrowser(),
+      Server.start({ env: { HEARTBEAT_SECONDS: '1' } }),
+    ]);
+  });
+  beforeEach(async () => {
+    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
+  });
+  afterEach(async () => {
+    await context.close();
+    await proxy.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  test('in silence is noticed after 2.5 heartbeats, and not before', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
+    proxy.mode = 'freeze';
+    await send(server.url, 'ann', 'meanwhile');
+    proxy.mode = 'pass';
+    await tab.pass(30);
+    // The next look at the clock.
+    await tab.pass(2);
+    expect(proxy.count('GET /stream')).toBe(1);
+    await tab.pass(6);
+    expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+    expect(proxy.count('GET /stream')).toBe(2);
+  });
+
+  test('in silence is noticed as soon, however long there was traffic without a heartbeat', async () => {
+    const tab = await ClientTab.open(context, proxy.origin);
+    await tab.connect({ recipient: 'ben' }, "{ onFrame: (frame) => note('event', frame) }");
+    const heartbeats = (): number => tab.visit.event.filter(({ event }) => event === 'heartbeat').length;
+    await until(() => heartbeats() > 0);
+    for (let minute = 0; minute < 5; minute++) {
+      await tab.pass(30);
+      await send(server.url, 'ben', minute);
+      await tab.waitForMessage(minute);
+    }
+    const before = heartbeats();
+    await until(() => heartbeats() > before);
+    // What was learned is for the streams to come.
+    await tab.run('connection.reconnect()');
+    await until(() => proxy.count('GET /stream') === 2 && tab.status?.state === 'live');
+    proxy.mode = 'freeze';
+    await send(server.url, 'ben', 'meanwhile');
+    proxy.mode = 'pass';
+    await tab.pass(TOO_QUIET);
+    expect(await tab.waitForMessage('meanwhile')).toEqual([0, 1, 2, 3, 4, 'meanwhile']);
+  });
+
+  test('while the machine slept is made anew when it wakes', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'cid' });
+    await send(server.url, 'cid', 'before');
+    await tab.waitForMessage('before');
+    proxy.mode = 'freeze';
+    proxy.mode = 'pass';
+    await tab.pass(8 * 3600);
+    await send(server.url, 'cid', 'in the morning');
+    expect(await tab.waitForMessage('in the morning')).toEqual(['before', 'in the morning']);
+    expect(tab.visit.status.map(({ state }) => state)).not.toContain('offline');
+  });
+
+  test('is told as offline, and made anew as soon as the machine is online', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
+    const streams = proxy.count('GET /stream');
+    await context.setOffline(true);
+    await tab.waitForState('offline');
+    expect(tab.status?.detail).toBe('this machine is offline');
+    await send(server.url, 'dan', 'meanwhile');
+    await context.setOffline(false);
+    await tab.waitForState('live');
+    expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+    expect(proxy.count('GET /stream')).toBeGreaterThan(streams);
+  });
+
+  test('by a proxy that answers 502 is tried again until it is well', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
+    proxy.mode = '502';
+    await tab.waitForState('offline');
+    const before = proxy.count('GET /stream');
+    await until(async () => {
+      await tab.pass(30);
+      return proxy.count('GET /stream') > before + 2;
+    });
+    await send(server.url, 'eva', 'meanwhile');
+    proxy.mode = 'pass';
+    await tab.pass(30);
+    expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+    await tab.waitForState('live', 'stream');
+  });
+
+  test('by a service that is down is made anew when it is up', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'fay' });
+    await proxy.down();
+    await tab.waitForState('offline');
+    expect(tab.status?.detail).toBe('the service cannot be reached');
+    await tab.pass(30);
+    await send(server.url, 'fay', 'meanwhile');
+    await proxy.up();
+    await tab.pass(30);
+    expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+  });
+
+  test('is made anew at once where the page asks, in whichever tab', async () => {
+    const leader = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
+    const other = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
+    proxy.answer = ({ url = '' }) => (url.startsWith('/stream') ? { status: 403, body: '{}' } : undefined);
+    await leader.run('connection.reconnect()');
+    await leader.waitForState('refused');
+    await other.waitForState('refused');
+    proxy.answer = () => undefined;
+    await other.run('connection.reconnect()');
+    await Promise.all([leader.waitForState('live'), other.waitForState('live')]);
+  });
+});

@@ -1,0 +1,196 @@
+/** A tab with nothing in it but `client.js`, and what that told it. */
+import type { BrowserContext, Page } from 'playwright-core';
+import type { WireMessage } from './api.ts';
+import { until } from './until.ts';
+
+export interface ClientStatus {
+  readonly state: string;
+  readonly transport: string;
+  readonly shared: boolean;
+  readonly detail: string;
+  readonly caughtUp: number;
+  readonly waiting: number;
+}
+
+/** What becomes of a promise of the client. */
+export interface Outcome {
+  readonly value?: WireMessage;
+  readonly error?: { readonly name: string; readonly message: string; readonly status?: number };
+}
+
+/** What one visit was told, from the loading of the page to its end. */
+export class Visit {
+  /** The position that the client began at; `undefined` where it had none. */
+  start: string | undefined;
+  readonly message: WireMessage[] = [];
+  readonly event: Record<string, unknown>[] = [];
+  readonly status: ClientStatus[] = [];
+  readonly gap: { readonly reason: string; readonly cursor: string }[] = [];
+  readonly refused: { readonly content: unknown; readonly status: number }[] = [];
+  readonly expired: unknown[] = [];
+  readonly outcome: { readonly send: number; readonly outcome: Outcome }[] = [];
+
+  get ids(): number[] {
+    return this.message.map(({ id }) => id);
+  }
+
+  get contents(): unknown[] {
+    return this.message.map(({ content }) => content);
+  }
+}
+
+type Kind = Exclude<keyof Visit, 'start' | 'ids' | 'contents'>;
+
+export interface TabOptions {
+  readonly recipient: string | readonly string[];
+  readonly [option: string]: unknown;
+}
+
+/** In the page; `before` is a statement that runs before the client is loaded, `extra` an object of more options. */
+const CONNECT = (number: number, options: TabOptions, extra: string): string => `(async () => {
+  const { connect } = await import('/client.js');
+  const note = (kind, value) => void globalThis.note(${number}, kind, value);
+  const report = (promise, send) => promise.then(
+    (value) => note('outcome', { send, outcome: { value } }),
+    ({ name, message, status }) => note('outcome', { send, outcome: { error: { name, message, status } } }),
+  );
+  const connection = connect({
+    ...${JSON.stringify(options)},
+    onMessage: (message) => note('message', message),
+    onEvent: (event) => note('event', event),
+    onStatus: (status) => note('status', status),
+    onGap: (gap) => note('gap', gap),
+    onRefused: ({ draft, problem }) => note('refused', { content: draft.content, status: problem.status }),
+    ...(${extra}),
+  });
+  Object.assign(globalThis, { connection, report });
+  return connection.cursor;
+})()`;
+
+export class ClientTab {
+  readonly page: Page;
+  readonly visits: Visit[] = [];
+  /** What the page complained of: callbacks that threw. */
+  readonly errors: string[] = [];
+  #sends = 0;
+
+  private constructor(page: Page) {
+    this.page = page;
+    page.on('pageerror', (error) => this.errors.push(error.message));
+  }
+
+  /** Opens an empty page of the service, without the client. Its clock can be moved on by `pass`. */
+  static async open(context: BrowserContext, origin: string): Promise<ClientTab> {
+    const tab = new ClientTab(await context.newPage());
+    await tab.page.clock.install();
+    await tab.page.exposeBinding('note', (_source, visit: number, kind: Kind, value: unknown) => {
+      const told: unknown[] = (tab.visits[visit] as Visit)[kind];
+      told.push(value);
+    });
+    await tab.page.goto(`${origin}/healthz`);
+    return tab;
+  }
+
+  /** Opens a page that follows an inbox, and waits until it is live. */
+  static async live(context: BrowserContext, origin: string, options: TabOptions): Promise<ClientTab> {
+    const tab = await ClientTab.open(context, origin);
+    await tab.connect(options);
+    await tab.waitForState('live');
+    return tab;
+  }
+
+  /** @param extra the source of an object with more options, such as callbacks; `note` is there */
+  async connect(options: TabOptions, extra = '{}'): Promise<void> {
+    const visit = new Visit();
+    this.visits.push(visit);
+    visit.start = await this.page.evaluate<string | undefined>(
+      CONNECT(this.visits.length - 1, options, extra),
+    );
+  }
+
+  /** Loads the page anew and connects again. */
+  async reload(options: TabOptions, extra?: string): Promise<void> {
+    await this.page.reload();
+    await this.connect(options, extra);
+  }
+
+  /** Ends the process of the page, as a crash does. Tabs of one context may share it. */
+  async crash(): Promise<void> {
+    const session = await this.page.context().newCDPSession(this.page);
+    const crashed = this.page.waitForEvent('crash');
+    // Never answered: there is nobody to answer.
+    session.send('Page.crash').catch(() => undefined);
+    await crashed;
+  }
+
+  /** The visit that goes on. */
+  get visit(): Visit {
+    const visit = this.visits.at(-1);
+    if (visit === undefined) throw new Error('not connected');
+    return visit;
+  }
+
+  get status(): ClientStatus | undefined {
+    return this.visit.status.at(-1);
+  }
+
+  async waitForState(state: string, transport?: string, milliseconds?: number): Promise<void> {
+    const holds = (): boolean =>
+      this.status?.state === state && (transport === undefined || this.status.transport === transport);
+    try {
+      await until(holds, '', milliseconds);
+    } catch {
+      throw new Error(
+        `not ${state} ${transport ?? ''} but ${JSON.stringify(this.visits.at(-1)?.status.slice(-3))}`,
+      );
+    }
+  }
+
+  /** Waits until a message with this content was told, and gives the contents of all in this visit. */
+  async waitForMessage(content: unknown, milliseconds?: number): Promise<unknown[]> {
+    const visit = this.visit;
+    await until(
+      () => visit.contents.includes(content),
+      `"${String(content)}" in ${String(visit.contents.slice(-5))}`,
+      milliseconds,
+    );
+    return visit.contents;
+  }
+
+  /** Time passes for this page alone, as while its machine sleeps: each timer that is due fires once. */
+  async pass(seconds: number): Promise<void> {
+    await this.page.clock.fastForward(seconds * 1000);
+  }
+
+  /** Runs JavaScript in the page; `connection` is the connection. */
+  run(source: string): Promise<unknown> {
+    return this.page.evaluate(source);
+  }
+
+  /** Begins a call that gives a promise, such as `send({…})`. @returns waits for what becomes of it */
+  async begin(call: string): Promise<() => Promise<Outcome>> {
+    const send = this.#sends++;
+    const visit = this.visit;
+    await this.run(`void report(connection.${call}, ${send})`);
+    return async () => {
+      const found = (): Outcome | undefined => visit.outcome.find((one) => one.send === send)?.outcome;
+      await until(() => found() !== undefined, `what becomes of ${call}`, 40_000);
+      return found() as Outcome;
+    };
+  }
+
+  /** Calls what gives a promise, and waits for what becomes of it. */
+  async call(call: string): Promise<Outcome> {
+    const outcome = await this.begin(call);
+    return outcome();
+  }
+
+  /** Begins to send a content. */
+  send(recipient: string, content: unknown): Promise<() => Promise<Outcome>> {
+    return this.begin(`send(${JSON.stringify({ recipient, content })})`);
+  }
+
+  close(): Promise<void> {
+    return this.page.close();
+  }
+}

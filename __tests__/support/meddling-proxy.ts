@@ -1,0 +1,125 @@
+/** A reverse proxy that does what proxies and networks do to streams. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * `pass`: as it should be; `buffer`: the bytes of a stream are kept back; `freeze`: nothing passes, and nothing is
+ * closed; `502`: as where the service is not there.
+ */
+export type Mode = 'pass' | 'buffer' | 'freeze' | '502';
+
+/** An answer in the place of the service's. */
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export class MeddlingProxy {
+  /** What came, as `POST /messages`, the oldest first. */
+  readonly requests: string[] = [];
+  /** Answers in the place of the service, where it gives something. */
+  answer: (request: IncomingMessage) => Answer | undefined = () => undefined;
+  readonly #server: Server;
+  readonly #target: number;
+  #port = 0;
+  #mode: Mode = 'pass';
+  #swallow = 0;
+  /** Ends what is open in the way of the mode. */
+  readonly #freezers = new Set<() => void>();
+
+  private constructor(target: number) {
+    this.#target = target;
+    this.#server = createServer((incoming, outgoing) => this.#relay(incoming, outgoing));
+  }
+
+  /** Listens on a free port, in front of a server on `target`. */
+  static async listen(target: number): Promise<MeddlingProxy> {
+    const proxy = new MeddlingProxy(target);
+    await proxy.up();
+    return proxy;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** From now on, for what is open as well. What was frozen stays so. */
+  set mode(mode: Mode) {
+    this.#mode = mode;
+    if (mode === 'freeze') for (const freeze of this.#freezers) freeze();
+    if (mode === '502') this.#server.closeAllConnections();
+  }
+
+  /** The answers to so many publishes are lost after the service has stored them. */
+  swallow(answers: number): void {
+    this.#swallow = answers;
+  }
+
+  /** Nothing listens any more. */
+  async down(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  /** It listens again, where it did. */
+  async up(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** How many requests came that begin so. */
+  count(start: string): number {
+    return this.requests.filter((one) => one.startsWith(start)).length;
+  }
+
+  async close(): Promise<void> {
+    if (this.#server.listening) await this.down();
+  }
+
+  #relay(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const { method = '', url: path = '', headers } = incoming;
+    this.requests.push(`${method} ${path}`);
+    const given = this.#mode === '502' ? { status: 502, body: 'Bad Gateway' } : this.answer(incoming);
+    if (given !== undefined) {
+      outgoing.writeHead(given.status, { 'Content-Type': 'text/html', ...given.headers }).end(given.body);
+      return;
+    }
+    let isFrozen = this.#mode === 'freeze';
+    if (isFrozen) return;
+    const freeze = (): void => {
+      isFrozen = true;
+    };
+    this.#freezers.add(freeze);
+    const options = { host: '127.0.0.1', port: this.#target, method, path, headers };
+    const onward = request(options, (answer) => {
+      if (method === 'POST' && this.#swallow > 0) {
+        this.#swallow--;
+        outgoing.destroy();
+        return;
+      }
+      if (isFrozen) return;
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      outgoing.flushHeaders();
+      const keepsBack = this.#mode === 'buffer' && path.startsWith('/stream');
+      answer.on('data', (bytes: Buffer) => {
+        if (!isFrozen && !keepsBack) outgoing.write(bytes);
+      });
+      answer.on('end', () => {
+        if (!isFrozen) outgoing.end();
+      });
+    });
+    onward.on('error', () => {
+      if (!isFrozen) outgoing.destroy();
+    });
+    outgoing.on('close', () => {
+      this.#freezers.delete(freeze);
+      onward.destroy();
+    });
+    incoming.pipe(onward);
+  }
+}
