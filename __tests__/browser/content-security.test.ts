@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { send } from '../support/api.ts';
 import { describeInBrowser, launchBrowserKnowing } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
 import { OtherSite } from '../support/other-site.ts';
 import { cleanUp, Server } from '../support/server.ts';
-import { StreamPage } from '../support/stream-page.ts';
 import { until } from '../support/until.ts';
 
 const EVIL = 'evil.example';
@@ -150,17 +150,18 @@ describeInBrowser('the policy of the page', () => {
   });
 
   test('has nothing against the page itself, nor has the console', async () => {
-    const page = await StreamPage.openLive(context, server.url, 'bob');
+    const page = await ChatPage.open(context, server.url, 'bob', { peer: 'alice' });
     await send(server.url, 'bob', '<b>one</b>', { sender: 'alice' });
-    await page.send('bob', 'two');
-    await page.waitForMessage('two');
-    await page.page.getByRole('button', { name: 'Copy' }).click();
+    await page.send('two');
+    await page.shows('<b>one</b>', 'two');
+    await page.page.getByRole('button', { name: 'Frames', exact: true }).click();
+    await page.page.getByRole('button', { name: 'Copy the command' }).click();
     expect(await violations(page.page)).toEqual([]);
     expect(page.errors).toEqual([]);
   });
 
   test('goes with every file of the page, and data goes without a cache or a guess at its type', async () => {
-    for (const path of ['/', '/page.js', '/page.css', '/favicon.svg', '/nothing']) {
+    for (const path of ['/', '/client.js', '/chat/base.css', '/favicon.svg', '/nothing']) {
       const { headers } = await fetch(server.url + path);
       const policy = headers.get('content-security-policy')?.split(';').toSorted();
       expect({ path, policy }).toEqual({

@@ -171,7 +171,7 @@ describe('a request is refused', () => {
   });
 
   test('for a file of the page that is another by now, and not for a range of it', async () => {
-    const path = '/page.js';
+    const path = '/client.js';
     expectProblem(await rawRequest(server.port, { path, headers: { 'If-Match': '"another"' } }), 412);
     const whole = await rawRequest(server.port, { path, headers: { Range: 'bytes=99999999-' } });
     expect(whole.status).toBe(200);

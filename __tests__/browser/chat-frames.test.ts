@@ -1,0 +1,168 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Browser } from 'playwright-core';
+import { publish, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { testWithTool } from '../support/tool.ts';
+import { SECRET, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+const testWithCurl = testWithTool('curl', 'curl');
+
+describeInBrowser('the drawer of frames', () => {
+  let browser: Browser;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  async function open(name: string): Promise<ChatPage> {
+    const context = await browser.newContext();
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    const page = await ChatPage.open(context, server.url, name);
+    await page.page.getByRole('button', { name: 'Frames', exact: true }).click();
+    return page;
+  }
+
+  const rows = ({ page }: ChatPage) =>
+    page.getByRole('region', { name: 'Frames of the stream' }).locator('li:visible');
+  const clipboard = ({ page }: ChatPage): Promise<string> =>
+    page.evaluate(() => navigator.clipboard.readText());
+
+  /** Runs a command of the shell for a while. @returns what it printed */
+  async function run(command: string, env: Record<string, string> = {}): Promise<string> {
+    const told = command.replace('curl -N', 'curl -sS -N --max-time 1');
+    const shell = promisify(execFile)('sh', ['-c', told], { env: { ...process.env, ...env } });
+    return shell.then(
+      ({ stdout }) => stdout,
+      (error: unknown) => (error as { stdout: string }).stdout,
+    );
+  }
+
+  test('shows each frame as it comes: event, id, size, time and JSON', async () => {
+    const alice = await open('alice');
+    const { id } = await send(server.url, 'alice', 'hé', { sender: 'bob' });
+    const row = rows(alice).filter({ hasText: '"hé"' });
+    await row.waitFor();
+    expect(await row.locator('.event').innerText()).toBe('message');
+    const cursor = await row.locator('.id').innerText();
+    expect(cursor).toMatch(new RegExp(`^${id}-`));
+    const json = await row.locator('pre').innerText();
+    expect(JSON.parse(json)).toMatchObject({ id, sender: 'bob', content: 'hé' });
+    const frame = `id: ${cursor}\ndata: ${JSON.stringify(JSON.parse(json))}\n\n`;
+    expect(await row.locator('.size').innerText()).toBe(`${Buffer.byteLength(frame)} B`);
+    expect(await rows(alice).locator('.event').first().innerText()).toBe('ready');
+    await publish(server.url, {
+      sender: 'bob',
+      recipient: 'alice',
+      type: 'typing',
+      content: 1,
+      ephemeral: true,
+    });
+    const typing = rows(alice).filter({ hasText: '"typing"' });
+    expect(await typing.locator('.id').innerText()).toBe('–');
+    expect(alice.errors).toEqual([]);
+  });
+
+  test('is filtered, paused, copied and cleared', async () => {
+    const carol = await open('carol');
+    for (const text of ['apple', 'pear']) await send(server.url, 'carol', text, { sender: 'dora' });
+    const { page } = carol;
+    await rows(carol).filter({ hasText: 'pear' }).waitFor();
+    await page.getByLabel('Filter frames').fill('APPLE');
+    await until(async () => (await rows(carol).count()) === 1);
+    await send(server.url, 'carol', 'another pear', { sender: 'dora' });
+    await send(server.url, 'carol', 'another apple', { sender: 'dora' });
+    await until(async () => (await rows(carol).count()) === 2);
+    const copy = page.getByRole('button', { name: 'Copy frames' });
+    await copy.click();
+    await page.getByRole('button', { name: 'Copied' }).click();
+    await copy.waitFor();
+    // The second click's "Copied" is over a moment after the first one's.
+    await sleep(1000);
+    expect(await copy.isVisible()).toBe(true);
+    const copied = (await clipboard(carol)).split('\n\n');
+    expect(copied.length).toBe(2);
+    expect(copied[1]).toMatch(/^id: \d+-\w+\ndata: \{"id":\d+,.*"another apple"/);
+
+    await page.getByLabel('Filter frames').fill('');
+    const all = await rows(carol).count();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await send(server.url, 'carol', 'while paused', { sender: 'dora' });
+    await page.getByRole('button', { name: /^Go on \([1-9]\d*\)$/ }).waitFor();
+    expect(await rows(carol).count()).toBe(all);
+    await page.getByRole('button', { name: /^Go on/ }).click();
+    await rows(carol).filter({ hasText: 'while paused' }).waitFor();
+    await page.getByRole('button', { name: 'Clear' }).click();
+    expect(await rows(carol).count()).toBe(0);
+    expect(carol.errors).toEqual([]);
+  });
+
+  test('opens and closes by the keyboard, at its newest frame, and gives the focus back', async () => {
+    const context = await browser.newContext();
+    const emil = await ChatPage.open(context, server.url, 'emil');
+    for (let count = 0; count < 30; count++) await send(server.url, 'emil', count, { sender: 'fred' });
+    await emil.unread('fred', 30);
+    const toggle = emil.page.getByRole('button', { name: 'Frames', exact: true });
+    await toggle.press('Enter');
+    expect(await toggle.getAttribute('aria-expanded')).toBe('true');
+    await rows(emil).last().waitFor();
+    const box = emil.page.getByRole('region', { name: 'Frames of the stream' });
+    const distance = await box.evaluate(
+      (one: { scrollHeight: number; scrollTop: number; clientHeight: number }) =>
+        one.scrollHeight - one.scrollTop - one.clientHeight,
+    );
+    expect(distance).toBeLessThan(2);
+    await emil.page.keyboard.press('Escape');
+    await box.waitFor({ state: 'hidden' });
+    expect(await toggle.evaluate((one: unknown) => one === document.activeElement)).toBe(true);
+  });
+
+  testWithCurl.each([['alice'], ['o\'brien & $(touch pwned) `x` \\ "y"'], ['王 %27 #!']])(
+    'has the command that shows the same stream in a terminal, whatever the name: %s',
+    async (name) => {
+      const page = await open(name);
+      await page.turnTo('bob');
+      await page.turnTo('room-lunch');
+      await until(async () => /room-lunch.*presence=bob/.test(await page.page.locator('#curl').innerText()));
+      await page.page.getByRole('button', { name: 'Copy the command' }).click();
+      await page.page.getByRole('button', { name: 'Copied' }).waitFor();
+      const command = await clipboard(page);
+      const [output] = await Promise.all([
+        run(command),
+        (async () => {
+          await sleep(400);
+          await send(server.url, name, 'own inbox', { sender: 'bob' });
+          await send(server.url, 'room-lunch', 'room', { sender: 'bob' });
+        })(),
+      ]);
+      for (const text of ['event: ready', 'event: presence', '"own inbox"', '"room"'])
+        expect(output).toContain(text);
+    },
+  );
+
+  testWithCurl('with a key has a command that takes the token from the environment', async () => {
+    const closed = await Server.start({ env: { AUTH_SECRET: SECRET } });
+    const token = await tokenFor('alice');
+    const alice = await ChatPage.openWithToken(await browser.newContext(), closed.url, token);
+    await alice.page.getByRole('button', { name: 'Frames', exact: true }).click();
+    const command = await alice.page.locator('#curl').innerText();
+    expect(command).not.toContain(token);
+    expect(await run(command, { TOKEN: token })).toContain('event: ready');
+  });
+});
+
+/** In the page, where they are the browser's own. */
+declare const document: { activeElement: unknown };
+declare const navigator: { clipboard: { readText: () => Promise<string> } };

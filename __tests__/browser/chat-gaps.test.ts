@@ -1,0 +1,85 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { publish, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { withDatabase } from '../support/file.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+const TWO_DAYS = 2 * 86_400_000;
+
+describeInBrowser('a gap', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    await cleanUp();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+  });
+
+  const open = async (server: Server, name: string, peer: string): Promise<ChatPage> =>
+    ChatPage.open(await browser.newContext(), server.url, name, { peer });
+
+  test('after a purge is told in words, and what is left is shown', async () => {
+    const first = await Server.start();
+    const { database, port } = first;
+    const bob = await open(first, 'bob', 'alice');
+    await send(first.url, 'bob', 'seen', { sender: 'alice' });
+    await bob.shows('seen');
+    await first.kill();
+    await bob.state('offline');
+    const elsewhere = await Server.start({ database });
+    await send(elsewhere.url, 'bob', 'purged before it came', { sender: 'alice' });
+    await elsewhere.stop();
+    withDatabase(database, (file) =>
+      file.prepare('UPDATE messages SET createdAt = createdAt - ?').run(TWO_DAYS),
+    );
+    const purging = await Server.start({ database, env: { RETENTION_DAYS: '1' } });
+    await until(async () => {
+      const answer = await fetch(`${purging.url}/messages?recipient=bob`);
+      return ((await answer.json()) as { messages: unknown[] }).messages.length === 0;
+    });
+    await send(purging.url, 'bob', 'left', { sender: 'alice' });
+    await purging.stop();
+
+    await Server.start({ database, port });
+    const gap = bob.page.getByRole('alert');
+    await gap.getByText('Some messages were purged').waitFor();
+    await bob.live();
+    await bob.shows('seen', 'left');
+    await gap.getByRole('button', { name: 'Understood' }).click();
+    await gap.waitFor({ state: 'hidden' });
+    expect(bob.errors).toEqual([]);
+  });
+
+  test('after a restore is told in words, and what the log holds now takes the place of what was shown', async () => {
+    const first = await Server.start();
+    const bob = await open(first, 'bob', 'alice');
+    const tab = await ChatPage.open(bob.page.context(), first.url, 'bob', { peer: 'alice' });
+    for (const text of ['lost 1', 'lost 2', 'lost 3'])
+      await send(first.url, 'bob', text, { sender: 'alice' });
+    await bob.shows('lost 1', 'lost 2', 'lost 3');
+    await first.kill();
+    await bob.state('offline');
+    const elsewhere = await Server.start();
+    const { database } = elsewhere;
+    await publish(elsewhere.url, [
+      { sender: 'alice', recipient: 'bob', content: 'in the new log' },
+      { sender: 'carol', recipient: 'bob', content: 'one' },
+    ]);
+    await elsewhere.stop();
+    await Server.start({ port: first.port, database });
+    for (const page of [bob, tab]) {
+      await page.page.getByRole('alert').getByText('went back in time').waitFor();
+      await page.shows('in the new log');
+      await page.unread('carol', 1);
+      await page.unread('alice', 0);
+      expect(page.errors).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { publish, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+interface Box {
+  scrollTop: number;
+  readonly scrollHeight: number;
+  readonly clientHeight: number;
+  getBoundingClientRect: () => { top: number; bottom: number };
+  querySelectorAll: (selector: string) => Iterable<Box & { dataset: Record<string, string> }>;
+}
+
+const COUNT = 300;
+const DAYS = 3;
+
+describeInBrowser('the history of a conversation', () => {
+  let browser: Browser;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+    const batch = Array.from({ length: COUNT }, (_, index) => ({
+      sender: index % 3 === 0 ? 'alice' : 'bob',
+      recipient: index % 3 === 0 ? 'bob' : 'alice',
+      content: `${index} ${'word '.repeat((index * 7) % 60)}`.trim(),
+    }));
+    expect((await publish(server.url, batch)).status).toBe(201);
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  /** The message at the top of the view: its id, and where it stands. */
+  function underTheEye(page: ChatPage): Promise<{ id: string; top: number } | undefined> {
+    return page.log.evaluate((box: Box) => {
+      const { top } = box.getBoundingClientRect();
+      for (const row of box.querySelectorAll('[data-id]')) {
+        const place = row.getBoundingClientRect();
+        if (place.bottom > top) return { id: row.dataset['id'] ?? '', top: place.top };
+      }
+      return undefined;
+    });
+  }
+
+  const topOf = (page: ChatPage, id: string): Promise<number> =>
+    page.log.locator(`[data-id="${id}"]`).evaluate((row: Box) => row.getBoundingClientRect().top);
+
+  test('comes in pages when one scrolls up, and the message under the eye stays at the same pixel', async () => {
+    const alice = await ChatPage.open(await browser.newContext(), server.url, 'alice', { peer: 'bob' });
+    const rows = alice.log.locator('.message');
+    await until(async () => (await rows.count()) >= 50);
+    expect(await rows.count()).toBeLessThan(COUNT);
+    await alice.unread('bob', 0);
+    let pages = 0;
+    for (let known = await rows.count(); known < COUNT; known = await rows.count()) {
+      let before: { id: string; top: number } | undefined;
+      // The answer comes after one has seen where one is.
+      await alice.page.route('**/messages?*', async (route) => {
+        before = await underTheEye(alice);
+        await route.continue();
+      });
+      await alice.log.evaluate((box: Box) => (box.scrollTop = 200));
+      const count = known;
+      await until(async () => (await rows.count()) > count, 'an older page');
+      await alice.page.unroute('**/messages?*');
+      expect(before).toBeDefined();
+      expect(Math.abs((await topOf(alice, before?.id ?? '')) - (before?.top ?? 0))).toBeLessThan(1.5);
+      pages++;
+    }
+    expect(pages).toBeGreaterThanOrEqual(3);
+    const numbers = (await alice.texts()).map((text) => Number.parseInt(text, 10));
+    expect(numbers).toEqual(Array.from({ length: COUNT }, (_, index) => index));
+    await alice.log.getByText('This is where it begins.').waitFor();
+
+    // What comes meanwhile does not pull the reader away, either.
+    const before = await underTheEye(alice);
+    await send(server.url, 'alice', 'new', { sender: 'bob' });
+    await until(async () => (await rows.count()) === COUNT + 1);
+    expect(await underTheEye(alice)).toEqual(before);
+    await alice.unread('bob', 1);
+    expect(alice.errors).toEqual([]);
+  }, 60_000);
+
+  test('begins at its end, and follows it while one is there', async () => {
+    const bob = await ChatPage.open(await browser.newContext(), server.url, 'bob', { peer: 'alice' });
+    const distance = (): Promise<number> =>
+      bob.log.evaluate((box: Box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+    await until(async () => (await bob.log.locator('.message').count()) >= 40);
+    await until(async () => (await distance()) < 2);
+    await send(server.url, 'bob', 'newest\n'.repeat(30), { sender: 'alice' });
+    await bob.log.getByText('newest').waitFor();
+    await until(async () => (await distance()) < 2);
+    // Less room, as when the keyboard of a phone comes up.
+    await bob.page.setViewportSize({ width: 1280, height: 400 });
+    await until(async () => (await distance()) < 2);
+  });
+
+  test('has a heading for each day, in the time zone of the reader', async () => {
+    const days = Array.from({ length: DAYS }, (_, ago) => new Date(Date.now() - ago * 86_400_000));
+    const context = await browser.newContext({ timezoneId: 'Asia/Tokyo', locale: 'en-GB' });
+    await context.clock.install({ time: days[0] as Date });
+    await context.route('**/messages?*', async (route) => {
+      const answer = await route.fetch();
+      const page = (await answer.json()) as { messages: { createdAt: string }[] };
+      for (const [index, message] of page.messages.entries()) {
+        message.createdAt = (
+          days[DAYS - 1 - Math.floor((index * DAYS) / page.messages.length)] as Date
+        ).toISOString();
+      }
+      await route.fulfill({ response: answer, json: page });
+    });
+    const carol = await ChatPage.open(context, server.url, 'carol', { peer: 'dora' });
+    const batch = Array.from({ length: 9 }, () => ({ sender: 'dora', recipient: 'carol', content: 'x' }));
+    await publish(server.url, batch);
+    await carol.page.reload();
+    await until(async () => (await carol.log.locator('.day').count()) === DAYS);
+    const [oldest, ...rest] = await carol.log.locator('.day').allTextContents();
+    expect(rest).toEqual(['yesterday', 'today']);
+    expect(oldest).toBe(
+      (days[DAYS - 1] as Date).toLocaleDateString('en-GB', {
+        timeZone: 'Asia/Tokyo',
+        weekday: 'long',
+        day: 'numeric',
+        month: 'long',
+        year: 'numeric',
+      }),
+    );
+    expect(await carol.log.locator('time[title]').first().innerText()).toBe(
+      (days[DAYS - 1] as Date).toLocaleTimeString('en-GB', { timeZone: 'Asia/Tokyo', timeStyle: 'short' }),
+    );
+  });
+});

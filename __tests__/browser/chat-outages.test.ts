@@ -1,0 +1,170 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { get, publish, send, type WireMessage } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+describeInBrowser('a chat that is interrupted', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    await cleanUp();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+  });
+
+  const open = async (server: Server, name: string, peer: string): Promise<ChatPage> =>
+    ChatPage.open(await browser.newContext(), server.url, name, { peer });
+
+  /** What the log holds of the conversation. */
+  async function held(server: Server): Promise<unknown[]> {
+    const answer = await get(server.url, '/messages?between=alice&between=bob&limit=1000');
+    const { messages } = answer.body as { messages: WireMessage[] };
+    return messages.filter(({ type }) => type === 'message').map(({ content }) => content);
+  }
+
+  test('by a crash of the service: what is written meanwhile waits, and then is on all devices once', async () => {
+    const first = await Server.start();
+    const { database, port } = first;
+    const alice = await open(first, 'alice', 'bob');
+    const bobs = [await open(first, 'bob', 'alice'), await open(first, 'bob', 'alice')];
+    await alice.send('before');
+    for (const bob of bobs) await bob.shows('before');
+    await first.kill();
+    await alice.state('offline');
+    await alice.send('meanwhile 1');
+    await alice.send('meanwhile 2');
+    await alice.isIn('waiting', 'meanwhile 2');
+    await until(async () => /^Offline: .* · 2 waiting to be sent$/.test(await alice.banner.innerText()));
+
+    const second = await Server.start({ database, port });
+    for (const page of [alice, ...bobs]) {
+      await page.live();
+      await page.shows('before', 'meanwhile 1', 'meanwhile 2');
+    }
+    await until(async () => (await alice.banner.innerText()) === 'Live');
+    await alice.isIn('read', 'meanwhile 2');
+    await bobs[0]?.send('after');
+    await alice.shows('before', 'meanwhile 1', 'meanwhile 2', 'after');
+    expect(await held(second)).toEqual(['before', 'meanwhile 1', 'meanwhile 2', 'after']);
+    for (const { errors } of [alice, ...bobs]) expect(errors).toEqual([]);
+  }, 60_000);
+
+  test('by a browser that is offline, while both sides write', async () => {
+    const server = await Server.start();
+    const [alice, bob] = [await open(server, 'alice', 'bob'), await open(server, 'bob', 'alice')];
+    await bob.send('hello');
+    await alice.shows('hello');
+    await alice.page.context().setOffline(true);
+    await alice.state('offline');
+    expect(await alice.banner.innerText()).toMatch(/^Offline: this machine is offline/);
+    await alice.send('from the train');
+    await alice.isIn('waiting', 'from the train');
+    await bob.send('are you there?');
+    await bob.isIn('stored', 'are you there?');
+
+    await alice.page.context().setOffline(false);
+    await alice.live();
+    for (const page of [alice, bob]) {
+      await until(async () => (await page.texts()).length === 3);
+      expect(new Set(await page.texts())).toEqual(new Set(['hello', 'from the train', 'are you there?']));
+    }
+    await bob.isIn('read', 'are you there?');
+    expect(await alice.texts()).toEqual(await held(server));
+    expect(await bob.texts()).toEqual(await held(server));
+  }, 60_000);
+
+  test('by a reload with messages that wait: they are there again, and are sent once', async () => {
+    const server = await Server.start();
+    const alice = await open(server, 'alice', 'bob');
+    await alice.page.route('**/messages', (route) =>
+      route.request().method() === 'POST' ? route.abort() : route.continue(),
+    );
+    await alice.send('kept over a reload');
+    await alice.isIn('waiting', 'kept over a reload');
+    await alice.page.reload();
+    await alice.live();
+    await alice.isIn('waiting', 'kept over a reload');
+    await alice.page.unroute('**/messages');
+    await alice.isIn('stored', 'kept over a reload');
+    await alice.shows('kept over a reload');
+    expect(await held(server)).toEqual(['kept over a reload']);
+  }, 60_000);
+
+  test('by a reload in the middle of a replay: nothing is missing, and nothing is there twice', async () => {
+    const first = await Server.start();
+    const { database, port } = first;
+    const bob = await open(first, 'bob', 'alice');
+    const texts = Array.from({ length: 40 }, (_, index) => `message ${index}`);
+    await send(first.url, 'bob', 'before', { sender: 'alice' });
+    await bob.shows('before');
+    await first.kill();
+    await bob.state('offline');
+
+    const elsewhere = await Server.start({ database });
+    const batch = [
+      ...Array.from({ length: 960 }, () => ({
+        sender: 'carol',
+        recipient: 'bob',
+        content: 'x'.repeat(5000),
+      })),
+      ...texts.map((content) => ({ sender: 'alice', recipient: 'bob', content })),
+    ];
+    for (const part of [batch.slice(0, 700), batch.slice(700)]) {
+      expect((await publish(elsewhere.url, part)).status).toBe(201);
+    }
+    await elsewhere.stop();
+
+    const again = await Server.start({ database, port });
+    await until(async () => /catching-up|live/.test((await bob.banner.getAttribute('data-state')) ?? ''));
+    await bob.page.reload();
+    await bob.live();
+    await bob.unread('carol', 960);
+    await bob.unread('alice', 0);
+    await bob.shows('before', ...texts);
+    await send(again.url, 'bob', 'after', { sender: 'alice' });
+    await bob.shows('before', ...texts, 'after');
+    expect(bob.errors).toEqual([]);
+  }, 60_000);
+
+  test('says how many it has caught up with', async () => {
+    const first = await Server.start();
+    const { database, port } = first;
+    const bob = await open(first, 'bob', 'alice');
+    const said = await bob.page.evaluateHandle(() => {
+      const texts: string[] = [];
+      const line = document.getElementById('banner');
+      const note = (): number => texts.push(line.textContent);
+      new MutationObserver(note).observe(line, { childList: true });
+      return texts;
+    });
+    await first.kill();
+    await bob.state('offline');
+    const elsewhere = await Server.start({ database });
+    const batch = Array.from({ length: 900 }, () => ({
+      sender: 'carol',
+      recipient: 'bob',
+      content: 'x'.repeat(3000),
+    }));
+    await publish(elsewhere.url, batch);
+    await elsewhere.stop();
+    await Server.start({ database, port });
+    await bob.live();
+    await bob.unread('carol', 900);
+    expect(
+      (await said.jsonValue()).filter((text) => /^Catching up( \(\d+\))?…$/.test(text)).length,
+    ).toBeGreaterThan(0);
+  }, 60_000);
+});
+
+/** In the page, where they are the browser's own. */
+declare const document: { getElementById: (id: string) => { textContent: string } };
+declare const MutationObserver: new (note: () => unknown) => {
+  observe: (what: unknown, how: object) => void;
+};

@@ -1,0 +1,129 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { get, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+describeInBrowser('a room', () => {
+  let browser: Browser;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  const open = async (name: string): Promise<ChatPage> =>
+    ChatPage.open(await browser.newContext(), server.url, name);
+
+  /** How many devices follow an inbox. */
+  async function followers(room: string): Promise<number | undefined> {
+    const answer = await get(server.url, `/presence?recipient=${room}`);
+    return (answer.body as Record<string, { devices: number } | undefined>)[room]?.devices;
+  }
+
+  test('has what all members say, under their names, from before they joined, and over a reload', async () => {
+    await send(server.url, 'room-lunch', 'from before', { sender: 'dora' });
+    const members = [await open('alice'), await open('bob'), await open('carol')] as const;
+    const [alice, bob, carol] = members;
+    for (const member of members) await member.turnTo('room-lunch');
+    await alice.send('soup?');
+    await bob.shows('from before', 'soup?');
+    await bob.send('noodles');
+    await carol.shows('from before', 'soup?', 'noodles');
+    expect(await carol.log.locator('.from').allTextContents()).toEqual(['dora', 'alice', 'bob']);
+    expect(await alice.log.locator('.from').allTextContents()).toEqual(['dora', 'bob']);
+    await alice.isIn('read', 'soup?');
+
+    await carol.unread('room-lunch', 0);
+    await carol.turnTo('alice');
+    await bob.send('at noon');
+    await carol.unread('room-lunch', 1);
+    await carol.page.reload();
+    await carol.live();
+    await carol.unread('room-lunch', 1);
+    await carol.turnTo('room-lunch');
+    await carol.shows('from before', 'soup?', 'noodles', 'at noon');
+    await carol.unread('room-lunch', 0);
+    await carol.page.reload();
+    await carol.live();
+    await carol.unread('room-lunch', 0);
+    for (const { errors } of members) expect(errors).toEqual([]);
+  }, 60_000);
+
+  test('that was left is gone, also over a reload, and nothing of it comes any more', async () => {
+    const alice = await open('alice');
+    await alice.turnTo('room-tea');
+    await alice.send('anybody?');
+    await alice.isIn('stored', 'anybody?');
+    await alice.page.getByRole('button', { name: 'Leave' }).click();
+    await alice.row('room-tea').waitFor({ state: 'detached' });
+    await until(async () => (await followers('room-tea')) === 0);
+    await send(server.url, 'room-tea', 'too late', { sender: 'bob' });
+    await send(server.url, 'room-tea', 'from another device', { sender: 'alice' });
+    await send(server.url, 'alice', 'last', { sender: 'bob' });
+    await alice.unread('bob', 1);
+    expect(await alice.names()).not.toContain('room-tea');
+    await alice.page.reload();
+    await alice.live();
+    await alice.row('bob').waitFor();
+    expect(await alice.names()).not.toContain('room-tea');
+  });
+
+  test('that is joined or left in one window is in the other window of the same browser', async () => {
+    const one = await open('bob');
+    const other = await ChatPage.open(one.page.context(), server.url, 'bob');
+    await one.turnTo('room-tabs');
+    await other.row('room-tabs').waitFor();
+    await send(server.url, 'room-tabs', 'hi', { sender: 'carol' });
+    await other.turnTo('room-tabs');
+    for (const window of [one, other]) await window.shows('hi');
+    await one.page.getByRole('button', { name: 'Leave' }).click();
+    await other.row('room-tabs').waitFor({ state: 'detached' });
+    await other.page.getByText('Choose a conversation').waitFor();
+    expect([...one.errors, ...other.errors]).toEqual([]);
+  });
+
+  test('tells the others who types', async () => {
+    const [alice, bob] = [await open('alice'), await open('bob')];
+    for (const member of [alice, bob]) await member.turnTo('room-typing');
+    await until(async () => (await followers('room-typing')) === 2);
+    await alice.page.getByLabel('Message', { exact: true }).pressSequentially('x');
+    await until(async () => /alice.? is typing…/.test(await bob.page.locator('#typing').innerText()));
+  });
+
+  test('counts once what comes between the answers that its page is opened with', async () => {
+    const fred = await open('fred');
+    await fred.turnTo('room-race');
+    await fred.turnTo('bob');
+    await fred.page.route('**/conversations?*', async (route) => {
+      const answer = await route.fetch();
+      // Behind the cursor of this answer, and in the history that is asked for next.
+      await send(server.url, 'room-race', 'between', { sender: 'carol' });
+      await route.fulfill({ response: answer });
+    });
+    await fred.page.reload();
+    await fred.live();
+    await send(server.url, 'fred', 'after it', { sender: 'dora' });
+    await fred.unread('dora', 1);
+    await fred.unread('room-race', 1);
+  });
+
+  test('counts all that is unread when its page is opened, beyond the first page of its history', async () => {
+    const dora = await open('dora');
+    await dora.turnTo('room-busy');
+    await dora.turnTo('bob');
+    await dora.page.goto('about:blank');
+    for (let count = 0; count < 120; count++) await send(server.url, 'room-busy', count, { sender: 'carol' });
+    await dora.page.goto(server.url);
+    await dora.live();
+    await dora.unread('room-busy', 120);
+  });
+});

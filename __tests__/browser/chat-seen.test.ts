@@ -1,0 +1,127 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Browser } from 'playwright-core';
+import { get, publish, send, type WireMessage } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+/** Longer than the page waits before it says that something was seen. */
+const LONG_ENOUGH = 1000;
+
+interface Conversations {
+  readonly conversations: { peer: string; unread: number; readThrough: number | null }[];
+}
+
+describeInBrowser('a read marker', () => {
+  let browser: Browser;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  /** Through which message somebody has read what another one wrote. */
+  async function readThrough(reader: string, peer: string): Promise<number | null> {
+    const answer = await get(server.url, `/conversations?recipient=${reader}`);
+    const found = (answer.body as Conversations).conversations.find((one) => one.peer === peer);
+    return found?.readThrough ?? null;
+  }
+
+  const open = async (name: string, peer?: string): Promise<ChatPage> =>
+    ChatPage.open(await browser.newContext(), server.url, name, peer === undefined ? {} : { peer });
+
+  test('is sent for a conversation that is open, not for the others', async () => {
+    const alice = await open('alice', 'bob');
+    const { id } = await send(server.url, 'alice', 'seen', { sender: 'bob' });
+    await send(server.url, 'alice', 'not seen', { sender: 'carol' });
+    await alice.unread('carol', 1);
+    await until(async () => (await readThrough('alice', 'bob')) === id);
+    await alice.unread('bob', 0);
+    await sleep(LONG_ENOUGH);
+    expect(await readThrough('alice', 'carol')).toBeNull();
+    await alice.title('(1) bob · Tidings');
+  });
+
+  test('is not sent while the tab is hidden, and is once it is looked at', async () => {
+    const dora = await open('dora', 'emil');
+    await dora.setHidden(true);
+    const { id } = await send(server.url, 'dora', 'in the back', { sender: 'emil' });
+    await dora.shows('in the back');
+    await dora.title('(1) emil · Tidings');
+    await sleep(LONG_ENOUGH);
+    expect(await readThrough('dora', 'emil')).toBeNull();
+    await dora.setHidden(false);
+    await until(async () => (await readThrough('dora', 'emil')) === id);
+    await dora.title('emil · Tidings');
+  });
+
+  test('goes as far as one has scrolled', async () => {
+    const batch = Array.from({ length: 40 }, (_, index) => ({
+      sender: 'gina',
+      recipient: 'fred',
+      content: `message ${index}`,
+    }));
+    const before = (await publish(server.url, batch)).body as WireMessage[];
+    const fred = await open('fred', 'gina');
+    await until(async () => (await readThrough('fred', 'gina')) === before.at(-1)?.id);
+
+    await fred.log.evaluate((box: { scrollTop: number }) => (box.scrollTop = 500));
+    await until(async () => (await fred.log.evaluate((box: { scrollTop: number }) => box.scrollTop)) === 500);
+    await send(server.url, 'fred', 'below', { sender: 'gina' });
+    await fred.unread('gina', 1);
+    await sleep(LONG_ENOUGH);
+    await fred.unread('gina', 1);
+    expect(await readThrough('fred', 'gina')).toBe(before.at(-1)?.id);
+    await fred.log.evaluate(
+      (box: { scrollTop: number; scrollHeight: number }) => (box.scrollTop = box.scrollHeight),
+    );
+    await fred.unread('gina', 0);
+    await until(async () => ((await readThrough('fred', 'gina')) ?? 0) > (before.at(-1)?.id ?? 0));
+  });
+
+  test('is not sent for what only the edge of the view touches', async () => {
+    const hans = await open('hans', 'ida');
+    await hans.page.setViewportSize({ width: 900, height: 400 });
+    // Taller than the view: its end is seen, its beginning is far above.
+    const tall = await send(server.url, 'hans', 'line\n'.repeat(100), { sender: 'ida' });
+    await until(async () => (await readThrough('hans', 'ida')) === tall.id);
+    await hans.log.evaluate((box: { scrollTop: number }) => (box.scrollTop = 0));
+    await send(server.url, 'hans', 'beneath', { sender: 'ida' });
+    await hans.unread('ida', 1);
+    // The message's first lines, and no more, come into view.
+    await hans.log.evaluate((box: { scrollTop: number; scrollHeight: number; clientHeight: number }) => {
+      box.scrollTop = box.scrollHeight - box.clientHeight - 68;
+    });
+    await sleep(LONG_ENOUGH);
+    await hans.unread('ida', 1);
+    expect(await readThrough('hans', 'ida')).toBe(tall.id);
+  });
+
+  test('of another device that read only a part leaves the right count', async () => {
+    const ids: number[] = [];
+    for (const text of ['1', '2', '3', '4', '5']) {
+      ids.push((await send(server.url, 'jan', text, { sender: 'kim' })).id);
+    }
+    const jan = await open('jan');
+    await jan.unread('kim', 5);
+    const mark = (messageId?: number): Promise<unknown> =>
+      publish(server.url, { sender: 'jan', recipient: 'kim', type: 'read', content: { messageId } });
+    await mark(ids[1]);
+    await jan.unread('kim', 3);
+    await send(server.url, 'jan', '6', { sender: 'kim' });
+    await jan.unread('kim', 4);
+    await mark(ids[4]);
+    await jan.unread('kim', 1);
+    await jan.page.reload();
+    await jan.live();
+    await jan.unread('kim', 1);
+  });
+});

@@ -1,0 +1,180 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { publish } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+describeInBrowser('who one is', () => {
+  let browser: Browser;
+  let open: Server;
+  let closed: Server;
+  beforeAll(async () => {
+    [browser, open, closed] = await Promise.all([
+      launchBrowser(),
+      Server.start(),
+      Server.start({ env: { AUTH_SECRET: SECRET } }),
+    ]);
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  const withToken = async (token: string): Promise<ChatPage> =>
+    ChatPage.openWithToken(await browser.newContext(), closed.url, token);
+
+  const sendWithToken = async (sender: string, recipient: string, content: string): Promise<void> => {
+    const token = await tokenFor(sender, { sendTo: ['*'] });
+    const answer = await publish(closed.url, { recipient, content }, { Authorization: `Bearer ${token}` });
+    expect(answer.status).toBe(201);
+  };
+
+  test('without a key is a name, kept over a reload, for new windows too, until one signs out', async () => {
+    const context = await browser.newContext();
+    const alice = await ChatPage.open(context, open.url, 'alice', { peer: 'bob' });
+    await alice.page.reload();
+    await alice.live();
+    const second = await context.newPage();
+    await second.goto(open.url);
+    await second.getByText('Signed in as alice').waitFor();
+    await second.getByRole('button', { name: 'Sign out' }).click();
+    await second.getByLabel('Your name').fill('bob');
+    await second.getByLabel('Your name').press('Enter');
+    await second.getByText('Signed in as bob').waitFor();
+    expect(new URL(second.url()).hash).toBe('');
+    // The first window stays who it was: two persons try it in one browser.
+    await alice.page.reload();
+    await alice.page.getByText('Signed in as alice').waitFor();
+    expect(alice.errors).toEqual([]);
+  });
+
+  test('with a name that is none is told why', async () => {
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(open.url);
+    await page.getByLabel('Your name').fill('$root');
+    await page.getByLabel('Your name').press('Enter');
+    await page.getByText(/does not begin with/).waitFor();
+    await page.getByLabel('Your name').fill('root');
+    await page.getByLabel('Your name').press('Enter');
+    await page.getByText('Signed in as root').waitFor();
+  });
+
+  test('with a key is a token: a bad one is refused, a good one is kept until one signs out', async () => {
+    const page = await (await browser.newContext()).newPage();
+    const alice = new ChatPage(page);
+    await page.goto(closed.url);
+    const field = page.getByLabel('Your token');
+    await field.fill('not a token');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await until(async () => (await page.locator('#sign-in-answer').innerText()) !== '');
+    expect(await field.getAttribute('type')).toBe('password');
+    await field.fill(await tokenFor('alice'));
+    await field.press('Enter');
+    await alice.live();
+    await page.reload();
+    await alice.live();
+    expect(await page.locator('#me').innerText()).toBe('alice');
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await field.waitFor();
+    await page.reload();
+    await field.waitFor();
+    expect(await page.context().cookies()).toEqual([]);
+    expect(alice.errors).toEqual([]);
+  });
+
+  test('with a token that may not send to somebody, the message stands as not sent, with the reason', async () => {
+    const alice = await withToken(await tokenFor('alice', { sendTo: ['bob'] }));
+    await alice.turnTo('carol');
+    await alice.send('hello carol');
+    await alice.isIn('refused', 'hello carol');
+    expect(await alice.own('hello carol').innerText()).toContain('is not among the addresses of the token');
+    await alice.turnTo('bob');
+    await alice.send('hello bob');
+    await alice.isIn('stored', 'hello bob');
+    await alice.turnTo('carol');
+    await alice.own('hello carol').getByRole('button', { name: 'Take away' }).click();
+    await alice.shows();
+    await alice.live();
+  });
+
+  test('with a token that may not see who is online, or read a room, everything else goes on', async () => {
+    const alice = await withToken(await tokenFor('dora', { sendTo: ['*'], read: ['dora', 'room-open'] }));
+    await alice.turnTo('bob');
+    await sendWithToken('bob', 'dora', 'hi alice');
+    await alice.shows('hi alice');
+    await alice.page.getByLabel('Search, or a name').fill('room-secret');
+    await alice.page.getByLabel('Search, or a name').press('Enter');
+    await alice.page.getByText(/room-secret.* cannot be read/).waitFor();
+    await alice.turnTo('room-open');
+    await alice.send('anybody?');
+    await alice.isIn('stored', 'anybody?');
+    await sendWithToken('bob', 'dora', 'still live');
+    await alice.row('bob').getByText('still live').waitFor();
+    await alice.page.reload();
+    await alice.live();
+    expect(new Set(await alice.names())).toEqual(new Set(['bob', 'room-open']));
+  });
+
+  test('a room that one may not read any more is left, and the rest goes on', async () => {
+    const alice = await withToken(await tokenFor('emil', { read: ['emil', 'room-a'] }));
+    await alice.turnTo('room-a');
+    await alice.page.getByRole('button', { name: 'Sign out' }).click();
+    await alice.page.getByLabel('Your token').fill(await tokenFor('emil'));
+    await alice.page.getByLabel('Your token').press('Enter');
+    await alice.live();
+    await alice.page.getByText(/room-a.* cannot be read/).waitFor();
+    expect(await alice.names()).toEqual([]);
+  });
+
+  test('a session that ends is asked for again, once, in whatever window, and it goes on where it was', async () => {
+    const context = await browser.newContext();
+    const grants = { sendTo: ['*'], presence: ['*'] };
+    const alice = await ChatPage.openWithToken(
+      context,
+      closed.url,
+      await tokenFor('fred', grants, { exp: secondsFromNow(5) }),
+    );
+    await alice.turnTo('bob');
+    const dialog = alice.page.getByRole('dialog', { name: 'Your session is over' });
+    await dialog.waitFor();
+    await sendWithToken('bob', 'fred', 'meanwhile');
+    // There is nothing behind it without a session.
+    for (let presses = 0; presses < 3; presses++) await alice.page.keyboard.press('Escape');
+    await dialog.waitFor();
+    await alice.page.getByLabel('Token', { exact: true }).fill('nonsense');
+    await alice.page.getByRole('button', { name: 'Go on' }).click();
+    await until(async () => (await alice.page.locator('#renew-answer').innerText()) !== '');
+    await alice.page.getByLabel('Token', { exact: true }).fill(await tokenFor('fred', grants));
+    await alice.page.getByRole('button', { name: 'Go on' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    await alice.live();
+    await alice.shows('meanwhile');
+    await alice.send('thanks');
+    await alice.isIn('stored', 'thanks');
+    expect(alice.errors).toEqual([]);
+  }, 60_000);
+
+  test('a session that ends may be ended for good', async () => {
+    const alice = await withToken(await tokenFor('alice', {}, { exp: secondsFromNow(4) }));
+    await alice.page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+    await alice.page.getByLabel('Your token').waitFor();
+  });
+
+  test('a service that is not there yet is waited for', async () => {
+    const server = await Server.start();
+    const page = await (await browser.newContext()).newPage();
+    let isUp = false;
+    await page.route('**/session', (route) => (isUp ? route.continue() : route.abort()));
+    await page.goto(server.url);
+    await page.getByText('The service cannot be reached. It tries again by itself.').waitFor();
+    isUp = true;
+    await page.getByLabel('Your name').waitFor();
+    expect(await page.locator('#wait').isVisible()).toBe(false);
+  });
+});

@@ -1,0 +1,107 @@
+import { Problem, Service } from '../client/service.js';
+
+/** @import { Page, Stored } from '../client/feed.js' */
+
+/**
+ * @typedef {object} ListedConversation
+ * @property {string} peer
+ * @property {Stored} lastMessage
+ * @property {number} unread
+ * @property {number | null} readThrough
+ * @property {number | null} peerReadThrough
+ */
+
+/** @typedef {{ sub: string | null, expiresAt: string | null }} Session */
+
+const PAGE = 50;
+
+/** What the chat asks of the service, beside what `client.js` does. */
+export class Api {
+  #service = new Service(document.baseURI);
+
+  /** Where something of the service is. @param {string} path @param {[string, string][]} [query] */
+  url(path, query = []) {
+    return this.#service.url(path, query).href;
+  }
+
+  /**
+   * Who the browser is.
+   *
+   * @returns {Promise<Session | undefined>} `sub` is null in open mode; `undefined` where one has to sign in
+   */
+  async session() {
+    try {
+      return /** @type {Session} */ (await this.#service.get('session', []));
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Signs in.
+   *
+   * @param {string} token
+   * @returns {Promise<Session>}
+   * @throws {Problem} where the token is not taken
+   */
+  async signIn(token) {
+    const headers = { Authorization: `Bearer ${token}` };
+    return /** @type {Session} */ (await this.#service.send('PUT', 'session', headers));
+  }
+
+  async signOut() {
+    await this.#service.send('DELETE', 'session', {});
+  }
+
+  /**
+   * The conversations of an address, newest first.
+   *
+   * @param {string} me
+   * @param {{ before?: number, limit?: number }} [page]
+   * @returns {Promise<{ conversations: ListedConversation[], cursor: string, more: boolean }>}
+   */
+  async conversations(me, { before, limit = PAGE } = {}) {
+    /** @type {[string, string][]} */
+    const query = [
+      ['recipient', me],
+      ['limit', String(limit)],
+    ];
+    if (before !== undefined) query.push(['before', String(before)]);
+    return /** @type {any} */ (await this.#service.get('conversations', query));
+  }
+
+  /** Whether addresses are online. @param {readonly string[]} addresses 1 to 100 */
+  async presence(addresses) {
+    await this.#service.get(
+      'presence',
+      addresses.map((address) => ['recipient', address]),
+    );
+  }
+
+  /**
+   * A page of history, oldest first: of a room all that was sent to it, of a person what the two sent to each other.
+   *
+   * @param {string} me
+   * @param {string} peer
+   * @param {boolean} isRoom
+   * @param {number | undefined} before an id; `undefined`: the newest
+   * @param {number} [limit]
+   * @returns {Promise<Page>}
+   */
+  async history(me, peer, isRoom, before, limit = PAGE) {
+    /** @type {[string, string][]} */
+    const whose = isRoom
+      ? [['recipient', peer]]
+      : [
+          ['between', me],
+          ['between', peer],
+        ];
+    const query = /** @type {[string, string][]} */ ([
+      ...whose,
+      ['before', before === undefined ? 'latest' : String(before)],
+      ['limit', String(limit)],
+    ]);
+    return /** @type {Page} */ (await this.#service.get('messages', query));
+  }
+}

@@ -1,0 +1,250 @@
+/** @import { Message, Presence, Stored } from '../client/feed.js' */
+/** @import { ListedConversation } from './api.js' */
+
+/** A name that begins so is a room: an inbox that everybody follows who wants to. */
+const ROOM = 'room-';
+
+/** Presence is told for so many addresses (docs/protocol.md). */
+const MOST_WATCHED = 100;
+
+/** A person who says nothing more is taken to have stopped typing. */
+const TYPING_MILLISECONDS = 6000;
+
+/** @param {string} address */
+export function isRoom(address) {
+  return address.startsWith(ROOM);
+}
+
+/** What is known of the conversation with one address. */
+export class Chat {
+  /** The messages that are known, by id. @type {Map<number, Stored>} */
+  messages = new Map();
+  /** @type {Stored | undefined} */
+  lastMessage;
+  /** Through which id this side has read, and the other. */
+  readThrough = 0;
+  peerReadThrough = 0;
+  /** Whether there is older history that was not fetched. */
+  hasMore = true;
+  /** The oldest id of the history that was fetched, whatever its type. @type {number | undefined} */
+  oldestFetched;
+  /** Whether the newest history was fetched: what comes after it comes by the stream. */
+  isLoaded = false;
+  online = false;
+  /** @type {string | null} */
+  lastSeen = null;
+  /** Who is typing, and until when that is believed. @type {Map<string, number>} */
+  typing = new Map();
+  /** How many are unread of the messages through this id: what the service counted. */
+  #unreadBefore = 0;
+  #countedThrough = 0;
+  /** The messages of others that came since. @type {number[]} */
+  #received = [];
+
+  #me;
+
+  /**
+   * @param {string} peer
+   * @param {string} me
+   */
+  constructor(peer, me) {
+    this.#me = me;
+    this.peer = peer;
+    this.isRoom = isRoom(peer);
+  }
+
+  get unread() {
+    return this.#unreadBefore + this.#received.length;
+  }
+
+  /** @param {ListedConversation} listed */
+  list({ lastMessage, unread, readThrough, peerReadThrough }) {
+    if ((this.lastMessage?.id ?? 0) <= lastMessage.id) this.lastMessage = lastMessage;
+    this.readThrough = Math.max(this.readThrough, readThrough ?? 0);
+    this.peerReadThrough = Math.max(this.peerReadThrough, peerReadThrough ?? 0);
+    // What one notes for oneself is no news.
+    this.#unreadBefore = this.peer === this.#me ? 0 : unread;
+    this.#countedThrough = lastMessage.id;
+    this.#received = this.#received.filter((id) => id > lastMessage.id);
+  }
+
+  /** A page of history. @param {readonly Stored[]} messages @param {boolean} more */
+  addHistory(messages, more) {
+    for (const message of messages) this.#keep(message);
+    this.oldestFetched = messages[0]?.id ?? this.oldestFetched;
+    this.hasMore = more;
+    this.isLoaded = true;
+  }
+
+  /**
+   * A message of type `message` that came by the stream.
+   *
+   * @param {Stored} message
+   * @param {boolean} isMine
+   */
+  add(message, isMine) {
+    this.#keep(message);
+    this.typing.delete(message.sender);
+    // What was read with the list may come by the stream as well.
+    if (!isMine && message.id > Math.max(this.readThrough, this.#countedThrough))
+      this.#received.push(message.id);
+  }
+
+  /**
+   * This side has read, on whichever of its devices.
+   *
+   * @param {number} id
+   * @returns {boolean} whether the count of the unread is exact; else it has to be asked for
+   */
+  markRead(id) {
+    if (id <= this.readThrough) return true;
+    this.readThrough = id;
+    this.#received = this.#received.filter((one) => one > id);
+    if (this.#unreadBefore === 0) return true;
+    if (id < this.#countedThrough && (!this.isLoaded || id < (this.oldestFetched ?? Infinity))) return false;
+    // All that came after it is here.
+    this.#unreadBefore = [...this.messages.values()].filter(
+      (one) => one.sender !== this.#me && one.id > id && one.id <= this.#countedThrough,
+    ).length;
+    return true;
+  }
+
+  /** @param {string} name */
+  sawTyping(name) {
+    this.typing.set(name, Date.now() + TYPING_MILLISECONDS);
+  }
+
+  /** Who is typing now. */
+  get typists() {
+    const now = Date.now();
+    return [...this.typing].filter(([, until]) => until > now).map(([name]) => name);
+  }
+
+  /** Forgets what may be wrong: the log went back in time. */
+  forget() {
+    this.messages.clear();
+    this.lastMessage = undefined;
+    this.readThrough = 0;
+    this.peerReadThrough = 0;
+    this.hasMore = true;
+    this.isLoaded = false;
+    this.oldestFetched = undefined;
+    this.#unreadBefore = 0;
+    this.#countedThrough = 0;
+    this.#received = [];
+  }
+
+  /** @param {Stored} message */
+  #keep(message) {
+    if (message.type !== 'message') return;
+    this.messages.set(message.id, message);
+    if (message.id >= (this.lastMessage?.id ?? 0)) this.lastMessage = message;
+  }
+}
+
+/** All conversations of one person. */
+export class Chats {
+  /** @type {Map<string, Chat>} */
+  #chats = new Map();
+
+  #isJoined;
+
+  /**
+   * @param {string} me
+   * @param {(room: string) => boolean} isJoined
+   */
+  constructor(me, isJoined) {
+    this.me = me;
+    this.#isJoined = isJoined;
+  }
+
+  /** The chat with an address; a new one where there is none. @param {string} peer */
+  get(peer) {
+    let chat = this.#chats.get(peer);
+    if (chat === undefined) this.#chats.set(peer, (chat = new Chat(peer, this.me)));
+    return chat;
+  }
+
+  /** @param {string} peer */
+  has(peer) {
+    return this.#chats.has(peer);
+  }
+
+  /** @param {string} peer */
+  remove(peer) {
+    this.#chats.delete(peer);
+  }
+
+  /** All of them, those with the newest message first. */
+  get list() {
+    return [...this.#chats.values()].sort(
+      (one, other) =>
+        (other.lastMessage?.id ?? Infinity) - (one.lastMessage?.id ?? Infinity) ||
+        one.peer.localeCompare(other.peer),
+    );
+  }
+
+  /** Whose presence is worth to be told. */
+  get watchable() {
+    return this.list
+      .filter(({ peer, isRoom: room }) => !room && peer !== this.me)
+      .map(({ peer }) => peer)
+      .slice(0, MOST_WATCHED);
+  }
+
+  get unread() {
+    return this.list.reduce((sum, { unread }) => sum + unread, 0);
+  }
+
+  /** The chat that a message belongs to. @param {Message} message */
+  of({ sender, recipient }) {
+    return this.get(isRoom(recipient) || sender === this.me ? recipient : sender);
+  }
+
+  /**
+   * Takes a stored message.
+   *
+   * @param {Stored} message
+   * @returns {{ chat: Chat, exact: boolean } | undefined} what changed; `exact`: whether its unread count is right
+   */
+  take(message) {
+    // One's own inbox has what one sent to rooms from elsewhere, too.
+    if (isRoom(message.recipient) && !this.#isJoined(message.recipient)) return undefined;
+    const isMine = message.sender === this.me;
+    if (message.type === 'message') {
+      const chat = this.of(message);
+      chat.add(message, isMine);
+      return { chat, exact: true };
+    }
+    if (message.type !== 'read') return undefined;
+    const { messageId } = /** @type {{ messageId: number }} */ (message.content);
+    const chat = this.of(message);
+    if (isMine) return { chat, exact: chat.markRead(messageId) };
+    chat.peerReadThrough = Math.max(chat.peerReadThrough, messageId);
+    return { chat, exact: true };
+  }
+
+  /**
+   * Takes what is not stored.
+   *
+   * @param {Presence | Message} event
+   * @returns {Chat | undefined} what changed
+   */
+  takeEvent(event) {
+    if ('online' in event) {
+      const chat = this.#chats.get(event.recipient);
+      if (chat !== undefined) Object.assign(chat, { online: event.online, lastSeen: event.lastSeen });
+      return chat;
+    }
+    if (event.type !== 'typing' || event.sender === this.me) return undefined;
+    if (isRoom(event.recipient) && !this.#isJoined(event.recipient)) return undefined;
+    const chat = this.of(event);
+    chat.sawTyping(event.sender);
+    return chat;
+  }
+
+  /** Forgets all messages; the conversations themselves stay, to be filled again. */
+  forget() {
+    for (const chat of this.#chats.values()) chat.forget();
+  }
+}

@@ -1,0 +1,290 @@
+import { connect, Problem } from '../client.js';
+import { addressIn } from './address.js';
+import { Banner } from './banner.js';
+import { Chats, isRoom } from './chats.js';
+import { Conversation } from './conversation.js';
+import { element, isolated } from './dom.js';
+import { Drawer } from './drawer.js';
+import { renewSession } from './renewal.js';
+import { Reader } from './reader.js';
+import { Rooms } from './rooms.js';
+import { Sight } from './sight.js';
+import { Sidebar } from './sidebar.js';
+
+/** @import { Connection, Status } from '../client.js' */
+/** @import { Message, Presence, Stored } from '../client/feed.js' */
+/** @import { Entry } from '../client/outbox.js' */
+/** @import { Frame } from '../client/stream.js' */
+/** @import { Unsent } from './rows.js' */
+/** @import { Chat } from './chats.js' */
+/** @import { Api } from './api.js' */
+
+/** Everything that a person sees once it is known who they are. */
+export class Desk {
+  #api;
+  #me;
+  #chats;
+  #rooms;
+  #sidebar;
+  #conversation;
+  #banner;
+  #drawer;
+  #sight;
+  #reader;
+  /** @type {Connection | undefined} */
+  #connection;
+  /** Which connection is the one of now: one that was closed may still have something to say. */
+  #turn = 0;
+  /** Whom this token may not send to: they are not told either that one is typing. @type {Set<string>} */
+  #mute = new Set();
+  /** @type {Unsent[]} */
+  #refused = [];
+  #drawing = false;
+
+  /**
+   * @param {Api} api
+   * @param {string} me
+   * @param {boolean} isOpen whether the service takes names, having no key
+   */
+  constructor(api, me, isOpen) {
+    this.#api = api;
+    this.#me = me;
+    this.#rooms = new Rooms(me);
+    this.#chats = new Chats(me, (room) => this.#rooms.has(room));
+    this.#sight = new Sight(api, isOpen);
+    this.#reader = new Reader(api, this.#chats, this.#rooms, {
+      onChange: () => this.#draw(),
+      onUnreadable: (room, why) => this.#sidebar.say(`${isolated(room)} cannot be read: ${why}`),
+    });
+    this.#sidebar = new Sidebar(
+      {
+        list: element('conversations', HTMLUListElement),
+        search: element('search', HTMLInputElement),
+        start: element('start', HTMLButtonElement),
+        hint: element('sidebar-hint', HTMLElement),
+        answer: element('search-answer', HTMLElement),
+      },
+      (peer) => (location.hash = `#${encodeURIComponent(peer)}`),
+    );
+    this.#conversation = new Conversation(api, me, {
+      onSend: (recipient, content) => this.#send(recipient, content),
+      onTyping: (recipient) => {
+        if (this.#mute.has(recipient)) return;
+        const draft = { recipient, type: 'typing', content: true };
+        this.#connection?.sendEphemeral(draft).catch((/** @type {unknown} */ error) => {
+          if (error instanceof Problem && error.status === 403) this.#mute.add(recipient);
+        });
+      },
+      onSeen: (chat, id) => {
+        if (!chat.markRead(id)) void this.#recount(chat);
+        if (chat.isRoom) this.#rooms.keepRead(chat);
+        this.#connection?.markRead(chat.peer, id).catch(() => undefined);
+      },
+      onLeave: (room) => this.#leave(room),
+      onDismiss: (unsent) => (this.#refused = this.#refused.filter((one) => one !== unsent)),
+      onChange: () => this.#draw(),
+    });
+    this.#banner = new Banner(() => this.#connection?.reconnect());
+    this.#drawer = new Drawer(api, isOpen);
+    this.#wirePage();
+    void this.#begin();
+  }
+
+  /** Ends it. */
+  close() {
+    this.#connection?.close();
+  }
+
+  #wirePage() {
+    element('me', HTMLElement).textContent = this.#me;
+    element('app', HTMLElement).hidden = false;
+    addEventListener('hashchange', () => this.#openPeer());
+    this.#rooms.watch(() => void this.#changeRooms());
+    // Typing ends by itself.
+    setInterval(() => this.#draw(), 2000);
+  }
+
+  /** Reads what there is, and follows what comes after it. */
+  async #begin() {
+    for (let wait = 1000; ; wait = Math.min(wait * 2, 30_000)) {
+      try {
+        const cursor = await this.#reader.load();
+        await this.#sight.turnTo(this.#chats.watchable);
+        this.#connect(cursor);
+        this.#openPeer();
+        return;
+      } catch (error) {
+        if (error instanceof Problem && error.status === 401) await renewSession(this.#api, this.#me);
+        const detail = error instanceof Problem ? error.message : 'the service cannot be reached';
+        const status = { transport: 'stream', shared: false, detail, caughtUp: 0, waiting: 0 };
+        this.#banner.show(/** @type {Status} */ ({ ...status, state: 'offline' }));
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
+  }
+
+  /** @param {string | undefined} cursor */
+  #connect(cursor) {
+    this.#connection?.close();
+    const turn = ++this.#turn;
+    /** @template Value @param {(value: Value) => void} take @returns {(value: Value) => void} */
+    const now = (take) => (value) => {
+      if (turn === this.#turn) take(value);
+    };
+    this.#connection = connect({
+      recipient: [this.#me, ...this.#rooms.joined],
+      sender: this.#me,
+      url: document.baseURI,
+      ...(cursor === undefined ? {} : { cursor }),
+      presence: this.#sight.watched,
+      onMessage: now((/** @type {Stored} */ message) => {
+        const taken = this.#chats.take(message);
+        if (taken !== undefined && !taken.exact) void this.#recount(taken.chat);
+        if (taken?.chat.isRoom === true) this.#rooms.keepRead(taken.chat);
+        this.#draw();
+      }),
+      onEvent: now((/** @type {Presence | Message} */ event) => {
+        if (this.#chats.takeEvent(event) !== undefined) this.#draw();
+      }),
+      onStatus: now((/** @type {Status} */ status) => {
+        this.#banner.show(status);
+        if (status.state === 'live') this.#conversation.retry();
+        this.#draw();
+      }),
+      onGap: now((/** @type {{ reason: string }} */ { reason }) => void this.#startOver(reason)),
+      onFrame: now((/** @type {Frame} */ frame) => this.#drawer.add(frame)),
+      onExpired: () => this.#renew(),
+      onRefused: ({ draft, problem }) => this.#refuse(draft, problem.message),
+    });
+    this.#banner.show(this.#connection.status);
+    this.#showCommand();
+    this.#draw();
+  }
+
+  #showCommand() {
+    this.#drawer.showCommand([this.#me, ...this.#rooms.joined], this.#sight.watched);
+  }
+
+  async #renew() {
+    await renewSession(this.#api, this.#me);
+    this.#mute.clear();
+    this.#sight.forget();
+    await this.#watch();
+  }
+
+  /** Watches those who are in the list now. */
+  async #watch() {
+    if (this.#connection === undefined || !(await this.#sight.turnTo(this.#chats.watchable))) return;
+    this.#connection.watch(this.#sight.watched);
+    this.#showCommand();
+  }
+
+  /**
+   * @param {string} recipient
+   * @param {string} content
+   */
+  #send(recipient, content) {
+    this.#connection?.send({ recipient, content }).catch((/** @type {unknown} */ error) => {
+      // A refusal is told through onRefused, for this visit's messages and for those of an earlier one.
+      if (error instanceof Problem) return;
+      const idempotencyKey = `unkept-${performance.now()}`;
+      this.#refuse(
+        { recipient, content, idempotencyKey },
+        'this browser has no room to keep it until it is sent',
+      );
+    });
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {string} why
+   */
+  #refuse(entry, why) {
+    if (entry.type === 'read') return;
+    this.#refused.push({ entry, refused: why });
+    this.#draw();
+  }
+
+  /** What is shown is not whole, or wrong: it is read anew. @param {string} reason */
+  async #startOver(reason) {
+    this.#banner.showGap(reason);
+    if (reason !== 'purged') {
+      this.#chats.forget();
+      this.#rooms.forgetRead();
+    }
+    await this.#reader.load().catch(() => undefined);
+    this.#openPeer();
+  }
+
+  #openPeer() {
+    if (this.#connection === undefined) return;
+    const peer = addressIn(location.hash);
+    if (peer !== undefined && isRoom(peer) && !this.#rooms.has(peer)) {
+      void this.#join(peer);
+      return;
+    }
+    this.#conversation.open(peer === undefined ? undefined : this.#chats.get(peer));
+    this.#draw();
+  }
+
+  /** @param {string} room */
+  async #join(room) {
+    const joined = await this.#reader.loadRoom(room).catch(() => {
+      this.#sidebar.say('The service cannot be reached: a room cannot be joined now.');
+      return false;
+    });
+    if (!joined) {
+      location.hash = '';
+      return;
+    }
+    this.#rooms.join(room);
+    this.#connect(this.#connection?.cursor);
+    this.#openPeer();
+  }
+
+  /** @param {string} room */
+  #leave(room) {
+    this.#rooms.leave(room);
+    this.#chats.remove(room);
+    location.replace('#');
+    this.#connect(this.#connection?.cursor);
+  }
+
+  /** Another window of this browser joined rooms, or left some. */
+  async #changeRooms() {
+    for (const chat of this.#chats.list)
+      if (chat.isRoom && !this.#rooms.has(chat.peer)) this.#chats.remove(chat.peer);
+    const peer = addressIn(location.hash);
+    if (peer !== undefined && isRoom(peer) && !this.#rooms.has(peer)) location.hash = '';
+    for (const room of this.#rooms.joined)
+      if (!this.#chats.has(room)) await this.#reader.loadRoom(room).catch(() => undefined);
+    this.#connect(this.#connection?.cursor);
+  }
+
+  /** Asks how many are unread: only a part of what was counted has been read. @param {Chat} chat */
+  async #recount(chat) {
+    await this.#reader.recount(chat).catch(() => undefined);
+    this.#draw();
+  }
+
+  /** Draws at the next frame, however often it is asked for until then. */
+  #draw() {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    // Not requestAnimationFrame: the title's count goes on in a window that is not seen.
+    setTimeout(() => {
+      this.#drawing = false;
+      this.#drawNow();
+    }, 16);
+  }
+
+  #drawNow() {
+    const peer = addressIn(location.hash);
+    const { unread } = this.#chats;
+    void this.#watch();
+    document.title = `${unread > 0 ? `(${unread}) ` : ''}${peer ?? this.#me} · Tidings`;
+    this.#sidebar.show(this.#chats.list, peer);
+    const waiting = (this.#connection?.outbox ?? []).map((entry) => ({ entry }));
+    this.#conversation.show([...this.#refused, ...waiting]);
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * An element of the page by its id.
+ *
+ * @template {HTMLElement} Type
+ * @param {string} id
+ * @param {new () => Type} type
+ * @returns {Type}
+ */
+export function element(id, type) {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new TypeError(`the page has no ${type.name} #${id}`);
+  return found;
+}
+
+/**
+ * Makes an element. Text is text, never HTML.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** A name in a sentence: its direction does not turn the words around it (UAX #9, FSI and PDI). @param {string} name */
+export function isolated(name) {
+  return `\u2068${name}\u2069`;
+}
+
+/**
+ * Gives an element these children, in this order: those that it has already stay the same nodes, so that focus,
+ * selection and scroll position stay too.
+ *
+ * @param {Element} parent
+ * @param {readonly string[]} keys what tells the children apart
+ * @param {(key: string) => HTMLElement} create makes the child of a key that is new
+ */
+export function arrange(parent, keys, create) {
+  const present = new Map(
+    [...parent.children].map((child) => [/** @type {HTMLElement} */ (child).dataset['key'], child]),
+  );
+  const wanted = new Set(keys);
+  for (const [key, child] of present) if (key === undefined || !wanted.has(key)) child.remove();
+  let next = parent.firstElementChild;
+  for (const key of keys) {
+    let child = present.get(key);
+    if (child === undefined) {
+      child = create(key);
+      /** @type {HTMLElement} */ (child).dataset['key'] = key;
+    }
+    if (child === next) next = next.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
+}
+
+/**
+ * A round sign for a name: its first letter, in a colour of its own.
+ *
+ * @param {string} name
+ */
+export function avatar(name) {
+  const sign = make(
+    'span',
+    { class: 'avatar', 'aria-hidden': 'true' },
+    Array.from(name.replace(/^room-/, ''))[0] ?? '#',
+  );
+  let hue = 0;
+  for (const letter of name) hue = (hue * 31 + (letter.codePointAt(0) ?? 0)) % 360;
+  sign.style.setProperty('--hue', String(hue));
+  return sign;
+}

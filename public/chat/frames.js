@@ -1,0 +1,143 @@
+import { make } from './dom.js';
+
+/** @import { Frame } from '../client/stream.js' */
+
+/** More frames than these are not kept in the page. */
+const MOST_FRAMES = 500;
+
+const NEAR_END = 40;
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+const encoder = new TextEncoder();
+
+/**
+ * The stream as it comes, a row a frame: what a person who debugs wants to see.
+ */
+export class Frames {
+  #box;
+  #list;
+  #filter;
+  #pause;
+  /** @type {{ text: string, row: HTMLElement }[]} */
+  #rows = [];
+  /** What came while it was paused. @type {Frame[]} */
+  #held = [];
+
+  /**
+   * @param {{ box: HTMLElement, list: HTMLOListElement, filter: HTMLInputElement, pause: HTMLButtonElement,
+   *   clear: HTMLButtonElement, copy: HTMLButtonElement }} parts
+   */
+  constructor({ box, list, filter, pause, clear, copy }) {
+    this.#box = box;
+    this.#list = list;
+    this.#filter = filter;
+    this.#pause = pause;
+    filter.addEventListener('input', () => {
+      for (const one of this.#rows) one.row.hidden = !this.#wants(one.text);
+    });
+    pause.addEventListener('click', () => this.#setPaused(!this.#isPaused));
+    clear.addEventListener('click', () => {
+      this.#rows = [];
+      this.#held = [];
+      list.replaceChildren();
+      this.#tellHeld();
+    });
+    copy.addEventListener('click', () => {
+      const shown = this.#rows.filter(({ row }) => !row.hidden).map(({ text }) => text);
+      void copyText(shown.join('\n\n'), copy);
+    });
+  }
+
+  /** Shows the newest. */
+  toEnd() {
+    this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  /** @param {Frame} frame */
+  add(frame) {
+    if (this.#isPaused) {
+      this.#held.push(frame);
+      if (this.#held.length > MOST_FRAMES) this.#held.shift();
+      this.#tellHeld();
+      return;
+    }
+    const isAtEnd = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR_END;
+    const text = asSent(frame);
+    const row = rowOf(frame, text);
+    row.hidden = !this.#wants(text);
+    this.#rows.push({ text, row });
+    this.#list.append(row);
+    if (this.#rows.length > MOST_FRAMES) this.#rows.shift()?.row.remove();
+    if (isAtEnd) this.toEnd();
+  }
+
+  get #isPaused() {
+    return this.#pause.getAttribute('aria-pressed') === 'true';
+  }
+
+  /** @param {boolean} paused */
+  #setPaused(paused) {
+    this.#pause.setAttribute('aria-pressed', String(paused));
+    if (!paused) for (const frame of this.#held.splice(0)) this.add(frame);
+    this.#tellHeld();
+  }
+
+  #tellHeld() {
+    this.#pause.textContent = this.#isPaused ? `Go on (${this.#held.length})` : 'Pause';
+  }
+
+  /** @param {string} text */
+  #wants(text) {
+    return text.toLocaleLowerCase().includes(this.#filter.value.trim().toLocaleLowerCase());
+  }
+}
+
+/** What stands on a button that says something else for a while. @type {WeakMap<HTMLButtonElement, string>} */
+const labels = new WeakMap();
+
+/**
+ * Copies a text, and says so on the button for a while.
+ *
+ * @param {string} text
+ * @param {HTMLButtonElement} button
+ */
+export async function copyText(text, button) {
+  const label = labels.get(button) ?? button.textContent;
+  labels.set(button, label);
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = 'Copied';
+  } catch {
+    // No clipboard where the page is not served securely.
+    button.textContent = 'Cannot copy here';
+  }
+  setTimeout(() => (button.textContent = label), 2000);
+}
+
+/** A frame as it stood in the stream. @param {Frame} frame */
+function asSent({ event, id, data }) {
+  const lines = [
+    event === 'message' ? '' : `event: ${event}\n`,
+    id === '' ? '' : `id: ${id}\n`,
+    `data: ${data}`,
+  ];
+  return lines.join('');
+}
+
+/**
+ * @param {Frame} frame
+ * @param {string} text
+ */
+function rowOf({ event, id, data, at }, text) {
+  /** @type {unknown} */
+  const value = JSON.parse(data);
+  return make(
+    'li',
+    { class: 'frame', 'data-event': event },
+    make('span', { class: 'event' }, event),
+    make('span', { class: 'id' }, id === '' ? '–' : id),
+    make('span', { class: 'size' }, `${encoder.encode(text).length + 2} B`),
+    make('time', {}, clock.format(at)),
+    make('pre', { dir: 'ltr' }, JSON.stringify(value, undefined, 1).slice(0, 4000).toWellFormed()),
+  );
+}

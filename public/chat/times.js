@@ -1,0 +1,65 @@
+const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const day = new Intl.DateTimeFormat(undefined, {
+  weekday: 'long',
+  day: 'numeric',
+  month: 'long',
+  year: 'numeric',
+});
+const shortDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const whole = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+
+const DAY_MILLISECONDS = 86_400_000;
+
+/**
+ * The time of day.
+ *
+ * @param {string} at ISO 8601
+ */
+export function timeOf(at) {
+  return time.format(new Date(at));
+}
+
+/**
+ * The whole moment, for those who ask.
+ *
+ * @param {string} at ISO 8601
+ */
+export function momentOf(at) {
+  return whole.format(new Date(at));
+}
+
+/**
+ * What tells days apart, in the reader's time zone.
+ *
+ * @param {string} at ISO 8601
+ */
+export function dayKey(at) {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
+}
+
+/**
+ * A day as a heading: today, yesterday, or its date.
+ *
+ * @param {string} at ISO 8601
+ */
+export function dayOf(at) {
+  const days = daysAgo(at);
+  return days < 2 ? relative.format(-days, 'day') : day.format(new Date(at));
+}
+
+/**
+ * A moment in few letters: the time of today, else the day.
+ *
+ * @param {string} at ISO 8601
+ */
+export function shortly(at) {
+  return daysAgo(at) === 0 ? timeOf(at) : shortDay.format(new Date(at));
+}
+
+/** Days of the calendar: one where the clocks change has 23 hours, or 25. @param {string} at */
+function daysAgo(at) {
+  const days = (/** @type {Date} */ date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  return Math.max(0, (days(new Date()) - days(new Date(at))) / DAY_MILLISECONDS);
+}
