@@ -66,7 +66,7 @@ describeInBrowser('for everybody', () => {
     ['a phone', PHONE],
   ])(
     'axe finds nothing on any view of %s, in light and dark',
-    async (_what, options) => {
+    async (what, options) => {
       const context = await browser.newContext(options);
       const alice = new ChatPage(await context.newPage());
       const { page } = alice;
@@ -86,8 +86,8 @@ describeInBrowser('for everybody', () => {
       await expectNoFindings(page, 'list');
 
       await page.goto(`${server.url}/#bob`);
-      await alice.send('stored');
-      await alice.isIn('read', 'stored');
+      await alice.send(`stored from ${what}`);
+      await alice.isIn('read', `stored from ${what}`);
       await page.getByLabel('Message', { exact: true }).fill('y'.repeat(50_000));
       await page.getByLabel('Message', { exact: true }).press('Enter');
       await alice.log.locator('.refused').first().waitFor();
