@@ -68,7 +68,7 @@ describe('at the limit of open files', () => {
     'open streams and connections go on, and who comes anew is served as soon as the silent ones are cut',
     async () => {
       const server = await Server.start({ wrapper: ['prlimit', `--nofile=${OPEN_FILES}`] });
-      const kept = new KeptConnection(`${server.url}/page.js`);
+      const kept = new KeptConnection(`${server.url}/client.js`);
       await until(() => kept.answers > 0);
       const devices = await Promise.all(
         Array.from({ length: OPEN_FILES / 2 }, () => RawDevice.open(server.port, 'recipient=bob')),

@@ -35,6 +35,7 @@ test('devices that stall in the middle of a long replay do not let the write-ahe
     expect(device.ids.length).toBeLessThan(500);
     device.wake();
     await device.waitForMessages(ids.length);
+    await device.waitFor('live');
     expect(device.ids).toEqual(ids);
     expect(device.said.map(({ event }) => event)).toEqual(['ready', 'live']);
     device.cut();

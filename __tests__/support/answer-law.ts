@@ -25,7 +25,9 @@ const LEAKS = /node_modules|\.[jt]s:\d|\bSELECT\b|SQLITE|sqlite|tidings-test|\ba
 const LOOPBACK_ORIGIN = /^https?:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/;
 
 const PUBLIC = join(import.meta.dirname, '../../public');
-const FILES = readdirSync(PUBLIC).map((name) => readFileSync(join(PUBLIC, name)));
+const FILES = readdirSync(PUBLIC, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
 
 /** What an answer has, where it has a law broken: nothing where there is none. */
 export function faultsOf(answer: WireAnswer, request: HostileRequest, open: boolean): string[] {

@@ -7,7 +7,7 @@ import type { Random } from './random.ts';
 /** Every path of the service. */
 export const PATHS = [
   '/',
-  '/page.js',
+  '/client.js',
   '/favicon.svg',
   '/messages',
   '/messages/1',
@@ -73,8 +73,8 @@ export function hostileTarget(random: Random, { port }: Target): string {
     '/.git/config',
     `/${'a'.repeat(random.pick([300, 5000, 15_000]))}`,
     `/${'../'.repeat(100)}etc/passwd`,
-    '/page.js/',
-    '/page.js/x',
+    '/client.js/',
+    '/client.js/x',
     ...INHERITED.map((name) => `/${name}`),
   ]);
 }
