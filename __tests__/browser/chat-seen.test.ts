@@ -14,6 +14,9 @@ interface Conversations {
   readonly conversations: { peer: string; unread: number; readThrough: number | null }[];
 }
 
+const batchOf = (count: number, sender: string, recipient: string): unknown[] =>
+  Array.from({ length: count }, (_, index) => ({ sender, recipient, content: `message ${index}` }));
+
 describeInBrowser('a read marker', () => {
   let browser: Browser;
   let server: Server;
@@ -64,12 +67,7 @@ describeInBrowser('a read marker', () => {
   });
 
   test('goes as far as one has scrolled', async () => {
-    const batch = Array.from({ length: 40 }, (_, index) => ({
-      sender: 'gina',
-      recipient: 'fred',
-      content: `message ${index}`,
-    }));
-    const before = (await publish(server.url, batch)).body as WireMessage[];
+    const before = (await publish(server.url, batchOf(40, 'gina', 'fred'))).body as WireMessage[];
     const fred = await open('fred', 'gina');
     await until(async () => (await readThrough('fred', 'gina')) === before.at(-1)?.id);
 
@@ -85,6 +83,18 @@ describeInBrowser('a read marker', () => {
     );
     await fred.unread('gina', 0);
     await until(async () => ((await readThrough('fred', 'gina')) ?? 0) > (before.at(-1)?.id ?? 0));
+  });
+
+  test('is not sent for what comes before the browser has told of the scrolling', async () => {
+    const before = (await publish(server.url, batchOf(40, 'lena', 'mia'))).body as WireMessage[];
+    const mia = await open('mia', 'lena');
+    await until(async () => (await readThrough('mia', 'lena')) === before.at(-1)?.id);
+    await mia.page.evaluate(`addEventListener('scroll', (event) => event.stopPropagation(), true)`);
+    await mia.log.evaluate((box: { scrollTop: number }) => (box.scrollTop = 500));
+    await send(server.url, 'mia', 'below', { sender: 'lena' });
+    await mia.unread('lena', 1);
+    await sleep(LONG_ENOUGH);
+    await mia.unread('lena', 1);
   });
 
   test('is not sent for what only the edge of the view touches', async () => {

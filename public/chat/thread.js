@@ -39,6 +39,8 @@ export class Thread {
   #observer;
   /** Whether the end is what one looks at: it stays in view when more comes, or when there is less room. */
   #follows = true;
+  /** Where one was when that was known last. */
+  #top = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silence;
 
@@ -52,10 +54,11 @@ export class Thread {
     this.#list = list;
     this.#events = events;
     box.addEventListener('scroll', () => {
-      this.#follows = this.#isAtEnd;
+      this.#noteScroll();
       if (box.scrollTop < NEAR_BEGINNING) events.onOlder();
     });
     new ResizeObserver(() => {
+      this.#noteScroll();
       if (this.#follows) this.toEnd();
     }).observe(box);
     this.#observer = new IntersectionObserver((entries) => this.#look(entries), {
@@ -82,6 +85,7 @@ export class Thread {
     }
     this.#me = me;
     this.#chat = chat;
+    this.#noteScroll();
     const anchor = this.#follows ? undefined : this.#rowInView();
     const before = anchor?.getBoundingClientRect().top ?? 0;
     const rows = this.#rows(chat, unsent);
@@ -102,6 +106,13 @@ export class Thread {
   toEnd() {
     this.#follows = true;
     this.#box.scrollTop = this.#box.scrollHeight;
+    this.#top = this.#box.scrollTop;
+  }
+
+  /** The event comes with the next frame only: a message that comes before it must not take one to the end. */
+  #noteScroll() {
+    if (this.#box.scrollTop !== this.#top) this.#follows = this.#isAtEnd;
+    this.#top = this.#box.scrollTop;
   }
 
   get #isAtEnd() {
