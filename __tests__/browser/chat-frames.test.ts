@@ -63,14 +63,18 @@ describeInBrowser('the drawer of frames', () => {
     const frame = `id: ${cursor}\ndata: ${JSON.stringify(JSON.parse(json))}\n\n`;
     expect(await row.locator('.size').innerText()).toBe(`${Buffer.byteLength(frame)} B`);
     expect(await rows(alice).locator('.event').first().innerText()).toBe('ready');
-    await publish(server.url, {
-      sender: 'bob',
-      recipient: 'alice',
-      type: 'typing',
-      content: 1,
-      ephemeral: true,
+    const typing = rows(alice).filter({ hasText: '"typing"' }).first();
+    // Not stored, so lost where the page connects anew at that moment, to watch bob.
+    await until(async () => {
+      await publish(server.url, {
+        sender: 'bob',
+        recipient: 'alice',
+        type: 'typing',
+        content: 1,
+        ephemeral: true,
+      });
+      return typing.isVisible();
     });
-    const typing = rows(alice).filter({ hasText: '"typing"' });
     expect(await typing.locator('.id').innerText()).toBe('–');
     expect(alice.errors).toEqual([]);
   });
