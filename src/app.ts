@@ -8,6 +8,7 @@ import { Refusal } from './errors.ts';
 import type { Authenticator } from './http/authenticate.ts';
 import { checkContentType, readBody } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
+import { setDataHeaders } from './http/data-headers.ts';
 import { healthz, readyz } from './http/health.ts';
 import type { Origins } from './http/origins.ts';
 import { metricsRoute } from './http/metrics.ts';
@@ -23,7 +24,7 @@ import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
 import type { Readiness } from './log/readiness.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import type { StreamParts } from './sse/device-stream.ts';
+import type { StreamParts } from './stream/device-stream.ts';
 
 /** What the routes work with. */
 export interface AppParts extends StreamParts {
@@ -117,10 +118,13 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
     const fail = (error: unknown): void => sendProblem(request, response, error, problems);
     try {
       checkHeader(request);
-      setHeaders(response);
+      const target = originForm(request.url ?? '');
+      // A stream has its own headers: what is set here would stay in memory as long as it is open.
+      const opensStream = pathOf(target) === '/stream' && request.method === 'GET';
+      if (!opensStream) setDataHeaders(response);
       if (origins.admit(request, response)) return;
-      request.url = originForm(request.url ?? '');
-      if (pathOf(request.url) === '/stream') openStream(request, response).catch(fail);
+      request.url = target;
+      if (pathOf(target) === '/stream') openStream(request, response).catch(fail);
       else app(request, response);
     } catch (error) {
       fail(error);
@@ -147,13 +151,6 @@ function countHosts(rawHeaders: readonly string[]): number {
     if (name?.length === 4 && name.toLowerCase() === 'host') hosts++;
   }
   return hosts;
-}
-
-/** For answers that are data: not to be kept by caches, taken for a script, or embedded by pages of other sites. */
-function setHeaders(response: ServerResponse): void {
-  response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
 }
 
 /** A file of the page is kept, and asked for again each time: it fits the service that it came with. */

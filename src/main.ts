@@ -19,8 +19,8 @@ import { Readiness } from './log/readiness.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { openFileLimit } from './open-files.ts';
 import { HttpServer } from './server.ts';
-import { Heartbeats } from './sse/heartbeats.ts';
 import { StartError } from './start-error.ts';
+import { Heartbeats } from './stream/heartbeats.ts';
 
 /** Connections that have not ended by then are cut, so that the whole end takes less than five seconds. */
 const DRAIN_MILLISECONDS = 3000;

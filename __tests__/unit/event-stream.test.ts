@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { EventStream } from '../../src/sse/event-stream.ts';
+import { openEventStream } from '../../src/sse/event-stream.ts';
 import { until } from '../support/until.ts';
 
 test('a stream that is ended is closed, also where the client keeps its side open', async () => {
@@ -16,12 +16,12 @@ test('a stream that is ended is closed, also where the client keeps its side ope
   await until(() => response !== undefined);
   const socket = response?.socket;
   let closed = false;
-  const stream = new EventStream(response as ServerResponse, {
-    onDrain: () => undefined,
-    onClose: () => (closed = true),
+  const stream = openEventStream(response as ServerResponse, {
+    drained: () => undefined,
+    closed: () => (closed = true),
   });
-  stream.write('data: 1\n\n');
-  stream.end('data: 2\n\n');
+  stream.write(Buffer.from('data: 1\n\n'));
+  stream.end(Buffer.from('data: 2\n\n'));
   await until(() => closed);
   expect(socket?.destroyed).toBe(true);
   await until(() => received.endsWith('data: 1\n\ndata: 2\n\n'));

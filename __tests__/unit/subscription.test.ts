@@ -7,18 +7,19 @@ import { prepareAppend } from '../../src/log/append.ts';
 import { preparePurge } from '../../src/log/purge.ts';
 import { Store } from '../../src/log/store.ts';
 import type { Draft, Message } from '../../src/message.ts';
+import { sseFraming } from '../../src/sse/frame.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
 import { Random } from '../support/random.ts';
 import { cleanUp } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
-/** A socket that takes what a test lets it. */
-class FakeSink {
+/** A connection that takes what a test lets it. */
+class FakeConnection {
   room = 256 * 1024;
   /** Whether what is written stays in the buffer until `drain`. */
   stuck = false;
-  readonly writes: Buffer[] = [];
-  write(bytes: Buffer): void {
+  readonly writes: Uint8Array[] = [];
+  write(bytes: Uint8Array): void {
     this.writes.push(bytes);
     if (this.stuck) this.room -= bytes.length;
   }
@@ -86,20 +87,21 @@ describe('a subscription', () => {
   });
   afterAll(cleanUp);
 
-  const follow = (inboxes: string[], sink: FakeSink, start: Partial<Start> = {}): Subscription => {
+  const follow = (
+    inboxes: string[],
+    connection: FakeConnection,
+    start: Partial<Start> = {},
+  ): Subscription => {
     const subscription = new Subscription(
+      { log: log as unknown as MessageLog, hub, turns },
       {
-        log: log as unknown as MessageLog,
-        hub,
-        turns,
-        sink,
-        events: {
-          onLive: (replayed) => events.push(`live after ${replayed}`),
-          onOvertaken: () => events.push('overtaken'),
-          onFailed: (error) => events.push(String(error)),
-        },
+        inboxes,
+        connection,
+        framing: sseFraming,
+        onLive: (replayed) => events.push(`live after ${replayed}`),
+        onOvertaken: () => events.push('overtaken'),
+        onFailed: (error) => events.push(String(error)),
       },
-      inboxes,
       { after: 0, gap: false, purgedThrough: 0, ...start },
     );
     subscription.start();
@@ -119,8 +121,8 @@ describe('a subscription', () => {
       const names = ['alice', 'bob', 'carol'];
       const followers = [['alice'], ['bob'], ['alice', 'bob'], ['alice', 'bob', 'carol'], ['*']].map(
         (inboxes) => {
-          const sink = new FakeSink();
-          return { inboxes, sink, subscription: follow(inboxes, sink) };
+          const connection = new FakeConnection();
+          return { inboxes, connection, subscription: follow(inboxes, connection) };
         },
       );
       for (let step = 0; step < 200; step++) {
@@ -130,36 +132,36 @@ describe('a subscription', () => {
         );
         log.commit(batch);
         if (random.integer(0, 2) > 0) log.dispatch(hub);
-        const { sink, subscription } = random.pick(followers);
-        sink.stuck = random.integer(0, 1) === 0;
-        if (!sink.stuck || random.integer(0, 1) === 0) {
-          sink.room = 256 * 1024;
+        const { connection, subscription } = random.pick(followers);
+        connection.stuck = random.integer(0, 1) === 0;
+        if (!connection.stuck || random.integer(0, 1) === 0) {
+          connection.room = 256 * 1024;
           subscription.drained();
         }
         if (random.integer(0, 3) === 0) await turn();
-        for (const { sink: one } of followers) expect(one.room).toBeGreaterThanOrEqual(0);
+        for (const { connection: one } of followers) expect(one.room).toBeGreaterThanOrEqual(0);
       }
       log.dispatch(hub);
-      for (const { inboxes, sink, subscription } of followers) {
-        sink.stuck = false;
-        sink.room = 256 * 1024;
+      for (const { inboxes, connection, subscription } of followers) {
+        connection.stuck = false;
+        connection.room = 256 * 1024;
         subscription.drained();
         const wanted = expectedIds(inboxes);
-        await until(() => sink.ids.length >= wanted.length, `all of ${inboxes.join()}`);
-        expect(sink.ids).toEqual(wanted);
+        await until(() => connection.ids.length >= wanted.length, `all of ${inboxes.join()}`);
+        expect(connection.ids).toEqual(wanted);
       }
     },
   );
 
   test('costs one write for a commit, of the same bytes for all followers of an inbox', async () => {
-    const sinks = Array.from({ length: 10 }, () => new FakeSink());
-    for (const sink of sinks) follow(['bob'], sink);
+    const connections = Array.from({ length: 10 }, () => new FakeConnection());
+    for (const connection of connections) follow(['bob'], connection);
     await turn();
     log.commit(Array.from({ length: 50 }, () => draft()));
     log.dispatch(hub);
-    for (const sink of sinks) {
-      expect(sink.writes).toHaveLength(1);
-      expect(sink.writes[0]).toBe(sinks[0]?.writes[0]);
+    for (const connection of connections) {
+      expect(connection.writes).toHaveLength(1);
+      expect(connection.writes[0]).toBe(connections[0]?.writes[0]);
     }
   });
 
@@ -168,26 +170,26 @@ describe('a subscription', () => {
     log.commit(Array.from({ length: 3 }, () => draft()));
     log.commit(Array.from({ length: 5000 }, () => draft({ recipient: 'somebody', sender: 'else' })));
     log.dispatch(hub);
-    follow(['bob'], new FakeSink(), { after: 5001 });
+    follow(['bob'], new FakeConnection(), { after: 5001 });
     await until(() => events.length > 0);
     expect(log).toMatchObject({ reads: 1, rowsRead: 2 });
     expect(events).toEqual(['live after 2']);
   });
 
   test('without room takes nothing, and goes on from the log when it has drained', async () => {
-    const sink = new FakeSink();
-    const subscription = follow(['bob'], sink);
+    const connection = new FakeConnection();
+    const subscription = follow(['bob'], connection);
     await turn();
-    sink.room = 0;
+    connection.room = 0;
     for (let round = 0; round < 3; round++) {
       log.commit([draft()]);
       log.dispatch(hub);
     }
-    expect(sink.writes).toHaveLength(0);
-    sink.room = 256 * 1024;
+    expect(connection.writes).toHaveLength(0);
+    connection.room = 256 * 1024;
     subscription.drained();
     await turn();
-    expect(sink.ids).toEqual([1, 2, 3]);
+    expect(connection.ids).toEqual([1, 2, 3]);
     expect(events).toEqual(['live after 0']);
   });
 
@@ -195,37 +197,37 @@ describe('a subscription', () => {
     ['one inbox', ['bob']],
     ['two inboxes that both hold it', ['alice', 'bob']],
   ])('writes nothing of a commit at or below its cursor, through %s', async (_through, inboxes) => {
-    const sink = new FakeSink();
-    const subscription = follow(inboxes, sink);
+    const connection = new FakeConnection();
+    const subscription = follow(inboxes, connection);
     await turn();
     log.commit([draft(), draft(), draft()]);
     log.dispatch(hub);
     const commit = (first: number): Message[] => [0, 1, 2].map((step) => ({ ...draft(), id: first + step }));
     hub.dispatch(commit(1));
-    expect(sink.ids).toEqual([1, 2, 3]);
+    expect(connection.ids).toEqual([1, 2, 3]);
     hub.dispatch(commit(2));
-    expect(sink.ids).toEqual([1, 2, 3, 4]);
+    expect(connection.ids).toEqual([1, 2, 3, 4]);
     expect(subscription.cursor).toBe(4);
   });
 
   test('takes an ephemeral frame when it is live and has room, and only then', async () => {
-    const sink = new FakeSink();
-    const subscription = follow(['bob'], sink);
+    const connection = new FakeConnection();
+    const subscription = follow(['bob'], connection);
     expect(hub.dispatchEphemeral(draft())).toBe(0);
     await turn();
     expect(hub.dispatchEphemeral(draft())).toBe(1);
-    sink.room = 10;
+    connection.room = 10;
     expect(hub.dispatchEphemeral(draft())).toBe(0);
-    sink.room = 256 * 1024;
+    connection.room = 256 * 1024;
     subscription.close();
     expect(hub.dispatchEphemeral(draft())).toBe(0);
-    expect(sink.writes).toHaveLength(1);
+    expect(connection.writes).toHaveLength(1);
   });
 
   test('that a purge overtook is ended; one that was told of the gap is not', async () => {
-    const sink = new FakeSink();
-    sink.room = 0;
-    const overtaken = follow(['bob'], sink);
+    const connection = new FakeConnection();
+    connection.room = 0;
+    const overtaken = follow(['bob'], connection);
     log.commit(Array.from({ length: 10 }, () => draft()));
     log.dispatch(hub);
     preparePurge(log.database)({
@@ -236,13 +238,13 @@ describe('a subscription', () => {
       through: 5,
       limit: 100,
     });
-    sink.room = 256 * 1024;
+    connection.room = 256 * 1024;
     overtaken.drained();
     await turn();
     expect(events).toEqual(['overtaken']);
-    expect(sink.writes).toHaveLength(0);
+    expect(connection.writes).toHaveLength(0);
 
-    const told = new FakeSink();
+    const told = new FakeConnection();
     follow(['bob'], told, { gap: 'purged', purgedThrough: 5 });
     await turn();
     expect(told.ids).toEqual([6, 7, 8, 9, 10]);

@@ -7,11 +7,13 @@ test('many that have long work let others be served between them, and each has i
   const rounds = 3;
   const tasks = Array.from({ length: 100 }, (_, index) => {
     let left = rounds;
-    const task = (): void => {
-      const end = performance.now() + 1;
-      while (performance.now() < end);
-      order.push(index);
-      if (--left > 0) turns.add(task);
+    const task = {
+      turn: (): void => {
+        const end = performance.now() + 1;
+        while (performance.now() < end);
+        order.push(index);
+        if (--left > 0) turns.add(task);
+      },
     };
     return task;
   });
@@ -29,8 +31,8 @@ test('many that have long work let others be served between them, and each has i
 test('a task that is added twice has one turn, and one that is taken out has none', async () => {
   const turns = new Turns();
   const done: string[] = [];
-  const kept = (): void => void done.push('kept');
-  const dropped = (): void => void done.push('dropped');
+  const kept = { turn: () => void done.push('kept') };
+  const dropped = { turn: () => void done.push('dropped') };
   turns.add(kept);
   turns.add(dropped);
   turns.add(kept);

@@ -56,7 +56,6 @@ export class Origins {
    */
   admit(request: IncomingMessage, response: ServerResponse): boolean {
     if (this.#rules.open) refuseForeign(request);
-    response.setHeader('Vary', 'Origin');
     const { origin } = request.headers;
     if (origin === undefined || !this.#mayRead(origin)) return false;
     // Only a preflight names the method that is to come; any other OPTIONS asks the path itself.

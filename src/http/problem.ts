@@ -2,6 +2,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import { KeysUnavailable } from '../auth/key-set.ts';
 import { type FieldError, Refusal, unavailable } from '../errors.ts';
 import { LogUnavailable } from '../log/message-log.ts';
+import { setDataHeaders } from './data-headers.ts';
 import type { Refusals } from './refusals.ts';
 import type { RequestLog } from './request-log.ts';
 
@@ -46,6 +47,7 @@ export function sendProblem(
     return;
   }
   const body = problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal?.errors);
+  setDataHeaders(response);
   for (const [name, value] of Object.entries(refusal?.headers ?? {})) response.setHeader(name, value);
   response.setHeader('X-Request-Id', requests.idOf(request));
   response.setHeader('Content-Type', CONTENT_TYPE);

@@ -4,9 +4,10 @@ import { Refusal, unavailable } from '../errors.ts';
 import type { NotNow } from '../hub/devices.ts';
 import type { MessageLog, Start } from '../log/message-log.ts';
 import type { Inboxes } from '../log/store.ts';
-import { DeviceStream, type StreamParts } from '../sse/device-stream.ts';
-import { sendHeaders } from '../sse/event-stream.ts';
-import { type ByeReason, RETRY_REFUSED, retryFrame, serverFrame, spreadRetry } from '../sse/frame.ts';
+import { openEventStream, sendHeaders } from '../sse/event-stream.ts';
+import { sseFraming } from '../sse/frame.ts';
+import { DeviceStream, type StreamParts, type Transport } from '../stream/device-stream.ts';
+import { type ByeReason, RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
 import { type Authenticator, SessionExpired } from './authenticate.ts';
 import { requireAll } from './permission.ts';
 import { methodNotAllowed, type ProblemParts } from './problem.ts';
@@ -96,9 +97,13 @@ function open(
   } else {
     const start = startAt(parts.log, inboxes, cursor, last);
     const onFailed = (error: unknown): void => requests.streamFailed(request, error);
+    const transport: Transport = {
+      framing: sseFraming,
+      open: (owner) => openEventStream(response, owner),
+    };
     requests.opened(
       request,
-      new DeviceStream(parts, response, { identity, inboxes, start, watched, onFailed }),
+      new DeviceStream(parts, transport, { identity, inboxes, start, watched, onFailed }),
     );
   }
 }
@@ -130,7 +135,7 @@ function sendBye(
   reason: ByeReason,
   cursor: string | undefined,
 ): void {
-  const frames = retryFrame(spreadRetry(RETRY_REFUSED)) + serverFrame('bye', { reason }, cursor);
+  const frames = sseFraming.event('bye', { reason }, { cursor, retry: spreadRetry(RETRY_REFUSED) });
   sendHeaders(response);
   response.end(method === 'HEAD' ? undefined : frames);
 }

@@ -1,5 +1,5 @@
-import type { Message } from '../message.ts';
-import { messageFrame } from '../sse/frame.ts';
+import type { Draft, Message } from '../message.ts';
+import type { Framing } from '../stream/framing.ts';
 
 /** Bytes cut at frame borders, how many messages they are, and the id of the last. */
 export interface Slice {
@@ -11,23 +11,50 @@ export interface Slice {
 /** Slices are at most this long (a single frame may be a little longer), so that the bound on a socket's buffer holds. */
 const SLICE_BYTES = 64 * 1024;
 
-/** Frames of messages, encoded once each however many sockets get them. */
-export class Frames {
-  readonly #cursor: (id: number) => string;
-  readonly #encoded = new Map<number, Buffer>();
+/** What is encoded once for each framing, however many sockets get it: nearly always they all have the same. */
+class ByFraming<Encoded> {
+  readonly #encode: (framing: Framing) => Encoded;
+  readonly #encoded = new Map<Framing, Encoded>();
 
-  /** @param cursor the cursor of an id */
-  constructor(cursor: (id: number) => string) {
-    this.#cursor = cursor;
+  constructor(encode: (framing: Framing) => Encoded) {
+    this.#encode = encode;
   }
 
-  of(message: Message): Buffer {
-    let bytes = this.#encoded.get(message.id);
-    if (bytes === undefined) {
-      bytes = Buffer.from(messageFrame(message, this.#cursor(message.id)));
-      this.#encoded.set(message.id, bytes);
+  in(framing: Framing): Encoded {
+    let encoded = this.#encoded.get(framing);
+    if (encoded === undefined) {
+      encoded = this.#encode(framing);
+      this.#encoded.set(framing, encoded);
     }
-    return bytes;
+    return encoded;
+  }
+}
+
+/** The frame of a message that is not stored, by framing. */
+export class EphemeralFrames extends ByFraming<Buffer> {
+  constructor(draft: Draft) {
+    super((framing) => framing.encode([framing.ephemeral(draft)]));
+  }
+}
+
+/** Frames of a commit's messages, encoded once each. */
+type Frames = (message: Message) => Buffer;
+
+/** The frames of one commit, by framing. */
+export class CommitFrames extends ByFraming<Frames> {
+  /** @param cursor the cursor of an id */
+  constructor(cursor: (id: number) => string) {
+    super((framing) => {
+      const encoded = new Map<number, Buffer>();
+      return (message) => {
+        let bytes = encoded.get(message.id);
+        if (bytes === undefined) {
+          bytes = framing.encode([framing.message(message, cursor(message.id))]);
+          encoded.set(message.id, bytes);
+        }
+        return bytes;
+      };
+    });
   }
 }
 
@@ -35,10 +62,10 @@ export class Frames {
 export class Delivery {
   /** In id order; at least one. */
   readonly messages: Message[] = [];
-  readonly #frames: Frames;
-  #slices: readonly Slice[] | undefined;
+  readonly #frames: CommitFrames;
+  readonly #slices = new ByFraming((framing) => slice(this.messages, this.#frames.in(framing)));
 
-  constructor(frames: Frames) {
+  constructor(frames: CommitFrames) {
     this.#frames = frames;
   }
 
@@ -47,20 +74,19 @@ export class Delivery {
   }
 
   /** The messages as bytes; joined at the first call, the same buffers at each one after. */
-  get slices(): readonly Slice[] {
-    this.#slices ??= slice(this.messages, this.#frames);
-    return this.#slices;
+  slices(framing: Framing): readonly Slice[] {
+    return this.#slices.in(framing);
   }
 
   /** The messages of several deliveries of one commit with ids past `cursor`, by id and each once, as bytes. */
-  static merge(deliveries: readonly Delivery[], cursor: number): readonly Slice[] {
+  static merge(deliveries: readonly Delivery[], cursor: number, framing: Framing): readonly Slice[] {
     const byId = new Map<number, Message>();
     for (const { messages } of deliveries) {
       for (const message of messages) if (message.id > cursor) byId.set(message.id, message);
     }
     const [first] = deliveries;
     const messages = [...byId.values()].sort((one, other) => one.id - other.id);
-    return first === undefined ? [] : slice(messages, first.#frames);
+    return first === undefined ? [] : slice(messages, first.#frames.in(framing));
   }
 }
 
@@ -81,7 +107,7 @@ function slice(messages: readonly Message[], frames: Frames): Slice[] {
     length = 0;
   };
   for (const message of messages) {
-    const frame = frames.of(message);
+    const frame = frames(message);
     if (length + frame.length > SLICE_BYTES) cut();
     parts.push(frame);
     length += frame.length;

@@ -43,7 +43,7 @@ export class HeldPoll implements Follower, Device {
     hub.remove(poll);
     devices.leave(poll);
     // Many may have waited for the same message, and each reads a page now.
-    await new Promise<void>((resolve) => turns.add(resolve));
+    await new Promise<void>((resolve) => turns.add({ turn: resolve }));
   }
 
   deliver(): void {

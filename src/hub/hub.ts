@@ -1,8 +1,7 @@
 import { EVERYTHING } from '../address.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Draft, Message } from '../message.ts';
-import { ephemeralFrame } from '../sse/frame.ts';
-import { Delivery, Frames } from './delivery.ts';
+import { CommitFrames, Delivery, EphemeralFrames } from './delivery.ts';
 import { Traffic } from './traffic.ts';
 
 /** Something that follows inboxes: a stream's subscription, or a held poll. */
@@ -10,8 +9,8 @@ export interface Follower {
   readonly inboxes: Inboxes;
   /** Gets what a commit has for its inboxes: a delivery for each that was touched, at least one. */
   deliver(deliveries: readonly Delivery[]): void;
-  /** Gets a frame that is not stored. @returns whether it was taken */
-  deliverEphemeral(frame: Buffer): boolean;
+  /** Gets a message that is not stored. @returns whether it was taken */
+  deliverEphemeral(frames: EphemeralFrames): boolean;
 }
 
 /** Who follows which inbox, and what each commit has for them. */
@@ -45,7 +44,7 @@ export class Hub {
 
   /** Hands a commit's messages, in id order, to those who follow them. */
   dispatch(messages: readonly Message[]): void {
-    const frames = new Frames(this.#cursor);
+    const frames = new CommitFrames(this.#cursor);
     const deliveries = new Map<string, Delivery>();
     for (const message of messages) {
       for (const address of touchedBy(message)) {
@@ -77,9 +76,9 @@ export class Hub {
     for (const address of touchedBy(draft)) {
       for (const follower of this.#followers.get(address) ?? []) touched.add(follower);
     }
-    const frame = Buffer.from(ephemeralFrame(draft));
+    const frames = new EphemeralFrames(draft);
     let taken = 0;
-    for (const follower of touched) if (follower.deliverEphemeral(frame)) taken++;
+    for (const follower of touched) if (follower.deliverEphemeral(frames)) taken++;
     this.traffic.ephemeral++;
     this.traffic.ephemeralDelivered += taken;
     return taken;

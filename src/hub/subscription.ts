@@ -1,27 +1,31 @@
 import type { ForwardPage, MessageLog, Start } from '../log/message-log.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Message } from '../message.ts';
-import { messageFrame } from '../sse/frame.ts';
-import { Delivery } from './delivery.ts';
+import type { Connection } from '../stream/connection.ts';
+import type { Framing } from '../stream/framing.ts';
+import { Delivery, type EphemeralFrames } from './delivery.ts';
 import type { Follower, Hub } from './hub.ts';
-import type { Turns } from './turns.ts';
+import type { Task, Turns } from './turns.ts';
 
-/** Where a subscription's bytes go: a socket, with a bound on what it buffers. */
-export interface Sink {
-  /** How many bytes it takes now. */
-  readonly room: number;
-  /** Takes bytes. Where it then has no room left, it calls `drained` on the subscription once it has. */
-  write(bytes: Buffer): void;
-}
-
-/** What the owner of a subscription wants to hear of. */
-export interface SubscriptionEvents {
+/** Whose subscription it is: where its bytes go, and what that wants to hear of. */
+export interface Subscriber {
+  readonly inboxes: Inboxes;
+  /** It calls `drained` on the subscription where it had no room, and has some again. */
+  readonly connection: Pick<Connection, 'room' | 'write'>;
+  readonly framing: Framing;
   /** The first replay is over: from here on it is as it happens. */
   onLive(replayed: number): void;
   /** Retention took messages that this device had not got yet. The subscription is closed. */
   onOvertaken(): void;
   /** The log cannot be read. The subscription is closed. */
   onFailed(error: unknown): void;
+}
+
+/** What a subscription works with. */
+export interface SubscriptionParts {
+  readonly log: MessageLog;
+  readonly hub: Hub;
+  readonly turns: Turns;
 }
 
 /** Where a subscription is on its way. */
@@ -36,15 +40,12 @@ const LEAST_ROOM = 72 * 1024;
 /**
  * One device's way through the log. It writes a message exactly when its id is greater than the cursor, which then
  * becomes that id; replay and live are the same rule, so a hand-over can neither lose nor repeat. The log is its
- * buffer: what the sink has no room for stays there, and is read again from the cursor.
+ * buffer: what the connection has no room for stays there, and is read again from the cursor.
  */
-export class Subscription implements Follower {
+export class Subscription implements Follower, Task {
   readonly inboxes: Inboxes;
-  readonly #log: MessageLog;
-  readonly #hub: Hub;
-  readonly #turns: Turns;
-  readonly #sink: Sink;
-  readonly #events: SubscriptionEvents;
+  readonly #parts: SubscriptionParts;
+  readonly #subscriber: Subscriber;
   /** What retention took up to here was told as a gap when the stream began. */
   readonly #toldThrough: number;
   #cursor: number;
@@ -56,17 +57,10 @@ export class Subscription implements Follower {
   /**
    * @param start where it begins; the device knows of its gap
    */
-  constructor(
-    parts: { log: MessageLog; hub: Hub; turns: Turns; sink: Sink; events: SubscriptionEvents },
-    inboxes: Inboxes,
-    start: Start,
-  ) {
-    this.#log = parts.log;
-    this.#hub = parts.hub;
-    this.#turns = parts.turns;
-    this.#sink = parts.sink;
-    this.#events = parts.events;
-    this.inboxes = inboxes;
+  constructor(parts: SubscriptionParts, subscriber: Subscriber, start: Start) {
+    this.#parts = parts;
+    this.#subscriber = subscriber;
+    this.inboxes = subscriber.inboxes;
     this.#cursor = start.after;
     this.#toldThrough = start.purgedThrough;
   }
@@ -87,20 +81,20 @@ export class Subscription implements Follower {
 
   /** Begins. It is registered before the first read, so that nothing falls between the two. */
   start(): void {
-    this.#hub.add(this);
-    this.#turns.add(this.#replay);
+    this.#parts.hub.add(this);
+    this.#parts.turns.add(this);
   }
 
   /** Ends: nothing is written after it. Does nothing where it has ended. */
   close(): void {
     this.#state = 'closed';
-    this.#turns.remove(this.#replay);
-    this.#hub.remove(this);
+    this.#parts.turns.remove(this);
+    this.#parts.hub.remove(this);
   }
 
-  /** The sink has room again. */
+  /** The connection has room again. */
   drained(): void {
-    if (this.#state === 'replaying') this.#turns.add(this.#replay);
+    if (this.#state === 'replaying') this.#parts.turns.add(this);
   }
 
   deliver(deliveries: readonly Delivery[]): void {
@@ -108,72 +102,80 @@ export class Subscription implements Follower {
     if (this.#state !== 'live') return;
     const [first] = deliveries;
     const shared = deliveries.length === 1 && first !== undefined && first.firstId > this.#cursor;
+    const { connection, framing } = this.#subscriber;
     for (const { bytes, messages, lastId } of shared
-      ? first.slices
-      : Delivery.merge(deliveries, this.#cursor)) {
-      if (this.#sink.room < bytes.length) {
+      ? first.slices(framing)
+      : Delivery.merge(deliveries, this.#cursor, framing)) {
+      if (connection.room < bytes.length) {
         this.#state = 'replaying';
         return;
       }
-      this.#sink.write(bytes);
+      connection.write(bytes);
       this.#cursor = lastId;
       this.#delivered += messages;
-      this.#hub.traffic.delivered += messages;
+      this.#parts.hub.traffic.delivered += messages;
     }
   }
 
-  deliverEphemeral(frame: Buffer): boolean {
-    if (this.#state !== 'live' || this.#sink.room < frame.length) return false;
-    this.#sink.write(frame);
+  deliverEphemeral(frames: EphemeralFrames): boolean {
+    if (this.#state !== 'live') return false;
+    const { connection, framing } = this.#subscriber;
+    const frame = frames.in(framing);
+    if (connection.room < frame.length) return false;
+    connection.write(frame);
     this.#delivered++;
     return true;
   }
 
   /** Its turn: writes the next page of the backlog, and waits for another turn; goes live where there is none. */
-  readonly #replay = (): void => {
-    if (this.#sink.room < LEAST_ROOM) return;
+  turn(): void {
+    if (this.#subscriber.connection.room < LEAST_ROOM) return;
     try {
       this.#writePage(this.#readPage());
     } catch (error) {
       this.close();
-      this.#events.onFailed(error);
-    }
-  };
-
-  #writePage({ page, frames }: { page: ForwardPage; frames: string[] }): void {
-    if (page.purgedThrough > Math.max(this.#cursor, this.#toldThrough)) {
-      this.close();
-      this.#events.onOvertaken();
-      return;
-    }
-    if (frames.length > 0) this.#sink.write(Buffer.from(frames.join('')));
-    this.#replayed += frames.length;
-    this.#hub.traffic.replayed += frames.length;
-    if (page.more) {
-      this.#cursor = page.through;
-      this.#turns.add(this.#replay);
-      return;
-    }
-    // Nothing of these inboxes lies between the page and the head.
-    this.#cursor = Math.max(page.through, this.#log.head);
-    this.#state = 'live';
-    if (!this.#wasLive) {
-      this.#wasLive = true;
-      this.#events.onLive(this.#replayed);
+      this.#subscriber.onFailed(error);
     }
   }
 
-  #readPage(): { page: ForwardPage; frames: string[] } {
-    const frames: string[] = [];
-    let room = this.#sink.room;
+  #writePage({ page, texts }: { page: ForwardPage; texts: string[] }): void {
+    const { log, hub, turns } = this.#parts;
+    if (page.purgedThrough > Math.max(this.#cursor, this.#toldThrough)) {
+      this.close();
+      this.#subscriber.onOvertaken();
+      return;
+    }
+    const { connection, framing } = this.#subscriber;
+    if (texts.length > 0) connection.write(framing.encode(texts));
+    this.#replayed += texts.length;
+    hub.traffic.replayed += texts.length;
+    if (page.more) {
+      this.#cursor = page.through;
+      turns.add(this);
+      return;
+    }
+    // Nothing of these inboxes lies between the page and the head.
+    this.#cursor = Math.max(page.through, log.head);
+    this.#state = 'live';
+    if (!this.#wasLive) {
+      this.#wasLive = true;
+      this.#subscriber.onLive(this.#replayed);
+    }
+  }
+
+  #readPage(): { page: ForwardPage; texts: string[] } {
+    const { log } = this.#parts;
+    const { connection, framing } = this.#subscriber;
+    const texts: string[] = [];
+    let room = connection.room;
     const take = (message: Message): boolean => {
-      const frame = messageFrame(message, this.#log.cursor(message.id));
-      const bytes = Buffer.byteLength(frame);
+      const text = framing.message(message, log.cursor(message.id));
+      const bytes = framing.byteLength(text);
       if (bytes > room) return false;
       room -= bytes;
-      frames.push(frame);
+      texts.push(text);
       return true;
     };
-    return { page: this.#log.readAfter(this.inboxes, this.#cursor, PAGE_MESSAGES, take), frames };
+    return { page: log.readAfter(this.inboxes, this.#cursor, PAGE_MESSAGES, take), texts };
   }
 }

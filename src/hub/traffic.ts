@@ -1,4 +1,4 @@
-import type { ByeReason } from '../sse/frame.ts';
+import type { ByeReason } from '../stream/server-events.ts';
 
 /** Why a stream ended: with a `bye`, because the client went, or cut: it took nothing, or the log could not be read. */
 export type StreamEnd = ByeReason | 'client' | 'stalled' | 'failed';

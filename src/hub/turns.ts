@@ -1,8 +1,11 @@
 /** Work on the thread that serves all sockets goes on for at most this long before others are served. */
 const BUDGET_MILLISECONDS = 5;
 
-/** A piece of work that waits for its turn. */
-export type Task = () => void;
+/** Something that waits for its turn. */
+export interface Task {
+  /** Does a piece of its work. It must not throw. */
+  turn(): void;
+}
 
 /**
  * Takes pieces of work in turns, the oldest first, and lets sockets and requests be served between them: after a
@@ -12,7 +15,7 @@ export class Turns {
   readonly #waiting = new Set<Task>();
   #planned = false;
 
-  /** Puts a task at the end. Nothing is done where it waits already. It must not throw. */
+  /** Puts a task at the end. Nothing is done where it waits already. */
   add(task: Task): void {
     this.#waiting.add(task);
     this.#plan();
@@ -31,7 +34,7 @@ export class Turns {
       const end = performance.now() + BUDGET_MILLISECONDS;
       for (const task of this.#waiting) {
         this.#waiting.delete(task);
-        task();
+        task.turn();
         if (performance.now() >= end) break;
       }
       this.#plan();

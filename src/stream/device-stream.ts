@@ -1,16 +1,23 @@
-import type { ServerResponse } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
 import type { Device, Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
-import { type Presence, toWire } from '../hub/presence.ts';
+import type { Presence } from '../hub/presence.ts';
 import { Subscription, type SubscriptionState } from '../hub/subscription.ts';
 import type { StreamEnd } from '../hub/traffic.ts';
 import type { Turns } from '../hub/turns.ts';
 import type { MessageLog, Start } from '../log/message-log.ts';
 import type { Inboxes } from '../log/store.ts';
-import { EventStream } from './event-stream.ts';
-import { type ByeReason, RETRY_SERVED, retryFrame, serverFrame, spreadRetry } from './frame.ts';
+import type { Connection, ConnectionOwner } from './connection.ts';
+import type { Framing } from './framing.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import {
+  type ByeReason,
+  type EventFields,
+  RETRY_SERVED,
+  type ServerEvents,
+  spreadRetry,
+} from './server-events.ts';
+import { WatchedPresence } from './watched-presence.ts';
 
 /** What a device's stream is made of. */
 export interface StreamParts {
@@ -33,72 +40,44 @@ export interface StreamRequest {
   readonly onFailed: (error: unknown) => void;
 }
 
-/** A presence frame is far shorter; with less room it waits. */
-const PRESENCE_ROOM = 4096;
+/** How a stream gets to its device: only this differs between the protocols. */
+export interface Transport {
+  readonly framing: Framing;
+  /** Opens the stream on the wire. */
+  open(owner: ConnectionOwner): Connection;
+}
 
-/** One open stream of one device: from the headers to the last byte. */
-export class DeviceStream implements Device {
+/** One open stream of one device: from the first byte to the last. */
+export class DeviceStream implements Device, ConnectionOwner {
   readonly inboxes: Inboxes;
   readonly client: string | undefined;
   readonly expiresAt: number | undefined;
+  readonly connection: Connection;
+  readonly framing: Framing;
   readonly #parts: StreamParts;
-  readonly #stream: EventStream;
   readonly #subscription: Subscription;
-  readonly #unwatch: () => void;
-  /** Addresses whose presence changed and is not told yet: the newest state is told, when there is room. */
-  readonly #untold = new Set<string>();
+  readonly #watched: WatchedPresence | undefined;
+  readonly #onFailed: (error: unknown) => void;
   #ended: StreamEnd | undefined;
 
-  /** Sends the headers and all that comes before the first message, and begins to follow. */
-  constructor(parts: StreamParts, response: ServerResponse, request: StreamRequest) {
+  /** Opens it, sends all that comes before the first message, and begins to follow. */
+  constructor(parts: StreamParts, transport: Transport, request: StreamRequest) {
     const { identity, inboxes, start, watched, onFailed } = request;
     this.inboxes = inboxes;
     this.client = identity.client;
     this.expiresAt = identity.expiresAt;
     this.#parts = parts;
-    const { log, hub, turns } = parts;
-    this.#stream = new EventStream(response, {
-      onDrain: () => {
-        this.#tellPresence();
-        this.#subscription.drained();
-      },
-      onClose: (stalled) => this.#leave(stalled ? 'stalled' : 'client'),
-    });
-    this.#subscription = new Subscription(
-      {
-        log,
-        hub,
-        turns,
-        sink: this.#stream,
-        events: {
-          onLive: (replayed) => {
-            const cursor = this.#cursor();
-            this.#stream.write(serverFrame('live', { cursor, replayed }, cursor));
-          },
-          onOvertaken: () => this.#end('too-slow'),
-          onFailed: (error) => {
-            onFailed(error);
-            this.#leave('failed');
-            response.destroy();
-          },
-        },
-      },
-      inboxes,
-      start,
-    );
-    const cursor = this.#cursor();
-    const ready = { cursor, gap: start.gap, ...endOf(identity) };
-    this.#stream.write(retryFrame(spreadRetry(RETRY_SERVED)) + serverFrame('ready', ready, cursor));
+    this.#onFailed = onFailed;
+    this.framing = transport.framing;
+    this.connection = transport.open(this);
+    this.#subscription = new Subscription(parts, this, start);
+    this.#say('ready', { cursor: this.#cursor, gap: start.gap, ...endOf(identity) }, true);
     // Present before it looks: a device that watches its own address sees itself.
     parts.devices.join(this);
-    hub.traffic.opened++;
-    parts.heartbeats.add(this.#stream);
-    this.#unwatch = parts.presence.watch(watched, (address) => {
-      this.#untold.add(address);
-      this.#tellPresence();
-    });
-    for (const address of watched) this.#untold.add(address);
-    this.#tellPresence();
+    parts.hub.traffic.opened++;
+    parts.heartbeats.add(this);
+    this.#watched = watched.length === 0 ? undefined : new WatchedPresence(parts.presence, watched, this);
+    this.#watched?.tell();
     this.#subscription.start();
   }
 
@@ -121,7 +100,7 @@ export class DeviceStream implements Device {
   }
 
   get buffered(): number {
-    return this.#stream.buffered;
+    return this.connection.buffered;
   }
 
   behind(head: number): number {
@@ -132,24 +111,48 @@ export class DeviceStream implements Device {
     this.#end('shutdown');
   }
 
-  #cursor(): string {
+  drained(): void {
+    this.#watched?.tell();
+    this.#subscription.drained();
+  }
+
+  closed(stalled: boolean): void {
+    this.#leave(stalled ? 'stalled' : 'client');
+  }
+
+  onLive(replayed: number): void {
+    this.#say('live', { cursor: this.#cursor, replayed });
+  }
+
+  onOvertaken(): void {
+    this.#end('too-slow');
+  }
+
+  onFailed(error: unknown): void {
+    this.#onFailed(error);
+    this.#leave('failed');
+    this.connection.cut();
+  }
+
+  get #cursor(): string {
     return this.#parts.log.cursor(this.#subscription.cursor);
   }
 
-  #tellPresence(): void {
-    for (const recipient of this.#untold) {
-      if (this.#stream.room < PRESENCE_ROOM) return;
-      this.#untold.delete(recipient);
-      const state = toWire(this.#parts.presence.state(recipient));
-      this.#stream.write(serverFrame('presence', { recipient, ...state }));
-    }
+  #say<Name extends keyof ServerEvents>(name: Name, data: ServerEvents[Name], withRetry = false): void {
+    this.connection.write(this.#encode(name, data, withRetry));
+  }
+
+  #encode<Name extends keyof ServerEvents>(name: Name, data: ServerEvents[Name], withRetry: boolean): Buffer {
+    const retry = withRetry ? spreadRetry(RETRY_SERVED) : undefined;
+    const fields: EventFields = { cursor: this.#cursor, retry };
+    return this.framing.encode([this.framing.event(name, data, fields)]);
   }
 
   /** Says why it ends, and where the device is; it comes back there. */
   #end(reason: ByeReason): void {
-    const bye = serverFrame('bye', { reason }, this.#cursor());
+    const bye = this.#encode('bye', { reason }, true);
     this.#leave(reason);
-    this.#stream.end(retryFrame(spreadRetry(RETRY_SERVED)) + bye);
+    this.connection.end(bye);
   }
 
   #leave(why: StreamEnd): void {
@@ -157,8 +160,8 @@ export class DeviceStream implements Device {
     this.#ended = why;
     this.#parts.hub.traffic.ended[why]++;
     this.#subscription.close();
-    this.#unwatch();
-    this.#parts.heartbeats.remove(this.#stream);
+    this.#watched?.stop();
+    this.#parts.heartbeats.remove(this);
     this.#parts.devices.leave(this);
   }
 }

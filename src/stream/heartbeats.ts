@@ -1,9 +1,15 @@
-import type { EventStream } from './event-stream.ts';
-import { serverFrame } from './frame.ts';
+import type { Connection } from './connection.ts';
+import type { Framing } from './framing.ts';
+
+/** What heartbeats are said on. */
+export interface Beating {
+  readonly connection: Connection;
+  readonly framing: Framing;
+}
 
 /** Says something on streams that have been silent, so that a device knows a quiet stream from a dead one. */
 export class Heartbeats {
-  readonly #streams = new Set<EventStream>();
+  readonly #streams = new Set<Beating>();
   readonly #silence: number;
   readonly #timer: NodeJS.Timeout;
 
@@ -18,11 +24,11 @@ export class Heartbeats {
     this.#timer.unref();
   }
 
-  add(stream: EventStream): void {
+  add(stream: Beating): void {
     this.#streams.add(stream);
   }
 
-  remove(stream: EventStream): void {
+  remove(stream: Beating): void {
     this.#streams.delete(stream);
   }
 
@@ -32,11 +38,15 @@ export class Heartbeats {
 
   #beat(now: number): void {
     const due = performance.now() - this.#silence;
-    let frame: string | undefined;
-    for (const stream of this.#streams) {
-      if (stream.lastWrite > due || !stream.idle) continue;
-      frame ??= serverFrame('heartbeat', { at: new Date(now).toISOString() });
-      stream.write(frame);
+    const frames = new Map<Framing, Buffer>();
+    for (const { connection, framing } of this.#streams) {
+      if (connection.lastWrite > due || !connection.idle) continue;
+      let frame = frames.get(framing);
+      if (frame === undefined) {
+        frame = framing.encode([framing.event('heartbeat', { at: new Date(now).toISOString() })]);
+        frames.set(framing, frame);
+      }
+      connection.write(frame);
     }
   }
 }

@@ -1,0 +1,64 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Connection, ConnectionOwner } from './connection.ts';
+
+/** At most this much waits in memory for one connection; what is more stays in the log. */
+const BUFFER_BYTES = 256 * 1024;
+
+/** A client that takes nothing of what waits for it for so long is cut. */
+const STALLED_MILLISECONDS = 60_000;
+
+/** A socket as the connection of a stream. */
+export class SocketConnection implements Connection {
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  #lastWrite = 0;
+  #stalled = false;
+
+  /** @param timed what has the socket's timeout: the socket, or the response that node:http sends on it */
+  constructor(socket: Socket, owner: ConnectionOwner, timed: Socket | ServerResponse) {
+    this.#socket = socket;
+    this.#owner = owner;
+    socket.on('drain', () => this.#owner.drained());
+    socket.once('close', () => this.#owner.closed(this.#stalled));
+    timed.setTimeout(STALLED_MILLISECONDS, () => this.#timeout());
+  }
+
+  get lastWrite(): number {
+    return this.#lastWrite;
+  }
+
+  get idle(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
+  get buffered(): number {
+    return this.#socket.writableLength;
+  }
+
+  get room(): number {
+    return BUFFER_BYTES - this.#socket.writableLength;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#lastWrite = performance.now();
+    this.#socket.write(bytes);
+  }
+
+  end(bytes: Uint8Array): void {
+    this.#socket.end(bytes);
+    // Not only half: a client that keeps its side open would keep the descriptor, counted by nobody.
+    this.#socket.destroySoon();
+  }
+
+  cut(): void {
+    this.#socket.destroy();
+  }
+
+  /** Also for a connection that has nothing to say: only a queue that does not move counts. */
+  #timeout(): void {
+    if (this.#socket.writableLength === 0) return;
+    this.#stalled = true;
+    this.#socket.destroy();
+  }
+}
