@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import type { RequestHandler, Response } from 'express';
 import { EVERYBODY, type Identity } from '../auth/identity.ts';
 import { TokenRefused, type Tokens } from '../auth/tokens.ts';
 import { Refusal } from '../errors.ts';
+import type { Handler, RoutedRequest } from './handler.ts';
 import type { Origins } from './origins.ts';
 import { parsePairs } from './query.ts';
 
@@ -65,10 +65,10 @@ export class Authenticator {
     return this.#check(this.#tokens, session, () => new SessionExpired());
   }
 
-  /** As `identify`, for a route of Express: `identityOf` has the result. */
-  get middleware(): RequestHandler {
-    return async (request, response, next) => {
-      response.locals['identity'] = await this.identify(request);
+  /** As `identify`, for a route: `identityOf` has the result. */
+  get middleware(): Handler {
+    return async (request, _response, next) => {
+      request.identity = await this.identify(request);
       next();
     };
   }
@@ -87,8 +87,9 @@ export class Authenticator {
 }
 
 /** Who makes a request, on a route behind the middleware. */
-export function identityOf(response: Response): Identity {
-  return response.locals['identity'] as Identity;
+export function identityOf({ identity }: RoutedRequest): Identity {
+  if (identity === undefined) throw new Error('the route does not stand behind the authenticator');
+  return identity;
 }
 
 /**

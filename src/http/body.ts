@@ -1,5 +1,7 @@
-import express, { type Request, type RequestHandler } from 'express';
+import type { IncomingMessage } from 'node:http';
+import express, { type RequestHandler } from 'express';
 import { badFields, Refusal } from '../errors.ts';
+import type { Handler, RoutedRequest } from './handler.ts';
 import { parsePairs } from './query.ts';
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -11,7 +13,7 @@ const FORM_TYPE = 'application/x-www-form-urlencoded';
 const MAX_FORM_PAIRS = 100;
 
 /** Refuses a body of another type before it is read. */
-export const checkContentType: RequestHandler = (request, _response, next) => {
+export const checkContentType: Handler = (request, _response, next) => {
   contentTypeOf(request);
   next();
 };
@@ -25,14 +27,14 @@ export const readBody: RequestHandler = express.raw({ type: () => true, limit: M
  *
  * @throws {Refusal} where the bytes are not UTF-8, not JSON, or a form names a field twice
  */
-export function parseBody(request: Request): unknown {
+export function parseBody(request: RoutedRequest): unknown {
   const body: unknown = request.body;
   const type = contentTypeOf(request);
   const text = decodeUtf8(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
   return type === FORM_TYPE ? parseForm(text) : parseJson(text);
 }
 
-function contentTypeOf(request: Request): string {
+function contentTypeOf(request: IncomingMessage): string {
   const header = request.headers['content-type'] ?? '';
   const [type, ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
   const charset = parameters.find((parameter) => parameter.startsWith('charset='));

@@ -1,9 +1,10 @@
-import type { RequestHandler } from 'express';
 import type { MessageLog } from '../log/message-log.ts';
 import { messageJson } from '../message.ts';
 import { identityOf } from './authenticate.ts';
+import type { Handler } from './handler.ts';
 import { requireAll } from './permission.ts';
 import { Query } from './query.ts';
+import { sendJson } from './send-json.ts';
 
 /**
  * `GET /conversations?recipient=A[&limit=N][&before=ID]`: the conversations of an address, newest first.
@@ -11,10 +12,10 @@ import { Query } from './query.ts';
  * Answers `{"conversations": [{"peer", "lastMessage", "unread", "readThrough", "peerReadThrough"}], "cursor", "more"}`,
  * empty where the address has none; with a token, no `recipient` means its `sub`. The next page is asked with `before`, the id of the last page's last message.
  */
-export function conversations(log: MessageLog): RequestHandler {
+export function conversations(log: MessageLog): Handler {
   return (request, response) => {
     const query = new Query(request.url, ['recipient', 'limit', 'before']);
-    const { client, read } = identityOf(response);
+    const { client, read } = identityOf(request);
     const [address = ''] =
       client !== undefined && !query.has('recipient')
         ? [client]
@@ -29,6 +30,6 @@ export function conversations(log: MessageLog): RequestHandler {
       return `{"peer":${JSON.stringify(peer)},"lastMessage":${messageJson(lastMessage)},${rest.slice(1)}`;
     });
     const rest = JSON.stringify({ cursor: log.cursor(head), more });
-    response.type('json').send(`{"conversations":[${list.join(',')}],${rest.slice(1)}`);
+    sendJson(response, `{"conversations":[${list.join(',')}],${rest.slice(1)}`);
   };
 }

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import {
   ContentTooLarge,
   keyFault,
@@ -13,9 +13,11 @@ import { messageJson } from '../message.ts';
 import type { Identity } from '../auth/identity.ts';
 import { identityOf } from './authenticate.ts';
 import { parseBody } from './body.ts';
+import type { Handler, RoutedRequest } from './handler.ts';
 import { forbidden, notNamed } from './permission.ts';
 import type { PublishRate } from './publish-rate.ts';
 import { Query } from './query.ts';
+import { sendJson } from './send-json.ts';
 
 const MAX_BATCH = 1000;
 
@@ -35,11 +37,11 @@ export function publish(
   { log, hub, now }: { log: MessageLog; hub: Hub; now: () => number },
   rate: PublishRate,
   basePath: string,
-): RequestHandler {
+): Handler {
   return async (request, response) => {
     new Query(request.url, []).check();
     const body = parseBody(request);
-    const identity = identityOf(response);
+    const identity = identityOf(request);
     const context = { now: now(), defaultSender: identity.client ?? OPEN_MODE_SENDER };
     const headerKey = readHeaderKey(request);
     if (Array.isArray(body)) {
@@ -50,17 +52,16 @@ export function publish(
       requireAllowed(batch, identity, true);
       rate.take(identity, batch.length);
       const stored = await append(log, batch, true);
-      response
-        .status(stored.some(({ isNew }) => isNew) ? 201 : 200)
-        .type('json')
-        .send(`[${stored.map(({ message }) => messageJson(message)).join(',')}]`);
+      const json = `[${stored.map(({ message }) => messageJson(message)).join(',')}]`;
+      sendJson(response, json, { status: stored.some(({ isNew }) => isNew) ? 201 : 200 });
       return;
     }
     const publication = readSingle(body, headerKey, context);
     requireAllowed([publication], identity, false);
     rate.take(identity, 1);
     if (publication.ephemeral) {
-      response.status(202).json({ devices: hub.dispatchEphemeral(publication.draft) });
+      const devices = hub.dispatchEphemeral(publication.draft);
+      sendJson(response, JSON.stringify({ devices }), { status: 202 });
       return;
     }
     const [stored] = await append(log, [publication], false);
@@ -68,12 +69,9 @@ export function publish(
   };
 }
 
-function answerSingle(response: Response, { message, isNew }: Stored, basePath: string): void {
-  if (isNew) response.setHeader('Location', `${basePath}/messages/${message.id}`);
-  response
-    .status(isNew ? 201 : 200)
-    .type('json')
-    .send(messageJson(message));
+function answerSingle(response: ServerResponse, { message, isNew }: Stored, basePath: string): void {
+  const headers = { Location: `${basePath}/messages/${message.id}` };
+  sendJson(response, messageJson(message), isNew ? { status: 201, headers } : {});
 }
 
 /** @throws {Refusal} 403 where the token does not let one send so */
@@ -138,7 +136,7 @@ function readChecked(
 }
 
 /** The header's bytes are UTF-8, as a body's are; Node gives them as Latin-1. */
-function readHeaderKey(request: Request): string | undefined {
+function readHeaderKey(request: RoutedRequest): string | undefined {
   const [value, ...others] = request.headersDistinct['idempotency-key'] ?? [];
   if (value === undefined) return undefined;
   if (others.length > 0) throw headerFault('is given more than once');

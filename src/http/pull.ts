@@ -1,5 +1,5 @@
 import type { Identity } from '../auth/identity.ts';
-import type { Request, RequestHandler, Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import { Refusal, unavailable } from '../errors.ts';
 import type { Devices } from '../hub/devices.ts';
 import { HeldPoll } from '../hub/held-poll.ts';
@@ -10,8 +10,10 @@ import type { MessageLog } from '../log/message-log.ts';
 import type { Take } from '../log/store.ts';
 import { messageJson } from '../message.ts';
 import { identityOf } from './authenticate.ts';
+import type { Handler, RoutedRequest } from './handler.ts';
 import { forbidden, notNamed, requireAll } from './permission.ts';
 import { nonEmpty, Query } from './query.ts';
+import { sendJson } from './send-json.ts';
 
 const PARAMETERS = ['recipient', 'after', 'limit', 'wait', 'before', 'between'];
 const LIMIT = { least: 1, most: 1000 };
@@ -38,10 +40,10 @@ interface PullParts {
  * Answers `{"messages", "cursor", "more"}`, the first form with `gap`: messages in ascending order, and none where
  * there are none. `cursor` is where to go on: after the page, or the head.
  */
-export function pull(parts: PullParts): RequestHandler {
+export function pull(parts: PullParts): Handler {
   return async (request, response) => {
     const query = new Query(request.url, PARAMETERS);
-    const identity = identityOf(response);
+    const identity = identityOf(request);
     const names = ['between', 'before', 'after', 'wait'].filter((name) => query.has(name));
     if (query.has('between')) {
       refuseMixed(query, 'between', ['recipient', 'after', 'wait']);
@@ -60,16 +62,16 @@ export function pull(parts: PullParts): RequestHandler {
 }
 
 /** `GET /messages/ID`: one message, or 404. */
-export function message(log: MessageLog): RequestHandler<{ id: string }> {
+export function message(log: MessageLog): Handler {
   return (request, response) => {
     new Query(request.url, []).check();
-    const { id } = request.params;
-    const { read } = identityOf(response);
+    const id = String(request.params['id']);
+    const { read } = identityOf(request);
     const found = /^[1-9]\d{0,15}$/.test(id) ? log.message(Number(id)) : undefined;
     // What one may not read looks the same whether it exists or not.
     if (found === undefined || !(read.has(found.sender) || read.has(found.recipient)))
       throw new Refusal('not-found', 'There is no such message.');
-    response.type('json').send(messageJson(found));
+    sendJson(response, messageJson(found));
   };
 }
 
@@ -77,8 +79,8 @@ async function answerAfter(
   parts: PullParts,
   query: Query,
   identity: Identity,
-  request: Request,
-  response: Response,
+  request: RoutedRequest,
+  response: ServerResponse,
 ): Promise<void> {
   const inboxes = query.inboxes(identity.client);
   const after = nonEmpty(query.text('after')) ?? '0';
@@ -118,7 +120,7 @@ async function answerAfter(
   page.send(response, { gap });
 }
 
-function answerHistory(log: MessageLog, query: Query, identity: Identity, response: Response): void {
+function answerHistory(log: MessageLog, query: Query, identity: Identity, response: ServerResponse): void {
   const inboxes = query.inboxes(identity.client);
   if (inboxes.length > 1) query.fault('recipient', 'must be given once with "before"');
   const before = query.before() ?? log.head + 1;
@@ -132,7 +134,12 @@ function answerHistory(log: MessageLog, query: Query, identity: Identity, respon
   page.send(response);
 }
 
-function answerConversation(log: MessageLog, query: Query, { read }: Identity, response: Response): void {
+function answerConversation(
+  log: MessageLog,
+  query: Query,
+  { read }: Identity,
+  response: ServerResponse,
+): void {
   // One address given twice is what it sent to itself.
   const [one, other = one] =
     query.count('between') === 2 ? query.addresses('between', { least: 1, most: 2 }) : [];
@@ -191,8 +198,8 @@ class Page {
     this.#messages.reverse();
   }
 
-  send(response: Response, facts: { gap?: Gap } = {}): void {
+  send(response: ServerResponse, facts: { gap?: Gap } = {}): void {
     const rest = JSON.stringify({ cursor: this.cursor, ...facts, more: this.more });
-    response.type('json').send(`{"messages":[${this.#messages.join(',')}],${rest.slice(1)}`);
+    sendJson(response, `{"messages":[${this.#messages.join(',')}],${rest.slice(1)}`);
   }
 }

@@ -1,9 +1,12 @@
-import type { CookieOptions, Request, RequestHandler, Response } from 'express';
+import type { IncomingMessage } from 'node:http';
+import { serialize } from 'cookie';
 import type { Identity } from '../auth/identity.ts';
 import { Refusal } from '../errors.ts';
 import { type Authenticator, bearerOf, identityOf, SESSION_COOKIE, sessionsOf } from './authenticate.ts';
+import type { Handler } from './handler.ts';
 import { isLoopback, type Origins } from './origins.ts';
 import { Query } from './query.ts';
+import { sendJson } from './send-json.ts';
 
 /** Browsers drop a cookie, in silence, whose name, value and attributes are over 4 KiB together (RFC 6265bis §5.6). */
 const MAX_TOKEN_BYTES = 3900;
@@ -30,20 +33,20 @@ export interface Place {
  *
  * For a page: the cookie of its session is out of its sight.
  */
-export const session: RequestHandler = (request, response) => {
+export const session: Handler = (request, response) => {
   new Query(request.url, []).check();
-  response.json(toWire(identityOf(response)));
+  sendJson(response, JSON.stringify(toWire(identityOf(request))));
 };
 
 /**
  * `PUT /session` with a bearer token: keeps the token in the session cookie. Answers `{"sub", "expiresAt"}`.
  */
-export function openSession(authenticator: Authenticator, place: Place): RequestHandler {
+export function openSession(authenticator: Authenticator, place: Place): Handler {
   return (request, response) => {
     new Query(request.url, []).check();
     if (authenticator.open) throw noSessions();
     const token = bearerOf(request);
-    const identity = identityOf(response);
+    const identity = identityOf(request);
     if (token === undefined) {
       throw new Refusal('unauthenticated', 'PUT /session needs the new token as Authorization: Bearer.', {
         headers: { 'WWW-Authenticate': 'Bearer realm="tidings"' },
@@ -56,40 +59,39 @@ export function openSession(authenticator: Authenticator, place: Place): Request
           'place of long lists.',
       );
     }
-    response.cookie(SESSION_COOKIE, token, {
-      ...cookieOptions(request, place),
-      expires: new Date(Math.min((identity.expiresAt ?? 0) + AFTERLIFE_MILLISECONDS, LAST_YEAR)),
-    });
-    response.json(toWire(identity));
+    const until = Math.min((identity.expiresAt ?? 0) + AFTERLIFE_MILLISECONDS, LAST_YEAR);
+    const cookie = sessionCookie(token, new Date(until), request, place);
+    sendJson(response, JSON.stringify(toWire(identity)), { headers: { 'Set-Cookie': cookie } });
   };
 }
 
 /** `DELETE /session`: takes the session cookie away. Answers 204, also where there is none. */
-export function endSession(authenticator: Authenticator, origins: Origins, place: Place): RequestHandler {
+export function endSession(authenticator: Authenticator, origins: Origins, place: Place): Handler {
   return (request, response) => {
     new Query(request.url, []).check();
     if (authenticator.open) throw noSessions();
     if (sessionsOf(request).length > 0) origins.requireOwn(request);
-    clear(response, cookieOptions(request, place));
-    response.status(204).end();
+    response.writeHead(204, { 'Set-Cookie': sessionCookie('', new Date(0), request, place) }).end();
   };
 }
 
-function clear(response: Response, options: CookieOptions): void {
-  response.clearCookie(SESSION_COOKIE, options);
-}
-
 /** `Secure` unless on loopback, where a browser may have no https to send it over. */
-function cookieOptions(request: Request, { publicUrl, basePath }: Place): CookieOptions {
+function sessionCookie(
+  token: string,
+  expires: Date,
+  request: IncomingMessage,
+  { publicUrl, basePath }: Place,
+): string {
   const host = publicUrl?.hostname ?? (request.headers.host ?? '').replace(/:\d*$/, '');
-  return {
+  return serialize(SESSION_COOKIE, token, {
+    expires,
     httpOnly: true,
     sameSite: 'strict',
     secure: !isLoopback(host),
     path: `${basePath}/`,
     // A token is made of characters that a cookie may have (RFC 7515 §3.1).
     encode: String,
-  };
+  });
 }
 
 function toWire({ client, expiresAt }: Identity): { sub: string | null; expiresAt: string | null } {

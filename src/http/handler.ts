@@ -1,0 +1,21 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Identity } from '../auth/identity.ts';
+
+/** A request as the router hands it on: that of node:http, with what was found out on the way. */
+export interface RoutedRequest extends IncomingMessage {
+  url: string;
+  method: string;
+  /** What stood in the path, by name. */
+  readonly params: Readonly<Record<string, string | string[] | undefined>>;
+  /** Set behind `readBody`. */
+  readonly body?: unknown;
+  /** Set behind the authenticator. */
+  identity?: Identity;
+}
+
+/** What a route does. What it throws, and what the promise is rejected with, becomes a problem. */
+export type Handler = (
+  request: RoutedRequest,
+  response: ServerResponse,
+  next: () => void,
+) => void | Promise<void>;
