@@ -28,6 +28,7 @@ const MOST_UNKNOWN = 100;
 const MAX_TTL_SECONDS = 31_536_000;
 const MAX_KEY_CODE_POINTS = 128;
 const FIELDS = new Set(['sender', 'recipient', 'type', 'content', 'idempotencyKey', 'ttl', 'ephemeral']);
+const LONE_SURROGATE = 'must be well-formed Unicode: it has a lone surrogate';
 const TYPE_PATTERN = /^[a-z][a-z0-9._-]{0,63}$/;
 
 /** A content over its size: a status of its own (413), so told apart from the other faults. */
@@ -60,49 +61,52 @@ export function readPublication(
     errors.push({ path, message: 'must be a JSON object' });
     return undefined;
   }
-  const given = new Map<string, unknown>(Object.entries(fields));
   const before = errors.length;
   const fault = (field: string, message: string | undefined): void => {
     if (message !== undefined) errors.push({ path: `${path}/${pointerToken(field)}`, message });
   };
 
-  for (const field of given.keys()) {
+  for (const field of Object.keys(fields)) {
     if (errors.length - before >= MOST_UNKNOWN) break;
     if (!FIELDS.has(field)) fault(field, `is not a field of a message; they are ${[...FIELDS].join(', ')}`);
   }
-  const sender = given.has('sender') ? given.get('sender') : context.defaultSender;
-  const recipient = given.get('recipient');
-  const type = given.has('type') ? given.get('type') : MESSAGE_TYPE;
-  const key = given.get('idempotencyKey');
-  const ttl = given.get('ttl');
-  const ephemeral = given.has('ephemeral') ? given.get('ephemeral') : false;
+  // A parsed value has no `undefined` in it: what is that was not given.
+  const {
+    sender = context.defaultSender,
+    recipient,
+    type = MESSAGE_TYPE,
+    content: value,
+    idempotencyKey: key,
+    ttl,
+    ephemeral = false,
+  } = fields as Record<string, unknown>;
 
   fault('sender', addressFault(sender));
   fault(
     'recipient',
-    given.has('recipient') ? addressFault(recipient) : 'is required: the address to send to',
+    recipient === undefined ? 'is required: the address to send to' : addressFault(recipient),
   );
   fault('type', typeFault(type));
-  fault('content', given.has('content') ? contentFault(given.get('content')) : 'is required: any JSON value');
-  if (given.has('idempotencyKey')) fault('idempotencyKey', keyFault(key));
-  if (given.has('ttl')) fault('ttl', ttlFault(ttl));
+  fault('content', value === undefined ? 'is required: any JSON value' : contentFault(value));
+  if (key !== undefined) fault('idempotencyKey', keyFault(key));
+  if (ttl !== undefined) fault('ttl', ttlFault(ttl));
   if (typeof ephemeral !== 'boolean') fault('ephemeral', 'must be true or false');
   if (ephemeral === true) {
     const why = 'cannot be given with "ephemeral": such a message is not stored';
-    if (given.has('ttl')) fault('ttl', why);
-    if (given.has('idempotencyKey')) fault('idempotencyKey', why);
+    if (ttl !== undefined) fault('ttl', why);
+    if (key !== undefined) fault('idempotencyKey', why);
     if (type === READ_TYPE) fault('ephemeral', 'cannot be given with type "read": a read marker is stored');
   }
   if (type === READ_TYPE) {
-    if (given.has('ttl')) fault('ttl', 'cannot be given with type "read": a read marker does not expire');
-    if (given.has('content')) {
-      const why = markerFault(given.get('content'));
+    if (ttl !== undefined) fault('ttl', 'cannot be given with type "read": a read marker does not expire');
+    if (value !== undefined) {
+      const why = markerFault(value);
       if (why !== undefined) errors.push({ path: `${path}/content/messageId`, message: why });
     }
   }
   if (errors.length > before) return undefined;
 
-  const content = JSON.stringify(given.get('content'));
+  const content = JSON.stringify(value);
   const bytes = Buffer.byteLength(content);
   if (bytes > MAX_CONTENT_BYTES) throw new ContentTooLarge(path, bytes);
   return {
@@ -112,8 +116,8 @@ export function readPublication(
       type: type as string,
       content,
       createdAt: context.now,
-      idempotencyKey: given.has('idempotencyKey') ? (key as string) : null,
-      expiresAt: given.has('ttl') ? context.now + (ttl as number) * 1000 : null,
+      idempotencyKey: (key as string | undefined) ?? null,
+      expiresAt: ttl === undefined ? null : context.now + (ttl as number) * 1000,
     },
     ephemeral: ephemeral as boolean,
   };
@@ -126,7 +130,7 @@ export function readPublication(
  */
 export function keyFault(value: unknown): string | undefined {
   if (typeof value !== 'string') return 'must be a string';
-  if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
+  if (!value.isWellFormed()) return LONE_SURROGATE;
   const length = value.length > 2 * MAX_KEY_CODE_POINTS ? Infinity : Array.from(value).length;
   return length >= 1 && length <= MAX_KEY_CODE_POINTS
     ? undefined
@@ -159,6 +163,7 @@ function markerFault(content: unknown): string | undefined {
  * written as null) and a lone surrogate (no UTF-8 has it). Walks without recursion: the depth is the sender's choice.
  */
 function contentFault(content: unknown): string | undefined {
+  if (typeof content === 'string') return content.isWellFormed() ? undefined : LONE_SURROGATE;
   let level: unknown[] = [content];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_CONTENT_DEPTH) return `must not be nested deeper than ${MAX_CONTENT_DEPTH} levels`;
@@ -167,7 +172,7 @@ function contentFault(content: unknown): string | undefined {
       if (typeof value === 'number') {
         if (!Number.isFinite(value)) return 'has a number beyond the range of a double; send it as a string';
       } else if (typeof value === 'string') {
-        if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
+        if (!value.isWellFormed()) return LONE_SURROGATE;
       } else if (Array.isArray(value)) {
         for (const item of value) next.push(item);
       } else if (typeof value === 'object' && value !== null) {

@@ -43,10 +43,18 @@ export function draftJson(draft: Draft): string {
   return `{${fieldsJson(draft)}`;
 }
 
+let lastIso = { at: 0, text: new Date(0).toISOString() };
+
+/** Of a batch all have the same time, and of a burst most. */
+function toIso(at: number): string {
+  if (at !== lastIso.at) lastIso = { at, text: new Date(at).toISOString() };
+  return lastIso.text;
+}
+
 function fieldsJson(draft: Draft): string {
   let json =
     `"sender":${JSON.stringify(draft.sender)},"recipient":${JSON.stringify(draft.recipient)},` +
-    `"type":"${draft.type}","content":${draft.content},"createdAt":"${new Date(draft.createdAt).toISOString()}"`;
+    `"type":"${draft.type}","content":${draft.content},"createdAt":"${toIso(draft.createdAt)}"`;
   if (draft.idempotencyKey !== null) json += `,"idempotencyKey":${JSON.stringify(draft.idempotencyKey)}`;
   if (draft.expiresAt !== null) json += `,"expiresAt":"${new Date(draft.expiresAt).toISOString()}"`;
   return `${json}}`;

@@ -77,12 +77,12 @@ function answerSingle(response: ServerResponse, { message, isNew }: Stored, base
 /** @throws {Refusal} 403 where the token does not let one send so */
 function requireAllowed(publications: readonly Publication[], identity: Identity, isBatch: boolean): void {
   const errors: FieldError[] = [];
+  const path = (index: number, field: string): string => (isBatch ? `/${index}/${field}` : `/${field}`);
   for (const [index, { draft }] of publications.entries()) {
-    const path = isBatch ? `/${index}` : '';
     if (!identity.sendAs.has(draft.sender))
-      errors.push({ path: `${path}/sender`, message: notNamed('sendAs') });
+      errors.push({ path: path(index, 'sender'), message: notNamed('sendAs') });
     if (!identity.sendTo.has(draft.recipient))
-      errors.push({ path: `${path}/recipient`, message: notNamed('sendTo') });
+      errors.push({ path: path(index, 'recipient'), message: notNamed('sendTo') });
   }
   if (errors.length > 0) throw forbidden(errors);
 }
