@@ -1,83 +1,94 @@
-// `npm run bench`: what the service does on this machine. Prints a table in Markdown. Absolute figures change with the
-// machine; compare those of one run.
-import { availableParallelism, cpus } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { publishAll } from './publishers.js';
-import { Service } from './service.js';
+// `npm run bench`: what the service does on this machine, side by side with what one would take instead. Writes a table
+// to the output, and to `results/`; progress to the error output.
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { acknowledged } from './cases/acknowledged.js';
+import { conversations } from './cases/conversations.js';
+import { fanOut } from './cases/fan-out.js';
+import { idleMemory } from './cases/idle-memory.js';
+import { latency } from './cases/latency.js';
+import { manyInboxes } from './cases/many-inboxes.js';
+import { replay } from './cases/replay.js';
+import { resume } from './cases/resume.js';
+import { room } from './cases/room.js';
+import { start } from './cases/start.js';
+import { Ceiling } from './ceiling.js';
+import { machine } from './machine.js';
+import { nchan } from './peers/nchan.js';
+import { ntfy } from './peers/ntfy.js';
+import { plain } from './peers/plain.js';
+import { tidings } from './peers/tidings.js';
+import { LargeLog } from './stored-log.js';
+import { writeResults } from './table.js';
 
-const content = 'x'.repeat(100);
-const single = JSON.stringify({ recipient: 'bob', sender: 'alice', content });
-const batch = JSON.stringify(
-  Array.from({ length: 100 }, () => ({ recipient: 'bob', sender: 'alice', content })),
-);
+const CASES = [
+  fanOut,
+  latency,
+  acknowledged,
+  replay,
+  resume,
+  start,
+  idleMemory,
+  manyInboxes,
+  room,
+  conversations,
+];
+const PEERS = [tidings, nchan, ntfy, plain];
 
-/** @type {[string, string][]} */
-const rows = [];
+const { values, positionals } = readArguments();
+if (values.list) {
+  for (const { name, about } of CASES) process.stdout.write(`${name.padEnd(20)} ${about}\n`);
+} else {
+  await measure(values.quick, positionals);
+}
+// What is still open belongs to processes that have ended.
+process.exit();
 
 /**
- * @param {string} name
- * @param {number} figure
- * @param {string} unit
+ * @param {boolean} quick
+ * @param {readonly string[]} names of the cases; all where there are none
  */
-function row(name, figure, unit) {
-  rows.push([name, `${Math.round(figure).toLocaleString('en')} ${unit}`]);
-  process.stderr.write(`${name}: ${Math.round(figure)} ${unit}\n`);
+async function measure(quick, names) {
+  if (!existsSync('/proc/self/status')) {
+    throw new Error('The bench reads memory and CPU times from /proc. Run it on Linux.');
+  }
+  const began = performance.now();
+  const progress = (/** @type {string} */ line) => {
+    process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${line}\n`);
+  };
+  const missing = PEERS.filter((peer) => peer.missing() !== undefined);
+  const peers = PEERS.filter((peer) => !missing.includes(peer));
+  const context = {
+    scale: quick ? { quick, seconds: 1, runs: 1 } : { quick, seconds: 4, runs: 3 },
+    peers,
+    progress,
+    largeLog: new LargeLog(quick ? 200_000 : 5_000_000, progress),
+    ceiling: new Ceiling(quick ? 0.5 : 2, progress),
+  };
+  const rows = [];
+  for (const { name, run } of CASES) {
+    if (names.length === 0 || names.includes(name)) rows.push(...(await run(context)));
+  }
+  const foot = [
+    ...context.ceiling.lines.map((line) => `The load client alone, ${line}.`),
+    ...missing.map((peer) => `${peer.name}: not installed; ${peer.missing()}`),
+    ...(quick ? ['A quick run: its figures are rough.'] : []),
+    `It took ${Math.round((performance.now() - began) / 1000)} s.`,
+  ];
+  process.stdout.write(writeResults(new URL('results/', import.meta.url), { head: machine(), rows, foot }));
 }
 
-/**
- * @param {number} inFlight
- * @param {number} total requests
- * @param {string} body
- * @param {number} messages in one request
- */
-async function acknowledged(inFlight, total, body, messages) {
-  const service = await Service.start();
-  await publishAll({ port: service.port, inFlight, total: Math.ceil(total / 4), body });
-  const time = await publishAll({ port: service.port, inFlight, total, body });
-  await service.stop();
-  return (total * messages * 1000) / time;
+function readArguments() {
+  const options = {
+    quick: { type: /** @type {const} */ ('boolean'), default: false },
+    list: { type: /** @type {const} */ ('boolean'), default: false },
+  };
+  const read = parseArgs({ options, allowPositionals: true });
+  const unknown = read.positionals.find((name) => !CASES.some((each) => each.name === name));
+  if (unknown !== undefined) {
+    throw new Error(
+      `There is no case "${unknown}". Give one of ${CASES.map(({ name }) => name).join(', ')}.`,
+    );
+  }
+  return read;
 }
-
-/** @param {number} inFlight publishers */
-async function fanOut(inFlight) {
-  const service = await Service.start();
-  const devices = 1000;
-  const through = await service.openDevices(devices, 'bob');
-  await publishAll({ port: service.port, inFlight, total: 1000, body: single });
-  await through(await service.head());
-  const total = inFlight * 200;
-  const begin = performance.now();
-  await publishAll({ port: service.port, inFlight, total, body: single });
-  await through(await service.head());
-  const time = performance.now() - begin;
-  await service.stop();
-  return (total * devices * 1000) / time;
-}
-
-/** @param {number} count devices */
-async function idleMemory(count) {
-  const service = await Service.start();
-  await service.openDevices(100, 'warm');
-  await service.closeDevices();
-  await sleep(1000);
-  const before = service.memory();
-  await service.openDevices(count, 'idle');
-  await sleep(1000);
-  const memory = (service.memory() - before) / count;
-  await service.stop();
-  return memory;
-}
-
-row('acknowledged, one at a time', await acknowledged(1, 2000, single, 1), 'messages/s');
-row('acknowledged, 32 in flight', await acknowledged(32, 20_000, single, 1), 'messages/s');
-row('acknowledged, 256 in flight', await acknowledged(256, 40_000, single, 1), 'messages/s');
-row('acknowledged, batches of 100, 32 in flight', await acknowledged(32, 2000, batch, 100), 'messages/s');
-row('fan-out to 1,000 devices of one inbox, 32 publishers', await fanOut(32), 'events/s');
-row('fan-out to 1,000 devices of one inbox, 256 publishers', await fanOut(256), 'events/s');
-row('memory of an idle device (1,000 open)', await idleMemory(1000), 'bytes');
-
-const [cpu] = cpus();
-process.stdout.write(
-  `Node ${process.version}, ${availableParallelism()} × ${cpu?.model ?? 'unknown'}\n\n| case | figure |\n| --- | --- |\n` +
-    rows.map(([name, figure]) => `| ${name} | ${figure} |\n`).join(''),
-);

@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LoadClient } from '../client/load-client.js';
+import { nchan } from '../peers/nchan.js';
+import { plain } from '../peers/plain.js';
+import { Samples } from '../samples.js';
+
+/** Devices before those that are measured: what the first ones cost is the server's, not theirs. */
+const WARM_UP = 100;
+
+/** What an open stream costs where nothing happens on it. @type {import('../case.js').Case} */
+export const idleMemory = {
+  name: 'idle-memory',
+  about: 'memory of a device on whose stream nothing happens',
+  run: async ({ scale, peers, progress }) => {
+    const compared = peers.filter((peer, index) => index === 0 || peer === nchan || peer === plain);
+    const samples = new Samples();
+    const counts = scale.quick ? [1000, 3000] : [1000, 9000];
+    for (const count of counts) {
+      for (const peer of compared) {
+        const bytes = await measure(peer, count, scale.quick ? 500 : 2000);
+        samples.add(name(count), peer.name, bytes);
+        progress(`${name(count)}, ${peer.name}: ${Math.round(bytes)} bytes`);
+      }
+    }
+    return counts.flatMap((count) =>
+      samples.rows(name(count), 'bytes', compared, { target: { of: 'figure', atMost: 14 * 1024 } }),
+    );
+  },
+};
+
+/** @param {number} count */
+const name = (count) => `memory of an idle device, ${count.toLocaleString('en')} open`;
+
+/**
+ * @param {import('../peers/peer.js').Peer} peer
+ * @param {number} count
+ * @param {number} rest milliseconds until what was freed is given back
+ */
+async function measure(peer, count, rest) {
+  const server = await peer.start();
+  const load = new LoadClient(peer, server);
+  await load.open(WARM_UP, ['warm-up']);
+  await load.close();
+  await sleep(rest);
+  const before = server.residentBytes();
+  await load.open(count);
+  await sleep(rest);
+  const bytes = (server.residentBytes() - before) / count;
+  await load.stop();
+  await server.stop();
+  return bytes;
+}

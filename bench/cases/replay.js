@@ -1,0 +1,94 @@
+import { orRefused, Remote } from '../client/remote.js';
+import { OWN_INBOX } from '../client/template.js';
+import { tidings } from '../peers/tidings.js';
+import { get } from '../peers/peer.js';
+import { Samples } from '../samples.js';
+import { StoredLog } from '../stored-log.js';
+
+/** @typedef {import('../client/load-client.js').Load} Load */
+
+const HERD = 1000;
+const BEHIND = 100;
+
+/** Devices that were away. @type {import('../case.js').Case} */
+export const replay = {
+  name: 'replay',
+  about: 'one device 100,000 messages behind, and 1,000 devices 100 behind, all at once',
+  run: async ({ scale, progress }) => {
+    const messages = scale.quick ? 20_000 : 100_000;
+    const samples = new Samples();
+    const rateName = `replay to a device ${messages.toLocaleString('en')} messages behind`;
+    const memoryName = 'memory that this takes at its peak';
+    const herdName = `${HERD.toLocaleString('en')} devices ${BEHIND} behind, until all are live`;
+    for (let run = 0; run < scale.runs; run++) {
+      const { rate, memory } = await measureOne(messages);
+      samples.add(rateName, tidings.name, rate);
+      samples.add(memoryName, tidings.name, memory);
+      progress(`${rateName}: ${rate} messages/s, ${memory} MB`);
+      const seconds = await measureHerd();
+      samples.add(herdName, tidings.name, seconds);
+      progress(`${herdName}: ${seconds} s`);
+    }
+    return [
+      ...samples.rows(rateName, 'messages/s', [tidings], { target: { of: 'figure', atLeast: 150_000 } }),
+      ...samples.rows(memoryName, 'MB', [tidings], { target: { of: 'figure', atMost: 50 } }),
+      ...samples.rows(herdName, 's', [tidings], { target: { of: 'figure', atMost: 1 } }),
+    ];
+  },
+};
+
+/**
+ * @param {number} messages
+ * @returns {Promise<{ rate: import('../case.js').Figure, memory: import('../case.js').Figure }>} `memory` in megabytes
+ */
+async function measureOne(messages) {
+  const load = { inFlight: 32, requests: messages / 100, batch: 100 };
+  /** @type {{ rate: number, memory: number } | string} */
+  const result = await afterAbsence(load, async (server, catchUp) => {
+    const path = '/stream?recipient=inbox&lastEventId=';
+    await catchUp(`${path}${messages - BEHIND}`, 1, BEHIND);
+    server.forgetPeak();
+    const before = server.residentBytes();
+    await catchUp(`${path}0`, 1, messages);
+    const memory = (server.peakBytes() - before) / 1e6;
+    return { rate: messages / (await catchUp(`${path}0`, 1, messages)), memory };
+  });
+  return typeof result === 'string' ? { rate: result, memory: result } : result;
+}
+
+/** @returns {Promise<import('../case.js').Figure>} seconds */
+async function measureHerd() {
+  const inFlight = 10;
+  const load = { inFlight, requests: HERD, batch: 100, recipient: OWN_INBOX, inboxes: HERD };
+  return afterAbsence(load, (_, catchUp) =>
+    catchUp(`/stream?recipient=${OWN_INBOX}&lastEventId=0`, HERD, BEHIND),
+  );
+}
+
+/**
+ * Fills a log, starts the service on it anew, and lets devices come back.
+ *
+ * @template Result
+ * @param {Load} load
+ * @param {(
+ *   server: import('../server.js').Server,
+ *   catchUp: (path: string, count: number, missed: number) => Promise<number>,
+ * ) => Promise<Result>} measure `catchUp` lets so many devices come back that missed so many messages each, and gives
+ *   the seconds until all are live
+ * @returns {Promise<Result | string>} what was measured, or why that was refused
+ */
+async function afterAbsence(load, measure) {
+  const log = await StoredLog.filledWith(load);
+  const server = await log.start();
+  const { port } = server;
+  const devices = new Remote(new URL('../client/catch-up-process.js', import.meta.url));
+  const result = await orRefused(() =>
+    measure(server, async (path, count, messages) => {
+      return Number(await devices.call('catchUp', { port, text: get(port, path), count, messages })) / 1e6;
+    }),
+  );
+  await devices.stop();
+  await server.stop();
+  log.remove();
+  return result;
+}

@@ -1,0 +1,55 @@
+import { calibrated } from '../calibrated.js';
+import { LoadClient } from '../client/load-client.js';
+import { orRefused } from '../client/remote.js';
+import { OWN_INBOX } from '../client/template.js';
+import { tidings } from '../peers/tidings.js';
+import { Samples } from '../samples.js';
+
+const ROOM = 'room';
+const ALONE = { name: 'the room alone' };
+
+/** Each device follows its own inbox, and all follow a room. @type {import('../case.js').Case} */
+export const room = {
+  name: 'room',
+  about: '5,000 devices, each of its own inbox and one room, and messages to the room',
+  run: async ({ scale, progress, ceiling }) => {
+    const samples = new Samples();
+    const devices = scale.quick ? 1000 : 5000;
+    const name = `${devices.toLocaleString('en')} devices of their inbox and a room, 256 publishers to the room`;
+    for (let run = 0; run < scale.runs; run++) {
+      for (const [whose, recipients] of /** @type {[string, string[]][]} */ ([
+        [tidings.name, [OWN_INBOX, ROOM]],
+        [ALONE.name, [ROOM]],
+      ])) {
+        const rate = await measure(devices, recipients, scale.seconds);
+        samples.add(name, whose, rate);
+        progress(`${name}, following ${recipients.join(' and ')}: ${rate} events/s`);
+      }
+    }
+    return samples.rows(name, 'events/s', [tidings, ALONE], {
+      targets: { [ALONE.name]: { of: 'ratio', atLeast: 1 / 1.3 } },
+      ceiling: await ceiling.events(256),
+    });
+  },
+};
+
+/**
+ * @param {number} devices
+ * @param {readonly string[]} recipients
+ * @param {number} seconds
+ * @returns {Promise<import('../case.js').Figure>} events a second
+ */
+async function measure(devices, recipients, seconds) {
+  const server = await tidings.start();
+  const load = new LoadClient(tidings, server);
+  await load.open(devices, recipients);
+  const inFlight = 256;
+  const run = await orRefused(() =>
+    calibrated(seconds, { least: inFlight }, (requests) =>
+      load.deliver({ inFlight, requests, recipient: ROOM }),
+    ),
+  );
+  await load.stop();
+  await server.stop();
+  return typeof run === 'string' ? run : run.deliveries / run.seconds;
+}

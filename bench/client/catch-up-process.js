@@ -1,0 +1,67 @@
+// Devices that were away: each asks for what it missed, and is through when its stream says that it is live.
+import { openConnection } from './connection.js';
+import { Refused, serve } from './remote.js';
+import { now, Template } from './template.js';
+import { Witness } from './witness.js';
+
+serve({ catchUp });
+
+const LIVE = 'event: live\n';
+
+/**
+ * Lets devices catch up, all at once, and checks that each gets what it missed, once and in order.
+ *
+ * @param {{ port: number, text: string, count: number, messages: number }} options `text`: a request with a cursor;
+ *   `messages`: how many each missed
+ * @returns {Promise<number>} microseconds from the first request until the last is live
+ */
+async function catchUp({ port, text, count, messages }) {
+  const began = now();
+  const streams = await Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const template = new Template(text);
+      template.address(() => index);
+      return device(port, template.bytes);
+    }),
+  );
+  const took = now() - began;
+  for (const parts of streams) check(Buffer.concat(parts).toString('latin1'), messages);
+  return took;
+}
+
+/**
+ * @param {number} port
+ * @param {Buffer} request
+ * @returns {Promise<Buffer[]>} what came until it was live
+ */
+function device(port, request) {
+  return new Promise((resolve, reject) => {
+    /** @type {Buffer[]} */
+    const parts = [];
+    let tail = '';
+    const socket = openConnection(port, (bytes) => {
+      parts.push(Buffer.from(bytes));
+      // The frame is the last one, and may be cut by the network.
+      tail = (tail + bytes.toString('latin1', Math.max(0, bytes.length - 200))).slice(-300);
+      if (!tail.includes(LIVE)) return;
+      resolve(parts);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Refused('a stream was closed before it was live')));
+    socket.write(request);
+  });
+}
+
+/**
+ * @param {string} stream
+ * @param {number} messages
+ */
+function check(stream, messages) {
+  const witness = new Witness(false, true);
+  witness.read(stream.slice(stream.indexOf('\r\n\r\n') + 4));
+  if (witness.fault !== undefined) throw new Refused(witness.fault);
+  if (witness.messages !== messages) {
+    throw new Refused(`a device got ${witness.messages} messages instead of ${messages}`);
+  }
+}

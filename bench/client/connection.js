@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Refused } from './remote.js';
+
+/** All connections of a process read into this one: what it holds is looked at before the next read. */
+const buffer = Buffer.allocUnsafeSlow(256 * 1024);
+
+/**
+ * Opens a connection that costs next to nothing: no stream in between, and no memory for what comes.
+ *
+ * @param {number} port
+ * @param {(bytes: Buffer) => void} take gets what comes; the bytes are good until it returns
+ */
+export function openConnection(port, take) {
+  return connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    onread: {
+      buffer,
+      callback: (length) => {
+        take(buffer.subarray(0, length));
+        return true;
+      },
+    },
+  });
+}
+
+/** A connection on which requests are made, one at a time. */
+export class RequestConnection {
+  #socket;
+  /** @type {((error?: Error) => void) | undefined} */
+  #settle;
+  #header = '';
+  /** How much of the body is still to come; undefined until the header is there. @type {number | undefined} */
+  #left;
+  /** Settles when the server can be reached. @type {Promise<unknown>} */
+  opened;
+
+  /** @param {number} port */
+  constructor(port) {
+    this.#socket = openConnection(port, (bytes) => this.#take(bytes));
+    this.opened = once(this.#socket, 'connect');
+    this.#socket.on('error', (error) => this.#settle?.(new Refused(`a connection failed: ${error.message}`)));
+    this.#socket.on('close', () => this.#settle?.(new Refused('the server closed a connection')));
+  }
+
+  /** Whether an answer is awaited. */
+  get busy() {
+    return this.#settle !== undefined;
+  }
+
+  /**
+   * @param {Buffer} bytes of a request
+   * @param {(error?: Error) => void} settle called with the answer, with an error where that is not a success
+   */
+  send(bytes, settle) {
+    this.#settle = settle;
+    this.#socket.write(bytes);
+  }
+
+  close() {
+    this.#settle = undefined;
+    this.#socket.destroy();
+  }
+
+  /** @param {Buffer} bytes */
+  #take(bytes) {
+    let length = bytes.length;
+    if (this.#left === undefined) {
+      const text = bytes.toString('latin1');
+      this.#header += text;
+      const end = this.#header.indexOf('\r\n\r\n');
+      if (end === -1) return;
+      if (!/^HTTP\/1\.1 20[012] /.test(this.#header)) {
+        this.#done(new Refused(`a request was answered ${this.#header.slice(0, 200)}`));
+        return;
+      }
+      length = this.#header.length - end - 4;
+      this.#left = Number(/\ncontent-length: (\d+)/i.exec(this.#header)?.[1]);
+      this.#header = '';
+    }
+    this.#left -= length;
+    if (this.#left === 0) this.#done();
+  }
+
+  /** @param {Error} [error] */
+  #done(error) {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    this.#left = undefined;
+    settle?.(error);
+  }
+}

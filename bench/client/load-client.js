@@ -1,0 +1,155 @@
+import { CONTENT, lastContent, OWN_INBOX } from './template.js';
+import { Remote } from './remote.js';
+
+/** @typedef {import('../peers/peer.js').Peer} Peer */
+/** What is asked of the server. @typedef {{ port: number, cpuSeconds: () => number }} Server */
+
+/**
+ * @typedef {object} Load
+ * @property {number} inFlight publishes in flight
+ * @property {number} requests
+ * @property {number | undefined} [batch] messages in each request, for a server that takes many in one; 1 where left out
+ * @property {string} [recipient] where it is not what the devices follow
+ * @property {number} [inboxes] over how many they are spread, where the recipient is `OWN_INBOX`: a multiple of
+ *   `inFlight × batch`, as `requests` is one of `inboxes / batch`
+ * @property {string} [sender]
+ */
+
+/** Microseconds: when the first was sent, and the last answered. @typedef {{ began: number, ended: number }} Sent */
+
+/** What one run did. @typedef {{ seconds: number, cpuSeconds: number, messages: number, deliveries: number }} Run */
+
+/** The one inbox that all devices follow, where they do not have their own. */
+export const INBOX = 'inbox';
+
+/** The load on one server: publishers and devices, a process each. */
+export class LoadClient {
+  #peer;
+  #server;
+  #publishers = new Remote(new URL('publishers-process.js', import.meta.url));
+  #devices = new Remote(new URL('devices-process.js', import.meta.url));
+  #runs = 0;
+  #count = 0;
+  #own = false;
+
+  /**
+   * @param {Peer} peer
+   * @param {Server} server that is loaded
+   */
+  constructor(peer, server) {
+    this.#peer = peer;
+    this.#server = server;
+  }
+
+  /**
+   * Opens devices beside those that are open.
+   *
+   * @param {number} count
+   * @param {readonly string[]} recipients what each follows; `OWN_INBOX` stands for another for each
+   */
+  async open(count, recipients = [INBOX]) {
+    this.#count += count;
+    this.#own = recipients.length === 1 && recipients[0] === OWN_INBOX;
+    const { port } = this.#server;
+    const { live, chunked, inOrder } = this.#peer;
+    const text = this.#peer.stream(port, recipients);
+    await this.#devices.call('open', { port, text, live, chunked, inOrder, own: this.#own, count });
+  }
+
+  /** Closes all devices. */
+  async close() {
+    this.#count = 0;
+    await this.#devices.call('close');
+  }
+
+  /**
+   * Publishes, and waits for the answers.
+   *
+   * @param {Load} load
+   * @returns {Promise<{ seconds: number, messages: number }>}
+   */
+  async publish(load) {
+    const { began, ended } = await this.#send(load, CONTENT);
+    return { seconds: (ended - began) / 1e6, messages: load.requests * (load.batch ?? 1) };
+  }
+
+  /**
+   * Publishes to the devices, and waits until each of them has everything.
+   *
+   * @param {Load} load
+   * @returns {Promise<Run>}
+   * @throws {Refused} where a device missed something, or got something twice
+   */
+  async deliver({ batch = 1, ...load }) {
+    const last = await this.#begin(false);
+    const cpu = this.#server.cpuSeconds();
+    const { began } = await this.#send({ ...load, batch }, CONTENT);
+    const through = await this.#end(last, { ...load, batch });
+    const cpuSeconds = this.#server.cpuSeconds() - cpu;
+    const messages = load.requests * batch;
+    const each = this.#own ? messages / this.#count : messages;
+    await this.#devices.call('verify', { messages: each, own: this.#own });
+    return { seconds: (through - began) / 1e6, cpuSeconds, messages, deliveries: (each + 1) * this.#count };
+  }
+
+  /**
+   * Publishes single messages to the devices at set times.
+   *
+   * @param {{ rate: number, seconds: number, stampEvery: number }} pace
+   * @returns {Promise<{ reached: number } & import('./percentiles.js').Percentiles>} `reached`: how many a second were
+   *   answered; and microseconds from when a message was due to its arrival
+   */
+  async pace(pace) {
+    const last = await this.#begin(true);
+    const { port } = this.#server;
+    const text = this.#peer.publish(port, INBOX, [CONTENT]);
+    const sending = this.#publishers.call('pace', { port, text, ...pace });
+    const { sent, reached } = /** @type {{ sent: number, reached: number }} */ (await sending);
+    await this.#end(last, { inFlight: 1, requests: 1 });
+    await this.#devices.call('verify', { messages: sent, own: false });
+    const latencies = this.#devices.call('latencies');
+    return { reached, .../** @type {import('./percentiles.js').Percentiles} */ (await latencies) };
+  }
+
+  async stop() {
+    await this.#publishers.stop();
+    await this.#devices.stop();
+  }
+
+  /**
+   * @param {boolean} timing
+   * @returns {Promise<string>} what stands in the last message
+   */
+  async #begin(timing) {
+    const last = `!${String(++this.#runs).padStart(6, '0')};`;
+    await this.#devices.call('begin', { last, timing });
+    return last;
+  }
+
+  /**
+   * Sends the last message to each inbox.
+   *
+   * @param {string} last
+   * @param {Load} load what came before
+   * @returns {Promise<number>} when the last device had it
+   */
+  async #end(last, { batch = 1, ...load }) {
+    const rest = this.#own ? { batch, requests: this.#count / batch } : { batch: 1, requests: 1 };
+    await this.#send({ ...load, ...rest }, lastContent(last));
+    return Number(await this.#devices.call('through'));
+  }
+
+  /**
+   * @param {Load} load
+   * @param {string} content
+   * @returns {Promise<Sent>}
+   */
+  #send({ inFlight, requests, batch = 1, recipient = this.#own ? OWN_INBOX : INBOX, ...load }, content) {
+    const { port } = this.#server;
+    const contents = Array.from({ length: batch }, () => content);
+    const text = this.#peer.publish(port, recipient, contents, load.sender);
+    const inboxes = recipient === OWN_INBOX ? (load.inboxes ?? this.#count) : undefined;
+    const options = { port, text, inFlight, requests, messages: batch, inboxes };
+    return /** @type {Promise<Sent>} */ (this.#publishers.call('publish', options));
+  }
+}

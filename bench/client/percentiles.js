@@ -1,0 +1,11 @@
+/** @typedef {{ p50: number, p99: number }} Percentiles */
+
+/**
+ * @param {readonly number[]} times
+ * @returns {Percentiles} NaN where there is none
+ */
+export function percentiles(times) {
+  const sorted = Float64Array.from(times).sort();
+  const at = (/** @type {number} */ part) => sorted[Math.ceil(sorted.length * part) - 1] ?? NaN;
+  return { p50: at(0.5), p99: at(0.99) };
+}

@@ -1,0 +1,73 @@
+import { createParser } from 'eventsource-parser';
+import { MARKS } from './template.js';
+
+/** Reads a stream as a client does, and checks that each message comes once and in order. */
+export class Witness {
+  /** How many messages came. */
+  messages = 0;
+  /** What was wrong first. @type {string | undefined} */
+  fault;
+  /** @type {Map<string, number>} */
+  #counts = new Map();
+  #inOrder;
+  #unchunk;
+  #parser = createParser({ onEvent: ({ data }) => this.#take(data) });
+
+  /**
+   * @param {boolean} chunked whether the stream comes in chunks (RFC 9112 §7.1)
+   * @param {boolean} inOrder whether the server promises an order
+   */
+  constructor(chunked, inOrder) {
+    this.#unchunk = chunked ? new Unchunked() : undefined;
+    this.#inOrder = inOrder;
+  }
+
+  /** From here on messages are counted anew. */
+  reset() {
+    this.messages = 0;
+    this.#counts.clear();
+  }
+
+  /** @param {string} text of the stream, from the first byte after the header */
+  read(text) {
+    this.#parser.feed(this.#unchunk?.read(text) ?? text);
+  }
+
+  /** @param {string} data */
+  #take(data) {
+    for (const [, publisher = '', count = ''] of data.matchAll(MARKS)) {
+      this.messages++;
+      // A publisher sends one after the other, so its messages have an order, with any server.
+      const before = this.#counts.get(publisher) ?? -1;
+      if (Number(count) <= before && this.#inOrder) {
+        this.fault ??= `message ${count} of publisher ${publisher} came after ${before}`;
+      }
+      this.#counts.set(publisher, Number(count));
+    }
+  }
+}
+
+/** Takes the chunk headers out of a body. */
+class Unchunked {
+  #waiting = '';
+  #left = 0;
+
+  /** @param {string} text */
+  read(text) {
+    this.#waiting += text;
+    let body = '';
+    for (;;) {
+      if (this.#left > 0) {
+        const part = this.#waiting.slice(0, this.#left);
+        this.#waiting = this.#waiting.slice(part.length);
+        this.#left -= part.length;
+        body += part;
+        if (this.#left > 0) return body;
+      }
+      const header = /^(?:\r\n)?([\da-f]+)\r\n/i.exec(this.#waiting);
+      if (header === null) return body;
+      this.#waiting = this.#waiting.slice(header[0].length);
+      this.#left = Number.parseInt(header[1] ?? '', 16);
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { execFileSync } from 'node:child_process';
+import { availableParallelism, cpus, release, type } from 'node:os';
+import Sqlite from 'better-sqlite3';
+import { nginxVersion } from './peers/nchan.js';
+
+/** What the figures depend on. */
+export function machine() {
+  const [cpu] = cpus();
+  const database = new Sqlite(':memory:');
+  const sqlite = String(database.prepare('SELECT sqlite_version()').pluck().get());
+  database.close();
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    Node: process.versions.node,
+    SQLite: sqlite,
+    nginx: nginxVersion() ?? 'none',
+    Nchan: debianVersion('libnginx-mod-nchan') ?? 'none',
+    kernel: `${type()} ${release()}`,
+    CPU: `${availableParallelism()} × ${cpu?.model ?? 'unknown'}`,
+  };
+}
+
+/** @param {string} name of a package */
+function debianVersion(name) {
+  try {
+    const args = ['-W', '-f', '${Version}', name];
+    return execFileSync('dpkg-query', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  } catch {
+    return undefined;
+  }
+}

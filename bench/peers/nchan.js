@@ -1,0 +1,86 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeFolder, start } from '../processes.js';
+import { freePort, listening, Server } from '../server.js';
+import { get, post } from './peer.js';
+
+const MODULE = '/usr/lib/nginx/modules/ngx_nchan_module.so';
+
+/** Nchan, a module of nginx: in memory, without a disk. @type {import('./peer.js').Peer} */
+export const nchan = {
+  name: 'Nchan',
+  missing: () => {
+    return existsSync(MODULE) && nginxVersion() !== undefined
+      ? undefined
+      : 'apt-get install nginx libnginx-mod-nchan';
+  },
+  start: async () => {
+    const folder = makeFolder();
+    const port = await freePort();
+    mkdirSync(join(folder, 'logs'));
+    writeFileSync(join(folder, 'nginx.conf'), configuration(port));
+    const child = start('nginx', ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr']);
+    await listening(child, port);
+    return new Server(child, port, folder);
+  },
+  publish: (port, recipient, [content = '']) => post(port, `/publish/${recipient}`, content, 'text/plain'),
+  stream: (port, [recipient = '']) => get(port, `/stream/${recipient}`),
+  live: ': hi\n',
+  chunked: false,
+  inOrder: true,
+};
+
+/** @returns {string | undefined} the version of nginx, if there is one */
+export function nginxVersion() {
+  try {
+    // It says so on the error output.
+    return execFileSync('/bin/sh', ['-c', 'nginx -v 2>&1'], { encoding: 'utf8' }).trim().split('/')[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * One worker, as the service has one thread for its sockets. Nothing is written to disk: bodies stay in memory, and
+ * there is no access log. The buffer of a channel and the memory for all of them are more than a run needs.
+ *
+ * @param {number} port
+ */
+function configuration(port) {
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
+  const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return `load_module ${MODULE};
+daemon off;
+${user}
+pid nginx.pid;
+error_log stderr error;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+events { worker_connections 20000; use epoll; multi_accept on; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  tcp_nodelay on;
+  client_body_buffer_size 64k;
+  ${folders.map((name) => `${name}_temp_path ${name};`).join(' ')}
+  nchan_shared_memory_size 2g;
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location ~ ^/publish/(.+)$ {
+      nchan_publisher http;
+      nchan_channel_id $1;
+      nchan_message_buffer_length 10000;
+      nchan_message_timeout 1h;
+    }
+    location ~ ^/stream/(.+)$ {
+      nchan_subscriber eventsource;
+      nchan_channel_id $1;
+      nchan_subscriber_first_message newest;
+      nchan_eventsource_ping_interval 0;
+    }
+  }
+}
+`;
+}

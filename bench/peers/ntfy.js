@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process';
+import { makeFolder, start } from '../processes.js';
+import { freePort, listening, Server } from '../server.js';
+import { get, post } from './peer.js';
+
+/**
+ * ntfy, in memory, with its limits for visitors out of the way. It sends each message to each device by itself, in no
+ * order.
+ *
+ * @type {import('./peer.js').Peer}
+ */
+export const ntfy = {
+  name: 'ntfy',
+  missing: () => {
+    return spawnSync('ntfy', ['--help']).status === 0 ? undefined : 'https://docs.ntfy.sh/install';
+  },
+  start: async () => {
+    const folder = makeFolder();
+    const port = await freePort();
+    const child = start('ntfy', [
+      ...['serve', '--config', '/dev/null', '--listen-http', `127.0.0.1:${port}`, '--log-level', 'error'],
+      ...['--visitor-request-limit-exempt-hosts', '127.0.0.1', '--visitor-subscription-limit', '20000'],
+      ...['--keepalive-interval', '1h'],
+    ]);
+    await listening(child, port);
+    return new Server(child, port, folder);
+  },
+  publish: (port, recipient, [content = '']) => post(port, `/${recipient}`, content, 'text/plain'),
+  stream: (port, [recipient = '']) => get(port, `/${recipient}/sse`),
+  live: 'event: open',
+  chunked: true,
+  inOrder: false,
+};

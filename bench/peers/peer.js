@@ -1,0 +1,35 @@
+/**
+ * Something that takes publishes and sends them on over Server-Sent Events.
+ *
+ * @typedef {object} Peer
+ * @property {string} name
+ * @property {() => string | undefined} missing what to do where it is not installed
+ * @property {() => Promise<import('../server.js').Server>} start a new one, with nothing in it
+ * @property {(port: number, recipient: string, contents: readonly string[], sender?: string) => string} publish a
+ *   request; a single message, or a batch where there is more than one content and it takes these
+ * @property {(port: number, recipients: readonly string[]) => string} stream a request
+ * @property {string} live what stands in a stream from which on it gets what happens
+ * @property {boolean} chunked whether streams come in chunks
+ * @property {boolean} inOrder whether it promises an order
+ */
+
+/**
+ * @param {number} port
+ * @param {string} path
+ * @param {string} body
+ * @param {string} type of the content
+ */
+export function post(port, path, body, type) {
+  return (
+    `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: ${type}\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  );
+}
+
+/**
+ * @param {number} port
+ * @param {string} path of an event stream
+ */
+export function get(port, path) {
+  return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: text/event-stream\r\n\r\n`;
+}

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { family, removeFolder, stop } from './processes.js';
+
+/** In `/proc` times are counted in hundredths of a second (USER_HZ, proc(5)). */
+const TICKS = 100;
+
+/** A server that is measured, with all its processes, as Linux counts them. */
+export class Server {
+  /** @type {import('node:child_process').ChildProcess} */
+  #child;
+  /** @type {string | undefined} */
+  #folder;
+  port;
+
+  /**
+   * @param {import('node:child_process').ChildProcess} child
+   * @param {number} port where it listens on the loopback address
+   * @param {string} [folder] what it keeps, removed at its end
+   */
+  constructor(child, port, folder) {
+    this.#child = child;
+    this.port = port;
+    this.#folder = folder;
+  }
+
+  /** Seconds that its processes have computed, for themselves or in the kernel. */
+  cpuSeconds() {
+    return this.#sum((pid) => {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      // The name, in parentheses, may have spaces of its own; utime to cstime are the fields 14 to 17.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS;
+    });
+  }
+
+  /** Bytes of its memory that are resident. */
+  residentBytes() {
+    return this.#sum((pid) => statusBytes(pid, 'VmRSS'));
+  }
+
+  /** Bytes that were resident at most since the last `forgetPeak`. */
+  peakBytes() {
+    return this.#sum((pid) => statusBytes(pid, 'VmHWM'));
+  }
+
+  forgetPeak() {
+    for (const pid of family(this.#child.pid)) writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  }
+
+  async stop() {
+    await stop(this.#child);
+    if (this.#folder !== undefined) removeFolder(this.#folder);
+  }
+
+  /** @param {(pid: number) => number} figure */
+  #sum(figure) {
+    return family(this.#child.pid).reduce((sum, pid) => sum + figure(pid), 0);
+  }
+}
+
+/**
+ * @param {number} pid
+ * @param {string} field
+ */
+function statusBytes(pid, field) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024;
+}
+
+/** A port that nobody listens on. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/**
+ * Waits until a server takes connections.
+ *
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {number} port
+ * @throws {Error} where it ends instead
+ */
+export async function listening(child, port) {
+  while (!(await takesConnections(port))) {
+    if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended at its start (${child.exitCode})`);
+    await sleep(5);
+  }
+}
+
+/** @param {number} port */
+function takesConnections(port) {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
