@@ -1,4 +1,4 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
 import helmet from 'helmet';
@@ -14,23 +14,29 @@ import type { Origins } from './http/origins.ts';
 import { metricsRoute } from './http/metrics.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
-import { publish } from './http/publish.ts';
-import { limitRate, type PublishRate } from './http/publish-rate.ts';
+import { limitRate, publish } from './http/publish.ts';
+import type { PublishRate } from './http/publish-rate.ts';
+import { Publisher } from './http/publisher.ts';
 import { message, pull } from './http/pull.ts';
 import { originForm, pathOf } from './http/query.ts';
 import { endSession, openSession, type Place, session } from './http/session.ts';
 import type { Refusals } from './http/refusals.ts';
 import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
+import { webSocket } from './http/web-socket.ts';
 import type { Readiness } from './log/readiness.ts';
 import type { Metrics } from './metrics/metrics.ts';
+import type { Listener } from './server.ts';
 import type { StreamParts } from './stream/device-stream.ts';
+import { WEB_SOCKET_PATH } from './ws/handshake.ts';
+import type { Pings } from './ws/pings.ts';
 
 /** What the routes work with. */
 export interface AppParts extends StreamParts {
   readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly rate: PublishRate;
+  readonly pings: Pings;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
   readonly refusals: Refusals;
@@ -76,20 +82,21 @@ const pageHeaders = helmet({
 });
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
-export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): RequestListener {
-  const { log, devices, authenticator, origins, rate, refusals } = parts;
+export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): Listener {
+  const { log, devices, authenticator, origins, refusals } = parts;
   // The router alone: an application gives each request and response another prototype, and what is slow to look up
   // after that is half of the time of a publish (docs/speed.md).
   const routes = express.Router({ caseSensitive: true, strict: true });
   const trust = trustIn(trustProxy);
   const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
   const problems = { requests, refusals };
+  const publisher = new Publisher(parts, parts.rate);
 
   const known = authenticator.middleware;
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, limitRate(rate), checkContentType, readBody, publish(parts, rate, place.basePath))
+    .post(known, limitRate(publisher), checkContentType, readBody, publish(publisher, place.basePath))
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
@@ -109,21 +116,24 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   );
 
   const openStream = stream(parts, authenticator, problems);
+  const openWebSocket = webSocket({ ...parts, publisher }, authenticator, problems);
   // Typed for the requests of an application, of which it uses nothing.
   const route = routes as unknown as Route;
-  return (request, response) => {
+  return (request, response, upgrade) => {
     requests.begin(request, response);
     if (devices.ending) response.shouldKeepAlive = false;
     const fail = (error: unknown): void => sendProblem(request, response, error, problems);
     try {
       checkHeader(request);
       const target = originForm(request.url ?? '');
+      const path = pathOf(target);
       // A stream has its own headers: what is set here would stay in memory as long as it is open.
-      const opensStream = pathOf(target) === '/stream' && request.method === 'GET';
+      const opensStream = (path === '/stream' && request.method === 'GET') || upgrade !== undefined;
       if (!opensStream) setDataHeaders(response);
       if (origins.admit(request, response)) return;
       request.url = target;
-      if (pathOf(target) === '/stream') openStream(request, response).catch(fail);
+      if (path === '/stream') openStream(request, response).catch(fail);
+      else if (path === WEB_SOCKET_PATH) openWebSocket(request, response, upgrade).catch(fail);
       else route(request, response, (error) => fail(error ?? nothingHere()));
     } catch (error) {
       fail(error);

@@ -188,6 +188,6 @@ function contentFault(content: unknown): string | undefined {
 }
 
 /** A name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */
-function pointerToken(name: string): string {
+export function pointerToken(name: string): string {
   return name.slice(0, 128).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -20,6 +20,7 @@ export const REFUSAL_STATUS = {
   'too-large': 413,
   'unsupported-media-type': 415,
   conflict: 422,
+  'upgrade-required': 426,
   'too-fast': 429,
   'header-too-large': 431,
   unavailable: 503,

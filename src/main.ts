@@ -21,6 +21,7 @@ import { openFileLimit } from './open-files.ts';
 import { HttpServer } from './server.ts';
 import { StartError } from './start-error.ts';
 import { Heartbeats } from './stream/heartbeats.ts';
+import { Pings } from './ws/pings.ts';
 
 /** Connections that have not ended by then are cut, so that the whole end takes less than five seconds. */
 const DRAIN_MILLISECONDS = 3000;
@@ -51,6 +52,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
     now,
   );
   const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, now);
+  const pings = new Pings(config.heartbeatSeconds * 1000);
   const origins = new Origins({ open: tokens === undefined, allowed: config.corsOrigins, publicUrl });
   const authenticator = new Authenticator(tokens, origins);
   const rate = new PublishRate(config.publishRate);
@@ -64,6 +66,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
     presence,
     devices,
     heartbeats,
+    pings,
     authenticator,
     origins,
     rate,

@@ -1,13 +1,8 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { rawProblem } from './http/problem.ts';
 import { StartError } from './start-error.ts';
+import { isHandshake, type Upgrade } from './ws/handshake.ts';
 
 const HEADERS_MILLISECONDS = 10_000;
 const REQUEST_MILLISECONDS = 30_000;
@@ -17,6 +12,13 @@ const LINGER_MILLISECONDS = 1000;
 
 /** While the server closes, connections that have become idle are looked for this often. */
 const IDLE_MILLISECONDS = 20;
+
+/** What requests go to. `upgrade` is there for a handshake: refused by the response, else taken over. */
+export type Listener = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  upgrade: Upgrade | undefined,
+) => void;
 
 /**
  * Makes the HTTP server and takes its port. Requests that come before `serve` is called wait for it, so that a port in
@@ -28,12 +30,15 @@ export class HttpServer {
   readonly #server: Server;
   /** The newest answer on each connection. */
   readonly #answers = new WeakMap<Socket, ServerResponse>();
-  #waiting: [IncomingMessage, ServerResponse][] = [];
-  #listener: RequestListener = (...exchange) => void this.#waiting.push(exchange);
+  /** Connections that have left HTTP, of which node:http knows nothing any more. */
+  readonly #upgraded = new Set<Socket>();
+  #waiting: Parameters<Listener>[] = [];
+  #listener: Listener = (...exchange) => void this.#waiting.push(exchange);
 
   private constructor(maxConnections: number) {
     this.#server = createServer(
       {
+        IncomingMessage: upgradeable(this.#answers),
         // Answered by the listener, as a problem.
         requireHostHeader: false,
         // A request that drips is ended with 408, looked at every second.
@@ -51,7 +56,7 @@ export class HttpServer {
           return;
         }
         this.#answers.set(request.socket, response);
-        this.#listener(request, response);
+        this.#listener(request, response, undefined);
       },
     );
     // Fields past a count would be dropped without a word; the listener counts them itself.
@@ -60,6 +65,9 @@ export class HttpServer {
     this.#server.maxConnections = maxConnections;
     // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      this.#upgrade(request, socket, head);
+    });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       const answer = this.#answers.get(socket);
       if (/^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$)/.test(error.code ?? '')) this.unreadable++;
@@ -93,23 +101,65 @@ export class HttpServer {
   }
 
   /** From now on requests go to the listener, those that waited first. */
-  serve(listener: RequestListener): void {
+  serve(listener: Listener): void {
     this.#listener = listener;
-    for (const [request, response] of this.#waiting) {
-      if (!request.socket.destroyed) listener(request, response);
+    for (const [request, response, upgrade] of this.#waiting) {
+      if (!request.socket.destroyed) listener(request, response, upgrade);
     }
     this.#waiting = [];
   }
 
   /** Takes no connection any more, and waits until those that are open have ended; past the time they are cut. */
   async close(milliseconds: number): Promise<void> {
-    const cut = setTimeout(() => this.#server.closeAllConnections(), milliseconds);
+    const cut = setTimeout(() => {
+      this.#server.closeAllConnections();
+      for (const socket of this.#upgraded) socket.destroy();
+    }, milliseconds);
     // A connection whose answer was under way is kept alive for another request: there will be none.
     const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MILLISECONDS);
     await new Promise((resolve) => this.#server.close(resolve));
     clearTimeout(cut);
     clearInterval(idle);
   }
+
+  /** Gives a handshake a response, so that it can be refused as any request is. */
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#upgraded.add(socket);
+    socket.once('close', () => this.#upgraded.delete(socket));
+    // node:http has taken its listener away, and without one the process would end.
+    socket.on('error', () => socket.destroy());
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => endWith(socket, ''));
+    this.#answers.set(socket, response);
+    this.#listener(request, response, { socket, head });
+  }
+}
+
+/**
+ * Requests as node:http makes them, except that it hands over only the connections of handshakes that can be taken: with
+ * a listener for 'upgrade' it would hand over all that have the header, and with it their bodies. Whatever else a client
+ * would rather speak (`Upgrade: h2c` of Java and of curl --http2) may be passed over (RFC 9110 §7.8).
+ *
+ * @param answers the newest answer on each connection: a handshake behind one that is still to come is none
+ */
+function upgradeable(answers: WeakMap<Socket, ServerResponse>): typeof IncomingMessage {
+  return class extends IncomingMessage {
+    #leaves: boolean | undefined;
+
+    get upgrade(): boolean {
+      const before = answers.get(this.socket);
+      const isFree = before === undefined || (before.writableFinished && before.socket === null);
+      // CONNECT always leaves: node:http closes its connection.
+      return (this.#leaves ??= this.method === 'CONNECT' || (isFree && isHandshake(this)));
+    }
+
+    /** Whether the header is there, says node:http; that alone does not decide it. */
+    set upgrade(_hasHeader: unknown) {
+      // Nothing is kept.
+    }
+  };
 }
 
 /** Sends a last answer and closes: a client that keeps its side open is not to keep the descriptor. */

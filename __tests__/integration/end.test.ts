@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { get, publish, send, type Answer, type WireMessage } from '../support/api.ts';
 import { gapOf, headCursor, pull, pullAll } from '../support/pull.ts';
 import { RawDevice } from '../support/raw-device.ts';
+import { RawSocket } from '../support/raw-socket.ts';
 import { cleanUp, type Ended, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
@@ -25,8 +26,11 @@ async function endBy(server: Server, signal: NodeJS.Signals): Promise<Ended> {
 }
 
 /** A reader that takes nothing, with more waiting for it than the system and the service buffer. */
-async function stall(server: Server): Promise<RawDevice> {
-  const reader = await RawDevice.open(server.port, 'recipient=stalled', { asleep: true });
+async function stall(
+  server: Server,
+  by: typeof RawDevice | typeof RawSocket = RawDevice,
+): Promise<RawDevice | RawSocket> {
+  const reader = await by.open(server.port, 'recipient=stalled', { asleep: true });
   const batch = Array.from({ length: 80 }, () => ({ recipient: 'stalled', content: 'x'.repeat(49_000) }));
   for (let round = 0; round < 5; round++) expect((await publish(server.url, batch)).status).toBe(201);
   return reader;
@@ -91,9 +95,12 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     expect((await pullAll(after.url, 'bob')).map(({ id }) => id)).toEqual([1, ...ids]);
   });
 
-  test('ends the process within five seconds though a reader takes nothing', async () => {
+  test.each([
+    ['Server-Sent Events', RawDevice],
+    ['WebSocket', RawSocket],
+  ])('ends the process within five seconds though a reader of %s takes nothing', async (_name, by) => {
     const server = await Server.start();
-    const reader = await stall(server);
+    const reader = await stall(server, by);
     const device = await DeviceStream.open(server.url, 'recipient=bob');
     await device.waitFor('live');
     await endBy(server, signal);

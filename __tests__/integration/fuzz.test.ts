@@ -26,7 +26,8 @@ describe.each([
         if (more.length > 0) process.stderr.write(`${seed}: ${JSON.stringify(report)}\n`);
         // It came through to where the laws are.
         expect(report.stored).toBeGreaterThan(REQUESTS / 20);
-        for (const status of [200, 201, 400, 404, 405]) expect(report.statuses[status]).toBeGreaterThan(0);
+        for (const status of [101, 200, 201, 400, 404, 405, 426])
+          expect(report.statuses[status]).toBeGreaterThan(0);
         expect(report.statuses[open ? 403 : 401]).toBeGreaterThan(0);
       } finally {
         fuzz.stop();

@@ -174,7 +174,7 @@ describe('/metrics shows', () => {
     await until(async () => (await states())['polling'] === 1);
     expect(await states()).toEqual({ replaying: 0, live: 5, polling: 1 });
     const open = await scrape(server.url);
-    expect(open.value('tidings_streams')).toBe(5);
+    expect(open.by('tidings_streams', 'protocol')).toEqual({ sse: 5, websocket: 0 });
     expect(open.value('tidings_devices_limit')).toBe(50);
     expect(open.value('process_open_fds')).toBeGreaterThan(10);
     expect(open.value('process_max_fds')).toBeGreaterThanOrEqual(306);
@@ -185,7 +185,7 @@ describe('/metrics shows', () => {
     await until(async () => (await states())['live'] === 0);
     expect(await states()).toEqual({ replaying: 0, live: 0, polling: 0 });
     const closed = await scrape(server.url);
-    expect(closed.value('tidings_streams')).toBe(0);
+    expect(closed.by('tidings_streams', 'protocol')).toEqual({ sse: 0, websocket: 0 });
     expect(closed.value('tidings_streams_opened_total')).toBe(5);
     expect(closed.by('tidings_streams_ended_total', 'reason')).toEqual({
       client: 5,
@@ -220,7 +220,7 @@ describe('/metrics shows', () => {
 
     reader.wake();
     await reader.waitForMessages(400);
-    await until(async () => (await scrape(server.url)).value('tidings_streams') === 1);
+    await until(async () => (await scrape(server.url)).value('tidings_streams', { protocol: 'sse' }) === 1);
     await until(async () => (await scrape(server.url)).value('tidings_outbox_bytes') === 0);
     const through = await scrape(server.url);
     expect(through.by('tidings_devices', 'state')).toEqual({ replaying: 0, live: 1, polling: 0 });

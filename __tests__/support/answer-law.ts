@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WireMessage } from './api.ts';
 import type { HostileRequest } from './hostile-request.ts';
+import { ACCEPT } from './raw-socket.ts';
 import { headerOf, type WireAnswer } from './wire-answer.ts';
 
 /** The one page of another site that a service with a key lets in. */
@@ -14,7 +15,7 @@ const HEADERS = new Set(
     'cross-origin-resource-policy cross-origin-opener-policy www-authenticate allow location retry-after set-cookie ' +
     'x-accel-buffering etag last-modified x-request-id access-control-allow-origin access-control-allow-credentials ' +
     'access-control-allow-methods access-control-allow-headers access-control-expose-headers access-control-max-age ' +
-    'content-security-policy origin-agent-cluster referrer-policy x-dns-prefetch-control x-download-options ' +
+    'upgrade sec-websocket-version sec-websocket-accept content-security-policy origin-agent-cluster referrer-policy x-dns-prefetch-control x-download-options ' +
     'x-frame-options x-permitted-cross-domain-policies x-xss-protection'
   ).split(' '),
 );
@@ -37,7 +38,7 @@ export function faultsOf(answer: WireAnswer, request: HostileRequest, open: bool
   };
   const { status, headers } = answer;
   const type = headerOf(answer, 'content-type');
-  law(status >= 200 && status < 500, `status ${status}`);
+  law(status === 101 || (status >= 200 && status < 500), `status ${status}`);
   for (const [name] of headers) law(HEADERS.has(name.toLowerCase()), `a header that nobody sends: ${name}`);
   for (const name of ONCE) {
     law(headers.filter(([one]) => one.toLowerCase() === name).length <= 1, `${name} twice`);
@@ -55,8 +56,13 @@ export function faultsOf(answer: WireAnswer, request: HostileRequest, open: bool
   if (status >= 400) {
     if (type !== '' || answer.body.length > 0) faults.push(...faultsOfProblem(answer));
     law(type !== '' || request.method === 'HEAD', 'a refusal without a problem');
+    law(status !== 426 || headerOf(answer, 'upgrade') === 'websocket', 'no Upgrade');
     law(status !== 405 || headerOf(answer, 'allow') !== '', 'no Allow');
     law(status !== 401 || headerOf(answer, 'www-authenticate').startsWith('Bearer '), 'no challenge');
+  } else if (status === 101) {
+    // Whether to whom it was opened, what is said on it tells.
+    law(!(open && request.barred), 'let in from elsewhere');
+    law(headerOf(answer, 'sec-websocket-accept') === ACCEPT, 'no Sec-WebSocket-Accept');
   } else {
     law(!(open && request.barred), 'let in from elsewhere');
     faults.push(...faultsOfContent(answer, request, type));

@@ -71,8 +71,8 @@ export class Exposition {
 }
 
 /** Scrapes a service. */
-export async function scrape(origin: string): Promise<Exposition> {
-  const response = await fetch(`${origin}/metrics`);
+export async function scrape(origin: string, headers: Record<string, string> = {}): Promise<Exposition> {
+  const response = await fetch(`${origin}/metrics`, { headers });
   if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
   return new Exposition(await response.text());
 }

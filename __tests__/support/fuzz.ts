@@ -12,6 +12,7 @@ import {
 import { ADDRESSES, type Person, personsWithGrants, personsWithoutKey } from './persons.ts';
 import type { Random } from './random.ts';
 import { Server } from './server.ts';
+import { judgeSocket } from './socket-law.ts';
 import { SECRET } from './tokens.ts';
 import { until } from './until.ts';
 import { WatchingReader } from './watching-reader.ts';
@@ -131,15 +132,31 @@ export class Fuzz {
     for (const answer of answers) {
       this.#statuses[answer.status] = (this.#statuses[answer.status] ?? 0) + 1;
       for (const broken of faultsOf(answer, request, this.#target.open)) blame(broken, answer);
-      if (answer.status === 201) this.#acknowledge(request, answer, blame);
+      if (answer.status === 201) {
+        this.#acknowledge(request, messagesOf(JSON.parse(answer.body.toString())), blame);
+      }
       if (answer.status === 202) this.#ephemeral += 1;
     }
     const last = answers.at(-1);
-    if (streaming && last !== undefined) judgeStream(request, last, blame);
+    if (!streaming || last === undefined) return;
+    if (last.status === 101) this.#judgeSocket(request, last, blame);
+    else judgeStream(request, last, blame);
   }
 
-  #acknowledge({ person }: HostileRequest, answer: WireAnswer, blame: (what: string) => void): void {
-    for (const message of messagesOf(JSON.parse(answer.body.toString()))) {
+  #judgeSocket(request: HostileRequest, { body }: WireAnswer, blame: (what: string) => void): void {
+    const { faults, published } = judgeSocket(body, request.barred ? undefined : request.person);
+    for (const fault of faults) blame(fault);
+    this.#acknowledge(request, published, blame);
+    // The connection is cut while answers may be on their way.
+    this.#unanswered += request.publishes;
+  }
+
+  #acknowledge(
+    { person }: HostileRequest,
+    messages: readonly WireMessage[],
+    blame: (what: string) => void,
+  ): void {
+    for (const message of messages) {
       if (person?.maySend(message) !== true) blame(`not to be sent: ${JSON.stringify(message)}`);
       this.#acknowledged.set(message.id, JSON.stringify(message));
     }

@@ -45,7 +45,7 @@ let bomb: Buffer | undefined;
 
 export function hostileBody(random: Random, person: Person): HostileBody {
   const isForm = random.chance(0.1);
-  let bytes = isForm ? Buffer.from(form(random, person)) : json(random, person);
+  let bytes = isForm ? Buffer.from(form(random, person)) : hostileJsonText(random, person);
   if (random.chance(0.1)) bytes = mutateBytes(bytes, random);
   const type = random.chance(0.95) ? (isForm ? FORM : random.pick(JSON_TYPES)) : random.pick(OTHER_TYPES);
   const publishes = Math.max(1, bytes.toString('latin1').split('recipient').length - 1);
@@ -57,7 +57,8 @@ export function hostileBody(random: Random, person: Person): HostileBody {
   return { ...framed(random, sent, headers), publishes };
 }
 
-function json(random: Random, person: Person): Buffer {
+/** The JSON of a publish, or what is nearly that. */
+export function hostileJsonText(random: Random, person: Person): Buffer {
   const single = message(random, person);
   // The last one of a name counts.
   if (random.chance(0.04)) single.list.push(['content', nested(random)]);

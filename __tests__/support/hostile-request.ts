@@ -2,6 +2,7 @@
 import { hostileBody } from './hostile-body.ts';
 import { type Credentials, hostileCredentials, isForeignWrite } from './hostile-credentials.ts';
 import { mutateBytes } from './hostile-json.ts';
+import { hostileSocket } from './hostile-socket.ts';
 import { hostileQuery, hostileTarget, PATHS } from './hostile-target.ts';
 import { hostileCursor, hostileText } from './hostile-text.ts';
 import type { Person } from './persons.ts';
@@ -44,6 +45,11 @@ export function hostileRequest(random: Random, target: Target): HostileRequest {
     const body = hostileBody(random, person ?? random.pick(target.persons));
     const path = random.chance(0.97) ? '/messages' : hostileTarget(random, target);
     return build(random, target, credentials, { method: 'POST', path, ...body });
+  }
+  if (kind < 0.65) {
+    const { path } = hostileQuery(random, target, person, '/ws');
+    const socket = hostileSocket(random, person ?? random.pick(target.persons));
+    return build(random, target, credentials, { method: 'GET', path, ...socket });
   }
   if (kind < 0.85) {
     const method = random.chance(0.9) ? 'GET' : 'HEAD';
@@ -100,7 +106,9 @@ function build(random: Random, target: Target, credentials: Credentials, parts: 
     body,
   ]);
   const { person } = credentials;
-  const barred = credentials.barred || (!target.open && isForeignWrite(credentials, method));
+  // A socket may publish, so it is a write.
+  const intent = path.startsWith('/ws') ? 'POST' : method;
+  const barred = credentials.barred || (!target.open && isForeignWrite(credentials, intent));
   if (random.chance(0.06)) {
     return { bytes: mutateBytes(bytes, random), method, whole: false, person, barred: false, publishes };
   }

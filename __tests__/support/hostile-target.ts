@@ -12,6 +12,7 @@ export const PATHS = [
   '/messages',
   '/messages/1',
   '/stream',
+  '/ws',
   '/conversations',
   '/presence',
   '/session',
@@ -81,6 +82,7 @@ export function hostileTarget(random: Random, { port }: Target): string {
 
 const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   '/stream': ['recipient', 'recipient', 'lastEventId', 'last', 'presence'],
+  '/ws': ['recipient', 'recipient', 'lastEventId', 'last', 'presence'],
   '/messages': ['recipient', 'recipient', 'after', 'limit', 'wait', 'before', 'between', 'between'],
   '/messages/1': [],
   '/conversations': ['recipient', 'limit', 'before'],
@@ -92,13 +94,13 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
 const NUMBERS = ['0', '1', '2', '50', '1000', '1001', '-1', '1e3', '1.0', '٣', '', '9'.repeat(400), 'latest'];
 const TOKEN_NAMES = ['token', 'access_token', 'Authorization', 'JWT'];
 
-/** A question to an endpoint. `waits` where the answer may be held. */
+/** A question to an endpoint, by default to any. `waits` where the answer may be held. */
 export function hostileQuery(
   random: Random,
   { tag, worthless }: Target,
   person: Person | undefined,
+  known = random.pick(Object.keys(PARAMETERS)),
 ): { path: string; waits: boolean } {
-  const known = random.pick(Object.keys(PARAMETERS));
   const path = known === '/messages/1' ? `/messages/${random.integer(1, 200)}` : known;
   const names = PARAMETERS[known] ?? [];
   const own = person?.inboxes ?? [];

@@ -35,7 +35,7 @@ export async function headCursor(origin: string): Promise<string> {
 
 /** What a stream's `ready` says of a gap; `undefined` before it has come. */
 export function gapOf(device: DeviceStream): unknown {
-  return (device.find('ready')?.data as { gap: unknown } | undefined)?.gap;
+  return device.gap;
 }
 
 /** What a stream's `live` says, once it has come. */

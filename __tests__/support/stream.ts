@@ -75,6 +75,11 @@ export class DeviceStream {
     return this.events.findLast(({ id }) => id !== undefined)?.id;
   }
 
+  /** What `ready` says of a gap; `undefined` before it has come. */
+  get gap(): unknown {
+    return (this.find('ready')?.data as { gap: unknown } | undefined)?.gap;
+  }
+
   /** The first event of a name, or `undefined`. */
   find(event: string): StreamEvent | undefined {
     return this.events.find((one) => one.event === event);

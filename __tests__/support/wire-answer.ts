@@ -46,6 +46,11 @@ function readAnswers(received: Buffer, bodiless: boolean): Exchange {
     rest = rest.subarray(end + 4);
     const head: WireAnswer = { status, headers, body: rest };
     if (headerOf(head, 'transfer-encoding') !== '') return done('an answer in chunks');
+    // From here on another protocol is spoken.
+    if (status === 101) {
+      answers.push(head);
+      return done(undefined, true);
+    }
     // Of a request that cannot be read, not even the method is known.
     const toHead = bodiless && answers.length === 0 && rest[0] !== 0x7b;
     const none = status < 200 || status === 204 || status === 304 || toHead;

@@ -21,7 +21,7 @@ test('a stream that is ended is closed, also where the client keeps its side ope
     closed: () => (closed = true),
   });
   stream.write(Buffer.from('data: 1\n\n'));
-  stream.end(Buffer.from('data: 2\n\n'));
+  stream.end(Buffer.from('data: 2\n\n'), 'shutdown');
   await until(() => closed);
   expect(socket?.destroyed).toBe(true);
   await until(() => received.endsWith('data: 1\n\ndata: 2\n\n'));

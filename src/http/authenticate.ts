@@ -44,11 +44,15 @@ export class Authenticator {
   /**
    * Reads `Authorization: Bearer`, else the session cookie.
    *
+   * @param changes whether the request may change something
    * @throws {Refusal} 400 where a token stands in the URL, 401 without a good token, 403 where a page that may not
    *   changes something with a cookie
    * @throws {KeysUnavailable} where the token cannot be checked now
    */
-  async identify(request: IncomingMessage): Promise<Identity> {
+  async identify(
+    request: IncomingMessage,
+    changes = request.method !== 'GET' && request.method !== 'HEAD',
+  ): Promise<Identity> {
     if (this.#tokens === undefined) return EVERYBODY;
     refuseTokenInUrl(request);
     const bearer = bearerOf(request);
@@ -61,7 +65,7 @@ export class Authenticator {
         { headers: { 'WWW-Authenticate': challenge() } },
       );
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD') this.#origins.requireOwn(request);
+    if (changes) this.#origins.requireOwn(request);
     return this.#check(this.#tokens, session, () => new SessionExpired());
   }
 

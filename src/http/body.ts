@@ -31,7 +31,7 @@ export function parseBody(request: RoutedRequest): unknown {
   const body: unknown = request.body;
   const type = contentTypeOf(request);
   const text = decodeUtf8(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
-  return type === FORM_TYPE ? parseForm(text) : parseJson(text);
+  return type === FORM_TYPE ? parseForm(text) : parseJson(text, 'body');
 }
 
 function contentTypeOf(request: IncomingMessage): string {
@@ -54,13 +54,14 @@ function decodeUtf8(bytes: Buffer): string {
   }
 }
 
-function parseJson(text: string): unknown {
+/** What JSON says. @param what it stands in, for the refusal @throws {Refusal} where it is none */
+export function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
     // V8 quotes a part of the text; only the position helps, and nothing is to be echoed that need not be.
     const at = /position \d+/.exec(String(error))?.[0];
-    throw new Refusal('malformed', `The body is not JSON${at === undefined ? '' : `: see ${at}`}.`);
+    throw new Refusal('malformed', `The ${what} is not JSON${at === undefined ? '' : `: see ${at}`}.`);
   }
 }
 

@@ -26,33 +26,54 @@ export interface ProblemParts {
   readonly refusals: Refusals;
 }
 
+/** What a client is told of what went wrong. */
+interface Problem {
+  readonly status: number;
+  readonly json: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /**
- * Answers a request with what went wrong: a refusal as it is, anything else as a bare 500, logged whole. Where the
- * headers are out already, the connection is cut.
+ * Makes a problem of what went wrong: a refusal as it is, anything else a bare 500, logged whole.
+ *
+ * @param isThere whether its client is: nobody is left to be refused where it went while its request was read
  */
-export function sendProblem(
+export function problemOf(
   request: IncomingMessage,
-  response: ServerResponse,
   error: unknown,
   { requests, refusals }: ProblemParts,
-): void {
+  isThere = true,
+): Problem {
   const refusal = toRefusal(error);
   const status = refusal?.status ?? 500;
   if (refusal === undefined) requests.failed(request, status, error);
   else if (status >= 500) requests.failed(request, status);
-  // Nobody is left to be refused where the client went while its request was read.
-  if (refusal === undefined || !response.destroyed) refusals.add(refusal?.code ?? 'internal', status);
+  if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
+  return {
+    status,
+    json: problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal?.errors),
+    headers: refusal?.headers ?? {},
+  };
+}
+
+/** Answers a request with what went wrong. Where the headers are out already, the connection is cut. */
+export function sendProblem(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+  parts: ProblemParts,
+): void {
+  const { status, json, headers } = problemOf(request, error, parts, !response.destroyed);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const body = problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal?.errors);
   setDataHeaders(response);
-  for (const [name, value] of Object.entries(refusal?.headers ?? {})) response.setHeader(name, value);
-  response.setHeader('X-Request-Id', requests.idOf(request));
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader('X-Request-Id', parts.requests.idOf(request));
   response.setHeader('Content-Type', CONTENT_TYPE);
-  response.setHeader('Content-Length', Buffer.byteLength(body));
-  response.writeHead(status).end(request.method === 'HEAD' ? undefined : body);
+  response.setHeader('Content-Length', Buffer.byteLength(json));
+  response.writeHead(status).end(request.method === 'HEAD' ? undefined : json);
 }
 
 /** A whole response for a connection whose request could not be parsed. */

@@ -1,7 +1,5 @@
 import type { Identity } from '../auth/identity.ts';
 import { Refusal } from '../errors.ts';
-import { identityOf } from './authenticate.ts';
-import type { Handler } from './handler.ts';
 
 interface Bucket {
   /** Messages that may be published now; below zero where a batch has overdrawn it. */
@@ -62,12 +60,4 @@ export class PublishRate {
     }
     this.#pruneAt = Math.max(MOST_BUCKETS, this.#buckets.size * 2);
   }
-}
-
-/** Refuses a publish of a client over its rate before its body is read; what is in it is taken from the bucket after. */
-export function limitRate(rate: PublishRate): Handler {
-  return (request, _response, next) => {
-    rate.take(identityOf(request), 0);
-    next();
-  };
 }

@@ -17,9 +17,11 @@ export class Refusals {
   constructor() {
     for (const [reason, status] of Object.entries(REFUSAL_STATUS)) this.#at(reason as RefusalCode, status);
     this.#at('internal', 500);
-    // Streams that are sent away in band.
-    this.#at('unavailable', 200);
-    this.#at('unauthenticated', 200);
+    // Streams that are sent away in band: as an event stream, as a WebSocket.
+    for (const status of [200, 101]) {
+      this.#at('unavailable', status);
+      this.#at('unauthenticated', status);
+    }
   }
 
   get counts(): Iterable<RefusalCount> {

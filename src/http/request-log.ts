@@ -83,6 +83,12 @@ export class RequestLog {
     this.#logger.debug(this.#line(request), 'a stream was opened');
   }
 
+  /** A request was answered past its response: its connection has left HTTP. */
+  answered(request: IncomingMessage, status: number): void {
+    this.#logger.debug({ ...this.#line(request), status }, 'a request was answered');
+    this.#of(request).logged = true;
+  }
+
   /** A stream is cut because of an error. */
   streamFailed(request: IncomingMessage, error: unknown): void {
     this.#logger.error({ ...this.#line(request), err: error }, 'the log cannot be read: a stream is cut');
@@ -113,13 +119,14 @@ export class RequestLog {
   }
 
   #over(request: IncomingMessage, response: ServerResponse, { stream, logged }: Facts): void {
+    if (logged && stream === undefined) return;
     const line = this.#line(request);
     if (stream !== undefined) {
       const { ended = 'client', messages } = stream;
       this.#logger.debug({ ...line, reason: ended, messages }, 'a stream was closed');
     } else if (!response.writableFinished) {
       this.#logger.debug(line, 'a request was given up by its client');
-    } else if (!logged) {
+    } else {
       this.#logger.debug({ ...line, status: response.statusCode }, 'a request was answered');
     }
   }

@@ -1,23 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
-import { Refusal, unavailable } from '../errors.ts';
-import type { NotNow } from '../hub/devices.ts';
-import type { MessageLog, Start } from '../log/message-log.ts';
-import type { Inboxes } from '../log/store.ts';
+import { Refusal } from '../errors.ts';
 import { openEventStream, sendHeaders } from '../sse/event-stream.ts';
 import { sseFraming } from '../sse/frame.ts';
-import { DeviceStream, type StreamParts, type Transport } from '../stream/device-stream.ts';
+import type { StreamParts } from '../stream/device-stream.ts';
 import { type ByeReason, RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
 import { type Authenticator, SessionExpired } from './authenticate.ts';
-import { requireAll } from './permission.ts';
 import { methodNotAllowed, type ProblemParts } from './problem.ts';
-import { nonEmpty, Query } from './query.ts';
-
-const PARAMETERS = ['recipient', 'lastEventId', 'last', 'presence'];
-const REASONS: Record<NotNow, string> = {
-  shutdown: 'The service is shutting down; connect again in a moment.',
-  'over-limit': 'As many streams are open as the service takes; connect again later.',
-};
+import { notNow, StreamRequest } from './stream-request.ts';
 
 /**
  * `GET /stream?recipient=A[&recipient=B…][&lastEventId=CURSOR | &last=N][&presence=C…]`: an event stream of these
@@ -77,51 +67,21 @@ function open(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const query = new Query(request.url ?? '', PARAMETERS);
-  const inboxes = query.inboxes(identity.client);
-  const watched = query.addresses('presence', { least: 0, most: 100 });
-  const cursor = nonEmpty(request.headers['last-event-id']) ?? nonEmpty(query.text('lastEventId'));
-  const last = query.integer('last', 0, { least: 0, most: 1000 });
-  query.check();
-  requireAll(identity.read, inboxes, 'recipient', 'read');
-  requireAll(identity.presence, watched, 'presence', 'presence');
-  const notNow = parts.devices.notNow(identity.client);
-  if (notNow !== undefined) {
-    // One that has no cursor yet comes back where it would have begun now; another keeps its own.
-    const start = cursor === undefined ? parts.log.cursor(parts.log.newest(inboxes, last).after) : undefined;
-    refuseForNow(request, response, notNow, start);
+  const asked = new StreamRequest(request, identity);
+  const away = asked.sentAway(parts);
+  if (away !== undefined) {
+    if (!readsEventStreams(request)) throw notNow(away.reason);
+    sendBye(request, response, away.reason, away.cursor);
     refusals.add('unavailable', 200);
   } else if (request.method === 'HEAD') {
     sendHeaders(response);
     response.end();
   } else {
-    const start = startAt(parts.log, inboxes, cursor, last);
-    const onFailed = (error: unknown): void => requests.streamFailed(request, error);
-    const transport: Transport = {
+    asked.open(parts, requests, {
       framing: sseFraming,
       open: (owner) => openEventStream(response, owner),
-    };
-    requests.opened(
-      request,
-      new DeviceStream(parts, transport, { identity, inboxes, start, watched, onFailed }),
-    );
+    });
   }
-}
-
-function startAt(log: MessageLog, inboxes: Inboxes, cursor: string | undefined, last: number): Start {
-  return cursor === undefined ? log.newest(inboxes, last) : log.locate(cursor, inboxes);
-}
-
-function refuseForNow(
-  request: IncomingMessage,
-  response: ServerResponse,
-  reason: NotNow,
-  cursor: string | undefined,
-): void {
-  if (!readsEventStreams(request)) {
-    throw unavailable(REASONS[reason], Math.ceil(spreadRetry(RETRY_REFUSED) / 1000));
-  }
-  sendBye(request, response, reason, cursor);
 }
 
 function readsEventStreams({ headers: { accept } }: IncomingMessage): boolean {

@@ -1,5 +1,6 @@
 import { EVERYTHING } from '../address.ts';
 import type { Inboxes } from '../log/store.ts';
+import type { Framing } from '../stream/framing.ts';
 import type { Presence } from './presence.ts';
 import type { SubscriptionState } from './subscription.ts';
 
@@ -15,6 +16,8 @@ export interface Device {
   readonly expiresAt: number | undefined;
   /** Its token is over: say so and close. */
   expire(): void;
+  /** What is spoken with it. */
+  readonly protocol: Framing['protocol'] | 'poll';
   /** What it is doing now. */
   readonly state: SubscriptionState | 'polling';
   /** Bytes that wait in the buffer of its socket. */

@@ -9,6 +9,7 @@ export class HeldPoll implements Follower, Device {
   readonly inboxes: Inboxes;
   readonly client: string | undefined;
   readonly expiresAt: number | undefined;
+  readonly protocol = 'poll';
   readonly state = 'polling';
   readonly buffered = 0;
   #end: () => void = () => undefined;

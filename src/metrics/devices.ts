@@ -5,6 +5,7 @@ import type { Instruments } from './instruments.ts';
 
 /** All open devices at one moment. */
 interface Survey {
+  readonly streams: { sse: number; websocket: number; poll: number };
   readonly states: { replaying: number; live: number; polling: number; closed: number };
   buffered: number;
   behind: number;
@@ -31,10 +32,17 @@ export function measureDevices(
       ];
     },
   );
-  instruments.gauge(
+  instruments.gauges(
     'tidings_streams',
-    'Open event streams.',
-    () => survey.states.replaying + survey.states.live,
+    'Open streams, by protocol: sse (Server-Sent Events), websocket.',
+    ['protocol'],
+    () => {
+      const { sse, websocket } = survey.streams;
+      return [
+        [{ protocol: 'sse' }, sse],
+        [{ protocol: 'websocket' }, websocket],
+      ];
+    },
   );
   instruments.gauge(
     'tidings_replay_lag_ids',
@@ -51,12 +59,12 @@ export function measureDevices(
     'How many streams and held polls may be open at once (MAX_STREAMS).',
     () => devices.limits.inAll,
   );
-  instruments.counter('tidings_streams_opened_total', 'Event streams that were opened.', () => {
+  instruments.counter('tidings_streams_opened_total', 'Streams that were opened.', () => {
     return hub.traffic.opened;
   });
   instruments.counters(
     'tidings_streams_ended_total',
-    'Event streams that are over, by reason: client (it went), stalled, failed (see the dropped connections), or that of the bye event.',
+    'Streams that are over, by reason: client (it went), stalled, failed (see the dropped connections), or that of the bye event.',
     ['reason'],
     () => Object.entries(hub.traffic.ended).map(([reason, count]) => [{ reason }, count]),
   );
@@ -64,11 +72,13 @@ export function measureDevices(
 
 function look(devices: Devices, head: number): Survey {
   const survey: Survey = {
+    streams: { sse: 0, websocket: 0, poll: 0 },
     states: { replaying: 0, live: 0, polling: 0, closed: 0 },
     buffered: 0,
     behind: 0,
   };
   for (const device of devices.open) {
+    survey.streams[device.protocol]++;
     survey.states[device.state]++;
     survey.buffered += device.buffered;
     survey.behind = Math.max(survey.behind, device.behind(head));

@@ -41,14 +41,14 @@ export function measureTraffic(
   );
   instruments.counters(
     'tidings_requests_refused_total',
-    'Requests that were refused, by reason (internal: the service failed) and HTTP status; 200 is a stream that was sent away in band.',
+    'Requests that were refused, by reason (internal: the service failed) and HTTP status; 200 (an event stream) and 101 (a WebSocket) are those that were sent away in band.',
     ['reason', 'status'],
     () =>
       Array.from(refusals.counts, ({ reason, status, count }) => [{ reason, status: `${status}` }, count]),
   );
   instruments.counters(
     'tidings_connections_dropped_total',
-    'Connections that the service cut, by reason: unreadable (no HTTP, too much header, or too slow a request), stalled (a stream whose client took nothing), failed (a stream whose log cannot be read).',
+    'Connections that the service cut, by reason: unreadable (no HTTP, too much header, or too slow a request), stalled (a stream whose client took nothing, or answered no ping), failed (a stream whose log cannot be read).',
     ['reason'],
     () => [
       [{ reason: 'unreadable' }, http.unreadable],

@@ -8,6 +8,7 @@ import type { Framing } from '../stream/framing.ts';
 
 /** The frames of an event stream, each ended by an empty line. */
 export const sseFraming: Framing = {
+  protocol: 'sse',
   // No `event:` line, so that EventSource's `onmessage` sees it.
   message: (message, cursor) => `id: ${cursor}\ndata: ${messageJson(message)}\n\n`,
   // Without `id:`, so that a device's position stays where it is.

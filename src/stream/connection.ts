@@ -1,3 +1,5 @@
+import type { ByeReason } from './server-events.ts';
+
 /** Where the bytes of a device's stream go: one connection, whatever is spoken on it, with a bound on what it buffers. */
 export interface Connection {
   /** The moment of the last write, on the clock of `performance.now()`. */
@@ -10,8 +12,8 @@ export interface Connection {
   readonly room: number;
   /** Takes bytes, without a look at the room. */
   write(bytes: Uint8Array): void;
-  /** Sends last bytes, and closes when they are out. */
-  end(bytes: Uint8Array): void;
+  /** Sends last bytes, and closes when they are out. @param reason for a protocol that says it on closing */
+  end(bytes: Uint8Array, reason: ByeReason): void;
   /** Closes at once. */
   cut(): void;
 }

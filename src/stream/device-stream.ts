@@ -95,6 +95,10 @@ export class DeviceStream implements Device, ConnectionOwner {
     return this.#subscription.messages;
   }
 
+  get protocol(): Framing['protocol'] {
+    return this.framing.protocol;
+  }
+
   get state(): SubscriptionState {
     return this.#subscription.state;
   }
@@ -152,7 +156,7 @@ export class DeviceStream implements Device, ConnectionOwner {
   #end(reason: ByeReason): void {
     const bye = this.#encode('bye', { reason }, true);
     this.#leave(reason);
-    this.connection.end(bye);
+    this.connection.end(bye, reason);
   }
 
   #leave(why: StreamEnd): void {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection, ConnectionOwner } from './connection.ts';
+import type { ByeReason } from './server-events.ts';
 
 /** At most this much waits in memory for one connection; what is more stays in the log. */
 const BUFFER_BYTES = 256 * 1024;
@@ -13,15 +14,17 @@ export class SocketConnection implements Connection {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   #lastWrite = 0;
-  #stalled = false;
 
   /** @param timed what has the socket's timeout: the socket, or the response that node:http sends on it */
   constructor(socket: Socket, owner: ConnectionOwner, timed: Socket | ServerResponse) {
     this.#socket = socket;
     this.#owner = owner;
     socket.on('drain', () => this.#owner.drained());
-    socket.once('close', () => this.#owner.closed(this.#stalled));
-    timed.setTimeout(STALLED_MILLISECONDS, () => this.#timeout());
+    socket.once('close', () => this.#owner.closed(false));
+    timed.setTimeout(STALLED_MILLISECONDS, () => {
+      // Also for a connection that has nothing to say: only a queue that does not move counts.
+      if (!this.idle) this.cutStalled();
+    });
   }
 
   get lastWrite(): number {
@@ -45,7 +48,7 @@ export class SocketConnection implements Connection {
     this.#socket.write(bytes);
   }
 
-  end(bytes: Uint8Array): void {
+  end(bytes: Uint8Array, _reason: ByeReason): void {
     this.#socket.end(bytes);
     // Not only half: a client that keeps its side open would keep the descriptor, counted by nobody.
     this.#socket.destroySoon();
@@ -55,10 +58,10 @@ export class SocketConnection implements Connection {
     this.#socket.destroy();
   }
 
-  /** Also for a connection that has nothing to say: only a queue that does not move counts. */
-  #timeout(): void {
-    if (this.#socket.writableLength === 0) return;
-    this.#stalled = true;
+  /** Closes at once, since the peer takes nothing. */
+  protected cutStalled(): void {
+    // Before it is closed: others look then why it was.
+    this.#owner.closed(true);
     this.#socket.destroy();
   }
 }

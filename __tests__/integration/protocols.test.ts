@@ -1,0 +1,346 @@
+/** What a device may rely on, whichever protocol it speaks. What one does not have is asked for, and its answer shown. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { get, publish, send, type WireMessage } from '../support/api.ts';
+import { residentBytes } from '../support/memory.ts';
+import { expectProblem } from '../support/problems.ts';
+import {
+  type Device,
+  expectEnded,
+  PROTOCOLS,
+  said,
+  type StallingDevice,
+  type Streaming,
+} from '../support/protocols.ts';
+import { pull, pullAll } from '../support/pull.ts';
+import { publishLargely } from '../support/publish-largely.ts';
+import { Publisher, storedBy } from '../support/publisher.ts';
+import { withRandom } from '../support/random.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { bearer, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+const LARGEST = 'x'.repeat(48 * 1024 - 2);
+const MEBIBYTE = 1024 * 1024;
+
+describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
+  /** A test of what streams have: a protocol without them shows in tests of its own what it has instead. */
+  const ofStreams = (
+    name: string,
+    run: (streams: Streaming) => Promise<void>,
+    milliseconds?: number,
+  ): void => {
+    const { streaming } = protocol;
+    if (streaming !== undefined) test(name, () => run(streaming), milliseconds);
+  };
+
+  describe('of a service without a key', () => {
+    let server: Server;
+    beforeAll(async () => {
+      server = await Server.start();
+    });
+    afterAll(cleanUp);
+
+    test('begins now, after a cursor, or with the newest so many', async () => {
+      const sent: WireMessage[] = [];
+      for (const content of [1, 2, 3]) sent.push(await send(server.url, 'ann', content));
+      const now = await protocol.open(server.url, ['ann']);
+      const first = await protocol.open(server.url, ['ann'], { cursor: '0' });
+      const last = await protocol.open(server.url, ['ann'], { last: 2 });
+      expect([now.messages, first.messages, last.messages]).toEqual([[], sent, sent.slice(1)]);
+      sent.push(await send(server.url, 'ann', 4));
+      expect(await now.waitForMessages(1)).toEqual(sent.slice(3));
+      expect(await first.waitForMessages(4)).toEqual(sent);
+      expect(await last.waitForMessages(3)).toEqual(sent.slice(1));
+      const after = await protocol.open(server.url, ['ann'], { cursor: `${sent[1]?.id}` });
+      expect(after.messages).toEqual(sent.slice(2));
+      const end = await protocol.open(server.url, ['ann'], { cursor: first.cursor ?? '' });
+      expect(end.messages).toEqual([]);
+      expect([now, first, last, after, end].map((device) => device.gap)).toEqual(
+        [now, first, last, after, end].map(() => false),
+      );
+      for (const device of [now, first, last, after, end]) device.cut();
+    });
+
+    test('follows several inboxes, and sees what stands in two of them once', async () => {
+      const device = await protocol.open(server.url, ['bea', 'cem']);
+      const sent: WireMessage[] = [];
+      for (const [sender, recipient] of [['bea', 'cem'], ['x', 'bea'], ['cem', 'x'], ['x', 'y'], ['bea', 'bea']] as const) {
+        sent.push(await send(server.url, recipient, 1, { sender }));
+      }
+      const expected = sent.filter((_message, index) => index !== 3);
+      expect(await device.waitForMessages(4)).toEqual(expected);
+      const replayed = await protocol.open(server.url, ['bea', 'cem'], { cursor: '0' });
+      expect(replayed.messages).toEqual(expected);
+      for (const one of [device, replayed]) one.cut();
+    }); // prettier-ignore
+
+    test('is told of a cursor that is none, or of a log that went back in time, and gets all that is held', async () => {
+      await send(server.url, 'dot', 1);
+      const held = await pullAll(server.url, 'dot');
+      for (const [cursor, gap] of [
+        ['nonsense', 'unknown'],
+        ['1000000', 'restored'],
+        ['1-zzzzzz', 'restored'],
+        ['0', false],
+      ] as const) {
+        const device = await protocol.open(server.url, ['dot'], { cursor });
+        expect([cursor, device.gap, device.messages]).toEqual([cursor, gap, held]);
+        device.cut();
+      }
+    });
+
+    test('that begins while messages come misses none between replay and live, and sees none twice', async () => {
+      const publishers = Publisher.several(4, server.url, 'eve', 2000);
+      await until(() => storedBy(publishers).length > 100);
+      const devices: Device[] = [];
+      for (let count = 0; count < 12; count++)
+        devices.push(await protocol.begin(server.url, ['eve'], { cursor: '0' }));
+      await until(() => storedBy(publishers).length > 400);
+      await Promise.all(publishers.map((publisher) => publisher.end()));
+      const ids = storedBy(publishers).map(({ id }) => id);
+      for (const device of devices) {
+        await device.waitForMessages(ids.length);
+        expect(device.ids).toEqual(ids);
+        device.cut();
+      }
+    });
+
+    test('that is cut at random moments and comes back sees each message once, in order', async () => {
+      await withRandom(async (random) => {
+        const publishers = Publisher.several(3, server.url, 'flo');
+        let isOver = false;
+        const wander = async (): Promise<{ seen: number[]; visits: number }> => {
+          const seen: number[] = [];
+          let cursor = '0';
+          for (let visits = 1; ; visits++) {
+            const final = isOver;
+            const device = await protocol.begin(server.url, ['flo'], { cursor });
+            if (final) {
+              const last = storedBy(publishers).at(-1)?.id ?? 0;
+              await until(() => (device.ids.at(-1) ?? seen.at(-1) ?? 0) >= last, 'the last message');
+            } else if (random.chance(0.8)) {
+              await sleep(random.integer(0, 40));
+            }
+            device.cut();
+            seen.push(...device.ids);
+            cursor = device.cursor ?? cursor;
+            expect([false, undefined]).toContain(device.gap);
+            if (final) return { seen, visits };
+            await sleep(random.integer(0, 20));
+          }
+        };
+        const wandering = Array.from({ length: 6 }, wander);
+        await until(() => storedBy(publishers).length > 400, 'enough messages', 60_000);
+        await Promise.all(publishers.map((publisher) => publisher.end()));
+        isOver = true;
+        const ids = storedBy(publishers).map(({ id }) => id);
+        for (const { seen, visits } of await Promise.all(wandering)) {
+          expect(seen).toEqual(ids);
+          expect(visits).toBeGreaterThan(3);
+        }
+      });
+    }, 90_000);
+
+    test('makes its address present', async () => {
+      const presence = async (): Promise<unknown> =>
+        ((await get(server.url, '/presence?recipient=gil')).body as { gil: { devices: number } }).gil.devices;
+      const device = await protocol.open(server.url, ['gil']);
+      await until(async () => (await presence()) === 1);
+      device.cut();
+      await until(async () => (await presence()) === 0);
+    });
+
+    ofStreams('is told who is there, and of each change', async (streams) => {
+      const watching = await streams.openWith(server.url, 'recipient=hal&presence=ida', {});
+      const states = (): unknown[] =>
+        said(watching, 'presence').map(({ data }) => { const { recipient, online } = data as { recipient: string; online: boolean }; return [recipient, online]; });
+      await until(() => states().length === 1);
+      const ida = await protocol.open(server.url, ['ida']);
+      await until(() => states().length === 2);
+      ida.cut();
+      await until(() => states().length === 3);
+      expect(states()).toEqual([['ida', false], ['ida', true], ['ida', false]]);
+      watching.cut();
+    }); // prettier-ignore
+
+    ofStreams('that is live gets what is not stored, without an id', async () => {
+      const device = await protocol.open(server.url, ['jan']);
+      const { cursor } = device;
+      const draft = { recipient: 'jan', content: 'typing', ephemeral: true };
+      expect((await publish(server.url, draft)).body).toEqual({ devices: 1 });
+      expect((await device.waitForMessages(1))[0]).not.toHaveProperty('id');
+      expect(device.cursor).toBe(cursor);
+      device.cut();
+    });
+
+    if (protocol.streaming === undefined) {
+      test('is not told who is there, of what is not stored, nor the newest of several inboxes', async () => {
+        expectProblem(await protocol.refused(server.url, 'recipient=kay&presence=lea'), 400, ['/presence']);
+        const device = await protocol.open(server.url, ['kay']);
+        await until(async () => JSON.stringify((await get(server.url, '/presence?recipient=kay')).body).includes('"devices":1'));
+        const draft = { recipient: 'kay', content: 'typing', ephemeral: true };
+        expect((await publish(server.url, draft)).body).toEqual({ devices: 0 });
+        expectProblem(await get(server.url, '/messages?recipient=kay&recipient=lea&before=latest'), 400, ['/recipient']);
+        device.cut();
+      }); // prettier-ignore
+
+      test('asks for as much as it takes: there is no slow reader', async () => {
+        await publishLargely(server, 60, LARGEST);
+        const page = await pull(server.url, 'recipient=bob&after=0&limit=1000');
+        expect(JSON.stringify(page).length).toBeLessThanOrEqual(MEBIBYTE + 1000);
+        expect(page.more).toBe(true);
+      });
+    }
+  });
+
+  describe('of a service of its own', () => {
+    afterEach(cleanUp);
+
+    test('is told of what was purged after its cursor, and gets what is left', async () => {
+      const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
+      for (let round = 0; round < 3; round++) {
+        const batch = Array.from({ length: 1000 }, () => ({ recipient: 'bob', content: 1 }));
+        expect((await publish(server.url, batch)).status).toBe(201);
+      }
+      await until(async () => (await pullAll(server.url, 'bob')).length === 100, 'the purge');
+      const device = await protocol.open(server.url, ['bob'], { cursor: '1' });
+      expect(device.gap).toBe('purged');
+      expect(device.ids).toEqual((await pullAll(server.url, 'bob')).map(({ id }) => id));
+      device.cut();
+    });
+
+    test('is ended with the service, and goes on at the next one', async () => {
+      const server = await Server.start();
+      const device = await protocol.open(server.url, ['bob']);
+      await send(server.url, 'bob', 1);
+      await device.waitForMessages(1);
+      expect(await server.stop()).toMatchObject({ code: 0, signal: null });
+      await expectEnded(protocol, device, 'shutdown');
+      const after = await Server.start({ database: server.database });
+      const sent = await send(after.url, 'bob', 2);
+      const again = await protocol.open(after.url, ['bob'], { cursor: device.cursor ?? '' });
+      expect([again.gap, again.messages]).toEqual([false, [sent]]);
+      again.cut();
+    });
+
+    ofStreams(
+      'that takes nothing costs a bounded buffer, and gets everything once it wakes',
+      async (streams) => {
+        const server = await Server.start();
+        await publishLargely(server, 300, LARGEST);
+        const sleepers = await Promise.all(
+          Array.from({ length: 20 }, () => streams.stalling(server.port, 'recipient=bob')),
+        );
+        const quick = await protocol.open(server.url, ['bob']);
+        const before = residentBytes(server.pid);
+        let most = 0;
+        const ids = await publishLargely(server, 1440, LARGEST, async (soFar) => {
+          most = Math.max(most, residentBytes(server.pid));
+          await quick.waitForMessages(soFar.length);
+        });
+        expect(most - before).toBeLessThan(150 * MEBIBYTE);
+        expect(quick.ids).toEqual(ids);
+        const sleeper = sleepers[0] as StallingDevice;
+        sleeper.wake();
+        await sleeper.waitForMessages(ids.length);
+        expect(sleeper.ids).toEqual(ids);
+        expect(sleeper.said.map(({ event }) => event)).toEqual(['ready', 'live']);
+        for (const one of [...sleepers, quick]) one.cut();
+      },
+      90_000,
+    );
+
+    ofStreams(
+      'that a purge overtook is ended, and told of the gap when it comes back',
+      async (streams) => {
+        const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
+        const sleeper = await streams.stalling(server.port, 'recipient=bob');
+        const ids = await publishLargely(server, 3000, LARGEST.slice(0, 20_000));
+        sleeper.wake();
+        const bye = await sleeper.waitFor('bye');
+        await sleeper.waitForEnd();
+        expect(bye.data).toEqual({ type: 'bye', reason: 'too-slow' });
+        expect(sleeper.ids.length).toBeGreaterThan(0);
+        expect(sleeper.ids).toEqual(ids.slice(0, sleeper.ids.length));
+        expect(Number.parseInt(bye.id ?? '')).toBe(sleeper.ids.at(-1));
+        const again = await protocol.open(server.url, ['bob'], { cursor: sleeper.cursor ?? '' });
+        expect(again.gap).toBe('purged');
+        expect(again.ids).toEqual(ids.slice(-again.ids.length));
+        again.cut();
+      },
+      60_000,
+    );
+  });
+
+  describe('of a service with a key', () => {
+    const headersOf = async (sub: string, read?: string[], exp = secondsFromNow(600)) =>
+      bearer(await tokenFor(sub, { sendTo: ['*'], ...(read === undefined ? {} : { read }) }, { exp }));
+    const start = (env: Record<string, string> = {}): Promise<Server> =>
+      Server.start({ env: { AUTH_SECRET: SECRET, PUBLISH_RATE: '0', ...env } });
+    afterEach(cleanUp);
+
+    test('follows what its token says, by default its sub, and nothing else', async () => {
+      const server = await start();
+      const [bob, team] = [await headersOf('bob'), await headersOf('bob', ['bob', 'team-*'])];
+      const own = await protocol.open(server.url, [], { cursor: '0' }, bob);
+      const both = await protocol.open(server.url, ['bob', 'team-1'], { cursor: '0' }, team);
+      const sent = (await publish(server.url, { recipient: 'bob', content: 1 }, bob)).body as WireMessage;
+      for (const device of [own, both]) expect(await device.waitForMessages(1)).toEqual([sent]);
+      expectProblem(await protocol.refused(server.url, 'recipient=al', bob), 403, ['/recipient']);
+      expectProblem(await protocol.refused(server.url, 'recipient=bob&recipient=team-1', bob), 403, ['/recipient']);
+      expectProblem(await protocol.refused(server.url, 'recipient=*', team), 403, ['/recipient']);
+      expectProblem(await protocol.refused(server.url, 'recipient=bob'), 401, []);
+      expectProblem(await protocol.refused(server.url, 'recipient=bob', bearer('x.y.z')), 401, []);
+      for (const device of [own, both]) device.cut();
+    }); // prettier-ignore
+
+    test('is one of those that its client may have open; a program is refused the next, and told when to come back', async () => {
+      const server = await start({ MAX_STREAMS_PER_CLIENT: '2' });
+      const headers = await headersOf('bob');
+      const devices = [await protocol.open(server.url, [], { cursor: '0' }, headers), await protocol.open(server.url, [], { cursor: '0' }, headers)];
+      const presence = async (): Promise<string> =>
+        (await fetch(`${server.url}/presence?recipient=bob`, { headers })).text();
+      await until(async () => (await presence()).includes('"devices":2'));
+      const refused = await protocol.refused(server.url, '', headers);
+      expectProblem(refused, 503, []);
+      expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
+      devices[0]?.cut();
+      await until(async () => (await presence()).includes('"devices":1'));
+      (await protocol.open(server.url, [], {}, headers)).cut();
+      devices[1]?.cut();
+    }); // prettier-ignore
+
+    ofStreams('that would not see a status is told in band that there are too many, with where it would have begun', async (streams) => {
+      const server = await start({ MAX_STREAMS_PER_CLIENT: '1' });
+      const headers = await headersOf('bob');
+      const first = await protocol.open(server.url, [], {}, headers);
+      const inBand = { ...headers, ...streams.inBand };
+      const away = await streams.openWith(server.url, '', inBand);
+      await away.waitForEnd();
+      expect(said(away, 'ready')).toEqual([]);
+      expect(said(away, 'bye')).toMatchObject([{ id: '0', data: { type: 'bye', reason: 'over-limit' } }]);
+      const retry = away.retries[0] ?? 0;
+      expect(retry).toBeGreaterThanOrEqual(5000);
+      expect(retry).toBeLessThanOrEqual(15_000);
+      // It keeps a cursor that it has.
+      const back = await streams.openWith(server.url, 'lastEventId=0', inBand);
+      await back.waitForEnd();
+      expect(said(back, 'bye')[0]?.id).toBeUndefined();
+      first.cut();
+    }); // prettier-ignore
+
+    test('is ended with its token, and gets nothing after', async () => {
+      const server = await start();
+      const exp = secondsFromNow(3);
+      const device = await protocol.open(server.url, [], { cursor: '0' }, await headersOf('bob', undefined, exp));
+      const backend = await headersOf('backend');
+      await publish(server.url, { recipient: 'bob', content: 'before' }, backend);
+      await device.waitForMessages(1);
+      await expectEnded(protocol, device, 'token-expired');
+      expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000);
+      await publish(server.url, { recipient: 'bob', content: 'after' }, backend);
+      expect(device.messages).toHaveLength(1);
+    }); // prettier-ignore
+  });
+});

@@ -1,0 +1,343 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { get, publish, type WireMessage } from '../support/api.ts';
+import { scrape } from '../support/exposition.ts';
+import { residentBytes } from '../support/memory.ts';
+import { pullAll } from '../support/pull.ts';
+import { clientFrame, RawSocket } from '../support/raw-socket.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { SocketDevice, type SocketEvent } from '../support/socket-device.ts';
+import { bearer, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
+import { testWithTool } from '../support/tool.ts';
+import { until } from '../support/until.ts';
+
+const WHOLE_TEXT = 0x81;
+const MEBIBYTE = 1024 * 1024;
+
+/** A problem, as POST answers it. */
+const problem = (status: number, ...paths: readonly string[]): unknown => ({
+  type: 'about:blank',
+  title: expect.any(String),
+  status,
+  detail: expect.any(String),
+  ...(paths.length === 0 ? {} : { errors: paths.map((path) => ({ path, message: expect.any(String) })) }),
+});
+
+describe('a publish on a socket', () => {
+  let server: Server;
+  let device: SocketDevice;
+  beforeAll(async () => {
+    server = await Server.start();
+    device = await SocketDevice.open(server.url, 'recipient=bob');
+    await device.waitFor('live');
+  });
+  afterAll(cleanUp);
+
+  test('is answered with the stored message and its ref, and stored as one that was POSTed', async () => {
+    const content = { text: 'hé 🙂' };
+    const answer = await device.publish({ recipient: 'bob', sender: 'alice', type: 'note', content }, 'r1');
+    expect(answer).toEqual({
+      event: 'published',
+      ref: 'r1',
+      data: {
+        id: expect.any(Number),
+        sender: 'alice',
+        recipient: 'bob',
+        type: 'note',
+        content,
+        createdAt: expect.any(String),
+      },
+    });
+    const stored = answer.data as WireMessage;
+    expect((await get(server.url, `/messages/${stored.id}`)).body).toEqual(stored);
+    await until(() => device.ids.includes(stored.id));
+    // As for a POST: it is on every stream before its publisher has the answer.
+    expect(device.events.findIndex(({ data }) => (data as WireMessage).id === stored.id)).toBeLessThan(
+      device.events.indexOf(answer),
+    );
+  });
+
+  test('without a ref is answered without one', async () => {
+    const other = await SocketDevice.open(server.url, 'recipient=nobody');
+    other.say({ publish: { recipient: 'carol', content: 1 } });
+    expect(Object.keys(await other.waitFor('published'))).toEqual(['event', 'data']);
+    other.cut();
+  });
+
+  test('of an array is a batch, stored whole or not at all', async () => {
+    const batch = [1, 2, 3].map((content) => ({ recipient: 'batch', content }));
+    const answer = await device.publish(batch, 'b1');
+    expect(answer.event).toBe('published');
+    const stored = answer.data as WireMessage[];
+    expect(stored.map(({ content }) => content)).toEqual([1, 2, 3]);
+    expect(await pullAll(server.url, 'batch')).toEqual(stored);
+    const refused = await device.publish([...batch, { recipient: 'batch' }], 'b2');
+    expect(refused).toEqual({ event: 'refused', ref: 'b2', data: problem(400, '/3/content') });
+    expect((await device.publish([], 'b3')).data).toEqual(problem(400));
+    expect(await pullAll(server.url, 'batch')).toEqual(stored);
+  });
+
+  test('of an ephemeral message is answered with the number of streams that took it', async () => {
+    const draft = { recipient: 'bob', content: 'typing', ephemeral: true };
+    const answer = await device.publish(draft, 'e1');
+    expect(answer).toEqual({ event: 'published', ref: 'e1', data: { devices: 1 } });
+    const frame = device.events.find(
+      ({ event, data }) => event === 'message' && (data as WireMessage).content === 'typing',
+    );
+    expect(Object.keys(frame ?? {})).toEqual(['event', 'data']);
+  });
+
+  test('that is repeated with its key stores nothing, and answers with the first, over POST too', async () => {
+    const draft = { recipient: 'keys', sender: 'al', content: 1, idempotencyKey: 'k' };
+    const [first, second] = [await device.publish(draft, 'k1'), await device.publish(draft, 'k2')];
+    expect(second.data).toEqual(first.data);
+    const posted = await publish(server.url, draft);
+    expect([posted.status, posted.body]).toEqual([200, first.data]);
+    const conflict = await device.publish({ ...draft, content: 2 }, 'k3');
+    expect(conflict).toEqual({ event: 'refused', ref: 'k3', data: problem(422, '/idempotencyKey') });
+    expect(await pullAll(server.url, 'keys')).toHaveLength(1);
+  });
+
+  test('is refused for what POST refuses, in the same words', async () => {
+    for (const [index, draft] of [
+      { recipient: 'bob' },
+      { recipient: '$x', content: 1 },
+      { recipient: 'bob', content: 1, contnet: 2 },
+      { recipient: 'bob', content: 'x'.repeat(49 * 1024) },
+      { recipient: 'bob', content: 1, ttl: 0, type: 'T' },
+      { recipient: 'bob', type: 'read', content: { messageId: 1e6 } },
+      'text',
+      null,
+    ].entries()) {
+      const posted = await publish(server.url, draft);
+      expect(posted.status).toBeGreaterThanOrEqual(400);
+      const answer = await device.publish(draft, `refused-${index}`);
+      expect(answer).toEqual({ event: 'refused', ref: `refused-${index}`, data: posted.body as unknown });
+    }
+  });
+
+  test.each<[string, string, readonly string[]]>([
+    ['no JSON', 'nonsense', []],
+    ['nothing', '', []],
+    ['an array', '[]', []],
+    ['a text', '"publish"', []],
+    ['null', 'null', []],
+    ['an object without publish', '{"ref":"x"}', ['/publish']],
+    ['an object with more', '{"publish":{},"sub/scribe":1,"ref":"x"}', ['/sub~1scribe']],
+    ['one whose ref is no text', '{"publish":{},"ref":1}', ['/ref']],
+    ['one whose ref is empty', '{"publish":{},"ref":""}', ['/ref']],
+    ['one whose ref is long', `{"publish":{},"ref":"${'x'.repeat(129)}"}`, ['/ref']],
+  ])('that is %s is refused without a ref, and the socket stays', async (_what, text, paths) => {
+    const other = await SocketDevice.open(server.url, 'recipient=nobody');
+    other.say(text);
+    expect(await other.waitFor('refused')).toEqual({ event: 'refused', data: problem(400, ...paths) });
+    expect((await other.publish({ recipient: 'carol', content: 1 }, 'after')).event).toBe('published');
+    other.cut();
+  });
+
+  test('is stored in the order in which it was sent', async () => {
+    const refs = Array.from({ length: 500 }, (_, index) => `o${index}`);
+    for (const ref of refs) device.say({ publish: { recipient: 'order', content: ref }, ref });
+    await until(() => refs.every((ref) => device.events.some((event) => event.ref === ref)));
+    expect((await pullAll(server.url, 'order')).map(({ content }) => content)).toEqual(refs);
+  });
+
+  test('is counted as any, and its refusal too', async () => {
+    const before = await scrape(server.url);
+    await device.publish({ recipient: 'carol', content: 1 }, 'c1');
+    await device.publish({ recipient: 'carol' }, 'c2');
+    const after = await scrape(server.url);
+    const grown = (name: string, labels: Record<string, string>): number =>
+      after.value(name, labels) - before.value(name, labels);
+    expect(grown('tidings_publishes_total', { result: 'stored' })).toBe(1);
+    expect(grown('tidings_requests_refused_total', { reason: 'malformed', status: '400' })).toBe(1);
+    expect(after.by('tidings_streams', 'protocol')).toEqual({ sse: 0, websocket: 1 });
+  });
+});
+
+describe('with a token, a publish on a socket', () => {
+  afterEach(cleanUp);
+
+  async function start(
+    env: Record<string, string>,
+    sub: string,
+    grants: Grants,
+  ): Promise<{ server: Server; device: SocketDevice }> {
+    const server = await Server.start({ env: { AUTH_SECRET: SECRET, ...env } });
+    const device = await SocketDevice.open(server.url, '', { headers: bearer(await tokenFor(sub, grants)) });
+    await device.waitFor('live');
+    return { server, device };
+  }
+
+  test('is sent as its sub, and as and to whom the token says', async () => {
+    const { device } = await start({}, 'al', { sendAs: ['al', 'bot'], sendTo: ['bob', 'room-*'] });
+    const draft = { recipient: 'bob', content: 1 };
+    expect((await device.publish(draft, '1')).data).toMatchObject({ sender: 'al' });
+    expect((await device.publish({ ...draft, sender: 'bot' }, '2')).data).toMatchObject({ sender: 'bot' });
+    for (const [ref, body, ...paths] of [
+      ['3', { ...draft, sender: 'eve' }, '/sender'],
+      ['4', { ...draft, recipient: 'carol' }, '/recipient'],
+      ['5', [draft, { ...draft, recipient: 'carol' }], '/1/recipient'],
+    ] as const) {
+      expect(await device.publish(body, ref)).toEqual({
+        event: 'refused',
+        ref,
+        data: problem(403, ...paths),
+      });
+    }
+  });
+
+  test('is held to the rate of its client, over all that it publishes with, and told when to come back', async () => {
+    const { server, device } = await start({ PUBLISH_RATE: '2' }, 'al', { sendTo: ['*'] });
+    const draft = { recipient: 'bob', content: 1 };
+    const answers: SocketEvent[] = [];
+    for (let count = 0; count < 12; count++) answers.push(await device.publish(draft, String(count)));
+    const refused = answers.filter(({ event }) => event === 'refused');
+    expect(refused.length).toBeGreaterThan(0);
+    expect(answers.slice(0, 4).every(({ event }) => event === 'published')).toBe(true);
+    expect(refused[0]).toEqual({ event: 'refused', ref: refused[0]?.ref, data: problem(429), retry: 1000 });
+    const headers = bearer(await tokenFor('al', { sendTo: ['*'] }));
+    expect((await publish(server.url, draft, headers)).status).toBe(429);
+    // As for a POST, the draft of what is too fast is not even looked at.
+    expect((await device.publish('nonsense', 'n')).data).toEqual(problem(429));
+  });
+});
+
+describe('publishes under way on a socket', () => {
+  afterEach(cleanUp);
+
+  testWithTool('prlimit', 'util-linux')(
+    'are refused for now where the log cannot be written, and the socket stays',
+    async () => {
+      const server = await Server.start({ wrapper: ['prlimit', '--fsize=150000:unlimited'] });
+      const device = await SocketDevice.open(server.url, 'recipient=bob');
+      const draft = { recipient: 'bob', content: 'x'.repeat(4000) };
+      let refused: SocketEvent | undefined;
+      for (let count = 0; refused === undefined; count++) {
+        const answer = await device.publish(draft, `f${count}`);
+        if (answer.event === 'refused') refused = answer;
+      }
+      expect(refused).toMatchObject({ data: problem(503), retry: 2000 });
+      server.raiseFileSizeLimit();
+      let event = '';
+      for (let count = 0; event !== 'published'; count++)
+        ({ event } = await device.publish(draft, `g${count}`));
+      expect(device.closed).toBe(false);
+    },
+  );
+
+  test('are bounded: a flood is held up by TCP, costs no memory, and nothing of it is lost', async () => {
+    const server = await Server.start();
+    const drafts = (ref: number): object[] =>
+      Array.from({ length: 60 }, (_, index) => ({
+        recipient: 'nobody',
+        content: `${ref * 60 + index} `.padEnd(48_000, 'x'),
+      }));
+    const batch = (ref: number): string => JSON.stringify({ publish: drafts(ref), ref: String(ref) });
+    const warm = await SocketDevice.open(server.url, 'recipient=bob');
+    for (let count = 0; count < 10; count++) await warm.publish(drafts(count), `w${count}`);
+    const before = residentBytes(server.pid);
+    // It takes none of its answers, each as large as what it answers.
+    const flood = await RawSocket.open(server.port, 'recipient=bob', { asleep: true });
+    const BATCHES = 80;
+    for (let ref = 0; ref < BATCHES; ref++) flood.write(clientFrame(WHOLE_TEXT, batch(ref)));
+    let [most, queued] = [0, Infinity];
+    // Until the server reads no more of it.
+    await until(() => {
+      most = Math.max(most, residentBytes(server.pid));
+      const still = flood.socket.writableLength === queued && queued < BATCHES * 2.8 * MEBIBYTE;
+      queued = flood.socket.writableLength;
+      return still;
+    });
+    expect(queued).toBeGreaterThan(100 * MEBIBYTE);
+    expect(most - before).toBeLessThan(100 * MEBIBYTE);
+    flood.wake();
+    await until(
+      () => flood.said.filter(({ event }) => event === 'published').length === BATCHES,
+      'all',
+      60_000,
+    );
+    const ids = flood.said.flatMap(({ event, data }) =>
+      event === 'published'
+        ? (data as WireMessage[]).map(({ content }) => Number.parseInt(String(content)))
+        : [],
+    );
+    expect(ids.sort((one, other) => one - other)).toEqual(
+      Array.from({ length: BATCHES * 60 }, (_, index) => index),
+    );
+  }, 90_000);
+
+  test('of a flood of small ones are all answered, however many come in one packet', async () => {
+    const server = await Server.start();
+    const flood = await RawSocket.open(server.port, 'recipient=bob', { asleep: true });
+    const COUNT = 20_000;
+    const frames = Array.from({ length: COUNT }, () => clientFrame(WHOLE_TEXT, '[]'));
+    const before = residentBytes(server.pid);
+    flood.write(...frames);
+    const refusals = async (): Promise<number> =>
+      (await scrape(server.url)).value('tidings_requests_refused_total', {
+        reason: 'malformed',
+        status: '400',
+      });
+    let last = -1;
+    await until(async () => {
+      const now = await refusals();
+      const still = now === last && now > 0;
+      last = now;
+      return still;
+    });
+    expect(residentBytes(server.pid) - before).toBeLessThan(60 * MEBIBYTE);
+    flood.wake();
+    await until(() => flood.said.filter(({ event }) => event === 'refused').length === COUNT, 'all', 60_000);
+    expect(await refusals()).toBe(COUNT);
+  }, 90_000);
+
+  test('are stored though the client goes before the answer', async () => {
+    const server = await Server.start();
+    const contents = Array.from({ length: 50 }, (_, index) => index);
+    const device = await SocketDevice.open(server.url, 'recipient=bob');
+    const acknowledged = device.publish({ recipient: 'gone', content: 'first' }, 'first');
+    for (const content of contents) device.say({ publish: { recipient: 'gone', content } });
+    await acknowledged;
+    device.socket.close();
+    await device.waitForEnd();
+    await until(async () => (await pullAll(server.url, 'gone')).length === 51);
+    expect((await pullAll(server.url, 'gone')).map(({ content }) => content)).toEqual(['first', ...contents]);
+  });
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'are answered before the bye of %s: what is acknowledged is kept, and all there is',
+    async (signal) => {
+      const server = await Server.start();
+      const devices = await Promise.all(
+        Array.from({ length: 8 }, () => SocketDevice.open(server.url, 'recipient=bob')),
+      );
+      let count = 0;
+      const pump = setInterval(() => {
+        for (const device of devices) {
+          for (let more = 0; more < 20; more++) {
+            if (device.socket.readyState !== device.socket.OPEN) continue;
+            device.say({ publish: { recipient: 'bob', content: 'x'.repeat(1000) }, ref: String(count++) });
+          }
+        }
+      }, 1);
+      await until(() => devices.every((device) => device.find('published') !== undefined));
+      server.signal(signal);
+      const ended = await server.ended;
+      clearInterval(pump);
+      expect(ended).toMatchObject({ code: 0, signal: null });
+      for (const device of devices) await device.waitForEnd();
+      const published = new Set<number>();
+      for (const { events, close } of devices) {
+        expect(events.at(-1)).toMatchObject({ event: 'bye', data: { type: 'bye', reason: 'shutdown' } });
+        expect(close).toEqual({ code: 1001, reason: 'shutdown' });
+        for (const { event, data } of events) {
+          if (event === 'published') published.add((data as WireMessage).id);
+          if (event === 'refused') expect(data).toEqual(problem(503));
+        }
+      }
+      const after = await Server.start({ database: server.database });
+      const kept = (await pullAll(after.url, 'bob')).map(({ id }) => id);
+      expect(kept).toEqual([...published].sort((one, other) => one - other));
+    },
+  );
+});

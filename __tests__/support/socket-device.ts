@@ -1,0 +1,143 @@
+/** A device over WebSocket, as a program has one: with the client of the `ws` package. */
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import type { Answer, WireMessage } from './api.ts';
+import type { StreamEvent, StreamOptions } from './stream.ts';
+import { until } from './until.ts';
+
+export interface SocketEvent extends StreamEvent {
+  readonly ref?: string;
+  readonly retry?: number;
+}
+
+/** How the server closed. */
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+}
+
+export class SocketDevice {
+  readonly events: SocketEvent[] = [];
+  /** Every message as it came. */
+  readonly texts: string[] = [];
+  /** How it was closed; `undefined` while it is open. */
+  close: Closed | undefined;
+  readonly socket: WebSocket;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data: Buffer, isBinary) => {
+      if (isBinary) throw new Error('a binary message');
+      this.texts.push(data.toString());
+      this.events.push(JSON.parse(data.toString()) as SocketEvent);
+    });
+    socket.on('close', (code, reason) => (this.close = { code, reason: reason.toString() }));
+    socket.on('error', () => undefined);
+  }
+
+  /** Opens a socket; `query` is what follows `/ws?`. Settles when it is open; fails where it is refused. */
+  static async open(origin: string, query: string, options: StreamOptions = {}): Promise<SocketDevice> {
+    const device = SocketDevice.#connect(origin, query, options);
+    await until(
+      () => device.socket.readyState === WebSocket.OPEN || device.close !== undefined,
+      'an open socket',
+    );
+    // It may be closed by the server at once.
+    if (device.close?.code === 1006) throw new Error('the handshake failed');
+    return device;
+  }
+
+  /** Asks for a socket that is to be refused, and gives the answer. */
+  static async refused(origin: string, query: string, options: StreamOptions = {}): Promise<Answer> {
+    const { socket } = SocketDevice.#connect(origin, query, options);
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      socket.on('unexpected-response', (_request, answer: IncomingMessage) => resolve(answer));
+      socket.on('open', () => reject(new Error('it was let in')));
+      socket.on('error', reject);
+    });
+    let text = '';
+    for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
+    const headers = new Headers();
+    for (const [name, values = []] of Object.entries(response.headersDistinct)) {
+      for (const value of values) headers.append(name, value);
+    }
+    return { status: response.statusCode ?? 0, headers, body: JSON.parse(text) as unknown };
+  }
+
+  static #connect(origin: string, query: string, { headers, lastEventId }: StreamOptions): SocketDevice {
+    return new SocketDevice(
+      new WebSocket(`${origin.replace('http', 'ws')}/ws?${query}`, {
+        perMessageDeflate: false,
+        headers: { ...headers, ...(lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId }) },
+      }),
+    );
+  }
+
+  get closed(): boolean {
+    return this.close !== undefined;
+  }
+
+  /** The messages received so far, in the order in which they came. */
+  get messages(): WireMessage[] {
+    return this.events.filter(({ event }) => event === 'message').map(({ data }) => data as WireMessage);
+  }
+
+  get ids(): number[] {
+    return this.messages.map(({ id }) => id);
+  }
+
+  get retries(): number[] {
+    return this.events.flatMap(({ retry }) => retry ?? []);
+  }
+
+  /** The cursor that the device would come back with. */
+  get cursor(): string | undefined {
+    return this.events.findLast(({ id }) => id !== undefined)?.id;
+  }
+
+  /** What `ready` says of a gap; `undefined` before it has come. */
+  get gap(): unknown {
+    return (this.find('ready')?.data as { gap: unknown } | undefined)?.gap;
+  }
+
+  find(event: string): SocketEvent | undefined {
+    return this.events.find((one) => one.event === event);
+  }
+
+  async waitFor(event: string): Promise<SocketEvent> {
+    await until(() => this.find(event) !== undefined, `event ${event}`);
+    return this.find(event) as SocketEvent;
+  }
+
+  async waitForMessages(count: number): Promise<WireMessage[]> {
+    await until(() => this.messages.length >= count, `${count} messages, not ${this.messages.length}`);
+    return this.messages;
+  }
+
+  /** Waits until the server has closed. */
+  async waitForEnd(): Promise<void> {
+    await until(() => this.closed, 'the end of the socket');
+  }
+
+  /** Sends a message: text as it is, anything else as JSON. */
+  say(message: unknown): void {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+
+  /** Publishes, and waits for what is said back. */
+  async publish(draft: unknown, ref: string): Promise<SocketEvent> {
+    this.say({ publish: draft, ref });
+    return this.answerTo(ref);
+  }
+
+  /** What was said back to a publish. */
+  async answerTo(ref: string): Promise<SocketEvent> {
+    await until(() => this.events.some((event) => event.ref === ref), `an answer to ${ref}`);
+    return this.events.find((event) => event.ref === ref) as SocketEvent;
+  }
+
+  /** Cuts the connection from the device's side. */
+  cut(): void {
+    this.socket.terminate();
+  }
+}

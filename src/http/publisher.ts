@@ -1,0 +1,162 @@
+import type { Identity } from '../auth/identity.ts';
+import { ContentTooLarge, type PublishContext, type Publication, readPublication } from '../draft.ts';
+import { badFields, type FieldError, Refusal, unavailable } from '../errors.ts';
+import type { Hub } from '../hub/hub.ts';
+import { BatchRefused, type MessageLog, type Stored } from '../log/message-log.ts';
+import { messageJson } from '../message.ts';
+import { forbidden, notNamed } from './permission.ts';
+import type { PublishRate } from './publish-rate.ts';
+
+const MAX_BATCH = 1000;
+
+/** The sender where none is given and nobody says who they are. */
+const OPEN_MODE_SENDER = 'anonymous';
+
+/** What became of a publish. */
+export type Published =
+  | { readonly kind: 'single'; readonly stored: Stored }
+  | { readonly kind: 'batch'; readonly stored: readonly Stored[] }
+  /** How many streams took it. */
+  | { readonly kind: 'ephemeral'; readonly devices: number };
+
+/** Publishes what clients send, however it comes: checked, allowed, and not too fast. */
+export class Publisher {
+  readonly #log: MessageLog;
+  readonly #hub: Hub;
+  readonly #now: () => number;
+  readonly #rate: PublishRate;
+
+  constructor({ log, hub, now }: { log: MessageLog; hub: Hub; now: () => number }, rate: PublishRate) {
+    this.#log = log;
+    this.#hub = hub;
+    this.#now = now;
+    this.#rate = rate;
+  }
+
+  /** @throws {Refusal} 429 where a publish would be refused for the rate: to be asked before it is read */
+  checkRate(identity: Identity): void {
+    this.#rate.take(identity, 0);
+  }
+
+  /**
+   * Takes one message or a batch. Publishes are stored in the order of the calls.
+   *
+   * @param body a parsed JSON value: an object, or an array for a batch
+   * @returns what became of it, when it is on disk
+   * @throws {Refusal} where anything is wrong, not allowed (403), or too fast (429): nothing is stored
+   * @throws {LogUnavailable} where the log cannot be written
+   */
+  async publish(body: unknown, identity: Identity): Promise<Published> {
+    const context = { now: this.#now(), defaultSender: identity.client ?? OPEN_MODE_SENDER };
+    if (Array.isArray(body)) {
+      const batch = readBatch(body, context);
+      requireAllowed(batch, identity, true);
+      this.#rate.take(identity, batch.length);
+      return { kind: 'batch', stored: await append(this.#log, batch, true) };
+    }
+    const publication = readSingle(body, context);
+    requireAllowed([publication], identity, false);
+    this.#rate.take(identity, 1);
+    if (publication.ephemeral) {
+      return { kind: 'ephemeral', devices: this.#hub.dispatchEphemeral(publication.draft) };
+    }
+    const [stored] = await append(this.#log, [publication], false);
+    return { kind: 'single', stored: stored as Stored };
+  }
+}
+
+/** What a publisher is told, as JSON: the message, those of a batch in order, or how many streams took it. */
+export function publishedJson(published: Published): string {
+  switch (published.kind) {
+    case 'single':
+      return messageJson(published.stored.message);
+    case 'batch':
+      return `[${published.stored.map(({ message }) => messageJson(message)).join(',')}]`;
+    case 'ephemeral':
+      return JSON.stringify({ devices: published.devices });
+  }
+}
+
+/** @throws {Refusal} 403 where the token does not let one send so */
+function requireAllowed(publications: readonly Publication[], identity: Identity, isBatch: boolean): void {
+  const errors: FieldError[] = [];
+  const path = (index: number, field: string): string => (isBatch ? `/${index}/${field}` : `/${field}`);
+  for (const [index, { draft }] of publications.entries()) {
+    if (!identity.sendAs.has(draft.sender))
+      errors.push({ path: path(index, 'sender'), message: notNamed('sendAs') });
+    if (!identity.sendTo.has(draft.recipient))
+      errors.push({ path: path(index, 'recipient'), message: notNamed('sendTo') });
+  }
+  if (errors.length > 0) throw forbidden(errors);
+}
+
+function readSingle(body: unknown, context: PublishContext): Publication {
+  const errors: FieldError[] = [];
+  const publication = readChecked(body, '', context, errors);
+  if (publication === undefined) throw badFields(errors);
+  return publication;
+}
+
+function readBatch(body: readonly unknown[], context: PublishContext): Publication[] {
+  if (body.length < 1 || body.length > MAX_BATCH) {
+    throw new Refusal('malformed', `A batch has 1 to ${MAX_BATCH} messages, not ${body.length}.`);
+  }
+  const errors: FieldError[] = [];
+  const publications: Publication[] = [];
+  for (const [index, fields] of body.entries()) {
+    const publication = readChecked(fields, `/${index}`, context, errors);
+    if (publication?.ephemeral === true) {
+      errors.push({ path: `/${index}/ephemeral`, message: 'cannot be given in a batch' });
+    } else if (publication !== undefined) {
+      publications.push(publication);
+    }
+  }
+  if (errors.length > 0) throw badFields(errors);
+  return publications;
+}
+
+function readChecked(
+  fields: unknown,
+  path: string,
+  context: PublishContext,
+  errors: FieldError[],
+): Publication | undefined {
+  try {
+    return readPublication(fields, path, context, errors);
+  } catch (error) {
+    if (!(error instanceof ContentTooLarge)) throw error;
+    throw new Refusal('too-large', error.message, {
+      errors: [{ path: `${path}/content`, message: 'is too large' }],
+    });
+  }
+}
+
+async function append(
+  log: MessageLog,
+  publications: readonly Publication[],
+  isBatch: boolean,
+): Promise<Stored[]> {
+  try {
+    return await log.append(publications.map(({ draft }) => draft));
+  } catch (error) {
+    throw error instanceof BatchRefused ? faultOf(error, isBatch, log.head) : error;
+  }
+}
+
+function faultOf({ fault, index }: BatchRefused, isBatch: boolean, head: number): Refusal {
+  const path = isBatch ? `/${index}` : '';
+  switch (fault) {
+    case 'key-conflict': {
+      const message = 'was used for a message with another type or content; give a new message a new key';
+      return new Refusal('conflict', `${path}/idempotencyKey ${message}`, {
+        errors: [{ path: `${path}/idempotencyKey`, message }],
+      });
+    }
+    case 'marker-ahead':
+      return badFields([
+        { path: `${path}/content/messageId`, message: `must be the id of a message: 1 to ${head}` },
+      ]);
+    case 'ids-exhausted':
+      return unavailable('Nothing was stored: the log has given its last id (2^53 - 1).', 3600);
+  }
+}
