@@ -1,5 +1,5 @@
 import { calibrated } from './calibrated.js';
-import { LoadClient } from './client/load-client.js';
+import { LoadClient, PATIENCE } from './client/load-client.js';
 import { Remote } from './client/remote.js';
 import { CONTENT, lastContent } from './client/template.js';
 import { tidings } from './peers/tidings.js';
@@ -73,7 +73,7 @@ export class Ceiling {
       const run = await calibrated(this.#seconds, { first: 4 }, async (times) => {
         await devices.call('begin', { last });
         const began = await server.call('write', { slice: FRAME.repeat(frames), times, end });
-        const through = await devices.call('through');
+        const through = await devices.call('through', { patience: PATIENCE });
         await devices.call('verify', { messages: times * frames, own: counted });
         return { seconds: (Number(through) - Number(began)) / 1e6, deliveries: times * frames * DEVICES };
       });

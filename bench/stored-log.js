@@ -33,7 +33,7 @@ export class StoredLog {
    */
   static spread(messages) {
     const spread = { recipient: OWN_INBOX, inboxes: INBOXES };
-    return StoredLog.filledWith({ inFlight: 10, requests: messages / 100, batch: 100, ...spread });
+    return StoredLog.filledWith({ inFlight: 50, requests: messages / 100, batch: 100, ...spread });
   }
 
   /** A service on it. */

@@ -76,9 +76,10 @@ function ratioOf({ figure, other }) {
 function isReached(row) {
   const { figure, other, target } = row;
   if (target === undefined) return undefined;
-  if (typeof figure === 'string') return false;
+  const otherFellShort = typeof other === 'string' && other.startsWith(FELL_SHORT);
+  if (typeof figure === 'string') return otherFellShort ? undefined : false;
   if (target.of === 'figure') return holds(target, figure);
-  if (typeof other === 'string' && other.startsWith(FELL_SHORT)) return true;
+  if (otherFellShort) return true;
   const ratio = ratioOf(row);
   return ratio === undefined ? undefined : holds(target, ratio);
 }

@@ -14,10 +14,10 @@ export const idleMemory = {
   run: async ({ scale, peers, progress }) => {
     const compared = peers.filter((peer, index) => index === 0 || peer === nchan || peer === plain);
     const samples = new Samples();
-    const counts = scale.quick ? [1000, 3000] : [1000, 9000];
+    const counts = scale.quick ? [1000, 2000] : [1000, 9000];
     for (const count of counts) {
       for (const peer of compared) {
-        const bytes = await measure(peer, count, scale.quick ? 500 : 2000);
+        const bytes = await measure(peer, count, scale.quick ? 300 : 2000);
         samples.add(name(count), peer.name, bytes);
         progress(`${name(count)}, ${peer.name}: ${Math.round(bytes)} bytes`);
       }

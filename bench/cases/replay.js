@@ -7,7 +7,6 @@ import { StoredLog } from '../stored-log.js';
 
 /** @typedef {import('../client/load-client.js').Load} Load */
 
-const HERD = 1000;
 const BEHIND = 100;
 
 /** Devices that were away. @type {import('../case.js').Case} */
@@ -16,16 +15,17 @@ export const replay = {
   about: 'one device 100,000 messages behind, and 1,000 devices 100 behind, all at once',
   run: async ({ scale, progress }) => {
     const messages = scale.quick ? 20_000 : 100_000;
+    const herd = scale.quick ? 300 : 1000;
     const samples = new Samples();
     const rateName = `replay to a device ${messages.toLocaleString('en')} messages behind`;
     const memoryName = 'memory that this takes at its peak';
-    const herdName = `${HERD.toLocaleString('en')} devices ${BEHIND} behind, until all are live`;
+    const herdName = `${herd.toLocaleString('en')} devices ${BEHIND} behind, until all are live`;
     for (let run = 0; run < scale.runs; run++) {
       const { rate, memory } = await measureOne(messages);
       samples.add(rateName, tidings.name, rate);
       samples.add(memoryName, tidings.name, memory);
       progress(`${rateName}: ${rate} messages/s, ${memory} MB`);
-      const seconds = await measureHerd();
+      const seconds = await measureHerd(herd);
       samples.add(herdName, tidings.name, seconds);
       progress(`${herdName}: ${seconds} s`);
     }
@@ -56,12 +56,14 @@ async function measureOne(messages) {
   return typeof result === 'string' ? { rate: result, memory: result } : result;
 }
 
-/** @returns {Promise<import('../case.js').Figure>} seconds */
-async function measureHerd() {
-  const inFlight = 10;
-  const load = { inFlight, requests: HERD, batch: 100, recipient: OWN_INBOX, inboxes: HERD };
+/**
+ * @param {number} herd
+ * @returns {Promise<import('../case.js').Figure>} seconds
+ */
+async function measureHerd(herd) {
+  const load = { inFlight: herd / 10, requests: herd, batch: BEHIND, recipient: OWN_INBOX, inboxes: herd };
   return afterAbsence(load, (_, catchUp) =>
-    catchUp(`/stream?recipient=${OWN_INBOX}&lastEventId=0`, HERD, BEHIND),
+    catchUp(`/stream?recipient=${OWN_INBOX}&lastEventId=0`, herd, BEHIND),
   );
 }
 

@@ -7,14 +7,13 @@ import { StoredLog } from '../stored-log.js';
 const BEHIND = 100;
 const SMALL = 10_000;
 
-/** How often a device comes back, each time one of another inbox. */
-const TIMES = 100;
-
 /** Whether a short absence costs more in a large log. @type {import('../case.js').Case} */
 export const resume = {
   name: 'resume',
   about: 'a device 100 messages behind, in a log of 10 thousand and in one of 5 million messages',
-  run: async ({ largeLog, progress }) => {
+  run: async ({ scale, largeLog, progress }) => {
+    // How often a device comes back, each time one of another inbox.
+    const times = scale.quick ? 25 : 100;
     const samples = new Samples();
     const name = `a device ${BEHIND} behind in a log of ${largeLog.messages.toLocaleString('en')}, until it is live`;
     const other = { name: `in one of ${SMALL.toLocaleString('en')}` };
@@ -26,7 +25,7 @@ export const resume = {
       [other.name, small],
       [tidings.name, large],
     ])) {
-      for (const milliseconds of await measure(log)) samples.add(name, whose, milliseconds);
+      for (const milliseconds of await measure(log, times)) samples.add(name, whose, milliseconds);
       progress(`${name}, ${whose}: ${samples.median(name, whose)} ms`);
     }
     small.remove();
@@ -38,21 +37,22 @@ export const resume = {
 
 /**
  * @param {StoredLog} log
+ * @param {number} devices that come back, one after the other
  * @returns {Promise<import('../case.js').Figure[]>} milliseconds
  */
-async function measure(log) {
+async function measure(log, devices) {
   const server = await log.start();
   const { port } = server;
-  const devices = new Remote(new URL('../client/catch-up-process.js', import.meta.url));
+  const client = new Remote(new URL('../client/catch-up-process.js', import.meta.url));
   const times = [];
-  for (let time = 0; time < TIMES; time++) {
-    const recipient = `box-${String(time).padStart(5, '0')}`;
+  for (let device = 0; device < devices; device++) {
+    const recipient = `box-${String(device).padStart(5, '0')}`;
     const after = await cursor(port, recipient);
     const text = get(port, `/stream?recipient=${recipient}&lastEventId=${after}`);
-    const catchUp = () => devices.call('catchUp', { port, text, count: 1, messages: BEHIND });
+    const catchUp = () => client.call('catchUp', { port, text, count: 1, messages: BEHIND });
     times.push(await orRefused(async () => Number(await catchUp()) / 1000));
   }
-  await devices.stop();
+  await client.stop();
   await server.stop();
   return times;
 }

@@ -5,17 +5,15 @@ import { spawnOn, tidings } from '../peers/tidings.js';
 import { Samples } from '../samples.js';
 import { freePort, listening, Server } from '../server.js';
 
-const STARTS = 5;
-
 /** How long a start takes. @type {import('../case.js').Case} */
 export const start = {
   name: 'start',
   about: 'from the start of the process to its first answer, with a log of 5 million messages',
-  run: async ({ largeLog, progress }) => {
+  run: async ({ scale, largeLog, progress }) => {
     const samples = new Samples();
     const name = `start with a log of ${largeLog.messages.toLocaleString('en')}, to the first 200`;
     const { database } = await largeLog.stored();
-    for (let run = 0; run < STARTS; run++) {
+    for (let run = 0; run < scale.runs + 2; run++) {
       const seconds = await measure(database);
       samples.add(name, tidings.name, seconds);
       progress(`${name}: ${seconds} s`);

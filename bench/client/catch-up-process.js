@@ -8,6 +8,9 @@ serve({ catchUp });
 
 const LIVE = 'event: live\n';
 
+/** What has not come by then never comes. */
+const SILENCE = 30_000;
+
 /**
  * Lets devices catch up, all at once, and checks that each gets what it missed, once and in order.
  *
@@ -48,6 +51,9 @@ function device(port, request) {
       socket.destroy();
     });
     socket.on('error', reject);
+    socket.setTimeout(SILENCE, () =>
+      reject(new Refused(`a stream was silent for ${SILENCE} ms before it was live`)),
+    );
     socket.on('close', () => reject(new Refused('a stream was closed before it was live')));
     socket.write(request);
   });

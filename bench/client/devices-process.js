@@ -69,14 +69,21 @@ function begin({ last, timing = false }) {
   for (const device of devices) device.reset();
 }
 
-/** @returns {Promise<number>} when the last device had the last message */
-async function through() {
+/**
+ * @param {{ patience: number }} options milliseconds after which what did not come is lost
+ * @returns {Promise<number>} when the last device had the last message
+ */
+async function through({ patience }) {
   if (seen < devices.length && failure === undefined) {
-    await new Promise((resolve) => {
+    const changed = new Promise((resolve) => {
       onChange = () => resolve(undefined);
     });
+    await Promise.race([changed, sleep(patience)]);
   }
   if (failure !== undefined) throw new Refused(failure);
+  if (seen < devices.length) {
+    throw new Refused(`${devices.length - seen} devices have not had the last message after ${patience} ms`);
+  }
   return now();
 }
 

@@ -19,6 +19,9 @@ import { Remote } from './remote.js';
 
 /** What one run did. @typedef {{ seconds: number, cpuSeconds: number, messages: number, deliveries: number }} Run */
 
+/** By then whatever is still to come is lost. */
+export const PATIENCE = 60_000;
+
 /** The one inbox that all devices follow, where they do not have their own. */
 export const INBOX = 'inbox';
 
@@ -28,6 +31,7 @@ export class LoadClient {
   #server;
   #publishers = new Remote(new URL('publishers-process.js', import.meta.url));
   #devices = new Remote(new URL('devices-process.js', import.meta.url));
+  #patience;
   #runs = 0;
   #count = 0;
   #own = false;
@@ -35,10 +39,12 @@ export class LoadClient {
   /**
    * @param {Peer} peer
    * @param {Server} server that is loaded
+   * @param {number} [patience] milliseconds after the last publish in which all devices must have everything
    */
-  constructor(peer, server) {
+  constructor(peer, server, patience = PATIENCE) {
     this.#peer = peer;
     this.#server = server;
+    this.#patience = patience;
   }
 
   /**
@@ -136,7 +142,7 @@ export class LoadClient {
   async #end(last, { batch = 1, ...load }) {
     const rest = this.#own ? { batch, requests: this.#count / batch } : { batch: 1, requests: 1 };
     await this.#send({ ...load, ...rest }, lastContent(last));
-    return Number(await this.#devices.call('through'));
+    return Number(await this.#devices.call('through', { patience: this.#patience }));
   }
 
   /**

@@ -1,0 +1,69 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, expect, test } from '@jest/globals';
+import type { Row } from '../../bench/case.js';
+import { Samples } from '../../bench/samples.js';
+import { writeResults } from '../../bench/table.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'tidings-table-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The last cells of a row's line: ratio, target, reached. */
+function judged(row: Partial<Row>): string {
+  const rows = [{ name: 'case', unit: 'ms', figure: 1, ...row }];
+  const table = writeResults(pathToFileURL(`${folder}/`), { head: {}, rows, foot: [] });
+  expect(table).toBe(readFileSync(join(folder, 'results.md'), 'utf8'));
+  return (
+    table
+      .split('\n')
+      .find((line) => line.startsWith('| case ('))
+      ?.split('|')
+      .slice(4, -1)
+      .join('|') ?? ''
+  );
+}
+
+test('a target is a bound on the figure or on its ratio to the other, from above or from below', () => {
+  expect(judged({ figure: 14, target: { of: 'figure', atMost: 14 } })).toBe('  | ≤ 14 | yes ');
+  expect(judged({ figure: 15, target: { of: 'figure', atMost: 14 } })).toBe('  | ≤ 14 | no ');
+  const against = { against: 'Nchan', other: 100 };
+  expect(judged({ ...against, figure: 400, target: { of: 'ratio', atLeast: 4 } })).toBe(
+    ' 4 × | ≥ 4 × | yes ',
+  );
+  expect(judged({ ...against, figure: 390, target: { of: 'ratio', atLeast: 4 } })).toBe(
+    ' 3.9 × | ≥ 4 × | no ',
+  );
+  expect(judged({ ...against, figure: 390 })).toBe(' 3.9 × |  |  ');
+});
+
+test('a server that fell short of the rate is behind one that did not, and not compared with one that did too', () => {
+  const target = { of: 'ratio', atMost: 1 } as const;
+  const short = 'reached 1,900/s';
+  expect(judged({ figure: 5, against: 'Nchan', other: short, target })).toBe('  | ≤ 1 × | yes ');
+  expect(judged({ figure: short, against: 'Nchan', other: 5, target })).toBe('  | ≤ 1 × | no ');
+  expect(judged({ figure: short, against: 'Nchan', other: short, target })).toBe('  | ≤ 1 × |  ');
+  expect(judged({ figure: 5, against: 'Nchan', other: 'refused: lost', target })).toBe('  | ≤ 1 × |  ');
+});
+
+test('a figure within a quarter of what the load client can do is marked', () => {
+  const table = (figure: number): string =>
+    writeResults(pathToFileURL(`${folder}/`), {
+      head: {},
+      rows: [{ name: 'case', unit: '/s', figure, ceiling: 100 }],
+      foot: [],
+    });
+  expect(table(75)).toContain('75, client-bound');
+  expect(table(74)).not.toContain('client-bound');
+});
+
+test('of several runs the middle one is given; one that was refused refuses all', () => {
+  const samples = new Samples();
+  for (const figure of [3, 'reached 5/s', 1]) samples.add('case', 'Tidings', figure);
+  expect(samples.median('case', 'Tidings')).toBe(3);
+  for (const figure of ['reached 6/s', 'reached 7/s']) samples.add('case', 'Tidings', figure);
+  expect(samples.median('case', 'Tidings')).toMatch(/^reached/);
+  samples.add('case', 'Tidings', 'refused: a device got 1 message instead of 2');
+  expect(samples.median('case', 'Tidings')).toMatch(/^refused/);
+});
