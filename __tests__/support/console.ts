@@ -26,6 +26,7 @@ export function normalized(text: string): string {
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, 'TIME')
     .replaceAll(/\b(\d+)-[0-9a-z]{6}\b/g, '$1-TAG')
     .replaceAll(/^retry: [1-4]\d{3}$/gm, 'retry: SPREAD')
+    .replaceAll(/"retry":[1-4]\d{3}\b/g, '"retry":SPREAD')
     .trim();
 }
 
