@@ -18,6 +18,13 @@ import { limitRate, publish } from './http/publish.ts';
 import type { PublishRate } from './http/publish-rate.ts';
 import { Publisher } from './http/publisher.ts';
 import { message, pull } from './http/pull.ts';
+import { pushKey } from './http/push-key.ts';
+import {
+  type PushSubscriptionParts,
+  subscribe,
+  subscriptions,
+  unsubscribe,
+} from './http/push-subscriptions.ts';
 import { originForm, pathOf } from './http/query.ts';
 import { endSession, openSession, type Place, session } from './http/session.ts';
 import type { Refusals } from './http/refusals.ts';
@@ -32,17 +39,17 @@ import { WEB_SOCKET_PATH } from './ws/handshake.ts';
 import type { Pings } from './ws/pings.ts';
 
 /** What the routes work with. */
-export interface AppParts extends StreamParts {
+export interface AppParts extends StreamParts, PushSubscriptionParts {
   readonly authenticator: Authenticator;
   readonly origins: Origins;
   readonly rate: PublishRate;
   readonly pings: Pings;
+  /** What browsers subscribe to notifications with. */
+  readonly publicKey: string;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
   readonly refusals: Refusals;
   readonly logger: Logger;
-  /** Milliseconds since the Unix epoch, now. */
-  readonly now: () => number;
 }
 
 /** What the configuration says of the routes. */
@@ -101,6 +108,13 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/presence').get(known, presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
+  routes.route('/push-key').get(known, pushKey(parts.publicKey)).all(methodNotAllowed('GET, HEAD'));
+  routes
+    .route('/push-subscriptions')
+    .get(known, subscriptions(log.pushes))
+    .post(known, limitRate(publisher), checkContentType, readBody, subscribe(parts))
+    .delete(known, checkContentType, readBody, unsubscribe(parts, log.pushes))
+    .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
   routes
     .route('/session')
     .get(known, session)

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import proxyaddr from 'proxy-addr';
+import { BROWSERS_PUSH_HOSTS, PushHosts } from './push/push-hosts.ts';
 
 export const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
@@ -116,4 +117,22 @@ export function readOrigins(text: string): readonly string[] {
     );
   }
   return origins;
+}
+
+/** The hosts of push services, between commas or spaces. */
+export function readPushHosts(text: string): PushHosts {
+  const hosts = text.split(/[\s,]+/).filter((host) => host !== '');
+  try {
+    return new PushHosts(hosts.length === 0 ? BROWSERS_PUSH_HOSTS : hosts);
+  } catch (error) {
+    throw new Error((error as Error).message, { cause: error });
+  }
+}
+
+/** Whom push services can write to (RFC 8292 §2.1). */
+export function readVapidSubject(text: string): string | undefined {
+  if (text === '') return undefined;
+  if (/^mailto:[^\s@]+@[^\s@]+$/.test(text)) return text;
+  if (URL.canParse(text) && new URL(text).protocol === 'https:') return text;
+  throw new Error('must be a mailto: address or an https: URL, such as mailto:operator@example.org');
 }

@@ -9,11 +9,15 @@ import {
   readOrigins,
   readPath,
   readPublicUrl,
+  readPushHosts,
   readSecret,
   readSecretFile,
   readText,
   readTrust,
+  readVapidSubject,
 } from './config-values.ts';
+import type { PushHosts } from './push/push-hosts.ts';
+import { checkedPair, type VapidKeys } from './push/vapid.ts';
 import { StartError } from './start-error.ts';
 
 /** What each variable says, by itself. */
@@ -37,6 +41,11 @@ interface Settings {
   readonly authIssuer: string | undefined;
   readonly authAudience: string | undefined;
   readonly corsOrigins: readonly string[];
+  readonly pushDelaySeconds: number;
+  readonly pushHosts: PushHosts;
+  readonly vapidPublicKey: string | undefined;
+  readonly vapidPrivateKey: string | undefined;
+  readonly vapidSubject: string | undefined;
 }
 
 /** The keys that tokens are checked with, and what has to be in them; at least one key. */
@@ -51,7 +60,13 @@ export interface AuthConfig {
 /** What the operator decided; read once at the start. */
 export interface Config extends Omit<
   Settings,
-  'authSecret' | 'authSecretFile' | 'authJwks' | 'authIssuer' | 'authAudience'
+  | 'authSecret'
+  | 'authSecretFile'
+  | 'authJwks'
+  | 'authIssuer'
+  | 'authAudience'
+  | 'vapidPublicKey'
+  | 'vapidPrivateKey'
 > {
   /** Connections open at once, below the limit on open files. */
   readonly maxConnections: number;
@@ -59,6 +74,9 @@ export interface Config extends Omit<
   readonly publishRate: number;
   /** `undefined` in open mode: everybody on this machine may do everything. */
   readonly auth: AuthConfig | undefined;
+  /** The key pair for notifications; `undefined` where it is kept beside the database. */
+  readonly vapidKeys: VapidKeys | undefined;
+  readonly vapidSubject: string;
 }
 
 /** A variable: how it is read, and what stands for it where it is not set. */
@@ -79,6 +97,9 @@ const RESERVED_CONNECTIONS = 192;
 
 /** Where the system sets no limit on open files, memory is the limit: at about 20 KB a stream this is 2 GB. */
 const MOST_STREAMS = 100_000;
+
+/** Whom push services are told to write to, where nobody is named: this machine's operator, whom they do not reach. */
+const NOBODY = 'mailto:tidings@localhost';
 
 /** With tokens, a client that runs wild is to hurt itself alone. */
 const KEYED_PUBLISH_RATE = 100;
@@ -144,6 +165,23 @@ function variables(
     authIssuer: { fallback: '', about: 'what "iss" of a token has to be', read: readText },
     authAudience: { fallback: '', about: 'what "aud" of a token has to be', read: readText },
     corsOrigins: { fallback: '', about: 'origins of other sites whose pages may use it', read: readOrigins },
+    pushDelaySeconds: {
+      fallback: '10',
+      about: 'how long a message is unread before its notification',
+      read: readInteger(0, 3600),
+    },
+    pushHosts: {
+      fallback: '',
+      about: "hosts of push services (default: the browsers' own)",
+      read: readPushHosts,
+    },
+    vapidPublicKey: { fallback: '', about: 'key pair for notifications, in place of a file', read: readText },
+    vapidPrivateKey: { fallback: '', about: 'its secret half', read: readText, secret: true },
+    vapidSubject: {
+      fallback: '',
+      about: 'whom push services can write to: mailto: or https: (default PUBLIC_URL)',
+      read: readVapidSubject,
+    },
   };
 }
 
@@ -194,7 +232,8 @@ export function readConfig(
  * @throws {StartError} where they contradict each other, or would leave open what was meant to be shut
  */
 function together(settings: Settings, openFiles: number): Config {
-  const { authSecret, authSecretFile, authJwks, authIssuer, authAudience, ...rest } = settings;
+  const { authSecret, authSecretFile, authJwks, authIssuer, authAudience, ...others } = settings;
+  const { vapidPublicKey, vapidPrivateKey, ...rest } = others;
   if (authSecret !== undefined && authSecretFile !== undefined) {
     throw new StartError('AUTH_SECRET and AUTH_SECRET_FILE are both set. Set one.');
   }
@@ -220,6 +259,8 @@ function together(settings: Settings, openFiles: number): Config {
     ...rest,
     maxConnections: Math.max(1, openFiles - RESERVED_FILES),
     publishRate: rest.publishRate ?? (open ? 0 : KEYED_PUBLISH_RATE),
+    vapidKeys: checkedPair(vapidPublicKey, vapidPrivateKey),
+    vapidSubject: rest.vapidSubject ?? (rest.publicUrl?.protocol === 'https:' ? rest.publicUrl.href : NOBODY),
     auth: open ? undefined : { secret, keySource: authJwks, issuer: authIssuer, audience: authAudience },
   };
 }

@@ -18,6 +18,11 @@ import { EmbeddedLog } from './log/embedded-log.ts';
 import { Readiness } from './log/readiness.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { openFileLimit } from './open-files.ts';
+import { PushClient } from './push/push-client.ts';
+import { PushSender } from './push/push-sender.ts';
+import { Pushes } from './push/pushes.ts';
+import { VapidSigner } from './push/vapid-signer.ts';
+import { makeVapidKeys, readVapidKeys, vapidFile } from './push/vapid.ts';
 import { HttpServer } from './server.ts';
 import { StartError } from './start-error.ts';
 import { Heartbeats } from './stream/heartbeats.ts';
@@ -27,6 +32,9 @@ import { Pings } from './ws/pings.ts';
 const DRAIN_MILLISECONDS = 3000;
 const END_MILLISECONDS = 4800;
 
+/** Notifications that are under way by then are cut: they are derived again at the next start. */
+const PUSH_MILLISECONDS = 1000;
+
 /** npm repeats a Ctrl-C that its child has got from the terminal already: not yet a second wish to end. */
 const SAME_SIGNAL_MILLISECONDS = 500;
 
@@ -35,6 +43,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const { publicUrl, trustProxy } = config;
   const tokens = config.auth === undefined ? undefined : await createTokens(config.auth, logger, now);
   inspect(config.database);
+  const givenKeys = config.vapidKeys ?? readVapidKeys(vapidFile(config.database));
   const http = await HttpServer.listen(config.host, config.port, config.maxConnections);
   const retention = { days: config.retentionDays, messages: config.retentionMessages };
   const onFatal = (error: Error): void => {
@@ -42,6 +51,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
     process.exit(1);
   };
   const log = await EmbeddedLog.open({ file: config.database, retention, logger, now, onFatal });
+  const vapidKeys = givenKeys ?? makeVapidKeys(vapidFile(config.database));
   const hub = new Hub((id) => log.cursor(id));
   log.onCommit((messages) => hub.dispatch(messages));
   const turns = new Turns();
@@ -58,7 +68,11 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const rate = new PublishRate(config.publishRate);
   const readiness = new Readiness(log);
   const refusals = new Refusals();
-  const metrics = new Metrics({ log, readiness, hub, devices, refusals, http });
+  const { pushHosts, pushDelaySeconds: delaySeconds, vapidSubject: subject } = config;
+  const signer = new VapidSigner({ ...vapidKeys, subject });
+  const pushSender = new PushSender({ client: new PushClient(), hosts: pushHosts, signer, logger, now });
+  const pushes = new Pushes({ log, sender: pushSender, turns, logger, now, delaySeconds });
+  const metrics = new Metrics({ log, readiness, hub, devices, refusals, pushes, pushSender, http });
   const parts = {
     log,
     hub,
@@ -70,6 +84,9 @@ async function start(config: Config, logger: Logger): Promise<void> {
     authenticator,
     origins,
     rate,
+    pushes,
+    pushHosts,
+    publicKey: vapidKeys.publicKey,
     readiness,
     refusals,
     metrics,
@@ -84,9 +101,11 @@ async function start(config: Config, logger: Logger): Promise<void> {
   endOnSignal(logger, async () => {
     devices.beginShutdown();
     const closed = http.close(DRAIN_MILLISECONDS);
+    const pushed = pushes.close(PUSH_MILLISECONDS);
     await log.seal();
     devices.shutdown();
     await closed;
+    await pushed;
     heartbeats.stop();
     await log.close();
   });

@@ -89,6 +89,9 @@ describe('a variable', () => {
         RETENTION_MESSAGES: '0',
         HEARTBEAT_SECONDS: '1',
         MAX_STREAMS: '1',
+        PUSH_DELAY_SECONDS: '0',
+        PUSH_HOSTS: 'push.example.org',
+        VAPID_SUBJECT: 'mailto:a@b',
         TRUST_PROXY: 'false',
         LOG_LEVEL: 'silent',
       },
@@ -102,6 +105,9 @@ describe('a variable', () => {
         RETENTION_DAYS: '36500',
         RETENTION_MESSAGES: '1000000000',
         HEARTBEAT_SECONDS: '3600',
+        PUSH_DELAY_SECONDS: '3600',
+        PUSH_HOSTS: 'push.example.org, *.push.example.org',
+        VAPID_SUBJECT: 'https://push.example.org/contact',
         TRUST_PROXY: 'loopback, 10.0.0.0/8',
         LOG_LEVEL: 'trace',
       },
@@ -117,6 +123,9 @@ describe('a variable', () => {
     ['MAX_STREAMS', ['0', '-1', '1.5', '100001', 'x']],
     ['TRUST_PROXY', ['-1', 'everyone', '10.0.0.0/33', '1.2.3']],
     ['LOG_LEVEL', ['loud', 'INFO', '30']],
+    ['PUSH_DELAY_SECONDS', ['-1', '1.5', '3601', 'x']],
+    ['PUSH_HOSTS', ['*', 'localhost', '127.0.0.1', 'https://push.example.org', 'push.example.org:443']],
+    ['VAPID_SUBJECT', ['operator@example.org', 'mailto:', 'mailto:x', 'http://example.org', 'https://']],
   ])('%s that is wrong ends the start with one line that names it', async (name, values) => {
     const ended = await Promise.all(values.map((value) => Server.run({ env: { [name]: value } })));
     for (const one of ended) expect(expectOneLine(one)).toContain(name);
@@ -244,6 +253,7 @@ describe('a flag', () => {
   test.each([
     ['that is unknown', ['--prot=1'], '--prot'],
     ['for a secret', ['--auth-secret=x'], '--auth-secret'],
+    ['for a secret key', ['--vapid-private-key=x'], '--vapid-private-key'],
     ['without its value', ['--port'], '--port'],
     ['in capitals', ['--PORT=0'], '--PORT'],
     ['that is a word', ['serve'], 'serve'],

@@ -76,6 +76,10 @@ test('the README has every variable with its default, and no other', () => {
     'AUTH_ISSUER',
     'AUTH_AUDIENCE',
     'CORS_ORIGINS',
+    'PUSH_HOSTS',
+    'VAPID_PUBLIC_KEY',
+    'VAPID_PRIVATE_KEY',
+    'VAPID_SUBJECT',
   ]);
   const comparable = (rows: typeof inHelp): typeof inHelp =>
     rows.map((row) => (derived.has(row.variable ?? '') ? { ...row, fallback: '' } : row));

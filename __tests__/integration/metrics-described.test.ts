@@ -116,6 +116,7 @@ test('the dashboard can be imported: a data source to choose, rows, and panels t
     'Traffic',
     'Latency and commits',
     'Devices',
+    'Notifications',
     'Log',
     'Process',
   ]);

@@ -148,6 +148,8 @@ describe('without a key', () => {
       '/messages?recipient=bob&wait=60',
       '/messages/1',
       '/metrics',
+      '/push-key',
+      '/push-subscriptions?recipient=bob',
     ])
       expectClosed(await follow(path));
   });

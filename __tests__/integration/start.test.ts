@@ -17,7 +17,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { send } from '../support/api.ts';
 import { withDatabase } from '../support/file.ts';
 import { pullAll } from '../support/pull.ts';
-import { cleanUp, newFolder, Server, type ServerOptions } from '../support/server.ts';
+import { cleanUp, newFolder, Server, type ServerOptions, WITHOUT_PRIVILEGE } from '../support/server.ts';
 
 afterEach(cleanUp);
 
@@ -55,10 +55,6 @@ function damage(file: string, position: number, length: number): void {
   writeSync(descriptor, Buffer.alloc(length, 0xa5), 0, length, position);
   closeSync(descriptor);
 }
-
-/** For root the rights of files mean nothing, unless it does without that privilege. */
-const WITHOUT_PRIVILEGE =
-  process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-dac_override,-dac_read_search', '--'] : [];
 
 describe('the start ends with one line that says what is wrong and what to do', () => {
   test('where the port is in use', async () => {
@@ -114,9 +110,9 @@ describe('the start ends with one line that says what is wrong and what to do', 
     const database = await writtenDatabase();
     withDatabase(database, (file) => file.pragma('user_version = 99'));
     const line = await refusedStart({ database });
-    expect(line).toContain(`${database} has schema version 99; this version of Tidings knows up to 1.`);
+    expect(line).toContain(`${database} has schema version 99; this version of Tidings knows up to 2.`);
     expect(line).toContain('Start the newer version');
-    withDatabase(database, (file) => file.pragma('user_version = 1'));
+    withDatabase(database, (file) => file.pragma('user_version = 2'));
     const server = await Server.start({ database });
     expect(await pullAll(server.url, 'bob')).toHaveLength(3);
   });

@@ -11,13 +11,17 @@ export interface Certificate {
   readonly pem: string;
 }
 
-/** A certificate of a key, for loopback. */
-export function selfSigned(key: KeyObject): Certificate {
+/** A certificate of a key, by default for loopback. @param names as openssl has them: `DNS:push.example.org` */
+export function selfSigned(
+  key: KeyObject,
+  names: readonly string[] = ['IP:127.0.0.1', 'DNS:localhost'],
+): Certificate {
   const folder = newFolder();
   const [keyFile, file] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
   writeFileSync(keyFile, key.export({ type: 'pkcs8', format: 'pem' }));
-  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost';
-  const options = ['-x509', '-new', '-key', keyFile, '-out', file, '-days', '2', '-subj', '/CN=localhost'];
-  execFileSync('openssl', ['req', ...options, '-addext', names], { stdio: 'pipe' });
+  const options = ['-x509', '-new', '-key', keyFile, '-out', file, '-days', '2', '-subj', '/CN=tests'];
+  execFileSync('openssl', ['req', ...options, '-addext', `subjectAltName=${names.join(',')}`], {
+    stdio: 'pipe',
+  });
   return { file, pem: readFileSync(file, 'utf8') };
 }

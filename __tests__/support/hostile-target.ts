@@ -16,6 +16,8 @@ export const PATHS = [
   '/conversations',
   '/presence',
   '/session',
+  '/push-key',
+  '/push-subscriptions',
   '/healthz',
   '/readyz',
   '/metrics',
@@ -88,6 +90,8 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   '/conversations': ['recipient', 'limit', 'before'],
   '/presence': ['recipient', 'recipient'],
   '/session': [],
+  '/push-key': [],
+  '/push-subscriptions': ['recipient'],
   '/healthz': [],
   '/readyz': [],
 };

@@ -21,6 +21,10 @@ export interface ServerOptions {
   readonly uid?: number;
 }
 
+/** Put before the program: for root the rights of files mean nothing, unless it does without that privilege. */
+export const WITHOUT_PRIVILEGE =
+  process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-dac_override,-dac_read_search', '--'] : [];
+
 /** How a process ended, and all that it said. */
 export interface Ended {
   readonly code: number | null;

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
 import { type Append, prepareAppend } from '../../src/log/append.ts';
-import { Conversations } from '../../src/log/conversations.ts';
+import { type Conversation, Conversations } from '../../src/log/conversations.ts';
 import { prepareProjection, type Project } from '../../src/log/projection.ts';
 import { preparePurge, type Purge } from '../../src/log/purge.ts';
 import { Store } from '../../src/log/store.ts';
@@ -11,7 +11,7 @@ import { draft, newDatabase } from '../support/log-file.ts';
 import { Random } from '../support/random.ts';
 
 /** What the contract says of conversations, computed from all messages, the slow way. */
-function expected(messages: readonly Message[], address: string, now: number): unknown[] {
+function expected(messages: readonly Message[], address: string, now: number): Conversation[] {
   const alive = messages.filter((message) => !isExpired(message, now));
   const peers = new Map<string, Message[]>();
   for (const message of alive) {
@@ -40,13 +40,13 @@ function expected(messages: readonly Message[], address: string, now: number): u
       );
       return {
         peer,
-        lastMessage: pair.at(-1),
+        lastMessage: pair.at(-1) as Message,
         unread: Math.min(unread.length, 1000),
         readThrough,
         peerReadThrough: readBy(peer, address),
       };
     })
-    .sort((one, other) => (other.lastMessage?.id ?? 0) - (one.lastMessage?.id ?? 0));
+    .sort((one, other) => other.lastMessage.id - one.lastMessage.id);
 }
 
 describe('conversations', () => {
@@ -127,6 +127,10 @@ describe('conversations', () => {
             head: store.head(),
             more: false,
           });
+          const unread = wanted
+            .filter(({ peer }) => peer !== address)
+            .reduce((sum, one) => sum + one.unread, 0);
+          expect(conversations.unread(address, store.head(), now)).toBe(unread);
           for (const peer of names) {
             const pair: Message[] = [];
             conversations.readBack(
@@ -168,5 +172,6 @@ describe('conversations', () => {
     project(700);
     const [conversation] = conversations.list('bob', Infinity, store.head(), 1, 0).conversations;
     expect(conversation?.unread).toBe(1000);
+    expect(conversations.unread('bob', store.head(), 0)).toBe(1000);
   });
 });

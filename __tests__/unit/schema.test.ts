@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { afterAll, expect, test } from '@jest/globals';
 import { dumpSchema } from '../../db/dump-schema.js';
 import { openForWriting } from '../../src/log/database.ts';
@@ -10,6 +11,26 @@ afterAll(cleanUp);
 test('db/schema.sql is what the migrations make', () => {
   const file = new URL('../../db/schema.sql', import.meta.url);
   expect(readFileSync(file, 'utf8')).toBe(dumpSchema());
+});
+
+test('a database of an earlier schema is brought up to date, with what is in it', () => {
+  const migrations = new URL('../../db/migrations/', import.meta.url);
+  const file = join(newFolder(), 'tidings.sqlite');
+  const [first = '', ...later] = readdirSync(migrations).sort();
+  const old = new Sqlite(file);
+  old.exec(readFileSync(new URL(first, migrations), 'utf8'));
+  old.exec("INSERT INTO runs (firstId, tag) VALUES (1, 'kept')");
+  old.pragma('application_id = 0x54494447');
+  old.pragma('user_version = 1');
+  old.close();
+  const database = openForWriting(file);
+  expect(database.pragma('user_version', { simple: true })).toBe(1 + later.length);
+  expect(database.prepare('SELECT tag FROM runs').pluck().all()).toEqual(['kept']);
+  const tables = (one: Sqlite.Database): unknown =>
+    one.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
+  const fresh = openForWriting(join(newFolder(), 'tidings.sqlite'));
+  expect(tables(database)).toEqual(tables(fresh));
+  for (const one of [database, fresh]) one.close();
 });
 
 test('the migrations install the schema; a second run does no harm', () => {

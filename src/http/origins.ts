@@ -22,7 +22,7 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 const HTTP = /^https?:$/;
 
 /** Paths that a person has no reason to be led to. */
-const DATA = /^\/(stream|ws|messages|conversations|presence|session|metrics)\b/;
+const DATA = /^\/(stream|ws|messages|conversations|presence|session|metrics|push-key|push-subscriptions)\b/;
 
 const HINT = 'set AUTH_SECRET to let others in with tokens';
 

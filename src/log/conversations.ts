@@ -13,7 +13,11 @@ export interface Conversation {
   readonly peerReadThrough: number | null;
 }
 
-const MOST_UNREAD = 1000;
+/** What is unread is counted so far, and no further. */
+export const MOST_UNREAD = 1000;
+
+/** So many conversations are looked at for what is unread in all. */
+const MOST_LOOKED_AT = 1000;
 
 /** A message that is not projected yet. */
 interface Tail {
@@ -126,6 +130,29 @@ export class Conversations {
         });
       }
       return { conversations, head, more: false };
+    });
+  }
+
+  /**
+   * Counts what an address has received and not read: in its newest 1000 conversations, to 1000 and no further. What
+   * it sent to itself is not counted.
+   *
+   * @param dispatched as `list` has it
+   */
+  unread(address: string, dispatched: number, now: number): number {
+    return this.#store.snapshot(() => {
+      const projected = this.#projected.get() ?? 0;
+      const head = Math.max(dispatched, projected);
+      let unread = 0;
+      for (const { id, peer, received } of this.#tail.iterate({ address, projected, head, now })) {
+        if (received === 1 && peer !== address && id > (this.#readThrough.get(address, peer) ?? 0)) unread++;
+      }
+      for (const { peer } of this.#listed.all(address, Infinity, MOST_LOOKED_AT)) {
+        if (unread >= MOST_UNREAD) break;
+        const after = this.#readThrough.get(address, peer) ?? 0;
+        if (peer !== address) unread += this.#unread.get({ address, peer, after, now }) ?? 0;
+      }
+      return Math.min(unread, MOST_UNREAD);
     });
   }
 

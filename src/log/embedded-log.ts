@@ -10,6 +10,7 @@ import { GroupCommit } from './group-commit.ts';
 import { type Lock, lockDatabase } from './lock.ts';
 import { type CommitTimes, type ForwardPage, LogUnavailable, type MessageLog } from './message-log.ts';
 import type { LogCounts, LogFiles, Start, Stored } from './message-log.ts';
+import { PushTable } from './push-table.ts';
 import type { RetentionRule } from './retention.ts';
 import { type Inboxes, Store, type Take } from './store.ts';
 import { startIntegrityCheck } from './integrity.ts';
@@ -29,11 +30,14 @@ export interface LogOptions {
 /** Looked at in one read where little is sought: much of it may have expired. */
 const LOOK_AT = 500;
 
+const DAMAGED = 'the log is damaged; its operator has to restore a backup';
+
 /**
  * The log in a SQLite database of this machine. One writer thread gives the order. Reads are on the calling thread,
  * through a connection that cannot write.
  */
 export class EmbeddedLog implements MessageLog {
+  readonly pushes: PushTable;
   #head: number;
   readonly #options: LogOptions;
   readonly #lock: Lock;
@@ -48,6 +52,7 @@ export class EmbeddedLog implements MessageLog {
   readonly #groups: GroupCommit;
   /** Why nothing is taken any more. */
   #refusing: string | undefined;
+  #damaged = false;
 
   private constructor(options: LogOptions, lock: Lock, database: Database, worker: (tag: string) => Worker) {
     this.#options = options;
@@ -60,6 +65,17 @@ export class EmbeddedLog implements MessageLog {
     const tag = newTag();
     this.#runs = new Runs(runs, { firstId: this.#head + 1, tag });
     this.#writer = new WriterClient(worker(tag), options.logger, options.onFatal);
+    this.pushes = new PushTable({
+      database,
+      conversations: this.#conversations,
+      now: options.now,
+      head: () => this.#head,
+      apply: (entries) => {
+        // While the log is being closed, what was notified is still written down.
+        if (this.#damaged) return Promise.reject(new LogUnavailable(DAMAGED));
+        return this.#writer.applyPush(entries);
+      },
+    });
     this.#groups = new GroupCommit(this.#writer, {
       onStored: (fresh) => this.#dispatch(fresh),
       onTimed: (times) => {
@@ -68,7 +84,8 @@ export class EmbeddedLog implements MessageLog {
     });
     this.#stopCheck = startIntegrityCheck(options.file, options.logger, (fault) => {
       options.logger.fatal({ fault }, 'the database is corrupt: publishes are refused; restore a backup');
-      this.#refusing = 'the log is damaged; its operator has to restore a backup';
+      this.#damaged = true;
+      this.#refusing = DAMAGED;
     });
   }
 

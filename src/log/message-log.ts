@@ -2,6 +2,7 @@ import type { Draft, Message } from '../message.ts';
 import type { AppendFault } from './append.ts';
 import type { Conversation } from './conversations.ts';
 import type { Gap } from './cursor.ts';
+import type { PushStore } from './push-store.ts';
 import type { Inboxes, PageEnd, Take } from './store.ts';
 
 /** Where a draft came to stand. */
@@ -92,6 +93,9 @@ export class LogUnavailable extends Error {
 export interface MessageLog {
   /** The id of the newest message that was handed to the listeners, or of the newest ever; 0 before the first. */
   readonly head: number;
+
+  /** The subscriptions to notifications. */
+  readonly pushes: PushStore;
 
   /** The cursor of a position, as a client keeps it: `42-k3f9`. */
   cursor(id: number): string;

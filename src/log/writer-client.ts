@@ -2,6 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { Draft } from '../message.ts';
 import { LogUnavailable } from './message-log.ts';
+import type { PushChange, PushEntry } from './push-store.ts';
 import type { Appended } from './writer.ts';
 import type { WriterReply, WriterRequest } from './writer-thread.ts';
 
@@ -13,7 +14,7 @@ const CLIENT_WORDS: readonly [RegExp, string][] = [
   [/^SQLITE_(CORRUPT|NOTADB)/, 'the log is damaged'],
 ];
 
-/** The main thread's side of the writer thread: one append and one probe at a time, each answered. */
+/** The main thread's side of the writer thread: one append and one probe at a time, any number of other changes. */
 export class WriterClient {
   /** Settles when the writer has opened the database. */
   readonly opened: Promise<void>;
@@ -22,6 +23,8 @@ export class WriterClient {
   readonly #worker: Worker;
   readonly #logger: Logger;
   #settleAppend: ((outcome: Appended | LogUnavailable) => void) | undefined;
+  /** Those who wait for their changes, in the order in which the thread answers. */
+  readonly #settlePushes: ((outcome: readonly PushChange[] | LogUnavailable) => void)[] = [];
   #probing: Promise<LogUnavailable | undefined> | undefined;
   #settleProbe: ((outcome: LogUnavailable | undefined) => void) | undefined;
   #failing = false;
@@ -58,6 +61,21 @@ export class WriterClient {
     });
   }
 
+  /**
+   * Changes subscriptions to notifications, in one transaction.
+   *
+   * @returns what each entry changed, once it is on disk
+   * @throws {LogUnavailable} where nothing was changed
+   */
+  async applyPush(entries: readonly PushEntry[]): Promise<readonly PushChange[]> {
+    const outcome = await new Promise<readonly PushChange[] | LogUnavailable>((resolve) => {
+      this.#settlePushes.push(resolve);
+      this.#send({ kind: 'push', entries });
+    });
+    if (outcome instanceof LogUnavailable) throw outcome;
+    return outcome;
+  }
+
   /** Tries a commit that changes nothing; calls while one is under way share it. @throws {LogUnavailable} */
   async probe(): Promise<void> {
     this.#probing ??= new Promise((resolve) => {
@@ -86,6 +104,10 @@ export class WriterClient {
         this.#succeeded();
         this.#settleAppend?.(reply);
         break;
+      case 'pushed':
+        this.#succeeded();
+        this.#settlePushes.shift()?.(reply.changes);
+        break;
       case 'probed':
         this.#succeeded();
         this.#endProbe(undefined);
@@ -100,6 +122,7 @@ export class WriterClient {
         }
         const failure = this.#failed(reply.reason);
         if (reply.request === 'append') this.#settleAppend?.(failure);
+        else if (reply.request === 'push') this.#settlePushes.shift()?.(failure);
         else this.#endProbe(failure);
         break;
       }

@@ -1,11 +1,13 @@
 /** The writer's thread: connects a `Writer` to its port, and lets upkeep run where no append waits. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Draft } from '../message.ts';
+import type { PushChange, PushEntry } from './push-store.ts';
 import { type Appended, Writer, type WriterOptions } from './writer.ts';
 
 /** What the main thread asks. Requests are answered in order; each `append` waits for the answer to the one before. */
 export type WriterRequest =
   | { readonly kind: 'append'; readonly batches: readonly (readonly Draft[])[] }
+  | { readonly kind: 'push'; readonly entries: readonly PushEntry[] }
   | { readonly kind: 'probe' }
   | { readonly kind: 'close' };
 
@@ -13,8 +15,13 @@ export type WriterRequest =
 export type WriterReply =
   | { readonly kind: 'open' }
   | ({ readonly kind: 'appended' } & Appended)
+  | { readonly kind: 'pushed'; readonly changes: readonly PushChange[] }
   | { readonly kind: 'probed' }
-  | { readonly kind: 'failed'; readonly request: 'append' | 'probe' | 'upkeep'; readonly reason: string }
+  | {
+      readonly kind: 'failed';
+      readonly request: 'append' | 'push' | 'probe' | 'upkeep';
+      readonly reason: string;
+    }
   | { readonly kind: 'purged'; readonly messages: number };
 
 const TICK_MILLISECONDS = 1000;
@@ -67,6 +74,8 @@ port.on('message', (request: WriterRequest) => {
     if (request.kind === 'append') {
       reply({ kind: 'appended', ...writer.append(request.batches) });
       planUpkeep();
+    } else if (request.kind === 'push') {
+      reply({ kind: 'pushed', changes: writer.applyPush(request.entries) });
     } else {
       writer.probe();
       reply({ kind: 'probed' });

@@ -3,6 +3,8 @@ import type { Draft } from '../message.ts';
 import { type Append, type AppendResult, prepareAppend } from './append.ts';
 import { openForWriting } from './database.ts';
 import { prepareProjection, type Project } from './projection.ts';
+import { type ApplyPush, preparePush } from './push-apply.ts';
+import type { PushChange, PushEntry } from './push-store.ts';
 import { Retention, type RetentionRule } from './retention.ts';
 
 /** What the writer is started with. */
@@ -56,6 +58,7 @@ export class Writer {
   /** When the last append was applied, and its COMMIT began. */
   #applied = 0;
   readonly #project: Project;
+  readonly #applyPush: ApplyPush;
   readonly #probe: () => void;
   readonly #retention: Retention;
   /** Rows stored since the last step: upkeep takes as many more, so that it cannot fall behind a busy publisher. */
@@ -74,6 +77,7 @@ export class Writer {
       return results;
     });
     this.#project = immediate(this.#database, prepareProjection(this.#database));
+    this.#applyPush = immediate(this.#database, preparePush(this.#database));
     const touch = this.#database.prepare('UPDATE position SET probe = 1 - probe');
     this.#probe = immediate(this.#database, () => void touch.run());
     this.#retention = new Retention(this.#database, options.retention);
@@ -96,6 +100,16 @@ export class Writer {
       this.#toProject += batch.length;
     }
     return { results, seconds: (ended - began) / 1000, syncSeconds: (ended - this.#applied) / 1000 };
+  }
+
+  /**
+   * Changes subscriptions to notifications, in one transaction.
+   *
+   * @returns what each entry changed, in order; it is on disk
+   * @throws what SQLite throws where the log cannot be written; then nothing was changed
+   */
+  applyPush(entries: readonly PushEntry[]): PushChange[] {
+    return this.#applyPush(entries);
   }
 
   /** Time has passed: what is due by the clock is done in the next steps. Call it about once a second. */

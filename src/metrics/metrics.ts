@@ -3,10 +3,13 @@ import type { Hub } from '../hub/hub.ts';
 import type { Refusals } from '../http/refusals.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { Readiness } from '../log/readiness.ts';
+import type { PushSender } from '../push/push-sender.ts';
+import type { Pushes } from '../push/pushes.ts';
 import { measureDevices } from './devices.ts';
 import { Instruments } from './instruments.ts';
 import { measureLog } from './log.ts';
 import { measureProcess } from './process.ts';
+import { measurePushes } from './pushes.ts';
 import { measureTraffic } from './traffic.ts';
 
 /** What is measured. */
@@ -16,6 +19,8 @@ export interface MeasuredParts {
   readonly hub: Hub;
   readonly devices: Devices;
   readonly refusals: Refusals;
+  readonly pushes: Pushes;
+  readonly pushSender: PushSender;
   /** How many connections were ended for what came on them. */
   readonly http: { readonly unreadable: number };
 }
@@ -28,6 +33,7 @@ export class Metrics {
   constructor(parts: MeasuredParts) {
     measureTraffic(this.#instruments, parts);
     measureDevices(this.#instruments, parts);
+    measurePushes(this.#instruments, parts);
     measureLog(this.#instruments, parts);
     measureProcess(this.#instruments);
   }

@@ -1,0 +1,234 @@
+import { createECDH } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Answer, get, request } from '../support/api.ts';
+import { scrape } from '../support/exposition.ts';
+import { readNumber } from '../support/file.ts';
+import { expectProblem } from '../support/problems.ts';
+import { PushDevice } from '../support/push-device.ts';
+import { subscriptionsIn } from '../support/push-state.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { bearer, cookie, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
+
+type Fields = Record<string, unknown>;
+
+/** A host of the browsers' own; nothing is sent to it, since nothing is published for whoever subscribes. */
+const newDevice = (): PushDevice => new PushDevice('fcm.googleapis.com');
+
+function call(
+  server: Server,
+  method: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  return request(`${server.url}/push-subscriptions`, {
+    method,
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+}
+
+describe('without a key', () => {
+  let server: Server;
+  beforeAll(async () => (server = await Server.start()));
+  afterAll(cleanUp);
+
+  const subscribe = (fields: Fields): Promise<Answer> => call(server, 'POST', fields);
+  const listOf = (recipient: string): Promise<Answer> =>
+    get(server.url, `/push-subscriptions?recipient=${recipient}`);
+
+  test('GET /push-key has a key that browsers take: a point of P-256', async () => {
+    const answer = await get(server.url, '/push-key');
+    expect(answer).toMatchObject({ status: 200, body: { publicKey: expect.any(String) } });
+    const point = Buffer.from((answer.body as { publicKey: string }).publicKey, 'base64url');
+    expect([point.length, point[0]]).toEqual([65, 4]);
+    expectProblem(await get(server.url, '/push-key?x=1'), 400, ['/x']);
+  });
+
+  test('a device is new once: 201, then 200, and stands in the list without its secrets', async () => {
+    const [one, two] = [newDevice(), newDevice()];
+    const first = await subscribe({ recipient: 'ann', subscription: one.subscription });
+    expect(first).toMatchObject({
+      status: 201,
+      body: { recipient: 'ann', reader: 'ann', expirationTime: null, createdAt: expect.stringMatching(/Z$/) },
+    });
+    const again = await subscribe({ recipient: 'ann', subscription: one.subscription });
+    expect([again.status, again.body as unknown]).toEqual([200, first.body]);
+    expect((await subscribe({ recipient: 'ann', subscription: two.subscription })).status).toBe(201);
+    expect((await subscribe({ recipient: 'ben', subscription: one.subscription })).status).toBe(201);
+    const list = await listOf('ann');
+    expect((list.body as { subscriptions: unknown[] }).subscriptions).toHaveLength(2);
+    for (const { endpoint, subscription } of [one, two]) {
+      expect(JSON.stringify(list.body)).toContain(`https://fcm.googleapis.com/…${endpoint.slice(-6)}`);
+      for (const secret of [endpoint.slice(-7), ...Object.values(subscription.keys)]) {
+        expect(JSON.stringify(list.body)).not.toContain(secret);
+      }
+    }
+  });
+
+  test('new keys and a new end of a known device are taken', async () => {
+    const device = newDevice();
+    const { keys } = newDevice().subscription;
+    const before = { recipient: 'kim', subscription: device.subscription };
+    expect((await subscribe(before)).status).toBe(201);
+    const after = { recipient: 'kim', subscription: { ...device.subscription, keys, expirationTime: 4e12 } };
+    expect(await subscribe(after)).toMatchObject({ status: 200, body: { expirationTime: 4e12 } });
+    const sql = 'SELECT count(*) FROM pushSubscriptions WHERE p256dh = ? AND auth = ?';
+    expect(readNumber(server.database, sql, keys.p256dh, keys.auth)).toBe(1);
+  });
+
+  test('DELETE ends a device for all inboxes: 204, also where it is not known', async () => {
+    const device = newDevice();
+    for (const recipient of ['cleo', 'room'])
+      await subscribe({ recipient, subscription: device.subscription });
+    for (let count = 0; count < 2; count++) {
+      const answer = await call(server, 'DELETE', { endpoint: device.endpoint });
+      expect([answer.status, answer.body as unknown]).toEqual([204, undefined]);
+    }
+    for (const recipient of ['cleo', 'room']) {
+      expect((await listOf(recipient)).body).toEqual({ subscriptions: [] });
+    }
+  });
+
+  test('of one reader the newest 50 devices are kept', async () => {
+    const devices = Array.from({ length: 52 }, newDevice);
+    for (const { subscription } of devices) await subscribe({ recipient: 'dora', subscription });
+    await subscribe({ recipient: 'dora', reader: 'another', subscription: newDevice().subscription });
+    const { subscriptions } = (await listOf('dora')).body as { subscriptions: { endpoint: string }[] };
+    expect(subscriptions.slice(0, 50).map(({ endpoint }) => endpoint.slice(-6))).toEqual(
+      devices.slice(2).map(({ endpoint }) => endpoint.slice(-6)),
+    );
+    expect(subscriptions).toHaveLength(51);
+    // What went is not known to the rest of the service either.
+    const metrics = await scrape(server.url);
+    expect(metrics.value('tidings_push_subscriptions')).toBe(subscriptionsIn(server.database));
+  });
+
+  const good = newDevice().subscription;
+  const point = (bytes: Buffer): Fields => ({ keys: { ...good.keys, p256dh: bytes.toString('base64url') } });
+  const curve = createECDH('prime256v1');
+  const onCurve = curve.generateKeys();
+  const offCurve = Buffer.from(onCurve);
+  offCurve[64] = (offCurve[64] ?? 0) ^ 1;
+  test.each<[string, Fields, string]>([
+    ['no endpoint', { endpoint: undefined }, '/endpoint'],
+    ['an endpoint that is no text', { endpoint: 1 }, '/endpoint'],
+    ['an endpoint of plain http', { endpoint: 'http://fcm.googleapis.com/x' }, '/endpoint'],
+    ['an endpoint elsewhere', { endpoint: 'https://push.example.org/x' }, '/endpoint'],
+    ['no keys', { keys: undefined }, '/keys'],
+    ['a key that is too short', point(onCurve.subarray(0, 64)), '/keys/p256dh'],
+    ['a compressed key', point(curve.getPublicKey(null, 'compressed')), '/keys/p256dh'],
+    [
+      'a key of another form',
+      point(Buffer.concat([Buffer.of(6 + ((onCurve[64] ?? 0) & 1)), onCurve.subarray(1)])),
+      '/keys/p256dh',
+    ],
+    ['a key off the curve', point(offCurve), '/keys/p256dh'],
+    [
+      'a key that is no base64url',
+      { keys: { ...good.keys, p256dh: `${good.keys.p256dh}=` } },
+      '/keys/p256dh',
+    ],
+    ['a secret that is too short', { keys: { ...good.keys, auth: 'AAAA' } }, '/keys/auth'],
+    ['a secret that is too long', { keys: { ...good.keys, auth: `${good.keys.auth}AAAA` } }, '/keys/auth'],
+    ['an end that is no time', { expirationTime: 'tomorrow' }, '/expirationTime'],
+    ['an end out of all time', { expirationTime: 1e20 }, '/expirationTime'],
+  ])('a subscription with %s is refused', async (_what, change, path) => {
+    const answer = await subscribe({ recipient: 'bob', subscription: { ...good, ...change } });
+    expectProblem(answer, 400, [`/subscription${path}`]);
+  });
+
+  test('what is no subscription, names nobody, or has a field too many is refused by name', async () => {
+    expectProblem(await subscribe({ recipient: 'bob' }), 400, ['/subscription']);
+    expectProblem(await subscribe({ recipient: 'bob', subscription: [good] }), 400, ['/subscription']);
+    expectProblem(await subscribe({ subscription: good }), 400, ['/recipient']);
+    expectProblem(await subscribe({ recipient: '$x', subscription: good }), 400, ['/recipient']);
+    expectProblem(await subscribe({ recipient: 'bob', reader: 1, subscription: good }), 400, ['/reader']);
+    expectProblem(await subscribe({ recipient: '*', subscription: good }), 400, ['/recipient']);
+    expectProblem(await subscribe({ recipient: 'bob', subscription: good, x: 1 }), 400, ['/x']);
+    expectProblem(await call(server, 'POST', [good]), 400, ['']);
+    expectProblem(await call(server, 'DELETE', {}), 400, ['/endpoint']);
+    expectProblem(await call(server, 'DELETE', { endpoint: good.endpoint, x: 1 }), 400, ['/x']);
+    expectProblem(await get(server.url, '/push-subscriptions'), 400, ['/recipient']);
+    expectProblem(await call(server, 'PUT', {}), 405);
+    expectProblem(await call(server, 'POST', good, { 'Content-Type': 'text/plain' }), 415);
+    // What a browser adds is its own affair.
+    const more = { ...good, options: {} };
+    expect((await subscribe({ recipient: 'bob', subscription: more })).status).toBe(201);
+  });
+});
+
+describe('with a token', () => {
+  afterEach(cleanUp);
+  const start = (): Promise<Server> => Server.start({ env: { AUTH_SECRET: SECRET } });
+  const headersOf = async (sub: string, grants?: Grants): Promise<Record<string, string>> =>
+    bearer(await tokenFor(sub, grants));
+
+  test('one subscribes for what one may read, by default for oneself', async () => {
+    const server = await start();
+    const alice = await headersOf('alice', { read: ['alice', 'room-*'] });
+    const { subscription } = newDevice();
+    expect(await call(server, 'POST', { subscription }, alice)).toMatchObject({
+      status: 201,
+      body: { recipient: 'alice', reader: 'alice' },
+    });
+    expect(await call(server, 'POST', { recipient: 'room-1', subscription }, alice)).toMatchObject({
+      status: 201,
+      body: { recipient: 'room-1', reader: 'alice' },
+    });
+    expectProblem(await call(server, 'POST', { recipient: 'bob', subscription }, alice), 403, ['/recipient']);
+    expectProblem(
+      await call(server, 'POST', { recipient: 'room-1', reader: 'bob', subscription }, alice),
+      403,
+      ['/reader'],
+    );
+    expect(subscriptionsIn(server.database)).toBe(2);
+    const listFor = (query: string, headers: Record<string, string>): Promise<Answer> =>
+      request(`${server.url}/push-subscriptions${query}`, { headers });
+    expect((await listFor('', alice)).body).toMatchObject({ subscriptions: [{ recipient: 'alice' }] });
+    expectProblem(await listFor('?recipient=bob', alice), 403, ['/recipient']);
+    // In a room nobody sees the others' devices.
+    const bob = await headersOf('bob', { read: ['bob', 'room-*'] });
+    expect((await listFor('?recipient=room-1', bob)).body).toEqual({ subscriptions: [] });
+    for (const path of ['/push-key', '/push-subscriptions']) expectProblem(await get(server.url, path), 401);
+  });
+
+  test('a device is ended by whoever knows it and may read one of its inboxes; others are told nothing', async () => {
+    const server = await start();
+    const device = newDevice();
+    const { subscription, endpoint } = device;
+    const alice = await headersOf('alice', { read: ['alice', 'room-*'] });
+    for (const recipient of ['alice', 'room-1']) {
+      expect((await call(server, 'POST', { recipient, subscription }, alice)).status).toBe(201);
+    }
+    expect((await call(server, 'DELETE', { endpoint }, await headersOf('mallory'))).status).toBe(204);
+    expect(subscriptionsIn(server.database)).toBe(2);
+    const member = await headersOf('bob', { read: ['room-1'] });
+    expect((await call(server, 'DELETE', { endpoint }, member)).status).toBe(204);
+    expect(subscriptionsIn(server.database)).toBe(0);
+  });
+
+  test('with a session, only a page of this site changes something', async () => {
+    const server = await start();
+    const session = cookie(await tokenFor('alice'));
+    const { subscription, endpoint } = newDevice();
+    for (const headers of [session, { ...session, Origin: 'https://evil.example' }]) {
+      expectProblem(await call(server, 'POST', { subscription }, headers), 403);
+      expectProblem(await call(server, 'DELETE', { endpoint }, headers), 403);
+    }
+    const own = { ...session, Origin: server.url };
+    expect((await call(server, 'POST', { subscription }, own)).status).toBe(201);
+    expect((await call(server, 'DELETE', { endpoint }, own)).status).toBe(204);
+  });
+
+  test('subscribing counts as publishing: a client over its rate is refused', async () => {
+    const server = await Server.start({ env: { AUTH_SECRET: SECRET, PUBLISH_RATE: '1' } });
+    const alice = await headersOf('alice');
+    const { subscription } = newDevice();
+    const statuses: number[] = [];
+    for (let count = 0; count < 4; count++) {
+      statuses.push((await call(server, 'POST', { subscription }, alice)).status);
+    }
+    expect(statuses).toContain(429);
+    expect(statuses[0]).toBe(201);
+  });
+});

@@ -1,0 +1,111 @@
+import { createECDH } from 'node:crypto';
+import { decrypt } from 'http_ece';
+import { describe, expect, test } from '@jest/globals';
+import webPush from 'web-push';
+import { type Push, pushRequest } from '../../src/push/push-request.ts';
+import { VapidSigner } from '../../src/push/vapid-signer.ts';
+import { PushDevice } from '../support/push-device.ts';
+
+const vapid = { ...webPush.generateVAPIDKeys(), subject: 'mailto:operator@example.org' };
+const signer = new VapidSigner(vapid);
+const push: Push = { payload: '{"type":"message"}', peer: 'alice', expiresAt: null, urgency: 'high' };
+
+/** A stored subscription of a device. */
+const stored = (device: PushDevice, recipient = 'bob') => {
+  const { endpoint, keys } = device.subscription;
+  const times = { expirationTime: null, createdAt: 0, since: 0, through: 0 };
+  return { id: 1, recipient, reader: recipient, endpoint, ...keys, ...times };
+};
+
+/** Opens what would be sent to a device. */
+function open(device: PushDevice, change: Partial<Push> = {}, now = Date.now(), recipient = 'bob') {
+  const { headers, body } = pushRequest(stored(device, recipient), { ...push, ...change }, signer, now);
+  const { host, pathname: path } = new URL(device.endpoint);
+  const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]);
+  return device.open({ host, path, headers: Object.fromEntries(lower) as Record<string, string>, body });
+}
+
+/** RFC 8291 §5 and appendix A. */
+const RFC_8291 = {
+  plaintext: 'When I grow up, I want to be a watermelon',
+  auth: 'BTBZMqHH6r4Tts7J_aSIgg',
+  privateKey: 'q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94',
+  body:
+    'DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95b' +
+    'Qpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN',
+};
+
+test('what the tests decrypt with takes the example of RFC 8291', () => {
+  const privateKey = createECDH('prime256v1');
+  privateKey.setPrivateKey(RFC_8291.privateKey, 'base64url');
+  const parameters = {
+    version: 'aes128gcm',
+    privateKey,
+    authSecret: Buffer.from(RFC_8291.auth, 'base64url'),
+  } as const;
+  const body = Buffer.from(RFC_8291.body, 'base64url');
+  expect(decrypt(body, parameters).toString()).toBe(RFC_8291.plaintext);
+  body[body.length - 1] = (body.at(-1) ?? 0) ^ 1;
+  expect(() => decrypt(body, parameters)).toThrow();
+});
+
+describe('a request to a push service', () => {
+  test('is encrypted for its device alone, each time with another key, and signed for its push service', async () => {
+    const device = new PushDevice();
+    const opened = await open(device);
+    expect(opened).toMatchObject({
+      payload: { type: 'message' },
+      publicKey: vapid.publicKey,
+      claims: { aud: 'https://push.example.org', sub: vapid.subject },
+    });
+    const bodies = [1, 2].map(() => pushRequest(stored(device), push, signer, Date.now()).body);
+    expect(bodies[0]?.equals(bodies[1] as Buffer)).toBe(false);
+    expect(() => new PushDevice().decrypt(bodies[0] as Buffer)).toThrow();
+  });
+
+  test('has the conversation for its topic: the same each time, and nobody else can tell it', async () => {
+    const device = new PushDevice();
+    const topics = new Set<string>();
+    for (const [peer, recipient] of [['alice', 'bob'], ['carol', 'bob'], ['alice', 'bo'], ['b', 'bobalice']] as const) {
+      const topic = (await open(device, { peer }, Date.now(), recipient)).topic;
+      expect(topic).toMatch(/^[A-Za-z0-9_-]{1,32}$/);
+      expect((await open(device, { peer }, Date.now(), recipient)).topic).toBe(topic);
+      topics.add(topic);
+    } // prettier-ignore
+    expect(topics.size).toBe(4);
+    expect(topics).not.toContain((await open(new PushDevice())).topic);
+  });
+
+  test.each([
+    [null, 2_419_200],
+    [90_000, 90],
+    [90_001, 91],
+    [1, 1],
+    [0, 0],
+    [-1000, 0],
+    [1e15, 2_419_200],
+  ])('that is good for another %p ms is kept for %d seconds', async (left, ttl) => {
+    const now = Date.now();
+    const expiresAt = left === null ? null : now + left;
+    expect((await open(new PushDevice(), { expiresAt }, now)).ttl).toBe(ttl);
+  });
+
+  test('is signed anew for each push service, after an hour, and where the clock went back', () => {
+    const now = Date.now();
+    const times = [now, now + 3_599_999, now + 3_600_000, now - 1];
+    const fresh = new VapidSigner(vapid);
+    const [first, same, later, earlier] = times.map((time) =>
+      fresh.authorization('https://push.example.org', time),
+    );
+    expect(same).toBe(first);
+    expect(new Set([first, later, earlier, fresh.authorization('https://other.example.org', now)]).size).toBe(
+      4,
+    );
+  });
+
+  test('says how urgent it is', async () => {
+    for (const urgency of ['high', 'normal'] as const) {
+      expect((await open(new PushDevice(), { urgency })).urgency).toBe(urgency);
+    }
+  });
+});

@@ -1,0 +1,125 @@
+import { addressFault } from '../address.ts';
+import type { Identity } from '../auth/identity.ts';
+import { badFields, type FieldError } from '../errors.ts';
+import type { PushStore, PushSubscription } from '../log/push-store.ts';
+import { type PushHosts, shortened } from '../push/push-hosts.ts';
+import type { Pushes } from '../push/pushes.ts';
+import { readEndpoint, readSubscription } from '../push/subscription.ts';
+import { identityOf } from './authenticate.ts';
+import { parseBody } from './body.ts';
+import type { Handler } from './handler.ts';
+import { requireAll } from './permission.ts';
+import type { PublishRate } from './publish-rate.ts';
+import { Query } from './query.ts';
+import { sendJson } from './send-json.ts';
+
+export interface PushSubscriptionParts {
+  readonly pushes: Pushes;
+  readonly pushHosts: PushHosts;
+  readonly rate: PublishRate;
+  /** Milliseconds since the Unix epoch, now. */
+  readonly now: () => number;
+}
+
+/**
+ * `POST /push-subscriptions` `{"recipient", "reader", "subscription"}`: has a device notified of a recipient's messages.
+ *
+ * With a token, `recipient` and `reader` are its `sub` where they are not given; in open mode the reader is the recipient.
+ * Answers 201 with what stands, without its secrets; 200 where the device was subscribed before.
+ */
+export function subscribe({ pushes, pushHosts, rate, now }: PushSubscriptionParts): Handler {
+  return async (request, response) => {
+    new Query(request.url, []).check();
+    const identity = identityOf(request);
+    const errors: FieldError[] = [];
+    const fields = readFields(parseBody(request), ['recipient', 'reader', 'subscription'], errors);
+    const recipient = fields.has('recipient') ? fields.get('recipient') : identity.client;
+    const reader = fields.has('reader') ? fields.get('reader') : (identity.client ?? recipient);
+    for (const [path, address] of [
+      ['/recipient', recipient],
+      ['/reader', reader],
+    ] as const) {
+      const message = address === undefined ? 'is required: whose messages' : addressFault(address);
+      if (message !== undefined && !(path === '/reader' && reader === recipient))
+        errors.push({ path, message });
+    }
+    const given = readSubscription(fields.get('subscription'), '/subscription', pushHosts, errors);
+    if (given === undefined || errors.length > 0) throw badFields(errors);
+    const addresses = { recipient: recipient as string, reader: reader as string };
+    requireAll(identity.read, [addresses.recipient], 'recipient', 'read');
+    requireAll(identity.read, [addresses.reader], 'reader', 'read');
+    rate.take(identity, 1);
+    const { stored, isNew } = await pushes.subscribe({ ...addresses, ...given, createdAt: now() });
+    sendJson(response, JSON.stringify(toWire(stored)), { status: isNew ? 201 : 200 });
+  };
+}
+
+/**
+ * `GET /push-subscriptions?recipient=A`: the devices that are notified of its messages, the oldest first; of those of a
+ * room the ones whose reader the token names. Answers `{"subscriptions": […]}`, each without its secrets.
+ */
+export function subscriptions(store: PushStore): Handler {
+  return (request, response) => {
+    const query = new Query(request.url, ['recipient']);
+    const { client, read } = identityOf(request);
+    const [recipient = ''] =
+      client !== undefined && !query.has('recipient')
+        ? [client]
+        : query.addresses('recipient', { least: 1, most: 1 });
+    query.check();
+    requireAll(read, [recipient], 'recipient', 'read');
+    const visible = store.ofRecipient(recipient).filter(({ reader }) => read.has(reader));
+    sendJson(response, JSON.stringify({ subscriptions: visible.map(toWire) }));
+  };
+}
+
+/**
+ * `DELETE /push-subscriptions` `{"endpoint"}`: has a device notified no more, of whatever inbox. Answers 204, also where
+ * it is not known, and where the token may read none of its inboxes: nothing is done then.
+ */
+export function unsubscribe({ pushes, pushHosts }: PushSubscriptionParts, store: PushStore): Handler {
+  return async (request, response) => {
+    new Query(request.url, []).check();
+    const identity = identityOf(request);
+    const errors: FieldError[] = [];
+    const fields = readFields(parseBody(request), ['endpoint'], errors);
+    const endpoint = readEndpoint(fields.get('endpoint'), pushHosts);
+    if (!(endpoint instanceof URL)) errors.push({ path: '/endpoint', message: endpoint });
+    if (!(endpoint instanceof URL) || errors.length > 0) throw badFields(errors);
+    if (mayEnd(identity, store.ofEndpoint(endpoint.href))) await pushes.unsubscribe(endpoint.href);
+    response.writeHead(204).end();
+  };
+}
+
+/** Whoever knows an endpoint, which is a secret, and may read one of its inboxes. */
+function mayEnd({ read }: Identity, subscriptions: readonly PushSubscription[]): boolean {
+  return subscriptions.some(({ recipient }) => read.has(recipient));
+}
+
+/** @param errors takes each field that is not known */
+function readFields(
+  body: unknown,
+  known: readonly string[],
+  errors: FieldError[],
+): ReadonlyMap<string, unknown> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw badFields([{ path: '', message: 'must be a JSON object' }]);
+  }
+  const fields = new Map<string, unknown>(Object.entries(body));
+  for (const field of fields.keys()) {
+    if (known.includes(field)) continue;
+    const path = `/${field.slice(0, 128).toWellFormed()}`;
+    errors.push({ path, message: `is not a field here; they are ${known.join(', ')}` });
+  }
+  return fields;
+}
+
+function toWire({ recipient, reader, endpoint, createdAt, expirationTime }: PushSubscription): object {
+  return {
+    recipient,
+    reader,
+    endpoint: shortened(endpoint),
+    createdAt: new Date(createdAt).toISOString(),
+    expirationTime,
+  };
+}

@@ -1,0 +1,103 @@
+import { ECDH } from 'node:crypto';
+import type { FieldError } from '../errors.ts';
+import type { PushHosts } from './push-hosts.ts';
+
+/** A subscription as a browser gives it, checked (W3C Push API §9). */
+export interface GivenSubscription {
+  readonly endpoint: string;
+  readonly p256dh: string;
+  readonly auth: string;
+  readonly expirationTime: number | null;
+}
+
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
+
+/** RFC 8291 §3.1 and §3.2: an uncompressed point of P-256, and a secret. */
+const P256DH_BYTES = 65;
+const AUTH_BYTES = 16;
+
+/** The last moment that a `Date` has. */
+const MOST_MILLISECONDS = 8.64e15;
+
+/**
+ * Checks the JSON of a browser's `PushSubscription`. Fields that it does not know are the browser's affair.
+ *
+ * @param path the JSON Pointer of the value in the body
+ * @param errors takes each bad field
+ * @returns the subscription, or `undefined` where `errors` got one
+ */
+export function readSubscription(
+  value: unknown,
+  path: string,
+  hosts: PushHosts,
+  errors: FieldError[],
+): GivenSubscription | undefined {
+  const fields = fieldsOf(value);
+  if (fields === undefined) {
+    errors.push({ path, message: 'must be the JSON of a PushSubscription: endpoint, expirationTime, keys' });
+    return undefined;
+  }
+  const before = errors.length;
+  const fault = (field: string, message: string | undefined): void => {
+    if (message !== undefined) errors.push({ path: `${path}/${field}`, message });
+  };
+  const endpoint = readEndpoint(fields.get('endpoint'), hosts);
+  if (!(endpoint instanceof URL)) fault('endpoint', endpoint);
+  const expirationTime = fields.get('expirationTime') ?? null;
+  if (expirationTime !== null && !isTime(expirationTime)) {
+    fault('expirationTime', 'must be null, or the milliseconds from 1970 to its end');
+  }
+  const keys = fieldsOf(fields.get('keys'));
+  if (keys === undefined) fault('keys', 'must be an object with p256dh and auth');
+  else {
+    fault('keys/p256dh', pointFault(keys.get('p256dh')));
+    fault('keys/auth', bytesOf(keys.get('auth'))?.length === AUTH_BYTES ? undefined : authRule);
+  }
+  if (errors.length > before) return undefined;
+  return {
+    endpoint: (endpoint as URL).href,
+    p256dh: keys?.get('p256dh') as string,
+    auth: keys?.get('auth') as string,
+    expirationTime: expirationTime === null ? null : Math.floor(expirationTime as number),
+  };
+}
+
+/**
+ * Checks an endpoint.
+ *
+ * @returns it as a URL, or what is wrong
+ */
+export function readEndpoint(value: unknown, hosts: PushHosts): URL | string {
+  if (typeof value !== 'string') return 'must be a string: the URL that the browser gave';
+  const endpoint = hosts.read(value);
+  return typeof endpoint === 'string' ? endpoint : endpoint.url;
+}
+
+const authRule = `must be ${AUTH_BYTES} bytes in base64url without padding`;
+
+function pointFault(value: unknown): string | undefined {
+  const bytes = bytesOf(value);
+  if (bytes?.length !== P256DH_BYTES || bytes[0] !== 4) {
+    return `must be a point of P-256: ${P256DH_BYTES} bytes, uncompressed, in base64url without padding`;
+  }
+  try {
+    ECDH.convertKey(bytes, 'prime256v1');
+    return undefined;
+  } catch {
+    return 'must be a point of P-256: this one is not on the curve';
+  }
+}
+
+function bytesOf(value: unknown): Buffer | undefined {
+  if (typeof value !== 'string' || !BASE64URL.test(value)) return undefined;
+  return Buffer.from(value, 'base64url');
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= MOST_MILLISECONDS;
+}
+
+function fieldsOf(value: unknown): ReadonlyMap<string, unknown> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return new Map<string, unknown>(Object.entries(value));
+}
