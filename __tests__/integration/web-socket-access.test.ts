@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { get, publish, send, type WireMessage } from '../support/api.ts';
 import { scrape } from '../support/exposition.ts';
@@ -110,6 +112,20 @@ describe('a socket of a service with a key', () => {
     expectProblem(await shake(server, '/ws', over), 403, []);
   }); // prettier-ignore
 
+  test('whose client goes while its token is checked is no fault', async () => {
+    const over = cookie(await tokenFor('alice', {}, { exp: secondsFromNow(-1) }));
+    for (const headers of [bearer(token), { ...over, Origin: server.url }]) {
+      for (let count = 0; count < 100; count++) {
+        const socket = connect(server.port, '127.0.0.1');
+        await once(socket, 'connect');
+        socket.write(handshakeBytes('/ws', headers), () => socket.resetAndDestroy());
+        await once(socket, 'close');
+      }
+    }
+    expect((await get(server.url, '/healthz')).status).toBe(200);
+    expect(server.stderr).not.toMatch(/"level":[56]0/);
+  });
+
   test('ends with its token: bye, 3000, and nothing that is sent after is stored', async () => {
     const exp = secondsFromNow(2);
     const device = await openWith(bearer(await tokenFor('carl', { sendTo: ['*'] }, { exp })));
@@ -175,7 +191,7 @@ describe('a socket of a service without a key', () => {
   });
 
   test('is one of all the streams: a page is told in band that there are too many, a program by 503', async () => {
-    const full = await Server.start({ env: { MAX_STREAMS: '1' } });
+    const full = await Server.start({ env: { MAX_STREAMS: '1', LOG_LEVEL: 'debug' } });
     const first = await SocketDevice.open(full.url, 'recipient=bob');
     await first.waitFor('live');
     await send(full.url, 'bob', 1);
@@ -190,6 +206,10 @@ describe('a socket of a service without a key', () => {
     for (const status of ['101', '503']) {
       expect(metrics.value('tidings_requests_refused_total', { reason: 'unavailable', status })).toBe(1);
     }
+    for (const status of [101, 503]) {
+      await until(() => new RegExp(`"path":"/ws".*"status":${status}`).test(full.stderr), `a line for ${status}`);
+    }
+    expect(full.stderr).not.toContain('given up');
     await publish(full.url, { recipient: 'bob', content: 2 });
     await until(() => first.messages.length === 2);
     expect(await pullAll(full.url, 'bob')).toEqual(first.messages);

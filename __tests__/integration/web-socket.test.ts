@@ -256,36 +256,45 @@ describe('the end of a socket', () => {
     await until(async () => (await presence() as { devices: number }).devices === 0);
   }); // prettier-ignore
 
-  test('has nothing behind the close frame, though messages come all the time', async () => {
-    const socket = await open('recipient=busy');
-    const publishers = Publisher.several(4, server.url, 'busy');
-    await socket.waitForMessages(100);
-    // Whatever was on its way before it is still read; behind the answer to it there is nothing.
-    socket.write(clientFrame(FIN | CLOSE, Buffer.from([0x03, 0xe8])));
-    await until(() => socket.closeCode !== undefined);
-    const { length } = socket.ids;
-    await socket.waitForEnd();
-    await Promise.all(publishers.map((publisher) => publisher.end()));
-    expect(socket.closeCode).toBe(1000);
-    expect(socket.ids).toHaveLength(length);
-  }); // prettier-ignore
+  test.each<[string, number, Uint8Array]>([
+    ['the client closed', 1000, clientFrame(FIN | CLOSE, Buffer.from([0x03, 0xe8]))],
+    ['the client is closed, and does not answer', 1003, clientFrame(FIN | BINARY, 'x')],
+  ])(
+    'has nothing behind the close frame, though messages come all the time: %s',
+    async (_what, code, frame) => {
+      const socket = await open('recipient=busy');
+      const publishers = Publisher.several(4, server.url, 'busy');
+      await socket.waitForMessages(100);
+      socket.write(frame);
+      await until(() => socket.closeCode !== undefined);
+      const { length } = socket.ids;
+      await socket.waitForEnd();
+      await Promise.all(publishers.map((publisher) => publisher.end()));
+      expect(socket.closeCode).toBe(code);
+      expect(socket.ids).toHaveLength(length);
+    },
+  );
 
-  test('is complete where the client closes its side without a word, or keeps it open', async () => {
-    for (const write of [
-      (socket: RawSocket) => socket.socket.end(),
-      (socket: RawSocket) => socket.write(clientFrame(FIN | CLOSE, Buffer.from([0x03, 0xe8]))),
-      (socket: RawSocket) => socket.write(clientFrame(FIN | BINARY, 'x')),
-    ]) {
-      const socket = await RawSocket.open(server.port, 'recipient=half', { allowHalfOpen: true });
-      await socket.waitFor('live');
-      const present = async (): Promise<boolean> =>
-        JSON.stringify((await get(server.url, '/presence?recipient=half')).body).includes('"devices":1');
-      expect(await present()).toBe(true);
-      write(socket);
-      // The descriptor is given back though the client never closes.
-      await until(async () => !(await present()), 'the device to be gone');
-      socket.cut();
-    }
+  test.each<[string, (socket: RawSocket) => void]>([
+    ['closes its side without a word', (socket) => void socket.socket.end()],
+    [
+      'closes, and keeps its side open',
+      (socket) => socket.write(clientFrame(FIN | CLOSE, Buffer.from([0x03, 0xe8]))),
+    ],
+    ['is closed, and does not answer', (socket) => socket.write(clientFrame(FIN | BINARY, 'x'))],
+  ])('is complete where the client %s', async (_what, write) => {
+    // Without pings, which would end it too.
+    const patient = await Server.start({ env: { HEARTBEAT_SECONDS: '3600' } });
+    const socket = await RawSocket.open(patient.port, 'recipient=half', { allowHalfOpen: true });
+    await socket.waitFor('live');
+    const present = async (): Promise<boolean> =>
+      JSON.stringify((await get(patient.url, '/presence?recipient=half')).body).includes('"devices":1');
+    expect(await present()).toBe(true);
+    write(socket);
+    // The descriptor is given back though the client never closes.
+    await until(async () => !(await present()), 'the device to be gone');
+    socket.cut();
+    await patient.kill();
   });
 });
 

@@ -29,10 +29,10 @@ export function publish(publisher: Publisher, basePath: string): Handler {
     new Query(request.url, []).check();
     const body = withKey(parseBody(request), readHeaderKey(request));
     const published = await publisher.publish(body, identityOf(request));
-    const isOneNew = published.kind === 'single' && published.stored.isNew;
+    const isNewSingle = published.kind === 'single' && published.stored.isNew;
     sendJson(response, publishedJson(published), {
       status: statusOf(published),
-      headers: isOneNew ? { Location: `${basePath}/messages/${published.stored.message.id}` } : {},
+      headers: isNewSingle ? { Location: `${basePath}/messages/${published.stored.message.id}` } : {},
     });
   };
 }

@@ -39,15 +39,13 @@ export function webSocket(
   const refuseMethod = methodNotAllowed('GET');
   const { requests, refusals } = problems;
 
-  const identify = async (request: IncomingMessage, upgrade: Upgrade): Promise<Identity | undefined> => {
+  /** Who asks; for a page whose session is over, that. */
+  const identify = async (request: IncomingMessage): Promise<Identity | SessionExpired> => {
     try {
       return await authenticator.identify(request, true);
     } catch (error) {
-      if (!(error instanceof SessionExpired) || !isPage(request)) throw error;
-      sendBye(request, upgrade, 'token-expired', undefined);
-      requests.answered(request, 101);
-      refusals.add('unauthenticated', 101);
-      return undefined;
+      if (error instanceof SessionExpired && isPage(request)) return error;
+      throw error;
     }
   };
 
@@ -57,8 +55,18 @@ export function webSocket(
       return;
     }
     if (upgrade === undefined) throw upgradeRequired();
-    const identity = await identify(request, upgrade);
-    if (identity === undefined || !isThere(upgrade)) return;
+    const identity = await identify(request);
+    // The client may have gone while its token was checked.
+    if (!upgrade.socket.readable || !upgrade.socket.writable) {
+      upgrade.socket.destroy();
+      return;
+    }
+    if (identity instanceof SessionExpired) {
+      sendBye(request, upgrade, 'token-expired', undefined);
+      requests.answered(request, 101);
+      refusals.add('unauthenticated', 101);
+      return;
+    }
     const asked = new StreamRequest(request, identity);
     const away = asked.sentAway(parts);
     if (away === undefined) {
@@ -100,11 +108,6 @@ function open(
 /** Browsers name the page in each handshake, and no script can keep them from it (RFC 6455 §10.2). */
 function isPage({ headers: { origin } }: IncomingMessage): boolean {
   return origin !== undefined;
-}
-
-/** Whether the client has not gone while its token was checked. */
-function isThere({ socket }: Upgrade): boolean {
-  return socket.readable && socket.writable;
 }
 
 /** A socket that only says why there is no stream, and when to come back. */
