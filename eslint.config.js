@@ -27,7 +27,9 @@ export default defineConfig(
   {
     // Not in the folder of the page, which is served as it is.
     files: ['public/**'],
-    languageOptions: { parserOptions: { projectService: false, project: './tsconfig.public.json' } },
+    languageOptions: {
+      parserOptions: { projectService: false, project: ['./tsconfig.public.json', './tsconfig.worker.json'] },
+    },
   },
   {
     files: ['**/*.js'],

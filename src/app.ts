@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
 import helmet from 'helmet';
@@ -81,12 +82,18 @@ const pageHeaders = helmet({
       formAction: ["'none'"],
       frameAncestors: ["'none'"],
       requireTrustedTypesFor: ["'script'"],
-      trustedTypes: ["'none'"],
+      // Of public/chat/worker.js, which makes the address of the service worker: it takes no other text.
+      trustedTypes: ['tidings-worker'],
     },
   },
   strictTransportSecurity: false,
   xFrameOptions: { action: 'deny' },
 });
+
+/** The service worker has a policy of its own: it loads nothing, and talks to this service alone. */
+const WORKER = join(PUBLIC, 'sw.js');
+const WORKER_POLICY =
+  "default-src 'none';connect-src 'self';require-trusted-types-for 'script';trusted-types 'none'";
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): Listener {
@@ -126,7 +133,7 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes.route('/metrics').get(known, metricsRoute(parts.metrics)).all(methodNotAllowed('GET, HEAD'));
   routes.use(
     pageHeaders,
-    express.static(PUBLIC, { redirect: false, acceptRanges: false, setHeaders: revalidate }),
+    express.static(PUBLIC, { redirect: false, acceptRanges: false, setHeaders: setFileHeaders }),
   );
 
   const openStream = stream(parts, authenticator, problems);
@@ -188,6 +195,7 @@ function countHosts(rawHeaders: readonly string[]): number {
 }
 
 /** A file of the page is kept, and asked for again each time: it fits the service that it came with. */
-function revalidate(response: ServerResponse): void {
+function setFileHeaders(response: ServerResponse, path: string): void {
   response.setHeader('Cache-Control', 'no-cache');
+  if (path === WORKER) response.setHeader('Content-Security-Policy', WORKER_POLICY);
 }

@@ -4,6 +4,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
+import { PushBrowser, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
@@ -49,7 +50,7 @@ describeInBrowser('for everybody', () => {
   beforeAll(async () => {
     [browser, server, closed] = await Promise.all([
       launchBrowser(),
-      Server.start(),
+      Server.start({ env: SENDS_NOTHING }),
       Server.start({ env: { AUTH_SECRET: SECRET } }),
     ]);
   });
@@ -146,6 +147,31 @@ describeInBrowser('for everybody', () => {
     await expectNoFindings(bob.page, 'gap');
   }, 60_000);
 
+  test.each<[string, BrowserContextOptions]>([
+    ['a desktop', DESKTOP],
+    ['a phone', PHONE],
+  ])(
+    'axe finds nothing where notifications are on, or cannot be, on %s, and a keyboard is enough',
+    async (_what, options) => {
+      const context = await browser.newContext(options);
+      const push = await PushBrowser.prepare(context, server.url);
+      const kim = await ChatPage.open(context, server.url, 'kim', { peer: 'lou' });
+      const bell = kim.page.getByRole('button', { name: 'Notifications' });
+      await push.setPermission(kim.page, 'denied');
+      await bell.focus();
+      await kim.page.keyboard.press('Enter');
+      await kim.page.getByRole('alert').getByText('Your browser blocks').waitFor();
+      await expectNoFindings(kim.page, 'blocked');
+      await push.setPermission(kim.page, 'granted');
+      await kim.page.keyboard.press('Space');
+      await kim.page.getByRole('button', { name: 'Notifications', pressed: true }).waitFor();
+      await until(() => bell.evaluate((button: { ariaBusy: string }) => button.ariaBusy === 'false'));
+      await expectNoFindings(kim.page, 'on');
+      expect(kim.errors).toEqual([]);
+    },
+    60_000,
+  );
+
   test('the messages are a log that is named after the other one, and new ones alone are read aloud', async () => {
     await publish(
       server.url,
@@ -192,22 +218,30 @@ describeInBrowser('for everybody', () => {
     'nothing is cut off at a width of %i, also with long names',
     async (width) => {
       const name = 'a-name-of-somebody-who-thought-long-about-it-'.repeat(2);
-      await send(server.url, 'ida', 'hi', { sender: name });
+      const own = `ida-${name}`;
+      await send(server.url, own, 'hi', { sender: name });
       const context = await browser.newContext({ viewport: { width, height: 700 } });
-      const ida = await ChatPage.open(context, server.url, 'ida', { peer: name });
+      const ida = await ChatPage.open(context, server.url, own, { peer: name });
       await ida.shows(...(await ida.texts()));
       const wide = await ida.page.evaluate(() => document.documentElement.scrollWidth);
       expect(wide).toBeLessThanOrEqual(width);
-      for (const part of ['Frames', 'Sign out', 'Send']) {
-        const box = await ida.page.getByRole('button', { name: part, exact: true }).boundingBox();
+      for (const part of ['Notifications', 'Frames', 'Sign out', 'Send']) {
+        const button = ida.page.getByRole('button', { name: part, exact: true });
+        const box = await button.boundingBox();
         expect(box?.x).toBeGreaterThanOrEqual(0);
         expect((box?.x ?? 0) + (box?.width ?? Infinity)).toBeLessThanOrEqual(width);
+        const hidden = button.evaluate((one: Box) => one.scrollWidth - one.clientWidth);
+        expect({ part, hidden: await hidden }).toEqual({ part, hidden: 0 });
       }
     },
   );
 });
 
 /** In the page, where they are the browser's own. */
+interface Box {
+  readonly scrollWidth: number;
+  readonly clientWidth: number;
+}
 declare const document: {
   documentElement: { scrollWidth: number };
   getAnimations: () => { finished: Promise<unknown> }[];

@@ -119,7 +119,7 @@ describeInBrowser('what a message says', () => {
       "default-src 'none'",
       "script-src 'self'",
       "connect-src 'self'",
-      "trusted-types 'none'",
+      'trusted-types tidings-worker',
     ]) {
       expect(policy).toContain(rule);
     }

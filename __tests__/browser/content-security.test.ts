@@ -4,6 +4,7 @@ import { send } from '../support/api.ts';
 import { describeInBrowser, launchBrowserKnowing } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { OtherSite } from '../support/other-site.ts';
+import { PushBrowser, PushWorker, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -23,7 +24,7 @@ describeInBrowser('the policy of the page', () => {
   beforeAll(async () => {
     [browser, server, other] = await Promise.all([
       launchBrowserKnowing([EVIL]),
-      Server.start(),
+      Server.start({ env: SENDS_NOTHING }),
       OtherSite.start(),
     ]);
   });
@@ -117,6 +118,21 @@ describeInBrowser('the policy of the page', () => {
       'trusted-types',
       `try { trustedTypes.createPolicy('x', {}) } catch {}`,
     ],
+    [
+      'another policy of the name that is allowed',
+      'trusted-types',
+      `try { trustedTypes.createPolicy('tidings-worker', { createHTML: String }) } catch {}`,
+    ],
+    [
+      'another service worker',
+      'require-trusted-types-for',
+      `navigator.serviceWorker.register('client.js').catch(() => 0)`,
+    ],
+    [
+      'a service worker that the page has not made the address of',
+      'require-trusted-types-for',
+      `navigator.serviceWorker.register('sw.js').catch(() => 0)`,
+    ],
   ])('blocks %s', async (_what, directive, script) => {
     const before = other.requests.length;
     const page = await context.newPage();
@@ -126,7 +142,35 @@ describeInBrowser('the policy of the page', () => {
     await until(async () => (await violations(page)).length > 0);
     expect(await violations(page)).toContain(directive);
     expect(await page.evaluate('typeof pwned')).toBe('undefined');
+    expect(await page.evaluate('navigator.serviceWorker.getRegistration()')).toBeUndefined();
     expect(other.requests.slice(before)).toEqual([]);
+  });
+
+  test('has a name for one address of a script alone', async () => {
+    const page = await context.newPage();
+    await page.addInitScript(`{
+      const { createPolicy } = TrustedTypePolicyFactory.prototype;
+      TrustedTypePolicyFactory.prototype.createPolicy = function (...given) {
+        return (globalThis.policy = createPolicy.apply(this, given));
+      };
+    }`);
+    await page.goto(server.url);
+    await until(() => page.evaluate('globalThis.policy !== undefined'));
+    const made = (address: string): Promise<string> =>
+      page.evaluate(
+        `(() => { try { return String(policy.createScriptURL('${address}')) } catch ({ name }) { return name } })()`,
+      );
+    expect(await made('sw.js')).toBe('sw.js');
+    for (const address of ['', 'client.js', '/sw.js', 'sw.js?x', `${other.origin(EVIL)}/sw.js`, 'data:,']) {
+      expect({ address, made: await made(address) }).toEqual({ address, made: 'TypeError' });
+    }
+    for (const make of ['createHTML', 'createScript']) {
+      expect(
+        await page.evaluate(
+          `(() => { try { return String(policy.${make}('x')) } catch ({ name }) { return name } })()`,
+        ),
+      ).toBe('TypeError');
+    }
   });
 
   test.each([
@@ -150,7 +194,11 @@ describeInBrowser('the policy of the page', () => {
   });
 
   test('has nothing against the page itself, nor has the console', async () => {
+    await PushBrowser.prepare(context, server.url);
+    await context.grantPermissions(['notifications'], { origin: server.url });
     const page = await ChatPage.open(context, server.url, 'bob', { peer: 'alice' });
+    await page.page.getByRole('button', { name: 'Notifications' }).click();
+    await page.page.getByRole('button', { name: 'Notifications', pressed: true }).waitFor();
     await send(server.url, 'bob', '<b>one</b>', { sender: 'alice' });
     await page.send('two');
     await page.shows('<b>one</b>', 'two');
@@ -158,6 +206,33 @@ describeInBrowser('the policy of the page', () => {
     await page.page.getByRole('button', { name: 'Copy the command' }).click();
     expect(await violations(page.page)).toEqual([]);
     expect(page.errors).toEqual([]);
+  });
+
+  test('is another for the service worker, which loads nothing and talks to the service alone', async () => {
+    const { headers } = await fetch(`${server.url}/sw.js`);
+    expect(Object.fromEntries(headers)).toMatchObject({
+      'content-type': 'text/javascript; charset=utf-8',
+      'content-security-policy':
+        "default-src 'none';connect-src 'self';require-trusted-types-for 'script';trusted-types 'none'",
+      'cache-control': 'no-cache',
+      'x-content-type-options': 'nosniff',
+      'cross-origin-resource-policy': 'same-origin',
+    });
+    await PushBrowser.prepare(context, server.url);
+    await context.grantPermissions(['notifications'], { origin: server.url });
+    const { page } = await ChatPage.open(context, server.url, 'bob');
+    await page.getByRole('button', { name: 'Notifications' }).click();
+    const worker = await PushWorker.lookInto(context, server.url);
+    const before = other.requests.length;
+    const evil = `${other.origin(EVIL)}/x`;
+    const tried = async (script: string): Promise<string> =>
+      worker.run(
+        `(async () => { try { await (${script}); return 'done' } catch ({ name }) { return name } })()`,
+      );
+    expect(await tried(`fetch('/healthz')`)).toBe('done');
+    expect(await tried(`fetch('${evil}', { mode: 'no-cors' })`)).toBe('TypeError');
+    expect(await tried(`importScripts('/client.js')`)).not.toBe('done');
+    expect(other.requests.slice(before)).toEqual([]);
   });
 
   test('goes with every file of the page, and data goes without a cache or a guess at its type', async () => {
@@ -177,7 +252,7 @@ describeInBrowser('the policy of the page', () => {
           "require-trusted-types-for 'script'",
           "script-src 'self'",
           "style-src 'self'",
-          "trusted-types 'none'",
+          'trusted-types tidings-worker',
           "worker-src 'self'",
         ],
       });

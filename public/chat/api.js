@@ -104,4 +104,27 @@ export class Api {
     ]);
     return /** @type {Page} */ (await this.#service.get('messages', query));
   }
+
+  /** What a browser subscribes to notifications with: base64url. */
+  async pushKey() {
+    const { publicKey } = /** @type {{ publicKey: string }} */ (await this.#service.get('push-key', []));
+    return publicKey;
+  }
+
+  /**
+   * Has this device notified of what a recipient gets.
+   *
+   * @param {string} recipient
+   * @param {string} reader
+   * @param {PushSubscription} subscription
+   */
+  async subscribe(recipient, reader, subscription) {
+    await this.#service.post('push-subscriptions', { recipient, reader, subscription });
+  }
+
+  /** Has a device notified no more, of nothing. @param {string} endpoint */
+  async unsubscribe(endpoint) {
+    const headers = { 'Content-Type': 'application/json' };
+    await this.#service.send('DELETE', 'push-subscriptions', headers, JSON.stringify({ endpoint }));
+  }
 }

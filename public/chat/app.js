@@ -4,6 +4,7 @@ import { addressFault } from './address.js';
 import { Api } from './api.js';
 import { Desk } from './desk.js';
 import { element } from './dom.js';
+import { onLead } from './worker.js';
 
 /** Where the browser keeps the name of open mode: a window its own, and the last one for windows to come. */
 const NAME = 'tidings:chat:name';
@@ -61,7 +62,7 @@ function open(me) {
 
 /** @param {Desk} desk */
 async function signOut(desk) {
-  desk.close();
+  await desk.close();
   forgetName();
   if (!isOpen) await api.signOut().catch(() => undefined);
   history.replaceState(null, '', location.pathname);
@@ -117,4 +118,5 @@ function stores() {
 }
 
 form.addEventListener('submit', (event) => void signIn(event));
+onLead((peer) => (location.hash = `#${encodeURIComponent(peer)}`));
 void begin();

@@ -1,10 +1,12 @@
 import { connect, Problem } from '../client.js';
 import { addressIn } from './address.js';
 import { Banner } from './banner.js';
+import { showBell } from './bell.js';
 import { Chats, isRoom } from './chats.js';
 import { Conversation } from './conversation.js';
 import { element, isolated } from './dom.js';
 import { Drawer } from './drawer.js';
+import { Notifications } from './notifications.js';
 import { renewSession } from './renewal.js';
 import { Reader } from './reader.js';
 import { Rooms } from './rooms.js';
@@ -25,6 +27,7 @@ export class Desk {
   #me;
   #chats;
   #rooms;
+  #notifications;
   #sidebar;
   #conversation;
   #banner;
@@ -51,6 +54,7 @@ export class Desk {
     this.#me = me;
     this.#rooms = new Rooms(me);
     this.#chats = new Chats(me, (room) => this.#rooms.has(room));
+    this.#notifications = new Notifications(api, me, this.#rooms);
     this.#sight = new Sight(api, isOpen);
     this.#reader = new Reader(api, this.#chats, this.#rooms, {
       onChange: () => this.#draw(),
@@ -79,6 +83,7 @@ export class Desk {
         if (!chat.markRead(id)) void this.#recount(chat);
         if (chat.isRoom) this.#rooms.keepRead(chat);
         this.#connection?.markRead(chat.peer, id).catch(() => undefined);
+        void this.#notifications.close(chat, id);
       },
       onLeave: (room) => this.#leave(room),
       onDismiss: (unsent) => (this.#refused = this.#refused.filter((one) => one !== unsent)),
@@ -86,13 +91,15 @@ export class Desk {
     });
     this.#banner = new Banner(() => this.#connection?.reconnect());
     this.#drawer = new Drawer(api, isOpen);
+    showBell(this.#notifications);
     this.#wirePage();
     void this.#begin();
   }
 
-  /** Ends it. */
-  close() {
+  /** Ends it, with what this person has of notifications on this device. */
+  async close() {
     this.#connection?.close();
+    await this.#notifications.turnOff();
   }
 
   #wirePage() {
@@ -157,6 +164,7 @@ export class Desk {
       onRefused: ({ draft, problem }) => this.#refuse(draft, problem.message),
     });
     this.#banner.show(this.#connection.status);
+    void this.#notifications.follow();
     this.#showCommand();
     this.#draw();
   }
@@ -281,6 +289,7 @@ export class Desk {
   #drawNow() {
     const peer = addressIn(location.hash);
     const { unread } = this.#chats;
+    this.#notifications.setBadge(unread);
     void this.#watch();
     document.title = `${unread > 0 ? `(${unread}) ` : ''}${peer ?? this.#me} · Tidings`;
     this.#sidebar.show(this.#chats.list, peer);

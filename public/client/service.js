@@ -85,16 +85,17 @@ export class Service {
   }
 
   /**
-   * Sends a request without a body.
+   * Sends a request.
    *
    * @param {'PUT' | 'DELETE'} method
    * @param {string} path
    * @param {Record<string, string>} headers
+   * @param {string} [body]
    * @returns {Promise<unknown>} the answer's body
    * @throws {Problem | Unreachable}
    */
-  send(method, path, headers) {
-    return this.#request(this.url(path), { method, headers }, 0);
+  send(method, path, headers, body) {
+    return this.#request(this.url(path), { method, headers, ...(body === undefined ? {} : { body }) }, 0);
   }
 
   /**

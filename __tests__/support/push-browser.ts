@@ -1,0 +1,216 @@
+/** Notifications in a browser: a push service that is made up, and a service worker that is looked into. */
+import type { BrowserContext, CDPSession, Page, Worker } from 'playwright-core';
+import { PushDevice } from './push-device.ts';
+import { until } from './until.ts';
+
+/** The service takes its endpoints, and is to send nothing: nobody is asked outside of this machine. */
+export const SENDS_NOTHING = { PUSH_DELAY_SECONDS: '3600' };
+
+/** Of Chromium; only its name is used. */
+const PUSH_HOST = 'fcm.googleapis.com';
+
+/**
+ * Takes the place of the browser's push manager, whose push service would be asked otherwise: it gives made-up
+ * subscriptions, one after the other, and keeps the standing one in the browser.
+ */
+const PUSH_MANAGER = (subscriptions: readonly object[]): string => `{
+  const subscriptions = ${JSON.stringify(subscriptions)};
+  const kept = (name) => JSON.parse(localStorage.getItem('push:' + name));
+  const keep = (name, value) => localStorage.setItem('push:' + name, JSON.stringify(value));
+  const bytesOf = (key) => Uint8Array.from(atob(key.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+  const standing = () => {
+    const now = kept('standing');
+    if (now === null || Notification.permission !== 'granted') return null;
+    return {
+      endpoint: now.endpoint,
+      options: { applicationServerKey: bytesOf(now.key).buffer },
+      toJSON: () => subscriptions[now.index],
+      unsubscribe: async () => (keep('standing', null), true),
+    };
+  };
+  PushManager.prototype.getSubscription = async () => standing();
+  PushManager.prototype.subscribe = async ({ userVisibleOnly, applicationServerKey: key }) => {
+    if (Notification.permission !== 'granted') throw new DOMException('not granted', 'NotAllowedError');
+    if (userVisibleOnly !== true) throw new DOMException('not shown', 'NotAllowedError');
+    const index = kept('count') ?? 0;
+    keep('count', index + 1);
+    keep('standing', { index, key, endpoint: subscriptions[index].endpoint });
+    return standing();
+  };
+}`;
+
+/** In the worker: what becomes of its events, and of what only a person's click allows. */
+const LOOK_INTO = `{
+  self.settled = [];
+  self.badges = [];
+  self.focused = [];
+  self.opened = [];
+  const { waitUntil } = ExtendableEvent.prototype;
+  ExtendableEvent.prototype.waitUntil = function (promise) {
+    promise.then(() => settled.push('done'), (error) => settled.push(String(error)));
+    return waitUntil.call(this, promise);
+  };
+  navigator.setAppBadge = async (count) => void badges.push(count);
+  WindowClient.prototype.focus = async function () { focused.push(this.url); return this; };
+  clients.openWindow = async (url) => void opened.push(String(url));
+}`;
+
+/** What a notification shows. */
+export interface Shown {
+  readonly title: string;
+  readonly body: string;
+}
+
+/** A browser's push service, as pages know it. */
+export class PushBrowser {
+  readonly devices: readonly PushDevice[];
+  readonly #context: BrowserContext;
+  readonly #origin: string;
+
+  private constructor(context: BrowserContext, origin: string, devices: readonly PushDevice[]) {
+    this.#context = context;
+    this.#origin = origin;
+    this.devices = devices;
+  }
+
+  /** @param host of the push service */
+  static async prepare(context: BrowserContext, origin: string, host = PUSH_HOST): Promise<PushBrowser> {
+    const devices = Array.from({ length: 4 }, () => new PushDevice(host));
+    await context.addInitScript(PUSH_MANAGER(devices.map(({ subscription }) => subscription)));
+    return new PushBrowser(context, origin, devices);
+  }
+
+  /** What a person says in the browser's settings. It holds as long as the debugger of this page does. */
+  async setPermission(page: Page, setting: 'granted' | 'denied' | 'prompt'): Promise<void> {
+    const debug = await this.#context.newCDPSession(page);
+    const { targetInfo } = await debug.send('Target.getTargetInfo');
+    await debug.send('Browser.setPermission', {
+      permission: { name: 'notifications' },
+      setting,
+      origin: this.#origin,
+      ...(targetInfo.browserContextId === undefined ? {} : { browserContextId: targetInfo.browserContextId }),
+    });
+  }
+
+  /** The browser has another of the subscriptions now; with another key of the service, where it is given. */
+  async stand(page: Page, index: number, key?: string): Promise<void> {
+    const change = { index, endpoint: this.devices[index]?.endpoint, ...(key === undefined ? {} : { key }) };
+    await page.evaluate(
+      `localStorage.setItem('push:standing', JSON.stringify({
+        ...JSON.parse(localStorage.getItem('push:standing')), ...${JSON.stringify(change)},
+      }))`,
+    );
+  }
+
+  /** The endpoint that the page knows of. */
+  keptEndpoint(page: Page): Promise<string | undefined> {
+    return page.evaluate(
+      `JSON.parse(localStorage.getItem('tidings:chat:notifications:' + location.origin + '/'))?.endpoint`,
+    );
+  }
+
+  /** The endpoint that the browser has; `null` where it has none. */
+  endpoint(page: Page): Promise<string | null> {
+    return page.evaluate(`JSON.parse(localStorage.getItem('push:standing'))?.endpoint ?? null`);
+  }
+}
+
+/** The service worker of a page that has been started. */
+export class PushWorker {
+  readonly #worker: Worker;
+  readonly #debug: CDPSession;
+  readonly #registrationId: string;
+  readonly #origin: string;
+
+  private constructor(worker: Worker, debug: CDPSession, registrationId: string, origin: string) {
+    this.#worker = worker;
+    this.#debug = debug;
+    this.#registrationId = registrationId;
+    this.#origin = origin;
+  }
+
+  /** Looks into the worker that is at work; through a tab that is none of the page, and that may stay open alone. */
+  static async lookInto(context: BrowserContext, origin: string): Promise<PushWorker> {
+    await until(() => context.serviceWorkers().length > 0, 'a service worker');
+    const [worker] = context.serviceWorkers();
+    const tab = await context.newPage();
+    await tab.goto(`${origin}/healthz`);
+    const debug = await context.newCDPSession(tab);
+    let registrationId: string | undefined;
+    debug.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => {
+      registrationId = registrations.find(({ isDeleted }) => !isDeleted)?.registrationId ?? registrationId;
+    });
+    await debug.send('ServiceWorker.enable');
+    await until(() => registrationId !== undefined, 'its registration');
+    await worker?.evaluate(LOOK_INTO);
+    return new PushWorker(worker as Worker, debug, registrationId ?? '', origin);
+  }
+
+  /** Runs JavaScript in the worker. */
+  run<Value>(source: string): Promise<Value> {
+    return this.#worker.evaluate(source);
+  }
+
+  /** Has something come from the push service, and waits until it is dealt with. @returns what became of it */
+  async push(payload: unknown): Promise<string> {
+    const data = typeof payload === 'string' ? payload : JSON.stringify(payload);
+    const { length } = await this.run<string[]>('settled');
+    await this.#debug.send('ServiceWorker.deliverPushMessage', {
+      origin: this.#origin,
+      registrationId: this.#registrationId,
+      data,
+    });
+    return this.settled(length);
+  }
+
+  /** Waits until so many events, and another, were dealt with. @returns what became of that one */
+  async settled(before: number): Promise<string> {
+    await until(async () => (await this.run<string[]>('settled')).length > before, 'the event is dealt with');
+    return (await this.run<string[]>('settled'))[before] ?? '';
+  }
+
+  /** Has an event happen; what a browser alone can make comes as an expression. @returns what became of it */
+  async #happen(event: string): Promise<string> {
+    const { length } = await this.run<string[]>('settled');
+    await this.run(`(async () => { self.dispatchEvent(${event}) })()`);
+    return this.settled(length);
+  }
+
+  /** The browser gives the subscription up; the next that it gives is this one. @returns what became of the event */
+  async loseSubscription(next: PushDevice | undefined): Promise<string> {
+    await this.run(
+      `void (PushManager.prototype.subscribe = async (options) => (self.options = options, {
+        endpoint: ${JSON.stringify(next?.endpoint)}, toJSON: () => (${JSON.stringify(next?.subscription)}),
+      }))`,
+    );
+    return this.#happen(`new PushSubscriptionChangeEvent('pushsubscriptionchange', {})`);
+  }
+
+  /** As `loseSubscription`. @returns what the service would be asked */
+  async requestsAtLoss(next: PushDevice | undefined): Promise<string[]> {
+    await this.run(`{ self.asked = []; self.fetch = async (url) => void asked.push(String(url)) }`);
+    await this.loseSubscription(next);
+    return this.run('asked');
+  }
+
+  /** A click on the notification that stands. @returns what became of it */
+  click(): Promise<string> {
+    const notification = '(await registration.getNotifications())[0]';
+    return this.#happen(`new NotificationEvent('notificationclick', { notification: ${notification} })`);
+  }
+
+  /** What it takes the windows of the page for: headless tabs are never hidden. */
+  setVisibility(state: 'visible' | 'hidden'): Promise<void> {
+    return this.run(
+      `void Object.defineProperty(WindowClient.prototype, 'visibilityState', { configurable: true, get: () => '${state}' })`,
+    );
+  }
+
+  /** The notifications that stand, by their titles. */
+  shown(): Promise<Shown[]> {
+    return this.run(
+      `registration.getNotifications().then((all) => all.map(({ title, body }) => ({ title, body }))
+        .sort((one, other) => (one.title < other.title ? -1 : 1)))`,
+    );
+  }
+}

@@ -1,0 +1,255 @@
+import { Problem, Unreachable } from '../client.js';
+import { storage } from '../client/storage.js';
+import { canHaveWorker, findWorker, startWorker } from './worker.js';
+
+/** @import { Api } from './api.js' */
+/** @import { Chat } from './chats.js' */
+/** @import { Rooms } from './rooms.js' */
+
+/**
+ * `none`: this browser cannot have notifications here. `blocked`: the person has forbidden them to this page.
+ *
+ * @typedef {'none' | 'blocked' | 'off' | 'on'} State
+ */
+
+/** Whose notifications this device has, and of which inboxes. @typedef {{ me: string, recipients: string[], endpoint: string }} Kept */
+
+/** Some browsers never say that they may not ask their push service. */
+const PATIENCE_MILLISECONDS = 20_000;
+
+/** iPhones and iPads have push for pages on the home screen alone. */
+const canNotify = canHaveWorker && 'PushManager' in globalThis && 'Notification' in globalThis;
+
+/** The notifications of this device, which one person at a time has: what comes while no window of the page is seen. */
+export class Notifications {
+  #api;
+  #me;
+  #rooms;
+  #name;
+  #badge = 0;
+  /** @type {() => void} */
+  #onChange = () => undefined;
+
+  /**
+   * @param {Api} api
+   * @param {string} me
+   * @param {Rooms} rooms
+   */
+  constructor(api, me, rooms) {
+    this.#api = api;
+    this.#me = me;
+    this.#rooms = rooms;
+    this.#name = `tidings:chat:notifications:${api.url('')}`;
+    if (!canNotify) return;
+    // Another window has turned them on or off.
+    addEventListener('storage', ({ key }) => {
+      if (key === this.#name || key === null) this.#onChange();
+    });
+    void this.#watchPermission();
+    void this.#check();
+  }
+
+  /** Tells when the state may be another. @param {() => void} onChange */
+  watch(onChange) {
+    this.#onChange = onChange;
+  }
+
+  /** @returns {State} */
+  get state() {
+    if (!canNotify) return 'none';
+    if (Notification.permission === 'denied') return 'blocked';
+    return Notification.permission === 'granted' && this.#kept?.me === this.#me ? 'on' : 'off';
+  }
+
+  /**
+   * Turns them on; to be called at a press of a button, since a browser may ask the person.
+   *
+   * @throws {Error} with a sentence that says why it cannot be
+   */
+  async turnOn() {
+    const answer = await Notification.requestPermission();
+    if (answer !== 'granted') throw new Error(whyNot(answer));
+    await this.#inTurn(async () => {
+      try {
+        await this.#subscribe();
+      } catch (error) {
+        await this.#end();
+        throw new Error(sentenceOf(error), { cause: error });
+      }
+    });
+    this.#onChange();
+  }
+
+  /** Turns them off. Nothing is done where this person has none here. */
+  async turnOff() {
+    if (this.state !== 'on') return;
+    await this.#inTurn(() => this.#end());
+    this.#onChange();
+  }
+
+  /** Follows the inboxes that are joined now. Nothing is done where notifications are off. */
+  async follow() {
+    if (this.state !== 'on') return;
+    await this.#inTurn(async () => {
+      try {
+        if (this.state === 'on') await this.#subscribe();
+      } catch (error) {
+        // What cannot be done now is done when the page is opened again.
+        if (error instanceof Problem && !error.passes) await this.#end();
+      }
+    });
+    this.#onChange();
+  }
+
+  /**
+   * Closes the notification of what was read here.
+   *
+   * @param {Chat} chat
+   * @param {number} through
+   */
+  async close({ peer }, through) {
+    if (this.state !== 'on') return;
+    for (const notification of (await (await findWorker())?.getNotifications()) ?? []) {
+      /** @type {unknown} */
+      const data = notification.data;
+      const about = /** @type {{ peer: string, id: number }} */ (data);
+      if (about.peer === peer && about.id <= through) notification.close();
+    }
+  }
+
+  /** Shows on the page's icon how many are unread, where there is such a thing. @param {number} unread */
+  setBadge(unread) {
+    if (unread === this.#badge || this.state !== 'on') return;
+    this.#badge = unread;
+    setAppBadge(unread);
+  }
+
+  /** @returns {Kept | undefined} */
+  get #kept() {
+    /** @type {unknown} */
+    const kept = JSON.parse(storage.get(this.#name) ?? 'null');
+    return /** @type {Kept | null} */ (kept) ?? undefined;
+  }
+
+  /** One window at a time. @param {() => Promise<void> | undefined} change */
+  #inTurn(change) {
+    return navigator.locks.request(this.#name, change);
+  }
+
+  async #watchPermission() {
+    const permission = await navigator.permissions.query({ name: 'notifications' });
+    permission.onchange = () => {
+      this.#onChange();
+      // Where it was given, somebody is turning them on.
+      if (permission.state !== 'granted') void this.#check();
+    };
+  }
+
+  /**
+   * Takes away what this person has not turned on, or what is not allowed any more: somebody else was here before, and
+   * their messages are not for the one who is here now.
+   */
+  async #check() {
+    if (this.state === 'on') return;
+    await this.#inTurn(() => (this.state === 'on' ? undefined : this.#end()));
+    this.#onChange();
+  }
+
+  async #subscribe() {
+    const worker = await startWorker();
+    const key = await this.#api.pushKey();
+    const subscription = await inTime(subscribe(worker, key));
+    const { endpoint } = subscription;
+    const wanted = [this.#me, ...this.#rooms.joined];
+    const kept = this.#kept;
+    // The service ends a device as a whole; it begins anew with what is left.
+    if (
+      kept !== undefined &&
+      (kept.endpoint !== endpoint || kept.recipients.some((one) => !wanted.includes(one)))
+    )
+      await this.#api.unsubscribe(kept.endpoint);
+    await this.#api.subscribe(this.#me, this.#me, subscription);
+    const recipients = [this.#me];
+    for (const room of this.#rooms.joined) {
+      try {
+        await this.#api.subscribe(room, this.#me, subscription);
+        recipients.push(room);
+      } catch (error) {
+        // A room that may not be read any more is no reason to have no notifications at all.
+        if (!(error instanceof Problem) || error.passes) throw error;
+      }
+    }
+    /** @type {Kept} */
+    const now = { me: this.#me, recipients, endpoint };
+    storage.set(this.#name, JSON.stringify(now));
+    worker.active?.postMessage({ kept: now });
+  }
+
+  /** Ends it here and at the service. Where the service cannot be told, its push service tells it that this is over. */
+  async #end() {
+    const kept = this.#kept;
+    storage.remove(this.#name);
+    const worker = await findWorker();
+    if (worker === undefined) return;
+    worker.active?.postMessage({});
+    for (const notification of await worker.getNotifications()) notification.close();
+    setAppBadge(0);
+    const subscription = await worker.pushManager.getSubscription();
+    const endpoints = new Set([kept?.endpoint, subscription?.endpoint]);
+    const told = [...endpoints].map((one) => (one === undefined ? undefined : this.#api.unsubscribe(one)));
+    await Promise.allSettled([subscription?.unsubscribe(), ...told]);
+  }
+}
+
+/**
+ * The subscription of this device; a new one where there is none, or where the service has other keys now.
+ *
+ * @param {ServiceWorkerRegistration} worker
+ * @param {string} key base64url
+ */
+async function subscribe({ pushManager }, key) {
+  const standing = await pushManager.getSubscription();
+  const bytes = new Uint8Array(standing?.options.applicationServerKey ?? []);
+  const standingKey = btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+  if (standing !== null && standingKey === key) return standing;
+  await standing?.unsubscribe();
+  return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+}
+
+/**
+ * @template Value
+ * @param {Promise<Value>} promise
+ * @returns {Promise<Value>}
+ */
+function inTime(promise) {
+  return Promise.race([
+    promise,
+    new Promise((_resolve, reject) => {
+      setTimeout(() => reject(new DOMException('no answer', 'TimeoutError')), PATIENCE_MILLISECONDS);
+    }),
+  ]);
+}
+
+/** @param {number} unread */
+function setAppBadge(unread) {
+  // Some browsers have none, and some have one for installed pages only.
+  if ('setAppBadge' in navigator) navigator.setAppBadge(unread).catch(() => undefined);
+}
+
+/** @param {NotificationPermission} permission */
+function whyNot(permission) {
+  return permission === 'denied'
+    ? 'Your browser blocks the notifications of this page. Allow them in its settings for this site.'
+    : 'Your browser was not told whether this page may notify you. Press the bell again, and allow it.';
+}
+
+/** @param {unknown} error */
+function sentenceOf(error) {
+  if (error instanceof Problem) return `Notifications cannot be turned on: ${error.message}`;
+  if (error instanceof Unreachable)
+    return 'Notifications cannot be turned on: the service cannot be reached.';
+  return 'Notifications cannot be turned on: this browser does not reach its push service, or may not use it.';
+}

@@ -1,0 +1,46 @@
+/** @typedef {{ createPolicy: (name: string, rules: object) => { createScriptURL: (text: string) => string } }} Policies */
+
+/** The service worker of the page, beside it. */
+const FILE = 'sw.js';
+
+/**
+ * A browser with trusted types takes a script's address from a policy alone, and the page's header allows this one. It
+ * is made when the page loads, and a name is given once: nobody else gets to make another of it.
+ */
+const policy = /** @type {{ trustedTypes?: Policies }} */ (globalThis).trustedTypes?.createPolicy(
+  'tidings-worker',
+  {
+    /** @param {string} text */
+    createScriptURL: (text) => {
+      if (text !== FILE) throw new TypeError(`"${text}" is not the service worker: "${FILE}" is`);
+      return text;
+    },
+  },
+);
+
+/** Whether there can be one: not on a page that is not served securely, nor in every private window. */
+export const canHaveWorker = 'serviceWorker' in navigator;
+
+/**
+ * Starts the service worker, or looks for a newer one.
+ *
+ * @returns {Promise<ServiceWorkerRegistration>} when it is at work
+ */
+export async function startWorker() {
+  await navigator.serviceWorker.register(policy?.createScriptURL(FILE) ?? FILE);
+  return navigator.serviceWorker.ready;
+}
+
+/** The service worker; `undefined` where it was never started. */
+export function findWorker() {
+  return navigator.serviceWorker.getRegistration();
+}
+
+/** Tells which conversation a notification leads to, when one was clicked. @param {(peer: string) => void} onLead */
+export function onLead(onLead) {
+  if (!canHaveWorker) return;
+  navigator.serviceWorker.addEventListener(
+    'message',
+    (/** @type {MessageEvent<{ peer: string }>} */ { data }) => onLead(data.peer),
+  );
+}
