@@ -485,6 +485,33 @@ describeInBrowser('the bell', () => {
     },
   );
 
+  test('says that there can be none where the browser keeps nothing for the site, and the page is as ever', async () => {
+    const { context } = await newBrowser();
+    await context.addInitScript(`
+      const refuse = () => Promise.reject(new DOMException('no', 'SecurityError'));
+      Object.assign(ServiceWorkerContainer.prototype, { register: refuse, getRegistration: refuse });
+      Permissions.prototype.query = refuse;
+    `);
+    const yves = await ChatPage.open(context, server.url, 'yves');
+    await bellOf(yves, false).click();
+    await yves.page.getByRole('alert').getByText('this browser does not reach its push service').waitFor();
+    await yves.turnTo('yves');
+    await yves.send('as ever');
+    await yves.isIn('stored', 'as ever');
+    expect(yves.errors).toEqual([]);
+  });
+
+  test('lets a person sign out whatever becomes of their notifications', async () => {
+    const { context } = await newBrowser();
+    const zara = await ChatPage.open(context, server.url, 'zara');
+    await turnOn(zara);
+    await zara.page.evaluate(
+      `void (PushManager.prototype.getSubscription = () => Promise.reject(new DOMException('no', 'AbortError')))`,
+    );
+    await zara.page.getByRole('button', { name: 'Sign out' }).click();
+    await zara.page.getByLabel('Your name').waitFor();
+  });
+
   test('works under a base path: the worker, its scope and its requests', async () => {
     const proxy = await startBasePathProxy(server.url, '/push/tidings');
     try {

@@ -62,7 +62,7 @@ function open(me) {
 
 /** @param {Desk} desk */
 async function signOut(desk) {
-  await desk.close();
+  await desk.close().catch(() => undefined);
   forgetName();
   if (!isOpen) await api.signOut().catch(() => undefined);
   history.replaceState(null, '', location.pathname);

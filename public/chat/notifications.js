@@ -45,7 +45,8 @@ export class Notifications {
     addEventListener('storage', ({ key }) => {
       if (key === this.#name || key === null) this.#onChange();
     });
-    void this.#watchPermission();
+    // What not all browsers tell.
+    this.#watchPermission().catch(() => undefined);
     void this.#check();
   }
 

@@ -31,9 +31,9 @@ export async function startWorker() {
   return navigator.serviceWorker.ready;
 }
 
-/** The service worker; `undefined` where it was never started. */
+/** The service worker; `undefined` where it was never started, or where the browser keeps nothing for this site. */
 export function findWorker() {
-  return navigator.serviceWorker.getRegistration();
+  return navigator.serviceWorker.getRegistration().catch(() => undefined);
 }
 
 /** Tells which conversation a notification leads to, when one was clicked. @param {(peer: string) => void} onLead */
