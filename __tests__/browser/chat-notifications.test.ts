@@ -6,6 +6,7 @@ import { get, request, send } from '../support/api.ts';
 import { startBasePathProxy } from '../support/base-path-proxy.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
+import { readNumber } from '../support/file.ts';
 import { PushBrowser, PushWorker, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { bearer, SECRET, tokenFor } from '../support/tokens.ts';
@@ -93,10 +94,15 @@ describeInBrowser('the bell', () => {
     await has('room-after', endOf(push, 0));
     const answer = await get(server.url, '/push-subscriptions?recipient=room-after');
     expect(answer.body).toMatchObject({ subscriptions: [{ recipient: 'room-after', reader: 'bob' }] });
+    const idOf = (recipient: string): number =>
+      readNumber(server.database, 'SELECT id FROM pushSubscriptions WHERE recipient = ?', recipient);
+    const before = idOf('bob');
     await bob.page.getByRole('button', { name: 'Leave' }).click();
     await has('room-after');
     await has('room-before', endOf(push, 0));
     await has('bob', endOf(push, 0));
+    // What waited for the others still does: they were not subscribed anew.
+    expect(idOf('bob')).toBe(before);
   });
 
   test('tells the service anew when the page is opened, which may have forgotten', async () => {

@@ -89,6 +89,17 @@ describe('without a key', () => {
     }
   });
 
+  test('DELETE with a recipient ends a device for that inbox alone', async () => {
+    const { subscription, endpoint } = newDevice();
+    for (const recipient of ['elsa', 'room-e']) await subscribe({ recipient, subscription });
+    const sql = 'SELECT id FROM pushSubscriptions WHERE endpoint = ? AND recipient = ?';
+    const before = readNumber(server.database, sql, endpoint, 'elsa');
+    expect((await call(server, 'DELETE', { endpoint, recipient: 'room-e' })).status).toBe(204);
+    expect((await listOf('room-e')).body).toEqual({ subscriptions: [] });
+    expect(readNumber(server.database, sql, endpoint, 'elsa')).toBe(before);
+    expectProblem(await call(server, 'DELETE', { endpoint, recipient: 'a*' }), 400, ['/recipient']);
+  });
+
   test('of one reader the newest 50 devices are kept', async () => {
     const devices = Array.from({ length: 52 }, newDevice);
     for (const { subscription } of devices) await subscribe({ recipient: 'dora', subscription });
@@ -201,6 +212,10 @@ describe('with a token', () => {
       expect((await call(server, 'POST', { recipient, subscription }, alice)).status).toBe(201);
     }
     expect((await call(server, 'DELETE', { endpoint }, await headersOf('mallory'))).status).toBe(204);
+    expect(subscriptionsIn(server.database)).toBe(2);
+    // One may end it for what one may read.
+    const other = await headersOf('dave', { read: ['dave', 'room-1'] });
+    expect((await call(server, 'DELETE', { endpoint, recipient: 'alice' }, other)).status).toBe(204);
     expect(subscriptionsIn(server.database)).toBe(2);
     const member = await headersOf('bob', { read: ['room-1'] });
     expect((await call(server, 'DELETE', { endpoint }, member)).status).toBe(204);

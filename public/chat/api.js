@@ -122,9 +122,19 @@ export class Api {
     await this.#service.post('push-subscriptions', { recipient, reader, subscription });
   }
 
-  /** Has a device notified no more, of nothing. @param {string} endpoint */
-  async unsubscribe(endpoint) {
+  /**
+   * Has a device notified no more.
+   *
+   * @param {string} endpoint
+   * @param {string} [recipient] of whose messages; of nothing any more where left out
+   */
+  async unsubscribe(endpoint, recipient) {
     const headers = { 'Content-Type': 'application/json' };
-    await this.#service.send('DELETE', 'push-subscriptions', headers, JSON.stringify({ endpoint }));
+    await this.#service.send(
+      'DELETE',
+      'push-subscriptions',
+      headers,
+      JSON.stringify({ endpoint, recipient }),
+    );
   }
 }

@@ -163,12 +163,9 @@ export class Notifications {
     const { endpoint } = subscription;
     const wanted = [this.#me, ...this.#rooms.joined];
     const kept = this.#kept;
-    // The service ends a device as a whole; it begins anew with what is left.
-    if (
-      kept !== undefined &&
-      (kept.endpoint !== endpoint || kept.recipients.some((one) => !wanted.includes(one)))
-    )
-      await this.#api.unsubscribe(kept.endpoint);
+    if (kept !== undefined && kept.endpoint !== endpoint) await this.#api.unsubscribe(kept.endpoint);
+    for (const one of kept?.recipients ?? [])
+      if (!wanted.includes(one)) await this.#api.unsubscribe(endpoint, one);
     await this.#api.subscribe(this.#me, this.#me, subscription);
     const recipients = [this.#me];
     for (const room of this.#rooms.joined) {

@@ -74,19 +74,27 @@ export function subscriptions(store: PushStore): Handler {
 }
 
 /**
- * `DELETE /push-subscriptions` `{"endpoint"}`: has a device notified no more, of whatever inbox. Answers 204, also where
- * it is not known, and where the token may read none of its inboxes: nothing is done then.
+ * `DELETE /push-subscriptions` `{"endpoint", "recipient"}`: has a device notified no more of this recipient's messages, or
+ * of anything where none is given. Answers 204, also where it is not known, and where the token may not: nothing is done
+ * then.
  */
 export function unsubscribe({ pushes, pushHosts }: PushSubscriptionParts, store: PushStore): Handler {
   return async (request, response) => {
     new Query(request.url, []).check();
     const identity = identityOf(request);
     const errors: FieldError[] = [];
-    const fields = readFields(parseBody(request), ['endpoint'], errors);
+    const fields = readFields(parseBody(request), ['endpoint', 'recipient'], errors);
     const endpoint = readEndpoint(fields.get('endpoint'), pushHosts);
     if (!(endpoint instanceof URL)) errors.push({ path: '/endpoint', message: endpoint });
+    const recipient = fields.get('recipient');
+    const fault = recipient === undefined ? undefined : addressFault(recipient);
+    if (fault !== undefined) errors.push({ path: '/recipient', message: fault });
     if (!(endpoint instanceof URL) || errors.length > 0) throw badFields(errors);
-    if (mayEnd(identity, store.ofEndpoint(endpoint.href))) await pushes.unsubscribe(endpoint.href);
+    const one = recipient as string | undefined;
+    const asked = store
+      .ofEndpoint(endpoint.href)
+      .filter((each) => one === undefined || each.recipient === one);
+    if (mayEnd(identity, asked)) await pushes.unsubscribe(endpoint.href, one);
     response.writeHead(204).end();
   };
 }

@@ -32,7 +32,9 @@ export function preparePush(database: Database): ApplyPush {
     )
     .pluck();
   const ofEndpoint = database
-    .prepare<[string], number>('SELECT id FROM pushSubscriptions WHERE endpoint = ?')
+    .prepare<[{ endpoint: string; recipient: string | null }], number>(
+      'SELECT id FROM pushSubscriptions WHERE endpoint = :endpoint AND recipient = coalesce(:recipient, recipient)',
+    )
     .pluck();
   const remove = database.prepare('DELETE FROM pushSubscriptions WHERE id = ?');
   const removeNotices = database.prepare('DELETE FROM pushNotices WHERE subscription = ?');
@@ -73,7 +75,7 @@ export function preparePush(database: Database): ApplyPush {
         case 'subscribe':
           return subscribe(entry.subscription, entry.most);
         case 'unsubscribe':
-          return removeAll(ofEndpoint.all(entry.endpoint));
+          return removeAll(ofEndpoint.all({ endpoint: entry.endpoint, recipient: entry.recipient ?? null }));
         case 'notified':
           notice.run(entry);
           return NOTHING;

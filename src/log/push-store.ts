@@ -53,8 +53,8 @@ export type PushEntry =
       /** So many devices of one reader may follow one recipient: past it the oldest goes. */
       readonly most: number;
     }
-  /** Takes an endpoint away, from all inboxes. */
-  | { readonly kind: 'unsubscribe'; readonly endpoint: string }
+  /** Takes an endpoint away: from one inbox, or from all. */
+  | { readonly kind: 'unsubscribe'; readonly endpoint: string; readonly recipient: string | undefined }
   /** A notification of a conversation was handed over. */
   | PushNotice<'notified'>
   /** The notification that showed this message, or one before, is closed. */

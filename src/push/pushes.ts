@@ -78,9 +78,13 @@ export class Pushes {
     return { stored: change.stored, isNew: change.isNew };
   }
 
-  /** Has a device notified no more, of whatever inbox. @throws {LogUnavailable} where that cannot be stored */
-  async unsubscribe(endpoint: string): Promise<void> {
-    const [change] = await this.#parts.log.pushes.apply([{ kind: 'unsubscribe', endpoint }]);
+  /**
+   * Has a device notified no more: of one recipient's messages, or of anything.
+   *
+   * @throws {LogUnavailable} where that cannot be stored
+   */
+  async unsubscribe(endpoint: string, recipient?: string): Promise<void> {
+    const [change] = await this.#parts.log.pushes.apply([{ kind: 'unsubscribe', endpoint, recipient }]);
     this.#forget(change?.removed ?? []);
   }
 
