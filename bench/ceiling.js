@@ -3,6 +3,7 @@ import { LoadClient, PATIENCE } from './client/load-client.js';
 import { Remote } from './client/remote.js';
 import { CONTENT, lastContent } from './client/template.js';
 import { tidings } from './peers/tidings.js';
+import { figureText } from './samples.js';
 
 /** A frame as long as the service's; the witness counts its mark. */
 const FRAME = `id: 100000-abcdef\ndata: {"id":100000,"sender":"alice","recipient":"inbox","type":"message","content":"${CONTENT}","createdAt":"2026-01-01T00:00:00.000Z"}\n\n`;
@@ -29,9 +30,7 @@ export class Ceiling {
 
   /** What was measured, as lines. */
   get lines() {
-    return [...this.#measured].map(
-      ([what, rate]) => `${what}: ${Number(rate.toPrecision(3)).toLocaleString('en')}/s`,
-    );
+    return [...this.#measured].map(([what, rate]) => `${what}: ${figureText(rate)}/s`);
   }
 
   /**
@@ -92,7 +91,7 @@ export class Ceiling {
     if (known !== undefined) return known;
     const rate = await measure();
     this.#measured.set(what, rate);
-    this.#progress(`load client alone, ${what}: ${Math.round(rate)}/s`);
+    this.#progress(`load client alone, ${what}: ${figureText(rate)}/s`);
     return rate;
   }
 }

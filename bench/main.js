@@ -48,7 +48,7 @@ if (values.list) {
  */
 async function measure(quick, names) {
   if (!existsSync('/proc/self/status')) {
-    throw new Error('The bench reads memory and CPU times from /proc. Run it on Linux.');
+    refuse('It reads memory and CPU times from /proc. Run it on Linux.');
   }
   const began = performance.now();
   const progress = (/** @type {string} */ line) => {
@@ -57,11 +57,11 @@ async function measure(quick, names) {
   const missing = PEERS.filter((peer) => peer.missing() !== undefined);
   const peers = PEERS.filter((peer) => !missing.includes(peer));
   const context = {
-    scale: quick ? { quick, seconds: 0.7, runs: 1 } : { quick, seconds: 4, runs: 3 },
+    scale: quick ? { quick, seconds: 0.5, runs: 1 } : { quick, seconds: 4, runs: 3 },
     peers,
     progress,
     largeLog: new LargeLog(quick ? 200_000 : 5_000_000, progress),
-    ceiling: new Ceiling(quick ? 0.3 : 2, progress),
+    ceiling: new Ceiling(quick ? 0.2 : 2, progress),
   };
   const rows = [];
   for (const { name, run } of CASES) {
@@ -77,16 +77,22 @@ async function measure(quick, names) {
 }
 
 function readArguments() {
-  const options = {
-    quick: { type: /** @type {const} */ ('boolean'), default: false },
-    list: { type: /** @type {const} */ ('boolean'), default: false },
-  };
-  const read = parseArgs({ options, allowPositionals: true });
-  const unknown = read.positionals.find((name) => !CASES.some((each) => each.name === name));
-  if (unknown !== undefined) {
-    throw new Error(
-      `There is no case "${unknown}". Give one of ${CASES.map(({ name }) => name).join(', ')}.`,
-    );
+  const flag = { type: /** @type {const} */ ('boolean'), default: false };
+  try {
+    const read = parseArgs({ options: { quick: flag, list: flag }, allowPositionals: true });
+    const unknown = read.positionals.find((name) => !CASES.some((each) => each.name === name));
+    if (unknown === undefined) return read;
+    refuse(`There is no case "${unknown}". Give one of ${CASES.map(({ name }) => name).join(', ')}.`);
+  } catch (error) {
+    refuse(`${/** @type {Error} */ (error).message}. The flags are --quick and --list.`);
   }
-  return read;
+}
+
+/**
+ * @param {string} why
+ * @returns {never}
+ */
+function refuse(why) {
+  process.stderr.write(`bench: ${why}\n`);
+  process.exit(1);
 }

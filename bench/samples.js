@@ -6,17 +6,24 @@ export const FELL_SHORT = 'reached ';
 
 /** Figures of several runs, by what was measured and of whom. */
 export class Samples {
+  #progress;
   /** @type {Map<string, Figure[]>} */
   #figures = new Map();
+
+  /** @param {(line: string) => void} progress is told of what is added */
+  constructor(progress) {
+    this.#progress = progress;
+  }
 
   /**
    * @param {string} what
    * @param {string} whose
-   * @param {Figure} figure
+   * @param {readonly Figure[]} figures
    */
-  add(what, whose, figure) {
+  add(what, whose, ...figures) {
     const key = `${what}\n${whose}`;
-    this.#figures.set(key, [...(this.#figures.get(key) ?? []), figure]);
+    this.#figures.set(key, [...(this.#figures.get(key) ?? []), ...figures]);
+    this.#progress(`${what}, ${whose}: ${figureText(median(figures))}`);
   }
 
   /**
@@ -60,4 +67,12 @@ function median(figures) {
   const rank = (/** @type {Figure} */ figure) => (typeof figure === 'number' ? figure : Infinity);
   const sorted = figures.toSorted((one, other) => rank(one) - rank(other));
   return sorted[sorted.length >> 1] ?? NaN;
+}
+
+/**
+ * @param {Figure} figure
+ * @returns {string} three digits of it, as people write numbers
+ */
+export function figureText(figure) {
+  return typeof figure === 'string' ? figure : Number(figure.toPrecision(3)).toLocaleString('en');
 }

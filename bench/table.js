@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { FELL_SHORT } from './samples.js';
+import { FELL_SHORT, figureText } from './samples.js';
 
-/** @typedef {import('./case.js').Figure} Figure */
 /** @typedef {import('./case.js').Row} Row */
 /** @typedef {import('./case.js').Target} Target */
 
@@ -42,12 +41,13 @@ function markdown(head, rows, foot) {
   const lines = rows.map((row, index) => {
     const { name, unit, figure, against, other, target } = row;
     const same = rows[index - 1]?.name === name;
+    const ratio = ratioOf(row);
     const reached = isReached(row);
     return [
       same ? '' : `${name} (${unit})`,
-      same ? '' : `${text(figure)}${isClientBound(row) ? ', client-bound' : ''}`,
-      against === undefined ? '' : `${against}: ${text(other)}`,
-      ratioOf(row) === undefined ? '' : `${text(ratioOf(row))} ×`,
+      same ? '' : `${figureText(figure)}${isClientBound(row) ? ', client-bound' : ''}`,
+      against === undefined ? '' : `${against}: ${figureText(other ?? '')}`,
+      ratio === undefined ? '' : `${figureText(ratio)} ×`,
       target === undefined ? '' : targetText(target),
       reached === undefined ? '' : reached ? 'yes' : 'no',
     ];
@@ -99,12 +99,6 @@ function isClientBound({ figure, ceiling }) {
 
 /** @param {Target} target */
 function targetText(target) {
-  const bound = 'atLeast' in target ? `≥ ${text(target.atLeast)}` : `≤ ${text(target.atMost)}`;
+  const bound = 'atLeast' in target ? `≥ ${figureText(target.atLeast)}` : `≤ ${figureText(target.atMost)}`;
   return target.of === 'ratio' ? `${bound} ×` : bound;
-}
-
-/** @param {Figure | undefined} figure */
-function text(figure) {
-  if (typeof figure !== 'number') return figure ?? '';
-  return Number(figure.toPrecision(3)).toLocaleString('en');
 }

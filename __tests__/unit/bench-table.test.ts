@@ -59,7 +59,7 @@ test('a figure within a quarter of what the load client can do is marked', () =>
 });
 
 test('of several runs the middle one is given; one that was refused refuses all', () => {
-  const samples = new Samples();
+  const samples = new Samples(() => undefined);
   for (const figure of [3, 'reached 5/s', 1]) samples.add('case', 'Tidings', figure);
   expect(samples.median('case', 'Tidings')).toBe(3);
   for (const figure of ['reached 6/s', 'reached 7/s']) samples.add('case', 'Tidings', figure);

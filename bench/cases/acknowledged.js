@@ -29,7 +29,7 @@ export const acknowledged = {
   name: 'acknowledged',
   about: 'publishes that are on disk and answered, one by one and in batches',
   run: async ({ scale, progress, ceiling }) => {
-    const samples = new Samples();
+    const samples = new Samples(progress);
     const bare = new Remote(new URL('../peers/bare-sqlite-process.js', import.meta.url));
     for (let run = 0; run < scale.runs; run++) {
       for (const { name, inFlight, batch } of LOADS) {
@@ -39,11 +39,10 @@ export const acknowledged = {
           const { rate, commit } = await measure(peer, { inFlight, batch }, scale.seconds);
           if (peer === tidings) group = commit;
           samples.add(name, peer.name, rate);
-          progress(`${name}, ${peer.name}: ${Math.round(Number(rate))} messages/s`);
         }
+        progress(`${name}: ${group} messages in a commit`);
         const rate = Number(await bare.call('insert', { group, seconds: scale.seconds }));
         samples.add(name, BARE.name, rate);
-        progress(`${name}, ${BARE.name} (${group} in a transaction): ${Math.round(rate)} messages/s`);
       }
     }
     await bare.stop();

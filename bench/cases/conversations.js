@@ -15,7 +15,7 @@ export const conversations = {
   name: 'conversations',
   about: 'the first page of an address with 100,000 messages and 1,000 peers, asked while 32 publish to it',
   run: async ({ scale, progress, ceiling }) => {
-    const samples = new Samples();
+    const samples = new Samples(progress);
     const messages = scale.quick ? 20_000 : 100_000;
     const asked = `conversations of an address with ${messages.toLocaleString('en')} messages, asked ${QUESTIONS} times a second`;
     const rateName = `acknowledged, ${IN_FLIGHT} in flight, while they are asked for`;

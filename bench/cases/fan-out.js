@@ -10,9 +10,9 @@ export const fanOut = {
   name: 'fan-out',
   about: 'messages of one inbox to 1,000 devices, and what a delivery costs the server',
   run: async ({ scale, peers, progress, ceiling }) => {
-    const samples = new Samples();
+    const samples = new Samples(progress);
     for (let run = 0; run < scale.runs; run++) {
-      for (const peer of peers) await measure(peer, scale.seconds, samples, progress);
+      for (const peer of peers) await measure(peer, scale.seconds, samples);
     }
     return [
       ...samples.rows(rateName(32), 'events/s', peers, {
@@ -30,7 +30,7 @@ export const fanOut = {
 };
 
 /** @param {number} inFlight */
-const rateName = (inFlight) => `fan-out to ${DEVICES} devices, ${inFlight} publishers`;
+const rateName = (inFlight) => `fan-out to ${DEVICES.toLocaleString('en')} devices, ${inFlight} publishers`;
 /** @param {number} inFlight */
 const costName = (inFlight) => `CPU of the server for one delivery, ${inFlight} publishers`;
 
@@ -38,9 +38,8 @@ const costName = (inFlight) => `CPU of the server for one delivery, ${inFlight} 
  * @param {import('../peers/peer.js').Peer} peer
  * @param {number} seconds
  * @param {Samples} samples
- * @param {(line: string) => void} progress
  */
-async function measure(peer, seconds, samples, progress) {
+async function measure(peer, seconds, samples) {
   const server = await peer.start();
   const load = new LoadClient(peer, server);
   await load.open(DEVICES);
@@ -52,9 +51,6 @@ async function measure(peer, seconds, samples, progress) {
     const rate = refused ? run : run.deliveries / run.seconds;
     samples.add(rateName(inFlight), peer.name, rate);
     samples.add(costName(inFlight), peer.name, refused ? run : (run.cpuSeconds * 1e6) / run.deliveries);
-    progress(
-      `${rateName(inFlight)}, ${peer.name}: ${refused ? run : `${Math.round(Number(rate))} events/s`}`,
-    );
   }
   await load.stop();
   await server.stop();

@@ -13,13 +13,12 @@ export const idleMemory = {
   about: 'memory of a device on whose stream nothing happens',
   run: async ({ scale, peers, progress }) => {
     const compared = peers.filter((peer, index) => index === 0 || peer === nchan || peer === plain);
-    const samples = new Samples();
-    const counts = scale.quick ? [1000, 2000] : [1000, 9000];
+    const samples = new Samples(progress);
+    const counts = scale.quick ? [1000] : [1000, 9000];
     for (const count of counts) {
       for (const peer of compared) {
         const bytes = await measure(peer, count, scale.quick ? 300 : 2000);
         samples.add(name(count), peer.name, bytes);
-        progress(`${name(count)}, ${peer.name}: ${Math.round(bytes)} bytes`);
       }
     }
     return counts.flatMap((count) =>

@@ -16,7 +16,7 @@ export const latency = {
   name: 'latency',
   about: 'from when a message is due to its arrival, at 50, 500 and 5,000 messages a second to 100 devices',
   run: async ({ scale, peers, progress }) => {
-    const samples = new Samples();
+    const samples = new Samples(progress);
     for (let run = 0; run < scale.runs; run++) {
       for (const peer of peers) await measure(peer, scale.seconds, samples, progress);
     }
@@ -56,7 +56,6 @@ async function measure(peer, seconds, samples, progress) {
     for (const percentile of /** @type {const} */ (['p50', 'p99'])) {
       const figure = typeof result === 'string' ? result : figureOf(result, rate, result[percentile]);
       samples.add(name(rate, percentile), peer.name, figure);
-      progress(`${name(rate, percentile)}, ${peer.name}: ${figure} ms`);
     }
   }
   await load.stop();

@@ -11,7 +11,7 @@ export const manyInboxes = {
   name: 'many-inboxes',
   about: '5,000 devices, each of its own inbox, and messages spread evenly',
   run: async ({ scale, peers, progress, ceiling }) => {
-    const samples = new Samples();
+    const samples = new Samples(progress);
     const inboxes = scale.quick ? 1000 : 5000;
     const singleName = `${inboxes.toLocaleString('en')} inboxes of a device each, single POSTs`;
     const batchName = `${inboxes.toLocaleString('en')} inboxes of a device each, batches of 100`;
@@ -19,12 +19,10 @@ export const manyInboxes = {
     for (let run = 0; run < scale.runs; run++) {
       for (const peer of peers.filter((one) => one === tidings || one === nchan)) {
         const single = await measure(peer, inboxes, { inFlight: 256, batch: 1 }, scale.seconds);
-        progress(`${singleName}, ${peer.name}: ${single} events/s`);
         samples.add(singleName, peer.name, single);
         if (peer === nchan) samples.add(batchName, other.name, single);
       }
       const batches = await measure(tidings, inboxes, { inFlight: inboxes / 100, batch: 100 }, scale.seconds);
-      progress(`${batchName}, ${tidings.name}: ${batches} events/s`);
       samples.add(batchName, tidings.name, batches);
     }
     const has = peers.includes(nchan);

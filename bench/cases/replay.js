@@ -16,7 +16,7 @@ export const replay = {
   run: async ({ scale, progress }) => {
     const messages = scale.quick ? 20_000 : 100_000;
     const herd = scale.quick ? 300 : 1000;
-    const samples = new Samples();
+    const samples = new Samples(progress);
     const rateName = `replay to a device ${messages.toLocaleString('en')} messages behind`;
     const memoryName = 'memory that this takes at its peak';
     const herdName = `${herd.toLocaleString('en')} devices ${BEHIND} behind, until all are live`;
@@ -24,10 +24,8 @@ export const replay = {
       const { rate, memory } = await measureOne(messages);
       samples.add(rateName, tidings.name, rate);
       samples.add(memoryName, tidings.name, memory);
-      progress(`${rateName}: ${rate} messages/s, ${memory} MB`);
       const seconds = await measureHerd(herd);
       samples.add(herdName, tidings.name, seconds);
-      progress(`${herdName}: ${seconds} s`);
     }
     return [
       ...samples.rows(rateName, 'messages/s', [tidings], { target: { of: 'figure', atLeast: 150_000 } }),

@@ -14,7 +14,7 @@ export const resume = {
   run: async ({ scale, largeLog, progress }) => {
     // How often a device comes back, each time one of another inbox.
     const times = scale.quick ? 25 : 100;
-    const samples = new Samples();
+    const samples = new Samples(progress);
     const name = `a device ${BEHIND} behind in a log of ${largeLog.messages.toLocaleString('en')}, until it is live`;
     const other = { name: `in one of ${SMALL.toLocaleString('en')}` };
     const small = await StoredLog.spread(SMALL);
@@ -25,8 +25,7 @@ export const resume = {
       [other.name, small],
       [tidings.name, large],
     ])) {
-      for (const milliseconds of await measure(log, times)) samples.add(name, whose, milliseconds);
-      progress(`${name}, ${whose}: ${samples.median(name, whose)} ms`);
+      samples.add(name, whose, ...(await measure(log, times)));
     }
     small.remove();
     return samples.rows(name, 'ms', [tidings, other], {

@@ -10,13 +10,12 @@ export const start = {
   name: 'start',
   about: 'from the start of the process to its first answer, with a log of 5 million messages',
   run: async ({ scale, largeLog, progress }) => {
-    const samples = new Samples();
+    const samples = new Samples(progress);
     const name = `start with a log of ${largeLog.messages.toLocaleString('en')}, to the first 200`;
     const { database } = await largeLog.stored();
     for (let run = 0; run < scale.runs + 2; run++) {
       const seconds = await measure(database);
       samples.add(name, tidings.name, seconds);
-      progress(`${name}: ${seconds} s`);
       // The service looks at the whole file after its start; the next one is not to share the disk with that.
       await sleep(100);
     }
