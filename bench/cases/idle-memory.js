@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LoadClient } from '../client/load-client.js';
+import { orRefused } from '../client/remote.js';
 import { nchan } from '../peers/nchan.js';
 import { plain } from '../peers/plain.js';
 import { Samples } from '../samples.js';
@@ -38,13 +39,15 @@ const name = (count) => `memory of an idle device, ${count.toLocaleString('en')}
 async function measure(peer, count, rest) {
   const server = await peer.start();
   const load = new LoadClient(peer, server);
-  await load.open(WARM_UP, ['warm-up']);
-  await load.close();
-  await sleep(rest);
-  const before = server.residentBytes();
-  await load.open(count);
-  await sleep(rest);
-  const bytes = (server.residentBytes() - before) / count;
+  const bytes = await orRefused(async () => {
+    await load.open(WARM_UP, ['warm-up']);
+    await load.close();
+    await sleep(rest);
+    const before = server.residentBytes();
+    await load.open(count);
+    await sleep(rest);
+    return (server.residentBytes() - before) / count;
+  });
   await load.stop();
   await server.stop();
   return bytes;

@@ -49,11 +49,11 @@ export const manyInboxes = {
 async function measure(peer, inboxes, load, seconds) {
   const server = await peer.start();
   const client = new LoadClient(peer, server);
-  await client.open(inboxes, [OWN_INBOX]);
   const step = inboxes / load.batch;
-  const run = await orRefused(() =>
-    calibrated(seconds, { first: step, step }, (requests) => client.deliver({ ...load, requests })),
-  );
+  const run = await orRefused(async () => {
+    await client.open(inboxes, [OWN_INBOX]);
+    return calibrated(seconds, { first: step, step }, (requests) => client.deliver({ ...load, requests }));
+  });
   await client.stop();
   await server.stop();
   return typeof run === 'string' ? run : run.deliveries / run.seconds;

@@ -44,13 +44,13 @@ export const room = {
 async function measure(devices, recipients, seconds) {
   const server = await tidings.start();
   const load = new LoadClient(tidings, server);
-  await load.open(devices, recipients);
   const inFlight = 256;
-  const run = await orRefused(() =>
-    calibrated(seconds, { least: inFlight }, (requests) =>
+  const run = await orRefused(async () => {
+    await load.open(devices, recipients);
+    return calibrated(seconds, { least: inFlight }, (requests) =>
       load.deliver({ inFlight, requests, recipient: ROOM }),
-    ),
-  );
+    );
+  });
   await load.stop();
   await server.stop();
   return typeof run === 'string' ? run : run.deliveries / run.seconds;

@@ -1,26 +1,26 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, start } from '../processes.js';
 import { freePort, listening, Server } from '../server.js';
 import { get, post } from './peer.js';
 
+// Where Debian has them: not on the path of everybody.
+const NGINX = '/usr/sbin/nginx';
 const MODULE = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 
 /** Nchan, a module of nginx: in memory, without a disk. @type {import('./peer.js').Peer} */
 export const nchan = {
   name: 'Nchan',
   missing: () => {
-    return existsSync(MODULE) && nginxVersion() !== undefined
-      ? undefined
-      : 'apt-get install nginx libnginx-mod-nchan';
+    return existsSync(MODULE) && existsSync(NGINX) ? undefined : 'apt-get install nginx libnginx-mod-nchan';
   },
   start: async () => {
     const folder = makeFolder();
     const port = await freePort();
     mkdirSync(join(folder, 'logs'));
     writeFileSync(join(folder, 'nginx.conf'), configuration(port));
-    const child = start('nginx', ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr']);
+    const child = start(NGINX, ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr']);
     await listening(child, port);
     return new Server(child, port, folder);
   },
@@ -33,12 +33,8 @@ export const nchan = {
 
 /** @returns {string | undefined} the version of nginx, if there is one */
 export function nginxVersion() {
-  try {
-    // It says so on the error output.
-    return execFileSync('/bin/sh', ['-c', 'nginx -v 2>&1'], { encoding: 'utf8' }).trim().split('/')[1];
-  } catch {
-    return undefined;
-  }
+  // It says so on the error output.
+  return /nginx\/(\S+)/.exec(String(spawnSync(NGINX, ['-v']).stderr))?.[1];
 }
 
 /**
@@ -56,7 +52,6 @@ ${user}
 pid nginx.pid;
 error_log stderr error;
 worker_processes 1;
-worker_rlimit_nofile 20000;
 events { worker_connections 20000; use epoll; multi_accept on; }
 http {
   access_log off;
