@@ -5,7 +5,7 @@ const ENOUGH = 0.7;
 const WARM_SECONDS = 1;
 
 /** No run takes so many times longer than it should. */
-const LONGEST = 4;
+const LONGEST = 2;
 
 /**
  * Finds how many requests make a run as long as it should be: warms up with runs that grow, and measures the first that

@@ -25,7 +25,6 @@ export const conversations = {
       samples.add(rateName, tidings.name, rate);
       samples.add(`${asked}, p50`, tidings.name, p50);
       samples.add(`${asked}, p99`, tidings.name, p99);
-      progress(`${asked}: ${p50} ms, p99 ${p99} ms; ${rate} messages/s, ${QUIET.name} ${quiet}`);
     }
     return [
       ...samples.rows(`${asked}, p50`, 'ms', [tidings], { target: { of: 'figure', atMost: 10 } }),
