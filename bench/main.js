@@ -57,7 +57,7 @@ async function measure(quick, names) {
   const missing = PEERS.filter((peer) => peer.missing() !== undefined);
   const peers = PEERS.filter((peer) => !missing.includes(peer));
   const context = {
-    scale: quick ? { quick, seconds: 0.4, runs: 1 } : { quick, seconds: 4, runs: 3 },
+    scale: quick ? { quick, seconds: 0.4, runs: 1 } : { quick, seconds: 3, runs: 3 },
     peers,
     progress,
     largeLog: new LargeLog(quick ? 200_000 : 5_000_000, progress),
