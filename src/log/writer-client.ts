@@ -2,6 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { Draft } from '../message.ts';
 import { LogUnavailable } from './message-log.ts';
+import { packDrafts } from './packed-drafts.ts';
 import type { PushChange, PushEntry } from './push-store.ts';
 import type { Appended } from './writer.ts';
 import type { WriterReply, WriterRequest } from './writer-thread.ts';
@@ -57,7 +58,7 @@ export class WriterClient {
   append(batches: readonly (readonly Draft[])[]): Promise<Appended | LogUnavailable> {
     return new Promise((resolve) => {
       this.#settleAppend = resolve;
-      this.#send({ kind: 'append', batches });
+      this.#send({ kind: 'append', batches: packDrafts(batches) });
     });
   }
 

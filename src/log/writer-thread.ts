@@ -1,12 +1,12 @@
 /** The writer's thread: connects a `Writer` to its port, and lets upkeep run where no append waits. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Draft } from '../message.ts';
+import { type PackedDrafts, unpackDrafts } from './packed-drafts.ts';
 import type { PushChange, PushEntry } from './push-store.ts';
 import { type Appended, Writer, type WriterOptions } from './writer.ts';
 
 /** What the main thread asks. Requests are answered in order; each `append` waits for the answer to the one before. */
 export type WriterRequest =
-  | { readonly kind: 'append'; readonly batches: readonly (readonly Draft[])[] }
+  | { readonly kind: 'append'; readonly batches: PackedDrafts }
   | { readonly kind: 'push'; readonly entries: readonly PushEntry[] }
   | { readonly kind: 'probe' }
   | { readonly kind: 'close' };
@@ -72,7 +72,7 @@ port.on('message', (request: WriterRequest) => {
   }
   try {
     if (request.kind === 'append') {
-      reply({ kind: 'appended', ...writer.append(request.batches) });
+      reply({ kind: 'appended', ...writer.append(unpackDrafts(request.batches)) });
       planUpkeep();
     } else if (request.kind === 'push') {
       reply({ kind: 'pushed', changes: writer.applyPush(request.entries) });

@@ -1,0 +1,30 @@
+import { describe, expect, test } from '@jest/globals';
+import { packDrafts, unpackDrafts } from '../../src/log/packed-drafts.ts';
+import type { Draft } from '../../src/message.ts';
+
+const draft = (name: string, rest: Partial<Draft> = {}): Draft => ({
+  sender: `${name}-sender`,
+  recipient: `${name}-recipient`,
+  type: 'message',
+  content: `"${name}"`,
+  createdAt: 1,
+  idempotencyKey: null,
+  expiresAt: null,
+  ...rest,
+});
+
+describe('drafts on their way to the writer thread', () => {
+  test.each<[string, Draft[][]]>([
+    ['no batch', []],
+    ['one', [[draft('one')]]],
+    [
+      'batches of several sizes',
+      [[draft('a'), draft('b')], [draft('c')], [draft('d'), draft('e'), draft('f')]],
+    ],
+    ['every field', [[draft('all', { type: 'read', createdAt: 2, idempotencyKey: 'key', expiresAt: 3 })]]],
+    ['an empty key beside none', [[draft('none'), draft('empty', { idempotencyKey: '' })]]],
+  ])('are there as they were: %s', (_what, batches) => {
+    const packed = structuredClone(packDrafts(batches));
+    expect(unpackDrafts(packed)).toStrictEqual(batches);
+  });
+});
