@@ -18,14 +18,13 @@ export function prepareProjection(database: Database): Project {
     'INSERT INTO pairMessages (recipient, sender, id, counts, expiresAt) ' +
       `SELECT recipient, sender, id, type = '${MESSAGE_TYPE}', expiresAt FROM messages WHERE id > ? AND id <= ?`,
   );
-  // One row a pair and side, not one a message: most of a burst is of few pairs.
+  // One row a pair and side, not one a message: most of a burst is of few pairs, so these are found first.
   const addConversations = database.prepare(
-    'INSERT INTO conversations (address, peer, lastId) ' +
-      'SELECT address, peer, max(id) FROM (' +
-      `SELECT recipient AS address, sender AS peer, id FROM messages WHERE id > :from AND id <= :through AND type = '${MESSAGE_TYPE}' ` +
-      'UNION ALL ' +
-      `SELECT sender, recipient, id FROM messages WHERE id > :from AND id <= :through AND type = '${MESSAGE_TYPE}'` +
-      ') WHERE true GROUP BY address, peer ' +
+    'WITH pairs AS (' +
+      'SELECT recipient, sender, max(id) AS lastId FROM messages ' +
+      `WHERE id > :from AND id <= :through AND type = '${MESSAGE_TYPE}' GROUP BY recipient, sender` +
+      ') INSERT INTO conversations (address, peer, lastId) ' +
+      'SELECT recipient, sender, lastId FROM pairs UNION ALL SELECT sender, recipient, lastId FROM pairs WHERE true ' +
       'ON CONFLICT DO UPDATE SET lastId = max(lastId, excluded.lastId)',
   );
   const setProjected = database.prepare('UPDATE position SET projected = ?');
