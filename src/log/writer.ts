@@ -40,7 +40,7 @@ const STEP_ROWS = 500;
 const PROJECTION_STEP = 2000;
 
 /** ... when they are this far behind, or a second has passed: a query reads what is not projected itself. */
-const PROJECTION_LAG = 20_000;
+const PROJECTION_LAG = 5000;
 
 /** Pages are given back to the file system once this part of the file is free, and this many at a time. */
 const FREE_PART = 0.2;
