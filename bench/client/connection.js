@@ -26,8 +26,9 @@ export function openConnection(port, take) {
   });
 }
 
-/** A connection on which requests are made, one at a time. */
+/** A connection on which requests are made, one at a time; anew where the server has closed it in between. */
 export class RequestConnection {
+  #port;
   #socket;
   /** @type {((error?: Error) => void) | undefined} */
   #settle;
@@ -39,10 +40,9 @@ export class RequestConnection {
 
   /** @param {number} port */
   constructor(port) {
-    this.#socket = openConnection(port, (bytes) => this.#take(bytes));
+    this.#port = port;
+    this.#socket = this.#connect();
     this.opened = once(this.#socket, 'connect');
-    this.#socket.on('error', (error) => this.#settle?.(new Refused(`a connection failed: ${error.message}`)));
-    this.#socket.on('close', () => this.#settle?.(new Refused('the server closed a connection')));
   }
 
   /** Whether an answer is awaited. */
@@ -55,6 +55,8 @@ export class RequestConnection {
    * @param {(error?: Error) => void} settle called with the answer, with an error where that is not a success
    */
   send(bytes, settle) {
+    // Servers close a connection on which nothing comes, some with a word that is no answer to anything.
+    if (!this.#socket.writable) this.#socket = this.#connect();
     this.#settle = settle;
     this.#socket.write(bytes);
   }
@@ -62,6 +64,20 @@ export class RequestConnection {
   close() {
     this.#settle = undefined;
     this.#socket.destroy();
+  }
+
+  #connect() {
+    const socket = openConnection(this.#port, (bytes) => {
+      if (this.#settle !== undefined) this.#take(bytes);
+    });
+    /** @param {string} why */
+    const fail = (why) => {
+      // Its successor may have been sent a request already.
+      if (this.#socket === socket) this.#settle?.(new Refused(why));
+    };
+    socket.on('error', (error) => fail(`a connection failed: ${error.message}`));
+    socket.on('close', () => fail('the server closed a connection'));
+    return socket;
   }
 
   /** @param {Buffer} bytes */
