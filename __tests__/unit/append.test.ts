@@ -1,8 +1,10 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
 import { type Append, prepareAppend } from '../../src/log/append.ts';
-import { cleanUp } from '../support/server.ts';
+import type { Draft } from '../../src/message.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
+import { withRandom } from '../support/random.ts';
+import { cleanUp } from '../support/server.ts';
 
 describe('appending', () => {
   let database: Database;
@@ -74,6 +76,41 @@ describe('appending', () => {
       [Number.MAX_SAFE_INTEGER],
       { fault: 'ids-exhausted', index: 0 },
     ]);
+  });
+
+  test('a batch of any length and mixture is stored as if its messages came one by one', () =>
+    withRandom((random) => {
+      // Long runs of plain messages, and here and there one that has to be looked up.
+      const any = (index: number): Draft => {
+        const recipient = random.pick(['bob', 'carol']);
+        const kind = random.integer(0, 25);
+        if (kind === 0) return draft({ recipient, idempotencyKey: random.pick(['k', 'l']) });
+        if (kind === 1) return draft({ recipient, type: 'read', content: '{"messageId":1}' });
+        return draft({ recipient, content: `"${index}"`, createdAt: index, expiresAt: 2_000_000 + index });
+      };
+      for (let round = 0; round < 12; round++) {
+        const batch = Array.from({ length: random.integer(2, 70) }, (_, index) => any(index));
+        const stored = (batches: Draft[][]): unknown[] => {
+          const log = newDatabase();
+          const results = prepareAppend(log)({ tag: 'one', batches: [[draft()], ...batches] });
+          const tables = ['messages', 'readMarkers', 'position', 'runs'].map((table) =>
+            log.prepare(`SELECT * FROM ${table}`).all(),
+          );
+          log.close();
+          return [results.flat(), tables];
+        };
+        expect(stored([batch])).toEqual(stored(batch.map((one) => [one])));
+      }
+      return Promise.resolve();
+    }));
+
+  test('a long batch that reaches the last id leaves nothing behind', () => {
+    const batch = Array.from({ length: 60 }, () => draft());
+    database.exec(`UPDATE position SET head = ${Number.MAX_SAFE_INTEGER - 49}`);
+    expect(append({ tag: 'one', batches: [batch] })).toEqual([{ fault: 'ids-exhausted', index: 49 }]);
+    expect(rows('SELECT count(*) FROM messages')).toEqual([[0]]);
+    database.exec(`UPDATE position SET head = ${Number.MAX_SAFE_INTEGER - 60}`);
+    expect(append({ tag: 'one', batches: [batch] })[0]).toHaveLength(60);
   });
 
   test('the writer flushes to the disk at every commit', () => {

@@ -31,6 +31,11 @@ interface AppendEntry {
  */
 export type Append = (entry: AppendEntry) => AppendResult[];
 
+/** So many rows of a batch go into one statement: calls into SQLite are a fifth of the time of an insert. */
+const ROWS = 20;
+
+const COLUMNS = ['id', 'sender', 'recipient', 'type', 'content', 'createdAt', 'idempotencyKey', 'expiresAt'];
+
 /** Thrown inside a batch to undo it. */
 class BatchFault extends Error {
   readonly result: AppendFault;
@@ -46,10 +51,14 @@ export function prepareAppend(database: Database): Append {
   const setHead = database.prepare('UPDATE position SET head = ?');
   const lastTag = database.prepare<[], string>('SELECT tag FROM runs ORDER BY firstId DESC LIMIT 1').pluck();
   const addRun = database.prepare('INSERT INTO runs (firstId, tag) VALUES (?, ?)');
-  const insert = database.prepare(
-    'INSERT INTO messages (id, sender, recipient, type, content, createdAt, idempotencyKey, expiresAt) ' +
-      'VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-  );
+  const insertRows = (rows: number): Statement => {
+    const row = `(${COLUMNS.map(() => '?').join()})`;
+    return database.prepare(
+      `INSERT INTO messages (${COLUMNS.join()}) VALUES ${Array<string>(rows).fill(row).join()}`,
+    );
+  };
+  const insertOne = insertRows(1);
+  const insertMany = insertRows(ROWS);
   const byKey: Statement<[string, string, string], Message> = database.prepare(
     'SELECT * FROM messages WHERE sender = ? AND recipient = ? AND idempotencyKey = ?',
   );
@@ -89,21 +98,27 @@ export function prepareAppend(database: Database): Append {
     if (instead !== undefined) return instead;
     if (head >= Number.MAX_SAFE_INTEGER) throw new BatchFault({ fault: 'ids-exhausted', index });
     const id = ++head;
-    insert.run(
-      id,
-      draft.sender,
-      draft.recipient,
-      draft.type,
-      draft.content,
-      draft.createdAt,
-      draft.idempotencyKey,
-      draft.expiresAt,
-    );
+    insertOne.run(rowOf(id, draft));
     if (draft.type === READ_TYPE) setMarker.run(draft.sender, draft.recipient, markedThrough(draft), id);
     return id;
   };
 
-  const placeAll = database.transaction((batch: readonly Draft[]): Placement[] => batch.map(place));
+  const placeAll = database.transaction((batch: readonly Draft[]): Placement[] => {
+    const placements: Placement[] = [];
+    while (placements.length < batch.length) {
+      const index = placements.length;
+      const next = batch.slice(index, index + ROWS);
+      if (next.length === ROWS && next.every(isPlain) && head + ROWS <= Number.MAX_SAFE_INTEGER) {
+        const first = head + 1;
+        insertMany.run(next.flatMap((draft, offset) => rowOf(first + offset, draft)));
+        head += ROWS;
+        for (let id = first; id <= head; id++) placements.push(id);
+      } else {
+        placements.push(place(batch[index] as Draft, index));
+      }
+    }
+    return placements;
+  });
 
   const appendBatch = (batch: readonly Draft[]): AppendResult => {
     const before = head;
@@ -127,6 +142,17 @@ export function prepareAppend(database: Database): Append {
     }
     return results;
   };
+}
+
+/** Whether nothing that is stored can stand in the place of a draft. */
+function isPlain({ idempotencyKey, type }: Draft): boolean {
+  return idempotencyKey === null && type !== READ_TYPE;
+}
+
+/** A message in the order of `COLUMNS`. */
+function rowOf(id: number, draft: Draft): (string | number | null)[] {
+  const { sender, recipient, type, content, createdAt, idempotencyKey, expiresAt } = draft;
+  return [id, sender, recipient, type, content, createdAt, idempotencyKey, expiresAt];
 }
 
 /** How far a read marker says that its sender has read. */
