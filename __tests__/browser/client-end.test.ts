@@ -68,6 +68,8 @@ describeInBrowser('a page that ends its connection', () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ben' });
     await proxy.down();
     await tab.waitForState('offline');
+    // Closed first: a try that is due between the count of the requests and the end would be one more.
+    await tab.run('connection.close()');
     await proxy.up();
     await expectNothingLeft(tab, 'ben');
   });
@@ -106,7 +108,8 @@ describeInBrowser('a page that ends its connection', () => {
     await send(server.url, 'eva', 'after');
     expect(await other.waitForMessage('after')).toEqual(['after']);
     await until(() => other.status?.shared === false);
-    expect(await devices('eva')).toBe(1);
+    // The end of the first one's stream comes to the service on another connection, and may be later.
+    await until(async () => (await devices('eva')) === 1);
   });
 
   test('may connect again, in the same page, as often as it likes', async () => {

@@ -100,6 +100,8 @@ describeInBrowser('the outbox', () => {
     // The answer is at the page, and the wait has begun.
     await tab.run("fetch('/healthz').then((answer) => answer.text())");
     await tab.pass(15);
+    // What it would have sent by now came before this.
+    await tab.run("fetch('/healthz').then((answer) => answer.text())");
     expect(proxy.count('POST')).toBe(1);
     proxy.answer = () => undefined;
     await tab.pass(10);
@@ -114,7 +116,7 @@ describeInBrowser('the outbox', () => {
     const ephemeral = await tab.call("sendEphemeral({ recipient: 'eva', content: true })");
     expect(ephemeral.error?.name).toBe('Unreachable');
     const outcome = await tab.send('eva', 'kept');
-    await until(() => proxy.count('POST') === 2);
+    await until(() => proxy.count('POST') > 1);
     proxy.answer = () => undefined;
     await tab.pass(10);
     expect((await outcome()).value).toMatchObject({ content: 'kept' });
@@ -143,7 +145,8 @@ describeInBrowser('the outbox', () => {
     const leaving = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     await leaving.send('to-gus', 'left behind');
-    await until(() => staying.status?.waiting === 1 && proxy.count('POST') === 1);
+    // It is tried again by itself: more than once where the other tab is late to see it.
+    await until(() => staying.status?.waiting === 1 && proxy.count('POST') > 0);
     proxy.answer = () => undefined;
     await leaving.close();
     await until(async () => (await stored('to-gus')).length === 1);
@@ -154,6 +157,8 @@ describeInBrowser('the outbox', () => {
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     const other = await ClientTab.live(context, proxy.origin, { recipient: 'hal:work' });
     await other.send('to-hal', 'from work');
+    // Answered: what is still on its way would be stored when the proxy lets all pass.
+    await until(() => proxy.count('POST') > 0);
     await other.close();
     proxy.answer = () => undefined;
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'hal' });

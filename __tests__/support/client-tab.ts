@@ -157,9 +157,15 @@ export class ClientTab {
     return visit.contents;
   }
 
-  /** Time passes for this page alone, as while its machine sleeps: each timer that is due fires once. */
+  /** Time passes for all pages of the context, as while their machine sleeps: each timer that is due fires once. */
   async pass(seconds: number): Promise<void> {
     await this.page.clock.fastForward(seconds * 1000);
+  }
+
+  /** From now on no time passes for the pages of the context but by `pass`. */
+  async stopClock(): Promise<void> {
+    // It may not go back, and goes on until it stands.
+    await this.page.clock.pauseAt(Number(await this.run('Date.now()')) + 5000);
   }
 
   /** Runs JavaScript in the page; `connection` is the connection. */

@@ -17,7 +17,7 @@ export interface Answer {
 }
 
 export class MeddlingProxy {
-  /** What came, as `POST /messages`, the oldest first. */
+  /** What came, as `POST /messages`, the oldest first; without what the browser asks for by itself, sooner or later. */
   readonly requests: string[] = [];
   /** Answers in the place of the service, where it gives something. */
   answer: (request: IncomingMessage) => Answer | undefined = () => undefined;
@@ -83,7 +83,7 @@ export class MeddlingProxy {
 
   #relay(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const { method = '', url: path = '', headers } = incoming;
-    this.requests.push(`${method} ${path}`);
+    if (path !== '/favicon.ico') this.requests.push(`${method} ${path}`);
     const given = this.#mode === '502' ? { status: 502, body: 'Bad Gateway' } : this.answer(incoming);
     if (given !== undefined) {
       outgoing.writeHead(given.status, { 'Content-Type': 'text/html', ...given.headers }).end(given.body);
