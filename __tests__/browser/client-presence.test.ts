@@ -161,4 +161,32 @@ describeInBrowser('what is told of others', () => {
       conversations: [{ peer: 'ned', readThrough: ids.at(-1), unread: 0 }],
     });
   });
+
+  test('who waits for a read marker is told of the last that took its place, in whatever order that is heard of', async () => {
+    const batch = Array.from({ length: 4 }, (_, content) => ({ sender: 'ola', recipient: 'pia', content }));
+    const answer = await publish(server.url, batch);
+    const ids = (answer.body as { id: number }[]).map(({ id }) => id);
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'pia' });
+    const late = await ClientTab.open(context, proxy.origin);
+    // What is in the storage is seen before what is said of it is heard.
+    await late.run(`globalThis.BroadcastChannel = class extends BroadcastChannel {
+      set onmessage(take) {
+        super.onmessage = (event) => setTimeout(() => take(event), 1000);
+      }
+    }`);
+    await late.connect({ recipient: 'pia' });
+    await late.waitForState('live');
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    const outcomes = [];
+    for (const [index, id] of ids.entries()) {
+      outcomes.push(await (index % 2 === 0 ? tab : late).begin(`markRead('ola', ${id})`));
+      await until(async () => (await tab.run(OUTBOX)) === (await late.run(OUTBOX)));
+    }
+    proxy.answer = () => undefined;
+    await tab.pass(30);
+    const markers = [];
+    for (const outcome of outcomes) markers.push((await outcome()).value?.content);
+    const [first, ...replaced] = ids.map((messageId) => ({ messageId }));
+    expect(markers).toEqual([first, ...replaced.map(() => replaced.at(-1))]);
+  });
 });

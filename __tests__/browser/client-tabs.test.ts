@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import type { Browser, BrowserContext, Route } from 'playwright-core';
 import { get, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
@@ -144,6 +144,38 @@ describeInBrowser('the tabs of a browser', () => {
     });
     failing = false;
     await leader.run('connection.reconnect()');
+    expect(await behind.waitForMessage(3, 8000)).toEqual([1, 2, 3]);
+  });
+
+  test('it does so too where that is said while it asks, before it hears that it could not', async () => {
+    const leader = await ClientTab.live(context, server.url, { recipient: 'asking' });
+    for (const content of [1, 2, 3]) await send(server.url, 'asking', content);
+    await leader.waitForMessage(3);
+    const behind = await ClientTab.open(context, server.url);
+    const held: Route[] = [];
+    let failures = 0;
+    let answer: 'fail' | 'hold' | 'pass' = 'fail';
+    await behind.page.route('**/messages?**', async (route) => {
+      if (answer === 'hold') held.push(route);
+      else if (answer === 'pass') await route.continue();
+      else await route.abort().finally(() => failures++);
+    });
+    await behind.connect({ recipient: 'asking', cursor: '0' });
+    await until(async () => {
+      await behind.pass(30);
+      return failures > 5;
+    });
+    // Its next wait would be half a minute.
+    answer = 'hold';
+    await until(async () => {
+      await behind.pass(30);
+      return held.length > 0;
+    });
+    const statuses = behind.visit.status.length;
+    await leader.run('connection.reconnect()');
+    await until(() => behind.visit.status.slice(statuses).some(({ state }) => state === 'live'));
+    answer = 'pass';
+    for (const route of held) await route.abort();
     expect(await behind.waitForMessage(3, 8000)).toEqual([1, 2, 3]);
   });
 });

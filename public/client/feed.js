@@ -157,6 +157,8 @@ export class Feed {
     const backoff = new Backoff();
     const { signal } = this.#closed;
     while (!signal.aborted && idOf(this.#cursor ?? '0') < idOf(cursor)) {
+      // Taken first: what wakes it while it asks must not be missed.
+      const wake = this.#wake.signal;
       try {
         /** @type {[string, string][]} */
         const query = [...this.#inboxes, ['after', this.#cursor ?? '0'], ['limit', String(PAGE)]];
@@ -166,7 +168,7 @@ export class Feed {
         // The log is shorter than it was when that cursor was given.
         if (!page.more) return;
       } catch {
-        await pause(backoff.next(), AbortSignal.any([signal, this.#wake.signal]));
+        await pause(backoff.next(), AbortSignal.any([signal, wake]));
       }
     }
   }

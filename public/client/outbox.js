@@ -34,6 +34,9 @@ import { storage } from './storage.js';
 
 /** @typedef {{ resolve: (message: Stored) => void, reject: (error: unknown) => void }} Waiter */
 
+/** So many outcomes are known: one that is heard of late is not later than that. */
+const MOST_KNOWN = 100;
+
 /** Tells names of the same moment apart. */
 const KEY_LENGTH = 8;
 
@@ -48,6 +51,8 @@ export class Outbox {
   #events;
   /** Who waits for which entry of this page. @type {Map<string, Waiter[]>} */
   #promised = new Map();
+  /** What became of entries, the newest last: what took the place of one may be heard of first. @type {Map<string, Outcome>} */
+  #became = new Map();
   #closed = false;
   #sending = false;
   #backoff = new Backoff();
@@ -186,6 +191,8 @@ export class Outbox {
       storage.remove(name);
       return;
     }
+    // Taken first: what wakes it while it sends must not be missed.
+    const wake = this.#wake.signal;
     try {
       const message = /** @type {Partial<Stored> | undefined} */ (
         await this.#service.post('messages', entry)
@@ -199,16 +206,19 @@ export class Outbox {
         this.#finish({ name, problem: { status, detail } });
         this.#events.onRefused(entry, error);
       } else {
-        await this.#waitAfter(error);
+        await this.#waitAfter(error, wake);
       }
     }
   }
 
-  /** @param {unknown} error */
-  async #waitAfter(error) {
+  /**
+   * @param {unknown} error
+   * @param {AbortSignal} wake ends the wait
+   */
+  async #waitAfter(error, wake) {
     const problem = error instanceof Problem ? error : undefined;
     if (problem?.status === 401) await this.#events.onExpired()?.catch(() => undefined);
-    await pause(Math.max(this.#backoff.next(), (problem?.retryAfter ?? 0) * 1000), this.#wake.signal);
+    await pause(Math.max(this.#backoff.next(), (problem?.retryAfter ?? 0) * 1000), wake);
   }
 
   /** @param {Outcome} outcome */
@@ -220,12 +230,22 @@ export class Outbox {
   }
 
   /** @param {Outcome} outcome */
-  #settle({ name, message, problem, instead }) {
+  #settle(outcome) {
+    const { name, message, problem, instead } = outcome;
     const waiters = this.#promised.get(name) ?? [];
     this.#promised.delete(name);
+    this.#became.delete(name);
+    this.#became.set(name, outcome);
+    for (const oldest of this.#became.keys()) {
+      if (this.#became.size <= MOST_KNOWN) break;
+      this.#became.delete(oldest);
+    }
     if (instead !== undefined) {
       if (waiters.length > 0)
         this.#promised.set(instead, [...(this.#promised.get(instead) ?? []), ...waiters]);
+      // Tabs hear of each other's at different times: that one may be over already.
+      const later = this.#became.get(instead);
+      if (later !== undefined) this.#settle(later);
     } else {
       for (const { resolve, reject } of waiters) {
         if (message !== undefined) resolve(message);
