@@ -55,7 +55,7 @@ describeInBrowser('a gap', () => {
     await gap.getByRole('button', { name: 'Understood' }).click();
     await gap.waitFor({ state: 'hidden' });
     expect(bob.errors).toEqual([]);
-  });
+  }, 60_000);
 
   test('after a restore is told in words, and what the log holds now takes the place of what was shown', async () => {
     const first = await Server.start();
@@ -81,5 +81,5 @@ describeInBrowser('a gap', () => {
       await page.unread('alice', 0);
       expect(page.errors).toEqual([]);
     }
-  });
+  }, 60_000);
 });

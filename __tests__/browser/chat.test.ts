@@ -67,6 +67,7 @@ describeInBrowser('a conversation', () => {
   test('says who types, and stops when the message comes', async () => {
     const [carol, dora] = [await open('carol', 'dora'), await open('dora', 'carol')];
     const typing = dora.page.locator('#typing');
+    await dora.watches('carol');
     await carol.page.getByLabel('Message', { exact: true }).pressSequentially('hm');
     await until(async () => /carol.? is typing…/.test(await typing.innerText()), 'carol types');
     await carol.send('hello');

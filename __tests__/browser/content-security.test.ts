@@ -187,11 +187,10 @@ describeInBrowser('the policy of the page', () => {
       document.body.append(frame);
     }`);
     await until(() => page.evaluate('globalThis.loaded === true'));
-    const [, frame] = page.frames();
     expect((await answered).status()).toBe(status);
     // The page hears of it before the test does.
-    await until(() => shown.test(frame?.url() ?? ''), 'what stands in the place of the page');
-    expect(await frame?.locator('#identity').count()).toBe(0);
+    await until(() => shown.test(page.frames()[1]?.url() ?? ''), 'what stands in the place of the page');
+    expect(await page.frames()[1]?.locator('#identity').count()).toBe(0);
   });
 
   test('has nothing against the page itself, nor has the console', async () => {

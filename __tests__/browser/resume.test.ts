@@ -109,6 +109,8 @@ describeInBrowser("the browser's own EventSource", () => {
         'after 1',
         'after 2',
       ]);
+      // What the browser reports of its requests comes on another way than what its page says.
+      await until(() => page.requests.length > 1);
       const lastEventId = (await page.requests.at(-1)?.allHeaders())?.['last-event-id'];
       expect(lastEventId).toMatch(/^2-/);
       expect((await page.seen('ready')).at(-1)?.id).toBe(lastEventId);
@@ -127,6 +129,8 @@ describeInBrowser("the browser's own EventSource", () => {
     const [bye] = await page.seen('bye');
     expect(bye?.data.reason).toBe('shutdown');
     expect(bye?.id).toMatch(/^1-/);
+    // The end of the stream comes after its last event.
+    await until(async () => (await page.readyState()) !== 1);
     expect(await page.readyState()).toBe(0);
     const again = await Server.start({ database, port });
     await send(again.url, 'bob', 'after');
@@ -140,8 +144,10 @@ describeInBrowser("the browser's own EventSource", () => {
     const outside = await BlankPage.open(browser, server.url, 'bob');
     await until(async () => (await outside.seen('bye')).length > 0);
     expect((await outside.seen('bye'))[0]?.data.reason).toBe('over-limit');
+    await until(async () => (await outside.readyState()) !== 1);
     expect(await outside.readyState()).toBe(0);
     await inside.page.close();
-    await until(async () => (await outside.seen('live')).length === 1);
-  });
+    // It was told to come back in 15 s at the most.
+    await until(async () => (await outside.seen('live')).length === 1, 'the other one to be let in', 40_000);
+  }, 60_000);
 });

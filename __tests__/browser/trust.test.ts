@@ -110,6 +110,8 @@ describeInBrowser('in a browser', () => {
       `);
       await until(() => page.frames().some((frame) => frame.url() === 'about:srcdoc'));
       const frame = page.frames().find((one) => one.url() === 'about:srcdoc');
+      // Its address is known before its body is there.
+      await frame?.waitForLoadState();
       const came = await attack(frame as unknown as Page, server.url);
       expectNothingRead(came);
       await expectNothingDone();
@@ -251,7 +253,9 @@ describeInBrowser('in a browser', () => {
     });
 
     test('a stream ends with its token, is told in band while the session is over, and goes on with a new one', async () => {
-      const page = await logIn(await victim(Math.ceil(Date.now() / 1000) + 3));
+      const page = await logIn(await victim());
+      // Given when the page is there: opening it takes as long as it takes.
+      await renew(page, await victim(Math.ceil(Date.now() / 1000) + 5));
       const followed = await follow(page, '/stream');
       const expired = async (): Promise<number> =>
         (await followed()).said.filter((what) => what === 'token-expired').length;

@@ -161,6 +161,27 @@ export class ChatPage {
     }, hidden);
   }
 
+  /**
+   * Waits until the stream that tells of somebody's presence is live. It is opened anew for that, and what is not stored
+   * would be lost meanwhile.
+   */
+  async watches(peer: string): Promise<void> {
+    const told = this.page.locator('#frames-list [data-event="presence"]', {
+      hasText: `"recipient": "${peer}"`,
+    });
+    await told.locator('~ [data-event="live"]').first().waitFor({ state: 'attached' });
+  }
+
+  /** Puts a session of this token in the place of its own, and has the stream opened anew with it. */
+  async changeSession(token: string): Promise<void> {
+    const init = { method: 'PUT', headers: { Authorization: `Bearer ${token}` } };
+    const status = await this.page.evaluate(
+      `fetch('session', ${JSON.stringify(init)}).then(({ status }) => status)`,
+    );
+    if (status !== 200) throw new Error(`no session: ${String(status)}`);
+    await this.page.evaluate(`void dispatchEvent(new Event('online'))`);
+  }
+
   /** The requests that did not go to this origin. */
   strayRequests(origin: string): string[] {
     return this.requests.map((request) => request.url()).filter((url) => new URL(url).origin !== origin);

@@ -142,6 +142,11 @@ export class PushWorker {
     });
     await debug.send('ServiceWorker.enable');
     await until(() => registrationId !== undefined, 'its registration');
+    // What the page gives it to keep may still be on its way, and is not one of the events that are looked at.
+    await until(
+      async () => (await worker?.evaluate('readKept().then((kept) => kept !== undefined)')) === true,
+      'what it keeps',
+    );
     await worker?.evaluate(LOOK_INTO);
     return new PushWorker(worker as Worker, debug, registrationId ?? '', origin);
   }
