@@ -46,7 +46,7 @@ async function serve(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const client = new LoadClient(tidings, { port, cpuSeconds: () => 0 }, 500);
+  const client = new LoadClient(tidings, { port, cpuSeconds: () => 0 }, 5000);
   ends.push(async () => {
     await client.stop();
     server.closeAllConnections();

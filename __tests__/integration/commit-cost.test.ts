@@ -38,8 +38,15 @@ tracedTest(
       ({ name, text }) => name === 'pwrite64' && contents.some((one) => text.includes(one)),
     );
     const answered = calls.find((call) => isSent(call, 'HTTP/1.1 201') && isSent(call, '<message 0>'));
+    const sync = calls.find((call) => isSync(call) && call.began > (written?.began ?? Infinity));
+    // The writer's word that it is done: what that thread syncs from there on is upkeep, which a second may bring at once.
+    const done = calls.find(
+      ({ thread, file, name, began }) =>
+        thread === sync?.thread && name === 'write' && file.includes('eventfd') && began > sync.returned,
+    );
+    expect(done?.began).toBeLessThan(answered?.began ?? 0);
     const syncs = calls.filter(
-      (call) => isSync(call) && call.began > (written?.began ?? 0) && call.began < (answered?.began ?? 0),
+      (call) => isSync(call) && call.began > (written?.began ?? 0) && call.began < (done?.began ?? 0),
     );
     expect(syncs.map(({ file }) => file.replace(/.*\./, ''))).toEqual(['sqlite-wal']);
   },

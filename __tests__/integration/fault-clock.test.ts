@@ -15,11 +15,13 @@ const DAY = 24 * HOUR;
 /** How far a time that the server gave is after the right one. */
 const hoursAhead = (time: string): number => (Date.parse(time) - Date.now()) / (HOUR * 1000);
 
-/** Waits until the stream has had another heartbeat, and gives back the time in it. */
+/** Waits for a heartbeat that was sent after the call, and gives back the time in it. */
 async function nextHeartbeat(device: DeviceStream): Promise<string> {
-  const { length } = device.events;
-  await until(() => device.events.slice(length).some(({ event }) => event === 'heartbeat'), 'a heartbeat');
-  return (device.events.findLast(({ event }) => event === 'heartbeat')?.data as { at: string }).at;
+  const heartbeats = () => device.events.filter(({ event }) => event === 'heartbeat');
+  const { length } = heartbeats();
+  // One may have been on its way.
+  await until(() => heartbeats().length >= length + 2, 'two heartbeats');
+  return (heartbeats().at(-1)?.data as { at: string }).at;
 }
 
 /** Waits until all of the upkeep has been through: two messages expire, one after the other. */

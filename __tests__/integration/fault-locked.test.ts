@@ -3,7 +3,7 @@ import { get } from '../support/api.ts';
 import { LockHolder } from '../support/lock-holder.ts';
 import { expectProblem } from '../support/problems.ts';
 import { Publisher, refusalsOf, storedBy } from '../support/publisher.ts';
-import { pull, pullAll } from '../support/pull.ts';
+import { pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
@@ -29,7 +29,7 @@ test.each([
     const before = heartbeats();
     expect((await get(server.url, '/healthz')).status).toBe(200);
     expectProblem(await get(server.url, '/readyz'), 503, []);
-    expect((await pull(server.url, 'recipient=bob&limit=1000')).messages).toHaveLength(held);
+    expect(await pullAll(server.url, 'bob')).toHaveLength(held);
     const late = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '0' });
     await late.waitFor('live');
     expect(late.messages).toHaveLength(held);

@@ -132,4 +132,4 @@ test('a set that a service must not take ends the start with one line that names
     expect(code).toBe(1);
     expect(stderr).toMatch(new RegExp(`^[^\\n]*${missing}[^\\n]*\\n$`));
   }
-}); // prettier-ignore
+}, 120_000); // prettier-ignore

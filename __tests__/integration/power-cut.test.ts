@@ -113,7 +113,9 @@ describe('a message is on disk', () => {
         '/stream?recipient=bob&last=1000',
       ];
       let looked = 0;
-      for (const marker of markers) {
+      for (const [index, marker] of markers.entries()) {
+        // The poll is to begin after all that was before.
+        await devices[0]?.waitForMessages(index);
         const poll = pull(server.url, `recipient=bob&after=${devices[0]?.cursor}&wait=30`);
         const publisher = { answered: false };
         const sending = send(server.url, 'bob', marker).finally(() => (publisher.answered = true));

@@ -124,8 +124,9 @@ describe('an expired message', () => {
     const device = await DeviceStream.open(server.url, 'recipient=ivy');
     const ready = await device.waitFor('ready');
     const first = await send(server.url, 'ivy', 'stays', { sender: 'jan' });
-    const expiring = await send(server.url, 'ivy', 'goes', { sender: 'jan', ttl: 1 });
-    const alone = await send(server.url, 'ivy', 'goes', { sender: 'kim', ttl: 1 });
+    // Long enough to be delivered where the disk is slow.
+    const expiring = await send(server.url, 'ivy', 'goes', { sender: 'jan', ttl: 4 });
+    const alone = await send(server.url, 'ivy', 'goes', { sender: 'kim', ttl: 4 });
     expect(await device.waitForMessages(3)).toEqual([first, expiring, alone]);
     for (const { id } of [expiring, alone]) {
       await until(async () => (await get(server.url, `/messages/${id}`)).status === 404);

@@ -59,9 +59,11 @@ describe('a message with a ttl', () => {
     const server = await Server.start();
     const device = await DeviceStream.open(server.url, 'recipient=bob');
     const start = (await liveOf(device)).cursor;
-    const passing = await send(server.url, 'bob', 'passing', { ttl: 1, idempotencyKey: 'k' });
+    // Long enough to be delivered where the disk is slow.
+    const ttl = 5;
+    const passing = await send(server.url, 'bob', 'passing', { ttl, idempotencyKey: 'k' });
     const lasting = await send(server.url, 'bob', 'lasting', { ttl: 3600 });
-    await sendMany(server, 'bob', 1500, { ttl: 1 });
+    await sendMany(server, 'bob', 1500, { ttl });
     await device.waitForMessages(1502);
     expect(device.messages.slice(0, 2)).toEqual([passing, lasting]);
     await until(

@@ -126,7 +126,7 @@ describe('a session that is over', () => {
 
 describe('a stream', () => {
   test.each([['bearer', bearer], ['cookie', cookie]] as const)('of a %s says when it ends, and ends within a second of that, with bye', async (_what, carry) => {
-    const { token, end } = await shortLived('carl', 3, { read: ['carl', 'room'] });
+    const { token, end } = await shortLived('carl', 5, { read: ['carl', 'room'] });
     const query = 'recipient=carl&recipient=room';
     const device = await DeviceStream.open(server.url, query, { headers: carry(token) });
     const ready = await device.waitFor('ready');
@@ -145,8 +145,8 @@ describe('a stream', () => {
   }); // prettier-ignore
 
   test('of one client, each ends by its own token', async () => {
-    const short = await shortLived('dora', 2);
-    const long = await shortLived('dora', 5);
+    const short = await shortLived('dora', 3);
+    const long = await shortLived('dora', 8);
     const devices = await Promise.all(
       [short, long].map(({ token }) => DeviceStream.open(server.url, '', { headers: bearer(token) })),
     );
@@ -162,7 +162,7 @@ describe('a stream', () => {
 
   test('that comes back with a renewed session goes on exactly where it was, of two inboxes', async () => {
     const grants: Grants = { read: ['eve', 'team'] };
-    const first = await shortLived('eve', 3, grants);
+    const first = await shortLived('eve', 6, grants);
     const page = new Page('recipient=eve&recipient=team', first.token);
     await page.waitFor('live');
     const sent: WireMessage[] = [await deliver('eve', 0), await deliver('team', 1)];
@@ -187,7 +187,7 @@ describe('a stream', () => {
   });
 
   test('that comes back before the session is renewed is told again, keeps its place, and goes on after', async () => {
-    const first = await shortLived('finn', 2);
+    const first = await shortLived('finn', 5);
     const page = new Page('', first.token);
     await page.waitFor('live');
     const sent = [await deliver('finn', 1)];
@@ -206,7 +206,7 @@ describe('a stream', () => {
 
 describe('a held poll', () => {
   test('ends no later than its token', async () => {
-    const { token, end } = await shortLived('gina', 2, { read: ['gina', 'team'] });
+    const { token, end } = await shortLived('gina', 4, { read: ['gina', 'team'] });
     const answer = await request(`${server.url}/messages?recipient=gina&wait=60`, { headers: bearer(token) });
     const ended = Date.now();
     expect(answer.status).toBe(200);

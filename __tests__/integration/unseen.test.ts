@@ -96,7 +96,7 @@ describe('messages of others never reach', () => {
         const headers = bearer(await tokenFor(sub, grants));
         const device = await DeviceStream.open(server.url, query.slice(0, -1), { headers });
         await device.waitFor('live');
-        const poll = request(`${server.url}/messages?${query}after=${start.id}&wait=20`, { headers });
+        const poll = request(`${server.url}/messages?${query}after=${start.id}&wait=60`, { headers });
         return { headers, query, device, poll, sees };
       }),
     );

@@ -127,7 +127,7 @@ describe('a socket of a service with a key', () => {
   });
 
   test('ends with its token: bye, 3000, and nothing that is sent after is stored', async () => {
-    const exp = secondsFromNow(2);
+    const exp = secondsFromNow(4);
     const device = await openWith(bearer(await tokenFor('carl', { sendTo: ['*'] }, { exp })));
     await device.waitFor('live');
     let count = 0;

@@ -325,7 +325,7 @@ describe('a quiet socket', () => {
 
   test('whose peer says anything at all is not cut', async () => {
     const socket = await open('recipient=talker');
-    await until(() => socket.of(PING).length === 3);
+    await until(() => socket.of(PING).length >= 3);
     socket.write(clientFrame(FIN | PING, 'still here'));
     await until(() => socket.of(PING).length >= 6);
     expect(socket.closed).toBe(false);

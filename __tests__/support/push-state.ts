@@ -17,6 +17,7 @@ export async function dealtWith(database: string, recipient: string, messageId: 
   await until(
     () => readNumber(database, sql, recipient) >= messageId,
     `message ${messageId} to be dealt with`,
+    40_000,
   );
 }
 

@@ -101,7 +101,8 @@ export class Server {
     const server = new Server(options);
     let over: Ended | undefined;
     void server.#ended.then((ended) => (over = ended));
-    await until(() => over !== undefined || /listens on \S+ /.test(server.#stdout));
+    const begun = (): boolean => over !== undefined || /listens on \S+ /.test(server.#stdout);
+    await until(begun, 'the server to listen', 60_000);
     if (over !== undefined) throw new Error(`the server ended: ${JSON.stringify(over)}`);
     return server;
   }

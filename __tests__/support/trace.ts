@@ -10,6 +10,7 @@ export const tracedTest = testWithTool('strace', 'strace');
 
 /** A call of the system, between two moments of one order: the lines of the trace. */
 export interface SystemCall {
+  readonly thread: string;
   readonly name: string;
   /** The path of the file, or what it is: `socket:[1234]`. */
   readonly file: string;
@@ -64,7 +65,7 @@ function parse(trace: string): SystemCall[] {
     const [, name, file, text] = /^(\w+)\(\d+<(.*?)>(.*)$/.exec(rest) ?? [];
     if (name === undefined || file === undefined || text === undefined) continue;
     const unfinished = text.endsWith('<unfinished ...>');
-    const call = { name, file, text, began: line, returned: unfinished ? Infinity : line };
+    const call = { thread, name, file, text, began: line, returned: unfinished ? Infinity : line };
     calls.push(call);
     if (unfinished) pending.set(thread, call);
   }
