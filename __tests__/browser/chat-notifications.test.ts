@@ -105,6 +105,22 @@ describeInBrowser('the bell', () => {
     expect(idOf('bob')).toBe(before);
   });
 
+  test('has a room that is joined while notifications are being turned on', async () => {
+    const { context, push } = await newBrowser();
+    const bea = await ChatPage.open(context, server.url, 'bea', { peer: 'room-one' });
+    let joined: Promise<void> | undefined;
+    await bea.page.route('**/push-subscriptions', async (route) => {
+      const answer = await route.fetch();
+      // The rooms to subscribe for have been looked up by then.
+      const { recipient } = route.request().postDataJSON() as { recipient?: string };
+      if (recipient === 'room-one' && joined === undefined) await (joined = bea.turnTo('room-two'));
+      await route.fulfill({ response: answer });
+    });
+    await turnOn(bea);
+    await has('room-two', endOf(push, 0));
+    await has('room-one', endOf(push, 0));
+  });
+
   test('tells the service anew when the page is opened, which may have forgotten', async () => {
     const { context, push } = await newBrowser();
     const carol = await ChatPage.open(context, server.url, 'carol');

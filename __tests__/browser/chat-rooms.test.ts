@@ -126,4 +126,27 @@ describeInBrowser('a room', () => {
     await dora.live();
     await dora.unread('room-busy', 120);
   });
+
+  test('has what comes to it while it is joined', async () => {
+    const amy = await open('amy');
+    await send(server.url, 'room-join', 'old', { sender: 'kim' });
+    let isFirst = true;
+    await amy.page.route('**/messages?*', async (route) => {
+      const answer = await route.fetch();
+      if (isFirst && route.request().url().includes('room-join')) {
+        isFirst = false;
+        await send(server.url, 'room-join', 'between', { sender: 'kim' });
+        // Takes the page's own cursor past it.
+        await send(server.url, 'amy', 'to herself', { sender: 'kim' });
+        await amy.unread('kim', 1);
+      }
+      await route.fulfill({ response: answer });
+    });
+    await amy.turnTo('room-join');
+    await amy.shows('old', 'between');
+    await send(server.url, 'room-join', 'new', { sender: 'kim' });
+    await amy.shows('old', 'between', 'new');
+    // What is told again is not counted again.
+    await amy.unread('kim', 1);
+  });
 });

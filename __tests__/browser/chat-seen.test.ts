@@ -134,4 +134,25 @@ describeInBrowser('a read marker', () => {
     await jan.live();
     await jan.unread('kim', 1);
   });
+
+  test('of another device leaves the right count where the next message is on its way', async () => {
+    const ids: number[] = [];
+    for (const text of ['1', '2', '3']) {
+      ids.push((await send(server.url, 'lea', text, { sender: 'max' })).id);
+    }
+    const lea = await open('lea');
+    await lea.unread('max', 3);
+    let isFirst = true;
+    await lea.page.route('**/conversations?*', async (route) => {
+      if (isFirst) await send(server.url, 'lea', '4', { sender: 'max' });
+      isFirst = false;
+      await route.continue();
+    });
+    const marker = { sender: 'lea', recipient: 'max', type: 'read', content: { messageId: ids[0] } };
+    await publish(server.url, marker);
+    await until(() => !isFirst);
+    await lea.unread('max', 3);
+    await send(server.url, 'lea', '5', { sender: 'max' });
+    await lea.unread('max', 4);
+  });
 });

@@ -190,7 +190,7 @@ describeInBrowser('the policy of the page', () => {
     expect((await answered).status()).toBe(status);
     // The page hears of it before the test does.
     await until(() => shown.test(page.frames()[1]?.url() ?? ''), 'what stands in the place of the page');
-    expect(await page.frames()[1]?.locator('#identity').count()).toBe(0);
+    expect(await page.frames()[1]?.locator('#app').count()).toBe(0);
   });
 
   test('has nothing against the page itself, nor has the console', async () => {

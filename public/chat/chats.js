@@ -85,9 +85,9 @@ export class Chat {
   add(message, isMine) {
     this.#keep(message);
     this.typing.delete(message.sender);
-    // What was read with the list may come by the stream as well.
-    if (!isMine && message.id > Math.max(this.readThrough, this.#countedThrough))
-      this.#received.push(message.id);
+    // What was read with the list may come by the stream as well, and again where that begins anew further back.
+    const isCounted = message.id <= this.#countedThrough || this.#received.includes(message.id);
+    if (!isMine && !isCounted && message.id > this.readThrough) this.#received.push(message.id);
   }
 
   /**

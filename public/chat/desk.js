@@ -196,10 +196,8 @@ export class Desk {
       // A refusal is told through onRefused, for this visit's messages and for those of an earlier one.
       if (error instanceof Problem) return;
       const idempotencyKey = `unkept-${performance.now()}`;
-      this.#refuse(
-        { recipient, content, idempotencyKey },
-        'this browser has no room to keep it until it is sent',
-      );
+      const why = 'this browser has no room to keep it until it is sent';
+      this.#refuse({ recipient, content, idempotencyKey }, why);
     });
   }
 
@@ -237,6 +235,8 @@ export class Desk {
 
   /** @param {string} room */
   async #join(room) {
+    // From before the room is read: what comes to it meanwhile comes by the stream.
+    const cursor = this.#connection?.cursor;
     const joined = await this.#reader.loadRoom(room).catch(() => {
       this.#sidebar.say('The service cannot be reached: a room cannot be joined now.');
       return false;
@@ -246,7 +246,7 @@ export class Desk {
       return;
     }
     this.#rooms.join(room);
-    this.#connect(this.#connection?.cursor);
+    this.#connect(cursor);
     this.#openPeer();
   }
 
@@ -260,13 +260,14 @@ export class Desk {
 
   /** Another window of this browser joined rooms, or left some. */
   async #changeRooms() {
+    const cursor = this.#connection?.cursor;
     for (const chat of this.#chats.list)
       if (chat.isRoom && !this.#rooms.has(chat.peer)) this.#chats.remove(chat.peer);
     const peer = addressIn(location.hash);
     if (peer !== undefined && isRoom(peer) && !this.#rooms.has(peer)) location.hash = '';
     for (const room of this.#rooms.joined)
       if (!this.#chats.has(room)) await this.#reader.loadRoom(room).catch(() => undefined);
-    this.#connect(this.#connection?.cursor);
+    this.#connect(cursor);
   }
 
   /** Asks how many are unread: only a part of what was counted has been read. @param {Chat} chat */

@@ -90,7 +90,8 @@ export class Notifications {
 
   /** Follows the inboxes that are joined now. Nothing is done where notifications are off. */
   async follow() {
-    if (this.state !== 'on') return;
+    if (!canNotify) return;
+    // Only then is it known whether they are on: they may be being turned on for the inboxes of before.
     await this.#inTurn(async () => {
       try {
         if (this.state === 'on') await this.#subscribe();

@@ -78,9 +78,14 @@ export class Reader {
       return;
     }
     const before = (chat.lastMessage?.id ?? 0) + 1;
-    const { conversations } = await this.#api.conversations(this.#chats.me, { before, limit: 1 });
-    const [listed] = conversations;
-    if (listed?.peer === chat.peer) chat.list(listed);
+    /** @param {{ before?: number, limit?: number }} page */
+    const find = async (page) => {
+      const { conversations } = await this.#api.conversations(this.#chats.me, page);
+      return conversations.find(({ peer }) => peer === chat.peer);
+    };
+    // It stands among the newest where a newer message of it is on its way.
+    const listed = (await find({ before, limit: 1 })) ?? (await find({}));
+    if (listed !== undefined) chat.list(listed);
   }
 
   /**
