@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import type { Browser, BrowserContext, Route } from 'playwright-core';
 import type { WireMessage } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ClientTab, type Outcome } from '../support/client-tab.ts';
@@ -183,5 +183,23 @@ describeInBrowser('the outbox', () => {
     await tab.waitForState('offline');
     await proxy.up();
     expect((await outcome()).value).toMatchObject({ content: 'soon' });
+  });
+
+  test('is tried again at once where the browser comes online while it is being sent, and that fails', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'kai' });
+    const held: Route[] = [];
+    await tab.page.route('**/messages', async (route) => {
+      if (held.length > 0) await route.continue();
+      else held.push(route);
+    });
+    // No wait would come to its end.
+    await tab.stopClock();
+    const outcome = await tab.send('to-kai', 'at once');
+    await until(() => held.length === 1);
+    const { length } = tab.visit.status;
+    await tab.run("dispatchEvent(new Event('online'))");
+    await until(() => tab.visit.status.slice(length).some(({ state }) => state === 'live'));
+    await held[0]?.abort();
+    expect((await outcome()).value).toMatchObject({ content: 'at once' });
   });
 });
