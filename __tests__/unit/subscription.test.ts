@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Hub } from '../../src/hub/hub.ts';
-import { Turns } from '../../src/hub/turns.ts';
+import type { Task, Turns } from '../../src/hub/turns.ts';
 import { Subscription } from '../../src/hub/subscription.ts';
 import type { MessageLog, Start } from '../../src/log/message-log.ts';
 import { prepareAppend } from '../../src/log/append.ts';
@@ -11,7 +11,6 @@ import { sseFraming } from '../../src/sse/frame.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
 import { Random } from '../support/random.ts';
 import { cleanUp } from '../support/server.ts';
-import { until } from '../support/until.ts';
 
 /** A connection that takes what a test lets it. */
 class FakeConnection {
@@ -71,18 +70,35 @@ class FakeLog {
   }
 }
 
-/** Lets all that waits for its turn have it. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Turns that are taken when the test says so. The real ones go by a budget of time, so how many fall in one is chance. */
+class FakeTurns implements Pick<Turns, keyof Turns> {
+  readonly #waiting = new Set<Task>();
+  add(task: Task): void {
+    this.#waiting.add(task);
+  }
+  remove(task: Task): void {
+    this.#waiting.delete(task);
+  }
+  /** Gives turns, the oldest first, until nothing waits or `most` were given. */
+  take(most = Infinity): void {
+    let given = 0;
+    for (const task of this.#waiting) {
+      if (given++ === most) break;
+      this.#waiting.delete(task);
+      task.turn();
+    }
+  }
+}
 
 describe('a subscription', () => {
   let log: FakeLog;
   let hub: Hub;
-  let turns: Turns;
+  let turns: FakeTurns;
   const events: string[] = [];
   beforeEach(() => {
     log = new FakeLog();
     hub = new Hub(String);
-    turns = new Turns();
+    turns = new FakeTurns();
     events.length = 0;
   });
   afterAll(cleanUp);
@@ -93,7 +109,7 @@ describe('a subscription', () => {
     start: Partial<Start> = {},
   ): Subscription => {
     const subscription = new Subscription(
-      { log: log as unknown as MessageLog, hub, turns },
+      { log: log as unknown as MessageLog, hub, turns: turns as unknown as Turns },
       {
         inboxes,
         connection,
@@ -116,7 +132,7 @@ describe('a subscription', () => {
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     'writes every message of its inboxes once and in order, however replay, stalls and commits fall (seed %i)',
-    async (seed) => {
+    (seed) => {
       const random = new Random(seed);
       const names = ['alice', 'bob', 'carol'];
       const followers = [['alice'], ['bob'], ['alice', 'bob'], ['alice', 'bob', 'carol'], ['*']].map(
@@ -138,7 +154,7 @@ describe('a subscription', () => {
           connection.room = 256 * 1024;
           subscription.drained();
         }
-        if (random.integer(0, 3) === 0) await turn();
+        if (random.integer(0, 3) === 0) turns.take(random.integer(1, 8));
         for (const { connection: one } of followers) expect(one.room).toBeGreaterThanOrEqual(0);
       }
       log.dispatch(hub);
@@ -146,17 +162,16 @@ describe('a subscription', () => {
         connection.stuck = false;
         connection.room = 256 * 1024;
         subscription.drained();
-        const wanted = expectedIds(inboxes);
-        await until(() => connection.ids.length >= wanted.length, `all of ${inboxes.join()}`);
-        expect(connection.ids).toEqual(wanted);
+        turns.take();
+        expect(connection.ids).toEqual(expectedIds(inboxes));
       }
     },
   );
 
-  test('costs one write for a commit, of the same bytes for all followers of an inbox', async () => {
+  test('costs one write for a commit, of the same bytes for all followers of an inbox', () => {
     const connections = Array.from({ length: 10 }, () => new FakeConnection());
     for (const connection of connections) follow(['bob'], connection);
-    await turn();
+    turns.take();
     log.commit(Array.from({ length: 50 }, () => draft()));
     log.dispatch(hub);
     for (const connection of connections) {
@@ -165,21 +180,21 @@ describe('a subscription', () => {
     }
   });
 
-  test('reads what was missed, not the log', async () => {
+  test('reads what was missed, not the log', () => {
     log.commit(Array.from({ length: 5000 }, () => draft({ recipient: 'somebody', sender: 'else' })));
     log.commit(Array.from({ length: 3 }, () => draft()));
     log.commit(Array.from({ length: 5000 }, () => draft({ recipient: 'somebody', sender: 'else' })));
     log.dispatch(hub);
     follow(['bob'], new FakeConnection(), { after: 5001 });
-    await until(() => events.length > 0);
+    turns.take();
     expect(log).toMatchObject({ reads: 1, rowsRead: 2 });
     expect(events).toEqual(['live after 2']);
   });
 
-  test('without room takes nothing, and goes on from the log when it has drained', async () => {
+  test('without room takes nothing, and goes on from the log when it has drained', () => {
     const connection = new FakeConnection();
     const subscription = follow(['bob'], connection);
-    await turn();
+    turns.take();
     connection.room = 0;
     for (let round = 0; round < 3; round++) {
       log.commit([draft()]);
@@ -188,7 +203,7 @@ describe('a subscription', () => {
     expect(connection.writes).toHaveLength(0);
     connection.room = 256 * 1024;
     subscription.drained();
-    await turn();
+    turns.take();
     expect(connection.ids).toEqual([1, 2, 3]);
     expect(events).toEqual(['live after 0']);
   });
@@ -196,10 +211,10 @@ describe('a subscription', () => {
   test.each([
     ['one inbox', ['bob']],
     ['two inboxes that both hold it', ['alice', 'bob']],
-  ])('writes nothing of a commit at or below its cursor, through %s', async (_through, inboxes) => {
+  ])('writes nothing of a commit at or below its cursor, through %s', (_through, inboxes) => {
     const connection = new FakeConnection();
     const subscription = follow(inboxes, connection);
-    await turn();
+    turns.take();
     log.commit([draft(), draft(), draft()]);
     log.dispatch(hub);
     const commit = (first: number): Message[] => [0, 1, 2].map((step) => ({ ...draft(), id: first + step }));
@@ -210,11 +225,11 @@ describe('a subscription', () => {
     expect(subscription.cursor).toBe(4);
   });
 
-  test('takes an ephemeral frame when it is live and has room, and only then', async () => {
+  test('takes an ephemeral frame when it is live and has room, and only then', () => {
     const connection = new FakeConnection();
     const subscription = follow(['bob'], connection);
     expect(hub.dispatchEphemeral(draft())).toBe(0);
-    await turn();
+    turns.take();
     expect(hub.dispatchEphemeral(draft())).toBe(1);
     connection.room = 10;
     expect(hub.dispatchEphemeral(draft())).toBe(0);
@@ -224,7 +239,7 @@ describe('a subscription', () => {
     expect(connection.writes).toHaveLength(1);
   });
 
-  test('that a purge overtook is ended; one that was told of the gap is not', async () => {
+  test('that a purge overtook is ended; one that was told of the gap is not', () => {
     const connection = new FakeConnection();
     connection.room = 0;
     const overtaken = follow(['bob'], connection);
@@ -240,13 +255,13 @@ describe('a subscription', () => {
     });
     connection.room = 256 * 1024;
     overtaken.drained();
-    await turn();
+    turns.take();
     expect(events).toEqual(['overtaken']);
     expect(connection.writes).toHaveLength(0);
 
     const told = new FakeConnection();
     follow(['bob'], told, { gap: 'purged', purgedThrough: 5 });
-    await turn();
+    turns.take();
     expect(told.ids).toEqual([6, 7, 8, 9, 10]);
   });
 });
