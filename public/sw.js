@@ -41,6 +41,9 @@
 
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (globalThis));
 
+/** Of every notification. Relative to this file. */
+const ICON = 'icons/icon-192.png';
+
 /** Pushes are taken one after the other: what closes a notification waits for what shows it. */
 let taken = Promise.resolve();
 
@@ -102,6 +105,7 @@ async function show({ recipient, sender, peer, id, createdAt, content, shortened
   const options = {
     tag,
     body,
+    icon: ICON,
     data: /** @type {Shown} */ ({ peer, id }),
     timestamp: Date.parse(createdAt),
     // The next message is news as the first one was.
@@ -117,7 +121,13 @@ async function closeRead({ recipient, peer, through }) {
   const isNewer = shown.some((one) => aboutOf(one).id > through);
   if (!isNewer && (await mustShow())) {
     const data = /** @type {Shown} */ ({ peer, id: through });
-    await worker.registration.showNotification(peer, { tag, data, body: 'Read elsewhere', silent: true });
+    await worker.registration.showNotification(peer, {
+      tag,
+      data,
+      body: 'Read elsewhere',
+      icon: ICON,
+      silent: true,
+    });
   }
   for (const one of await worker.registration.getNotifications({ tag }))
     if (aboutOf(one).id <= through) one.close();

@@ -90,10 +90,10 @@ const pageHeaders = helmet({
   xFrameOptions: { action: 'deny' },
 });
 
-/** The service worker has a policy of its own: it loads nothing, and talks to this service alone. */
+/** The service worker has a policy of its own: it talks to this service alone, which has its icon. */
 const WORKER = join(PUBLIC, 'sw.js');
 const WORKER_POLICY =
-  "default-src 'none';connect-src 'self';require-trusted-types-for 'script';trusted-types 'none'";
+  "default-src 'none';connect-src 'self';img-src 'self';require-trusted-types-for 'script';trusted-types 'none'";
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): Listener {

@@ -208,12 +208,12 @@ describeInBrowser('the policy of the page', () => {
     expect(page.errors).toEqual([]);
   });
 
-  test('is another for the service worker, which loads nothing and talks to the service alone', async () => {
+  test('is another for the service worker, which runs nothing else and talks to the service alone', async () => {
     const { headers } = await fetch(`${server.url}/sw.js`);
     expect(Object.fromEntries(headers)).toMatchObject({
       'content-type': 'text/javascript; charset=utf-8',
       'content-security-policy':
-        "default-src 'none';connect-src 'self';require-trusted-types-for 'script';trusted-types 'none'",
+        "default-src 'none';connect-src 'self';img-src 'self';require-trusted-types-for 'script';trusted-types 'none'",
       'cache-control': 'no-cache',
       'x-content-type-options': 'nosniff',
       'cross-origin-resource-policy': 'same-origin',

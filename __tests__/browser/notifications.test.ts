@@ -83,6 +83,17 @@ describeInBrowser('the service worker', () => {
     expect(await worker.run('badges')).toEqual([3]);
   });
 
+  test('shows a message with the icon of the page, which its policy lets it load', async () => {
+    const { worker } = await turnedOn('alice');
+    await worker.push(message(1));
+    // A notification stands when its icon was asked for.
+    expect(
+      await worker.run(
+        `registration.getNotifications().then(([{ icon }]) => performance.getEntriesByName(icon).map((entry) => [entry.name, entry.responseStatus]))`,
+      ),
+    ).toEqual([[`${server.url}/icons/icon-192.png`, 200]]);
+  });
+
   test.each([
     ['has no badge', 'delete navigator.setAppBadge; delete WorkerNavigator.prototype.setAppBadge'],
     ['does not give one', 'navigator.setAppBadge = () => Promise.reject(new Error())'],

@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { cleanUp, Server } from '../support/server.ts';
+
+interface Manifest {
+  readonly start_url: string;
+  readonly icons: readonly { readonly src: string; readonly sizes: string; readonly type: string }[];
+}
+
+/** The size of a PNG, which stands in its first chunk (W3C PNG §11.2.1). */
+function sizeOf(png: Buffer): string {
+  expect(png.subarray(1, 4).toString()).toBe('PNG');
+  return `${png.readUInt32BE(16)}x${png.readUInt32BE(20)}`;
+}
+
+describeInBrowser('the page, put on a home screen', () => {
+  let browser: Browser;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  test('has all that a browser wants of it', async () => {
+    const page = await browser.newPage();
+    await page.goto(server.url);
+    const debug = await page.context().newCDPSession(page);
+    const { url, errors } = await debug.send('Page.getAppManifest');
+    expect([url, errors]).toEqual([`${server.url}/manifest.webmanifest`, []]);
+    const { installabilityErrors } = await debug.send('Page.getInstallabilityErrors');
+    // The one thing is said of the window of the test, which keeps nothing.
+    expect(installabilityErrors.map(({ errorId }) => errorId)).toEqual(['in-incognito']);
+  });
+
+  test('has its icons in the sizes that are told, and begins where it is served', async () => {
+    const answer = await fetch(`${server.url}/manifest.webmanifest`);
+    expect(answer.headers.get('content-type')).toMatch(/^application\/manifest\+json/);
+    const { start_url, icons } = (await answer.json()) as Manifest;
+    expect(new URL(start_url, answer.url).href).toBe(`${server.url}/`);
+    const pngs = icons.filter(({ type }) => type === 'image/png').map(({ src, sizes }) => [src, sizes]);
+    expect(pngs).toHaveLength(3);
+    for (const [src, sizes] of [...pngs, ['icons/apple-touch-icon.png', '180x180']]) {
+      const icon = await fetch(new URL(src ?? '', answer.url));
+      expect(icon.headers.get('content-type')).toBe('image/png');
+      expect(sizeOf(Buffer.from(await icon.arrayBuffer()))).toBe(sizes);
+    }
+  });
+});
