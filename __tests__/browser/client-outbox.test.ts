@@ -94,6 +94,7 @@ describeInBrowser('the outbox', () => {
   ])('waits as long as it is told by a $status, and then stores it', async (answer) => {
     const address = `dan${answer.status}`;
     const tab = await ClientTab.live(context, proxy.origin, { recipient: address });
+    await tab.stopClock();
     proxy.answer = ({ method }) => (method === 'POST' ? answer : undefined);
     const outcome = await tab.send(address, 'later');
     await until(() => proxy.count('POST') === 1);

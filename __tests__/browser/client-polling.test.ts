@@ -43,6 +43,8 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
 
   test('it polls, and says so; a stream is tried again, and takes over where the polls were', async () => {
     const tab = await openPolling({ recipient: 'ann' });
+    // The trial has the time that it takes.
+    await tab.stopClock();
     const contents: unknown[] = [];
     proxy.mode = 'pass';
     for (let third = 0; third < 3; third++) {

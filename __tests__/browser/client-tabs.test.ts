@@ -130,6 +130,8 @@ describeInBrowser('the tabs of a browser', () => {
     for (const content of [1, 2, 3]) await send(server.url, 'behind', content);
     await leader.waitForMessage(3);
     const behind = await ClientTab.open(context, server.url);
+    // No wait would come to its end.
+    await behind.stopClock();
     let failures = 0;
     let failing = true;
     await behind.page.route('**/messages?**', (route) => {
@@ -137,14 +139,10 @@ describeInBrowser('the tabs of a browser', () => {
       return failing ? route.abort() : route.continue();
     });
     await behind.connect({ recipient: 'behind', cursor: '0' });
-    // Until it waits for half a minute.
-    await until(async () => {
-      await behind.pass(30);
-      return failures > 5;
-    });
+    await until(() => failures > 0);
     failing = false;
     await leader.run('connection.reconnect()');
-    expect(await behind.waitForMessage(3, 8000)).toEqual([1, 2, 3]);
+    expect(await behind.waitForMessage(3)).toEqual([1, 2, 3]);
   });
 
   test('it does so too where that is said while it asks, before it hears that it could not', async () => {
@@ -152,30 +150,21 @@ describeInBrowser('the tabs of a browser', () => {
     for (const content of [1, 2, 3]) await send(server.url, 'asking', content);
     await leader.waitForMessage(3);
     const behind = await ClientTab.open(context, server.url);
+    await behind.stopClock();
     const held: Route[] = [];
-    let failures = 0;
-    let answer: 'fail' | 'hold' | 'pass' = 'fail';
+    let holding = true;
     await behind.page.route('**/messages?**', async (route) => {
-      if (answer === 'hold') held.push(route);
-      else if (answer === 'pass') await route.continue();
-      else await route.abort().finally(() => failures++);
+      if (holding) held.push(route);
+      else await route.continue();
     });
     await behind.connect({ recipient: 'asking', cursor: '0' });
-    await until(async () => {
-      await behind.pass(30);
-      return failures > 5;
-    });
-    // Its next wait would be half a minute.
-    answer = 'hold';
-    await until(async () => {
-      await behind.pass(30);
-      return held.length > 0;
-    });
+    await until(() => held.length > 0);
     const statuses = behind.visit.status.length;
     await leader.run('connection.reconnect()');
-    await until(() => behind.visit.status.slice(statuses).some(({ state }) => state === 'live'));
-    answer = 'pass';
+    await until(() => behind.visit.status.slice(statuses).some(({ state }) => state === 'catching-up'));
+    await until(() => behind.status?.state === 'live');
+    holding = false;
     for (const route of held) await route.abort();
-    expect(await behind.waitForMessage(3, 8000)).toEqual([1, 2, 3]);
+    expect(await behind.waitForMessage(3)).toEqual([1, 2, 3]);
   });
 });

@@ -33,11 +33,31 @@ describeInBrowser('a connection that is cut', () => {
     await cleanUp();
   });
 
-  test('in silence is noticed after 2.5 heartbeats, and not before', async () => {
-    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
+  const heartbeats = (tab: ClientTab): number =>
+    tab.visit.event.filter(({ event }) => event === 'heartbeat').length;
+
+  /** A tab for which no time passes but by `pass`, since a heartbeat that it has heard. */
+  async function openStopped(recipient: string): Promise<ClientTab> {
+    const tab = await ClientTab.open(context, proxy.origin);
+    await tab.connect({ recipient }, "{ onFrame: (frame) => note('event', frame) }");
+    await until(() => heartbeats(tab) > 0);
+    await tab.stopClock();
+    const before = heartbeats(tab);
+    await until(() => heartbeats(tab) > before);
+    return tab;
+  }
+
+  /** From now on the stream is silent: what came before is at the page, and nothing follows. */
+  async function silence(tab: ClientTab, recipient: string): Promise<void> {
     proxy.mode = 'freeze';
-    await send(server.url, 'ann', 'meanwhile');
+    await send(server.url, recipient, 'meanwhile');
     proxy.mode = 'pass';
+    await tab.run("fetch('/healthz').then((answer) => answer.text())");
+  }
+
+  test('in silence is noticed after 2.5 heartbeats, and not before', async () => {
+    const tab = await openStopped('ann');
+    await silence(tab, 'ann');
     await tab.pass(30);
     // The next look at the clock.
     await tab.pass(2);
@@ -48,23 +68,18 @@ describeInBrowser('a connection that is cut', () => {
   });
 
   test('in silence is noticed as soon, however long there was traffic without a heartbeat', async () => {
-    const tab = await ClientTab.open(context, proxy.origin);
-    await tab.connect({ recipient: 'ben' }, "{ onFrame: (frame) => note('event', frame) }");
-    const heartbeats = (): number => tab.visit.event.filter(({ event }) => event === 'heartbeat').length;
-    await until(() => heartbeats() > 0);
+    const tab = await openStopped('ben');
     for (let minute = 0; minute < 5; minute++) {
       await tab.pass(30);
       await send(server.url, 'ben', minute);
       await tab.waitForMessage(minute);
     }
-    const before = heartbeats();
-    await until(() => heartbeats() > before);
+    const before = heartbeats(tab);
+    await until(() => heartbeats(tab) > before);
     // What was learned is for the streams to come.
     await tab.run('connection.reconnect()');
     await until(() => proxy.count('GET /stream') === 2 && tab.status?.state === 'live');
-    proxy.mode = 'freeze';
-    await send(server.url, 'ben', 'meanwhile');
-    proxy.mode = 'pass';
+    await silence(tab, 'ben');
     await tab.pass(TOO_QUIET);
     expect(await tab.waitForMessage('meanwhile')).toEqual([0, 1, 2, 3, 4, 'meanwhile']);
   });
@@ -97,6 +112,8 @@ describeInBrowser('a connection that is cut', () => {
 
   test('by a proxy that answers 502 is tried again until it is well', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
+    // A try is neither too early nor too slow.
+    await tab.stopClock();
     proxy.mode = '502';
     await tab.waitForState('offline');
     const before = proxy.count('GET /stream');
