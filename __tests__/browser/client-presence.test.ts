@@ -150,8 +150,8 @@ describeInBrowser('what is told of others', () => {
     }
     await until(() => tab.status?.waiting === 2 && other.status?.waiting === 2);
     proxy.answer = () => undefined;
-    // For both: once more would end what is on its way as too late.
-    await tab.pass(30);
+    // Both try again at once; time that passes would end what is on its way as too late.
+    await tab.run('connection.reconnect()');
     const markers = [];
     for (const outcome of outcomes) markers.push((await outcome()).value?.content);
     expect(markers[0]).toEqual({ messageId: ids[0] });
@@ -183,7 +183,7 @@ describeInBrowser('what is told of others', () => {
       await until(async () => (await tab.run(OUTBOX)) === (await late.run(OUTBOX)));
     }
     proxy.answer = () => undefined;
-    await tab.pass(30);
+    await tab.run('connection.reconnect()');
     const markers = [];
     for (const outcome of outcomes) markers.push((await outcome()).value?.content);
     const [first, ...replaced] = ids.map((messageId) => ({ messageId }));
