@@ -4,6 +4,7 @@ import { send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser, launchWithProfile } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
 import { cleanUp, newFolder, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 describeInBrowser('a page that comes back', () => {
   let browser: Browser;
@@ -20,6 +21,13 @@ describeInBrowser('a page that comes back', () => {
     await (browser as Browser | undefined)?.close();
     await cleanUp();
   });
+
+  /** Waits until the position is kept too: the message is told first. */
+  const kept = (tab: ClientTab): Promise<void> =>
+    until(async () => {
+      const cursor = await tab.run('connection.cursor');
+      return (await tab.run(`Object.values(localStorage).includes(${JSON.stringify(cursor)})`)) === true;
+    });
 
   test('after a reload is told what it missed, and not again what it was told', async () => {
     const options = { recipient: 'ann' };
@@ -56,6 +64,7 @@ describeInBrowser('a page that comes back', () => {
     const tab = await ClientTab.live(first, server.url, options);
     await send(server.url, 'cid', 'before');
     await tab.waitForMessage('before');
+    await kept(tab);
     await first.close();
     await send(server.url, 'cid', 'meanwhile');
     const second = await launchWithProfile(profile);
