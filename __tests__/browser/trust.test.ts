@@ -8,6 +8,7 @@ import { pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { SECRET, signToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { clockTest, WrongClock } from '../support/wrong-clock.ts';
 
 const EVIL = 'evil.example';
 const REBIND = 'rebind.example';
@@ -153,9 +154,13 @@ describeInBrowser('in a browser', () => {
     const victim = (exp = Date.now() / 1000 + 3600): Promise<string> =>
       signToken({ sub: 'victim', exp, tidings: { sendTo: ['*'] } });
 
-    beforeEach(async () => {
-      server = await Server.start({ env: { AUTH_SECRET: SECRET, CORS_ORIGINS: allowed() } });
+    async function start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+      server = await Server.start({ env: { AUTH_SECRET: SECRET, CORS_ORIGINS: allowed(), ...env } });
       origin = `http://localhost:${server.port}`;
+    }
+
+    beforeEach(async () => {
+      await start();
       const token = await signToken({ sub: 'root', tidings: { read: ['*'], sendTo: ['*'] } });
       root = { Authorization: `Bearer ${token}` };
     });
@@ -252,29 +257,35 @@ describeInBrowser('in a browser', () => {
       expect(await ask(page, `${origin}/messages`, { credentials: 'omit' })).toMatchObject({ status: 401 });
     });
 
-    test('a stream ends with its token, is told in band while the session is over, and goes on with a new one', async () => {
-      const page = await logIn(await victim());
-      // Given when the page is there: opening it takes as long as it takes.
-      await renew(page, await victim(Math.ceil(Date.now() / 1000) + 5));
-      const followed = await follow(page, '/stream');
-      const expired = async (): Promise<number> =>
-        (await followed()).said.filter((what) => what === 'token-expired').length;
-      await until(async () => (await followed()).said.includes('live'));
-      const sent = [await publish('before')];
-      await until(async () => (await followed()).ids.length === 1);
-      await until(async () => (await expired()) === 1);
-      sent.push(await publish('meanwhile 1'));
-      // It came back with the old session.
-      await until(async () => (await expired()) === 2);
-      sent.push(await publish('meanwhile 2'));
-      await renew(page, await victim());
-      await until(async () => (await followed()).said.filter((what) => what === 'live').length === 2);
-      sent.push(await publish('after'));
-      await until(async () => (await followed()).ids.length >= sent.length);
-      const { ids, states, said } = await followed();
-      expect(ids).toEqual(sent);
-      expect(said).toEqual(['ready', 'live', 'token-expired', 'token-expired', 'ready', 'live']);
-      expect(states).toEqual([0, 0]);
-    }, 60_000);
+    clockTest(
+      'a stream ends with its token, is told in band while the session is over, and goes on with a new one',
+      async () => {
+        const clock = new WrongClock();
+        await start(clock.env);
+        const page = await logIn(await victim(Date.now() / 1000 + 600));
+        const followed = await follow(page, '/stream');
+        const expired = async (): Promise<number> =>
+          (await followed()).said.filter((what) => what === 'token-expired').length;
+        await until(async () => (await followed()).said.includes('live'));
+        const sent = [await publish('before')];
+        await until(async () => (await followed()).ids.length === 1);
+        // Over when all this is done, however long it took.
+        clock.set(601);
+        await until(async () => (await expired()) === 1);
+        sent.push(await publish('meanwhile 1'));
+        // It came back with the old session.
+        await until(async () => (await expired()) === 2);
+        sent.push(await publish('meanwhile 2'));
+        await renew(page, await victim());
+        await until(async () => (await followed()).said.filter((what) => what === 'live').length === 2);
+        sent.push(await publish('after'));
+        await until(async () => (await followed()).ids.length >= sent.length);
+        const { ids, states, said } = await followed();
+        expect(ids).toEqual(sent);
+        expect(said).toEqual(['ready', 'live', 'token-expired', 'token-expired', 'ready', 'live']);
+        expect(states).toEqual([0, 0]);
+      },
+      60_000,
+    );
   });
 });
