@@ -119,6 +119,8 @@ describeInBrowser('the bell', () => {
     await turnOn(bea);
     await has('room-two', endOf(push, 0));
     await has('room-one', endOf(push, 0));
+    // The service has what the page may not have been answered yet.
+    await bea.page.unrouteAll({ behavior: 'wait' });
   });
 
   test('tells the service anew when the page is opened, which may have forgotten', async () => {
@@ -233,7 +235,12 @@ describeInBrowser('the bell', () => {
     }, 'both bells to say the same');
     const isOn = pressed[0] === 'true';
     expect(await endpointsOf('ida')).toHaveLength(isOn ? 1 : 0);
-    expect((await push.endpoint(first.page)) !== null).toBe(isOn);
+    // What one window keeps is there for the other a moment later.
+    for (const { page } of windows)
+      await until(
+        async () => ((await push.endpoint(page)) !== null) === isOn,
+        'the subscription to be so too',
+      );
   });
 
   test('is off where one window turns them off while another has not told the service all', async () => {
@@ -326,7 +333,8 @@ describeInBrowser('the bell', () => {
     await alice.page.getByLabel('Your token').waitFor();
     expect(await endpointsOf('alice', closed.url, bearer(token))).toEqual([]);
     expect(await push.endpoint(alice.page)).toBeNull();
-    expect(await worker.shown()).toEqual([]);
+    // The page has closed it; the worker is told by the browser.
+    await until(async () => (await worker.shown()).length === 0);
   });
 
   test('takes away what another person had here, though they did not sign out', async () => {
@@ -568,6 +576,7 @@ describeInBrowser('the bell', () => {
       expect(await worker.loseSubscription(push.devices[1])).toBe('done');
       await has('vera', endOf(push, 1));
       await vera.page.goto('about:blank');
+      await worker.alone();
       await worker.setVisibility('hidden');
       await worker.push(pushed('vera', 'wim', 1));
       await worker.click();

@@ -41,10 +41,6 @@ describeInBrowser('the service worker', () => {
     return { context, push, chat, worker };
   }
 
-  /** Waits until a window that was closed is none for the worker either. */
-  const gone = (worker: PushWorker): Promise<void> =>
-    until(() => worker.run<boolean>('windows().then(({ length }) => length === 0)'), 'the window to be gone');
-
   const message = (id: number, fields: Record<string, unknown> = {}): Record<string, unknown> => ({
     type: 'message',
     recipient: 'alice',
@@ -141,7 +137,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.run('badges')).toEqual([1]);
     // A tab of the site stays, which is visible too and is none of the page.
     await chat.page.close();
-    await gone(worker);
+    await worker.alone();
     await worker.push(message(2));
     expect(await worker.shown()).toEqual([{ title: 'bob', body: 'hi' }]);
   });
@@ -292,7 +288,7 @@ describeInBrowser('the service worker', () => {
     const { worker, chat, context } = await turnedOn('alice');
     await worker.push(message(1, { sender: '//evil.example/#x', peer: '//evil.example/#x' }));
     await chat.page.close();
-    await gone(worker);
+    await worker.alone();
     expect(await worker.click()).toBe('done');
     const opened = `${server.url}/#${encodeURIComponent('//evil.example/#x')}`;
     expect(await worker.run('opened')).toEqual([opened]);

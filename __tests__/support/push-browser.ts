@@ -211,6 +211,14 @@ export class PushWorker {
     );
   }
 
+  /** Waits until a window of the page that was closed, or left, is none for the worker either. */
+  alone(): Promise<void> {
+    return until(
+      () => this.run<boolean>('windows().then(({ length }) => length === 0)'),
+      'the window to be gone',
+    );
+  }
+
   /** The notifications that stand, by their titles. */
   shown(): Promise<Shown[]> {
     return this.run(
