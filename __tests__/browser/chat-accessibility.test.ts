@@ -146,6 +146,7 @@ describeInBrowser('for everybody', () => {
     await bob.isIn('waiting', 'waits');
     await expectNoFindings(bob.page, 'offline');
     await Server.start({ port: first.port });
+    await bob.connectAnew();
     await bob.page.getByRole('alert').waitFor();
     await expectNoFindings(bob.page, 'gap');
   }, 60_000);

@@ -48,6 +48,7 @@ describeInBrowser('a gap', () => {
     await purging.stop();
 
     await Server.start({ database, port });
+    await bob.connectAnew();
     const gap = bob.page.getByRole('alert');
     await gap.getByText('Some messages were purged').waitFor();
     await bob.live();
@@ -74,6 +75,7 @@ describeInBrowser('a gap', () => {
     ]);
     await elsewhere.stop();
     await Server.start({ port: first.port, database });
+    await bob.connectAnew();
     for (const page of [bob, tab]) {
       await page.page.getByRole('alert').getByText('went back in time').waitFor();
       await page.shows('in the new log');

@@ -45,6 +45,7 @@ describeInBrowser('a chat that is interrupted', () => {
 
     const second = await Server.start({ database, port });
     for (const page of [alice, ...bobs]) {
+      await page.connectAnew();
       await page.live();
       await page.shows('before', 'meanwhile 1', 'meanwhile 2');
     }
@@ -123,6 +124,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await elsewhere.stop();
 
     const again = await Server.start({ database, port });
+    await bob.connectAnew();
     await until(async () => /catching-up|live/.test((await bob.banner.getAttribute('data-state')) ?? ''));
     await bob.page.reload();
     await bob.live();
@@ -156,6 +158,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await publish(elsewhere.url, batch);
     await elsewhere.stop();
     await Server.start({ database, port });
+    await bob.connectAnew();
     await bob.live();
     await bob.unread('carol', 900);
     expect(

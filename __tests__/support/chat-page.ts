@@ -181,6 +181,14 @@ export class ChatPage {
     await this.page
       .context()
       .addCookies([{ name: 'tidings', value: token, url, httpOnly: true, sameSite: 'Strict' }]);
+    await this.connectAnew();
+  }
+
+  /**
+   * Has it connect anew at once. Its own next try may be half a minute away: the longer the service was gone, the later
+   * it is.
+   */
+  async connectAnew(): Promise<void> {
     await this.page.evaluate(`void dispatchEvent(new Event('online'))`);
   }
 
