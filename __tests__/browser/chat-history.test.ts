@@ -100,7 +100,9 @@ describeInBrowser('the history of a conversation', () => {
   });
 
   test('has a heading for each day, in the time zone of the reader', async () => {
-    const days = Array.from({ length: DAYS }, (_, ago) => new Date(Date.now() - ago * 86_400_000));
+    // Noon there: no day begins meanwhile.
+    const noon = new Date().setUTCHours(3, 0, 0, 0);
+    const days = Array.from({ length: DAYS }, (_, ago) => new Date(noon - ago * 86_400_000));
     const context = await browser.newContext({ timezoneId: 'Asia/Tokyo', locale: 'en-GB' });
     await context.clock.install({ time: days[0] as Date });
     await context.route('**/messages?*', async (route) => {
