@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { LogUnavailable, type MessageLog } from '../../src/log/message-log.ts';
 import { Readiness } from '../../src/log/readiness.ts';
 
@@ -8,7 +8,12 @@ function logWith(probe: () => Promise<void>): MessageLog {
 }
 
 describe('readiness', () => {
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
   test('tries the log once for all who ask within a second', async () => {
+    jest.useFakeTimers();
     let probes = 0;
     const readiness = new Readiness(
       logWith(() => {
@@ -17,8 +22,12 @@ describe('readiness', () => {
       }),
     );
     await Promise.all(Array.from({ length: 50 }, () => readiness.check()));
+    jest.advanceTimersByTime(1000);
     await readiness.check();
     expect(probes).toBe(1);
+    jest.advanceTimersByTime(1);
+    await readiness.check();
+    expect(probes).toBe(2);
   });
 
   test('says why where the log cannot be written', async () => {

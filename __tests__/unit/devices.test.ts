@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { Identity } from '../../src/auth/identity.ts';
+import { type Device, Devices } from '../../src/hub/devices.ts';
+import { HeldPoll } from '../../src/hub/held-poll.ts';
+import { Hub } from '../../src/hub/hub.ts';
+import { Presence } from '../../src/hub/presence.ts';
+import { Turns } from '../../src/hub/turns.ts';
+
+const START = 1_000_000;
+
+describe('a device whose token ends', () => {
+  let devices: Devices;
+  beforeEach(() => {
+    jest.useFakeTimers({ now: START });
+    devices = new Devices(new Presence(Date.now), { inAll: 10, perClient: 10 }, Date.now);
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  test.each([1, 249, 250, 251, 5000])(
+    'is ended within a second of that, and not before: after %d ms',
+    (left) => {
+      const ends: number[] = [];
+      const device = { inboxes: ['bob'], client: 'bob', expiresAt: START + left } as unknown as Device;
+      device.expire = () => {
+        ends.push(Date.now());
+        devices.leave(device);
+      };
+      devices.join(device);
+      jest.advanceTimersByTime(left + 1000);
+      expect(ends).toHaveLength(1);
+      expect(ends[0]).toBeGreaterThanOrEqual(START + left);
+    },
+  );
+
+  test('and is a held poll is answered within a second of that, and not before', async () => {
+    const parts = { hub: new Hub(String), turns: new Turns(), devices };
+    const identity = { client: 'bob', expiresAt: START + 3000 } as unknown as Identity;
+    let answered: number | undefined;
+    const hold = HeldPoll.hold(parts, ['bob'], identity, 60_000, new AbortController().signal);
+    void hold.then(() => (answered = Date.now()));
+    await jest.advanceTimersByTimeAsync(2999);
+    expect(answered).toBeUndefined();
+    await jest.advanceTimersByTimeAsync(1001);
+    expect(answered).toBeDefined();
+    expect(devices.open.size).toBe(0);
+  });
+});
