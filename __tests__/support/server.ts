@@ -1,7 +1,7 @@
 /** A real server: the built program as a process of its own, with a database in a folder of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './until.ts';
@@ -143,6 +143,20 @@ export class Server {
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
+  }
+
+  /** Stops it where it is, and waits until all of its threads stand still; SIGCONT lets it go on (Linux). */
+  async freeze(): Promise<void> {
+    this.signal('SIGSTOP');
+    const tasks = `/proc/${this.pid}/task`;
+    const isStill = (task: string): boolean => readFileSync(`${tasks}/${task}/stat`, 'utf8').includes(') T ');
+    await until(() => readdirSync(tasks).every(isStill), 'the server to stand still');
+  }
+
+  /** Waits until the check of the database after the start is over: it reads all of it in one transaction (Linux). */
+  async waitForCheck(): Promise<void> {
+    const children = (): string => readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
+    await until(() => children() === '', 'the end of the check');
   }
 
   /** Takes away the limit on the size of files that a `prlimit` wrapper has set. */
