@@ -26,13 +26,15 @@ test.each([
     await until(() => refusalsOf(publishers).length > 4, 'refusals');
     const held = storedBy(publishers).length;
     const heartbeats = (): number => device.events.filter(({ event }) => event === 'heartbeat').length;
-    const before = heartbeats();
     expect((await get(server.url, '/healthz')).status).toBe(200);
     expectProblem(await get(server.url, '/readyz'), 503, []);
     expect(await pullAll(server.url, 'bob')).toHaveLength(held);
     const late = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '0' });
     await late.waitFor('live');
     expect(late.messages).toHaveLength(held);
+    const complaints = ['the log cannot be written', 'retention and conversations wait'];
+    await until(() => complaints.every((said) => server.stderr.includes(said)), 'lines in the log');
+    const before = heartbeats();
     await until(() => heartbeats() > before + 2, 'seconds, by the heartbeats');
     expect(storedBy(publishers)).toHaveLength(held);
     for (const refusal of refusalsOf(publishers)) {
@@ -42,7 +44,7 @@ test.each([
     }
 
     // Said once, and not every second.
-    for (const said of ['the log cannot be written', 'retention and conversations wait']) {
+    for (const said of complaints) {
       expect(server.stderr.split(said)).toHaveLength(2);
     }
 

@@ -54,6 +54,7 @@ describe('a device that its push service', () => {
       await dealtWith(server.database, 'bob', first.id);
       const second = await send(network.url, 'bob', 'two', { sender: 'alice' });
       await dealtWith(server.database, 'bob', second.id);
+      await until(() => linesOf(server).length > 0, 'a line in the log');
       // Said once.
       expect(linesOf(server)).toMatchObject([{ level: 40, service: HOST, why: `answered ${status}` }]);
       network.answers.clear();
@@ -64,6 +65,7 @@ describe('a device that its push service', () => {
       // A redirect is not followed.
       expect(network.pushed.map(({ host }) => host)).toEqual([HOST, HOST, HOST]);
       expect(subscriptionsIn(server.database)).toBe(1);
+      await until(() => linesOf(server).length > 1, 'its line in the log');
       expect(linesOf(server)[1]).toMatchObject({ level: 30, msg: 'the push service takes messages again' });
     },
   );
