@@ -11,6 +11,7 @@ const LARGEST = 'x'.repeat(48 * 1024 - 2);
 
 test('devices that stall in the middle of a long replay do not let the write-ahead log grow', async () => {
   const server = await Server.start();
+  await server.waitForCheck();
   const walSize = (): number => statSync(`${server.database}-wal`).size;
   const ids = await publishLargely(server, 500, LARGEST);
   const stalled = await Promise.all(
@@ -18,10 +19,12 @@ test('devices that stall in the middle of a long replay do not let the write-ahe
       RawDevice.open(server.port, query, { lastEventId: '0' }),
     ),
   );
-  for (const device of stalled) {
-    await device.waitForMessages(1);
-    device.sleep();
-  }
+  await Promise.all(
+    stalled.map(async (device) => {
+      await device.waitForMessages(1);
+      device.sleep();
+    }),
+  );
   let largest = 0;
   ids.push(
     ...(await publishLargely(server, 2500, LARGEST, () => {

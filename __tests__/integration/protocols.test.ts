@@ -259,6 +259,9 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       async (streams) => {
         const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
         const sleeper = await streams.stalling(server.port, 'recipient=bob');
+        const presence = async (): Promise<unknown> =>
+          (await get(server.url, '/presence?recipient=bob')).body;
+        await until(async () => JSON.stringify(await presence()).includes('"devices":1'));
         const ids = await publishLargely(server, 3000, LARGEST.slice(0, 20_000));
         // Else the purge would overtake it once more when it comes back.
         await until(() => readNumber(server.database, 'SELECT count(*) FROM messages') === 100, 'the purge');

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
+import { get } from '../support/api.ts';
 import { readNumber } from '../support/file.ts';
 import { publishLargely } from '../support/publish-largely.ts';
 import { residentBytes } from '../support/memory.ts';
@@ -20,6 +21,8 @@ test('readers that take nothing cost a bounded buffer each, hold nobody up, and 
   const sleepers = await Promise.all(
     Array.from({ length: 40 }, () => RawDevice.open(server.port, 'recipient=bob', { asleep: true })),
   );
+  const presence = async (): Promise<unknown> => (await get(server.url, '/presence?recipient=bob')).body;
+  await until(async () => JSON.stringify(await presence()).includes('"devices":41'));
   const before = residentBytes(server.pid);
   let most = 0;
   const ids = await publishLargely(server, 1440, LARGEST, async (soFar) => {
