@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { send } from '../support/api.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
-import { until } from '../support/until.ts';
 
 describe('delivery', () => {
   let server: Server;
@@ -43,9 +42,10 @@ describe('delivery', () => {
     const sent = [
       await send(server.url, 'dora', 'note', { sender: 'dora' }),
       await send(server.url, 'emil', 'both', { sender: 'dora' }),
+      // What comes after them shows that nothing else came.
+      await send(server.url, 'dora', 'last'),
     ];
-    await device.waitForMessages(2);
-    await until(() => device.messages.length === 2);
+    await device.waitForMessages(3);
     expect(device.messages).toEqual(sent);
   });
 });

@@ -80,7 +80,10 @@ describe('an EventSource', () => {
         expect(id).toMatch(new RegExp(`^${sent[index]?.id}-[0-9a-z]+$`));
       }
     }
-    expect(bystander.messages).toEqual([]);
+    // What comes last shows that nothing else came.
+    const last = await send(server.url, 'carol', 'last');
+    await bystander.waitForMessages(1);
+    expect(bystander.messages).toEqual([last]);
   });
 
   test('connects again by itself after a crash of the server: nothing is lost, nothing comes twice', async () => {
