@@ -7,8 +7,8 @@ import { Server, type ServerOptions, undoAtEnd } from './server.ts';
 import type { StreamEvent } from './stream.ts';
 import { until } from './until.ts';
 
-/** TCP gives up on a peer after so many repeats, in seconds instead of a quarter of an hour. */
-const SET_UP = 'ip link set lo up && echo 3 > /proc/sys/net/ipv4/tcp_retries2 && exec "$0" "$@"';
+/** TCP gives up on a peer after so many repeats, in six seconds instead of a quarter of an hour. */
+const SET_UP = 'ip link set lo up && echo 4 > /proc/sys/net/ipv4/tcp_retries2 && exec "$0" "$@"';
 
 /** A `test` that makes a network: skipped with one line where that cannot be done, but not in CI. */
 export const networkTest = ((): typeof test | typeof test.skip => {

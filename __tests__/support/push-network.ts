@@ -171,6 +171,8 @@ export class PushNetwork {
       ...(this.#database === undefined ? {} : { database: this.#database }),
       env: {
         NODE_EXTRA_CA_CERTS: this.certificateFile,
+        // A connection that is there, but was not looked at for a quarter of a second, would be made a second time.
+        NODE_OPTIONS: '--network-family-autoselection-attempt-timeout=10000',
         PUSH_HOSTS: HOSTS.join(),
         PUSH_DELAY_SECONDS: '0',
         ...env,
