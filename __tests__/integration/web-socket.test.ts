@@ -27,13 +27,13 @@ const MOST_BYTES = 4 * 1024 * 1024;
 
 let server: Server;
 beforeAll(async () => {
-  server = await Server.start({ env: { HEARTBEAT_SECONDS: '1', LOG_LEVEL: 'debug' } });
+  server = await Server.start({ env: { LOG_LEVEL: 'debug' } });
 });
 afterAll(cleanUp);
 
 /** A socket that is live. */
-async function open(query = 'recipient=bob'): Promise<RawSocket> {
-  const socket = await RawSocket.open(server.port, query);
+async function open(query = 'recipient=bob', { port } = server): Promise<RawSocket> {
+  const socket = await RawSocket.open(port, query);
   await socket.waitFor('live');
   return socket;
 }
@@ -299,8 +299,13 @@ describe('the end of a socket', () => {
 });
 
 describe('a quiet socket', () => {
+  let beating: Server;
+  beforeAll(async () => {
+    beating = await Server.start({ env: { HEARTBEAT_SECONDS: '1', LOG_LEVEL: 'debug' } });
+  });
+
   test('gets heartbeats that a page sees, and pings, which its browser answers', async () => {
-    const socket = await open('recipient=quiet');
+    const socket = await open('recipient=quiet', beating);
     await until(() => socket.of(PING).length >= 2 && socket.said.filter(({ event }) => event === 'heartbeat').length >= 2); // prettier-ignore
     const heartbeat = await socket.waitFor('heartbeat');
     expect(Object.keys(heartbeat)).toEqual(['event', 'data']);
@@ -310,13 +315,13 @@ describe('a quiet socket', () => {
   });
 
   test('is cut where its peer answers none of four pings; one that answers stays', async () => {
-    const frozen = await open('recipient=frozen');
-    const alive = await SocketDevice.open(server.url, 'recipient=alive');
+    const frozen = await open('recipient=frozen', beating);
+    const alive = await SocketDevice.open(beating.url, 'recipient=alive');
     await frozen.waitForEnd();
     expect(frozen.of(PING)).toHaveLength(4);
     // It was not there to shake hands.
     expect(frozen.closeCode).toBeUndefined();
-    await until(() => server.stderr.includes('"reason":"stalled"'));
+    await until(() => beating.stderr.includes('"reason":"stalled"'));
     const pings = once(alive.socket, 'ping');
     await pings;
     expect(alive.closed).toBe(false);
@@ -324,10 +329,11 @@ describe('a quiet socket', () => {
   });
 
   test('whose peer says anything at all is not cut', async () => {
-    const socket = await open('recipient=talker');
-    await until(() => socket.of(PING).length >= 3);
-    socket.write(clientFrame(FIN | PING, 'still here'));
-    await until(() => socket.of(PING).length >= 6);
+    const socket = await open('recipient=talker', beating);
+    for (let heard = 1; heard <= 6; heard++) {
+      await until(() => socket.of(PING).length >= heard);
+      socket.write(clientFrame(FIN | PING, 'still here'));
+    }
     expect(socket.closed).toBe(false);
     socket.cut();
   });
