@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page, Route } from 'playwright-core';
 import { get, request, send } from '../support/api.ts';
 import { startBasePathProxy } from '../support/base-path-proxy.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
@@ -121,6 +121,29 @@ describeInBrowser('the bell', () => {
     await has('room-one', endOf(push, 0));
     // The service has what the page may not have been answered yet.
     await bea.page.unrouteAll({ behavior: 'wait' });
+  });
+
+  test('is not pressed again while it is busy', async () => {
+    const { context, push } = await newBrowser();
+    const una = await ChatPage.open(context, server.url, 'una');
+    const held: Route[] = [];
+    let asked = 0;
+    await una.page.route('**/push-subscriptions', async (route) => {
+      if (++asked === 1) held.push(route);
+      else await route.continue();
+    });
+    await bellOf(una).click();
+    await until(() => held.length === 1, 'the service to be asked');
+    await bellOf(una).click();
+    expect(await bellOf(una).getAttribute('aria-busy')).toBe('true');
+    await held[0]?.continue();
+    await bellOf(una, true).waitFor();
+    await until(async () => (await bellOf(una).getAttribute('aria-busy')) === 'false');
+    await has('una', endOf(push, 0));
+    // A press after that is one: what it asks for comes after all that the others would have.
+    await bellOf(una).click();
+    await has('una');
+    expect(asked).toBe(2);
   });
 
   test('tells the service anew when the page is opened, which may have forgotten', async () => {

@@ -27,6 +27,8 @@ export function showBell(notifications) {
     bell.ariaPressed = String(state === 'on');
   };
   const press = async () => {
+    // What is under way has been asked for already.
+    if (bell.ariaBusy === 'true') return;
     bell.ariaBusy = 'true';
     say('');
     try {
