@@ -130,12 +130,13 @@ describe('a socket of a service with a key', () => {
     const exp = secondsFromNow(7);
     const device = await openWith(bearer(await tokenFor('carl', { sendTo: ['*'] }, { exp })));
     await device.waitFor('live');
-    let count = 0;
+    const saidAt: number[] = [];
     // Long after the end nothing is written: a connection that is gone by then fails, and what came on it is not read.
     const isTime = (): boolean => Date.now() < exp * 1000 + 500;
     const pump = setInterval(() => {
       for (let more = 0; more < 10 && isTime() && device.socket.readyState === device.socket.OPEN; more++) {
-        device.say({ publish: { recipient: 'late', content: count }, ref: String(count++) });
+        const content = saidAt.push(Date.now()) - 1;
+        device.say({ publish: { recipient: 'late', content }, ref: String(content) });
       }
     }, 1);
     await device.waitForEnd();
@@ -146,7 +147,7 @@ describe('a socket of a service with a key', () => {
     const response = await fetch(`${server.url}/messages?recipient=late&before=latest&limit=1000`, { headers });
     const { messages } = (await response.json()) as { messages: WireMessage[] };
     expect(messages.length).toBeGreaterThan(10);
-    for (const { createdAt } of messages) expect(Date.parse(createdAt)).toBeLessThan(exp * 1000);
+    for (const { content } of messages) expect(saidAt[content as number]).toBeLessThan(exp * 1000);
     // Each that was stored was answered, before the bye.
     const published = device.events.filter(({ event }) => event === 'published');
     expect(published.map(({ data }) => (data as WireMessage).id).slice(-1000)).toEqual(messages.map(({ id }) => id));
