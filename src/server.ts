@@ -7,6 +7,12 @@ import { isHandshake, type Upgrade } from './ws/handshake.ts';
 const HEADERS_MILLISECONDS = 10_000;
 const REQUEST_MILLISECONDS = 30_000;
 
+/**
+ * A proxy is to let go of a connection without a request before the service does: a publish on one that is being closed
+ * at the other end is lost, and a proxy does not send it again (RFC 9110 §9.2.2). nginx and load balancers wait 60 s.
+ */
+const KEEP_ALIVE_MILLISECONDS = 75_000;
+
 /** A client that is still sending would lose the answer that refuses it to a reset (RFC 9112 §9.6). */
 const LINGER_MILLISECONDS = 1000;
 
@@ -44,6 +50,7 @@ export class HttpServer {
         // A request that drips is ended with 408, looked at every second.
         headersTimeout: HEADERS_MILLISECONDS,
         requestTimeout: REQUEST_MILLISECONDS,
+        keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
         connectionsCheckingInterval: 1000,
         // A peer that went without a word is seen when TCP gives up on it.
         keepAlive: true,

@@ -64,10 +64,11 @@ export class SocketDevice {
     return { status: response.statusCode ?? 0, headers, body: JSON.parse(text) as unknown };
   }
 
-  static #connect(origin: string, query: string, { headers, lastEventId }: StreamOptions): SocketDevice {
+  static #connect(origin: string, query: string, { headers, lastEventId, ca }: StreamOptions): SocketDevice {
     return new SocketDevice(
       new WebSocket(`${origin.replace('http', 'ws')}/ws?${query}`, {
         perMessageDeflate: false,
+        ca,
         headers: { ...headers, ...(lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId }) },
       }),
     );

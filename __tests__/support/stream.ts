@@ -1,5 +1,6 @@
 /** A device: an open stream, read as bytes from a socket of its own and parsed by an independent parser. */
 import { get, type IncomingMessage } from 'node:http';
+import { get as getSecurely } from 'node:https';
 import { createParser } from 'eventsource-parser';
 import type { WireMessage } from './api.ts';
 import { until } from './until.ts';
@@ -16,6 +17,8 @@ export interface StreamEvent {
 export interface StreamOptions {
   readonly lastEventId?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Who vouches for an origin by https. */
+  readonly ca?: string;
 }
 
 export class DeviceStream {
@@ -54,9 +57,12 @@ export class DeviceStream {
         ...(options.lastEventId === undefined ? {} : { 'Last-Event-ID': options.lastEventId }),
         ...options.headers,
       };
-      get(`${origin}/stream?${query}`, { headers, agent: false }, (response) =>
-        resolve(new DeviceStream(response)),
-      ).on('error', reject);
+      const url = `${origin}/stream?${query}`;
+      const take = (response: IncomingMessage): void => resolve(new DeviceStream(response));
+      const sent = origin.startsWith('https:')
+        ? getSecurely(url, { headers, agent: false, ca: options.ca }, take)
+        : get(url, { headers, agent: false }, take);
+      sent.on('error', reject);
     });
   }
 

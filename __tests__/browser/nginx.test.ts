@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { Nginx, nginxTest } from '../support/nginx.ts';
+import { cleanUp } from '../support/server.ts';
+import { tokenFor } from '../support/tokens.ts';
+
+describeInBrowser('the page behind nginx, as deploy has it', () => {
+  let browser: Browser;
+  let nginx: Nginx;
+  beforeAll(async () => {
+    [browser, nginx] = await Promise.all([launchBrowser(), Nginx.start()]);
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  nginxTest('has its session, and all that it asks for on one connection; two people talk', async () => {
+    // The certificate vouches for itself.
+    const open = async (name: string): Promise<ChatPage> =>
+      ChatPage.openWithToken(
+        await browser.newContext({ ignoreHTTPSErrors: true }),
+        nginx.url,
+        await tokenFor(name, { sendTo: ['*'], presence: ['*'] }),
+      );
+    const [alice, bob] = await Promise.all([open('alice'), open('bob')]);
+    await alice.turnTo('bob');
+    await bob.turnTo('alice');
+    await alice.send('hello');
+    await bob.shows('hello');
+    await bob.send('hello yourself');
+    await alice.shows('hello', 'hello yourself');
+    expect(await alice.page.locator('#banner').getAttribute('data-state')).toBe('live');
+    const protocols = await alice.page.evaluate<string[]>(
+      `performance.getEntriesByType('resource').map(({ nextHopProtocol }) => nextHopProtocol)`,
+    );
+    expect(new Set(protocols)).toEqual(new Set(['h2']));
+    const [session] = await alice.page.context().cookies();
+    expect(session).toMatchObject({ name: 'tidings', httpOnly: true, sameSite: 'Strict' });
+    expect(alice.errors).toEqual([]);
+    expect(bob.errors).toEqual([]);
+  });
+});
