@@ -13,6 +13,10 @@ const REQUEST_MILLISECONDS = 30_000;
  */
 const KEEP_ALIVE_MILLISECONDS = 75_000;
 
+/** Where few connections are left, half of those that streams leave to requests, who comes anew needs them sooner. */
+const FEW_CONNECTIONS = 96;
+const FEW_KEEP_ALIVE_MILLISECONDS = 5000;
+
 /** A client that is still sending would lose the answer that refuses it to a reset (RFC 9112 §9.6). */
 const LINGER_MILLISECONDS = 1000;
 
@@ -50,7 +54,6 @@ export class HttpServer {
         // A request that drips is ended with 408, looked at every second.
         headersTimeout: HEADERS_MILLISECONDS,
         requestTimeout: REQUEST_MILLISECONDS,
-        keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
         connectionsCheckingInterval: 1000,
         // A peer that went without a word is seen when TCP gives up on it.
         keepAlive: true,
@@ -70,6 +73,12 @@ export class HttpServer {
     this.#server.maxHeadersCount = 0;
     // What is over it is closed at once: out of descriptors, not even that could be done.
     this.#server.maxConnections = maxConnections;
+    this.#server.on('connection', () => {
+      this.#server.getConnections((_error, open) => {
+        const few = maxConnections - open < FEW_CONNECTIONS;
+        this.#server.keepAliveTimeout = few ? FEW_KEEP_ALIVE_MILLISECONDS : KEEP_ALIVE_MILLISECONDS;
+      });
+    });
     // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {

@@ -39,3 +39,31 @@ test('requests and handshakes that come before it serves wait, and each is hande
   await closed;
   request.socket.destroy();
 });
+
+test('a connection is kept for longer than proxies keep theirs, but not where few are left', async () => {
+  const server = await HttpServer.listen('127.0.0.1', 0, 100);
+  server.serve((_request, response) => response.end('served'));
+  const opened: Socket[] = [];
+  /** For how many seconds the answer to another one says that its connection is kept. */
+  const ask = async (): Promise<number> => {
+    const { socket, received } = await client(server.origin, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    opened.push(socket);
+    await until(() => received().endsWith('served'));
+    return Number(/^Keep-Alive: timeout=(\d+)/im.exec(received())?.[1]);
+  };
+  const kept: number[] = [];
+  while (opened.length < 6) kept.push(await ask());
+  expect(kept).toEqual([75, 75, 75, 75, 5, 5]);
+  const closed = opened.splice(0).map(async (socket) => {
+    socket.destroy();
+    await once(socket, 'close');
+  });
+  await Promise.all(closed);
+  // The server is told of it a moment later.
+  await until(async () => {
+    const seconds = await ask();
+    opened.pop()?.destroy();
+    return seconds === 75;
+  });
+  await server.close(10);
+});
