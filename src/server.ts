@@ -9,11 +9,14 @@ const REQUEST_MILLISECONDS = 30_000;
 
 /**
  * A proxy is to let go of a connection without a request before the service does: a publish on one that is being closed
- * at the other end is lost, and a proxy does not send it again (RFC 9110 §9.2.2). nginx and load balancers wait 60 s.
+ * at the other end is lost, and a proxy does not send it again (RFC 9110 §9.2.2). nginx and many others wait 60 s.
  */
 const KEEP_ALIVE_MILLISECONDS = 75_000;
 
-/** Where few connections are left, half of those that streams leave to requests, who comes anew needs them sooner. */
+/**
+ * Where few connections are left, half of those that streams leave to requests (config.ts), who comes anew needs them
+ * sooner. Those that are without a request already keep their time.
+ */
 const FEW_CONNECTIONS = 96;
 const FEW_KEEP_ALIVE_MILLISECONDS = 5000;
 

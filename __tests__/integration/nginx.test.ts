@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { publish, request, type WireMessage } from '../support/api.ts';
@@ -12,6 +13,30 @@ import { bearer, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
+
+/** A frame of HTTP/2 (RFC 9113 §4.1). */
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** A header field as it is, in no table (RFC 7541 §6.2.2). */
+function literal(field: readonly [string, string]): Buffer {
+  return Buffer.concat([Buffer.of(0), ...field.flatMap((text) => [lengthOf(text), Buffer.from(text)])]);
+}
+
+/** RFC 7541 §5.1, with seven bits. */
+function lengthOf({ length }: string): Buffer {
+  if (length < 127) return Buffer.of(length);
+  const bytes = [127];
+  let rest = length - 127;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return Buffer.from([...bytes, rest]);
+}
 
 describe('behind nginx, as deploy has it', () => {
   let nginx: Nginx;
@@ -83,6 +108,34 @@ describe('behind nginx, as deploy has it', () => {
     device.socket.close();
   });
 
+  nginxTest('inside of HTTP/2 there is no socket', async () => {
+    const socket = connect({
+      port: Number(new URL(nginx.url).port),
+      ca: nginx.ca.pem,
+      ALPNProtocols: ['h2'],
+    });
+    const received: Buffer[] = [];
+    socket.on('data', (bytes: Buffer) => received.push(bytes));
+    // As no library sends them: the fields of a handshake are forbidden there (RFC 9113 §8.2.2).
+    const fields = {
+      ':method': 'GET',
+      ':scheme': 'https',
+      ':path': '/ws?recipient=bob',
+      ':authority': new URL(nginx.url).host,
+      authorization: headers['Authorization'] ?? '',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    };
+    const [SETTINGS, HEADERS, END] = [4, 1, 0x5];
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    socket.write(frame(SETTINGS, 0, 0, Buffer.alloc(0)));
+    socket.write(frame(HEADERS, END, 1, Buffer.concat(Object.entries(fields).map(literal))));
+    await until(() => Buffer.concat(received).includes('"status":426'), 'a refusal');
+    expect(Buffer.concat(received).includes('ready')).toBe(false);
+    socket.destroy();
+  });
+
   nginxTest('a large batch comes through, and what is too large is refused by the service', async () => {
     const send = ['--header', 'Content-Type: application/json', '--data-binary'];
     const taken = await curl('/messages', ...send, `@${batchFile(100)}`);
@@ -95,11 +148,26 @@ describe('behind nginx, as deploy has it', () => {
 
   nginxTest('the client is who connects to nginx, whatever it says of itself', async () => {
     const id = 'said-of-itself';
-    await curl('/healthz', '--header', 'X-Forwarded-For: 192.0.2.7', '--header', `X-Request-Id: ${id}`);
+    const said = ['--header', 'X-Forwarded-For: 192.0.2.7', '--header', `X-Request-Id: ${id}`];
+    await curl('/healthz', '--interface', '127.0.0.2', ...said);
     const lineOf = (): string | undefined =>
       nginx.server.stderr.split('\n').find((line) => line.includes(id));
     await until(() => lineOf() !== undefined, 'a line in the log');
-    expect(JSON.parse(lineOf() ?? '')).toMatchObject({ client: '127.0.0.1' });
+    expect(JSON.parse(lineOf() ?? '')).toMatchObject({ client: '127.0.0.2' });
+  });
+
+  nginxTest('the log of nginx has each request, and of none who talks to whom', async () => {
+    await curl('/messages?between=eve&between=adam');
+    await until(() => nginx.accessLog.includes(' GET /messages HTTP/2.0 200 '), 'a line in the log');
+    expect(nginx.accessLog).not.toMatch(/eve|adam|\?/);
+  });
+
+  nginxTest('it waits for longer than a poll and a stream may be silent', () => {
+    const waits = [...CONFIGURATION.matchAll(/proxy_(?:read|send)_timeout (\d+)s;/g)].map(([, seconds]) =>
+      Number(seconds),
+    );
+    expect(waits).toHaveLength(2);
+    for (const seconds of waits) expect(seconds).toBeGreaterThan(60 + 5);
   });
 
   nginxTest('nginx lets go of a connection before the service does', async () => {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { selfSigned } from './certificate.ts';
@@ -11,23 +11,25 @@ import { SECRET } from './tokens.ts';
 import { testWithTool } from './tool.ts';
 import { until } from './until.ts';
 
-/** A test that needs nginx. */
-export const nginxTest = testWithTool('nginx', 'nginx');
+// Not where an ordinary user of Debian looks for programs.
+const NGINX = existsSync('/usr/sbin/nginx') ? '/usr/sbin/nginx' : 'nginx';
 
-/** What is said of nginx in `deploy`. */
+/** A test that needs nginx. */
+export const nginxTest = testWithTool(NGINX, 'nginx');
+
+/** The file of `deploy`, as it is. */
 export const CONFIGURATION = readFileSync(
   join(import.meta.dirname, '../../deploy/nginx/tidings.conf'),
   'utf8',
 );
 
-/** As Debian has it, but in the foreground, without a user of its own, and with its files in a folder of the tests. */
+/** What stands around it: in the foreground, and with all files in a folder of the tests. */
 const main = (folder: string): string => `
   daemon off;
   pid ${folder}/pid;
   error_log ${folder}/error.log;
   events {}
   http {
-    access_log off;
     ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')}
     include ${folder}/tidings.conf;
   }
@@ -59,11 +61,19 @@ export class Nginx {
   /** The environment in which the service was started. */
   readonly env: Readonly<Record<string, string>>;
 
-  private constructor(server: Server, url: string, ca: Nginx['ca'], env: Nginx['env']) {
+  readonly #accessLog: string;
+
+  private constructor(server: Server, url: string, ca: Nginx['ca'], env: Nginx['env'], accessLog: string) {
     this.server = server;
     this.url = url;
     this.ca = ca;
     this.env = env;
+    this.#accessLog = accessLog;
+  }
+
+  /** What it has written of the requests that are over. */
+  get accessLog(): string {
+    return readFileSync(this.#accessLog, 'utf8');
   }
 
   /** Starts a service, and nginx before it. */
@@ -75,11 +85,15 @@ export class Nginx {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const { file, pem } = selfSigned(privateKey);
     const folder = newFolder();
+    const accessLog = join(folder, 'access.log');
     let configuration = CONFIGURATION;
     for (const [said, here] of [
       ['server 127.0.0.1:7070;', `server 127.0.0.1:${server.port};`],
       ['listen 80;', `listen 127.0.0.1:${plainPort};`],
+      ['listen [::]:80;', ''],
       ['listen 443 ssl http2;', `listen 127.0.0.1:${port} ssl http2;`],
+      ['listen [::]:443 ssl http2;', ''],
+      ['/var/log/nginx/tidings.log', accessLog],
       ['/etc/letsencrypt/live/push.example.org/fullchain.pem', file],
       ['/etc/letsencrypt/live/push.example.org/privkey.pem', join(dirname(file), 'key.pem')],
       ['server_name push.example.org;', 'server_name localhost;'],
@@ -91,7 +105,7 @@ export class Nginx {
     // Its workers are to write into a folder of whoever runs the tests.
     const user = process.getuid?.() === 0 ? 'user root;' : '';
     writeFileSync(join(folder, 'nginx.conf'), user + main(folder));
-    const child = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], {
+    const child = spawn(NGINX, ['-p', folder, '-c', join(folder, 'nginx.conf')], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let said = '';
@@ -100,6 +114,6 @@ export class Nginx {
     undoAtEnd(() => child.kill());
     await until(() => child.exitCode !== null || listens(port), 'nginx to listen');
     if (child.exitCode !== null) throw new Error(`nginx ended: ${said}`);
-    return new Nginx(server, url, { file, pem }, env);
+    return new Nginx(server, url, { file, pem }, env, accessLog);
   }
 }
