@@ -180,11 +180,11 @@ describe('retention by age', () => {
     const large = statSync(emptied.database).size;
     expect(large).toBeGreaterThan(12_000_000);
     await until(() => readNumber(emptied.database, HELD) === 0, 'the purge');
-    await until(() => readNumber(emptied.database, 'PRAGMA page_count') * 4096 < large / 4, 'the vacuum');
+    // While nothing is written, too.
+    await until(() => statSync(emptied.database).size < large / 4, 'the file to be cut');
     expect(await comeBack(emptied, 'recipient=bob', '0')).toEqual({ gap: 'purged', messages: [] });
     expect(await comeBack(emptied, 'recipient=bob', cursor)).toEqual({ gap: false, messages: [] });
     expect((await emptied.stop()).code).toBe(0);
-    expect(statSync(emptied.database).size).toBeLessThan(large / 4);
     const server = await Server.start({ database: emptied.database, env: { RETENTION_DAYS: '1' } });
     expect(await headCursor(server.url)).toBe(cursor);
     const next = await send(server.url, 'bob', 'next');

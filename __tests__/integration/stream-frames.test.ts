@@ -171,6 +171,7 @@ describe('with MAX_STREAMS=2', () => {
     for (const headers of [
       { Accept: 'text/event-stream' },
       { Accept: 'text/html, text/event-stream;q=0.9' },
+      { Accept: 'Text/Event-Stream' },
     ]) {
       const device = await DeviceStream.open(server.url, 'recipient=bob', { headers });
       await device.waitForEnd();

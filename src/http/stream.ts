@@ -85,7 +85,7 @@ function open(
 }
 
 function readsEventStreams({ headers: { accept } }: IncomingMessage): boolean {
-  return accept?.includes('text/event-stream') === true;
+  return accept?.toLowerCase().includes('text/event-stream') === true;
 }
 
 /** A stream that only says why there is none, and when to come back. */

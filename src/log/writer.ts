@@ -66,6 +66,8 @@ export class Writer {
   #toProject = 0;
   #projecting = true;
   #vacuumDue = true;
+  /** Pages were given back, of which the file itself does not know yet. */
+  #isLongerThanItsPages = false;
 
   constructor(options: WriterOptions) {
     this.#database = openForWriting(options.file);
@@ -155,12 +157,26 @@ export class Writer {
     this.#database.close();
   }
 
+  /** A step of giving back, and at the end of the steps what they did goes into the file: only then is that cut. */
   #vacuum(): void {
     const pages = this.#database.pragma('page_count', { simple: true }) as number;
     const free = this.#database.pragma('freelist_count', { simple: true }) as number;
     this.#vacuumDue = free > VACUUM_PAGES && free > pages * FREE_PART;
-    if (this.#vacuumDue) this.#database.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
+    if (this.#vacuumDue) {
+      this.#database.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
+      this.#isLongerThanItsPages = true;
+    } else if (this.#isLongerThanItsPages) {
+      // What somebody still reads stays in the write-ahead log, until the next time.
+      const [result] = this.#database.pragma('wal_checkpoint(PASSIVE)') as Checkpoint[];
+      this.#isLongerThanItsPages = result === undefined || result.checkpointed < result.log;
+    }
   }
+}
+
+/** How many pages are in the write-ahead log, and how many of them in the database as well. */
+interface Checkpoint {
+  readonly log: number;
+  readonly checkpointed: number;
 }
 
 /** A function as a transaction that takes the write lock at its beginning, and is undone where it throws. */
