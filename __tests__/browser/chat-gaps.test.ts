@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
-import { publish, send } from '../support/api.ts';
+import { get, publish, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { withDatabase } from '../support/file.ts';
@@ -8,6 +8,15 @@ import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
 const TWO_DAYS = 2 * 86_400_000;
+
+/** Through which ids Bob has told Alice that he has read. */
+async function readMarkers({ url }: Server): Promise<number[]> {
+  const { body } = (await get(url, '/messages?recipient=alice')) as {
+    body: { messages: { type: string; content: { messageId: number } }[] };
+  };
+  const { messages } = body;
+  return messages.filter(({ type }) => type === 'read').map(({ content }) => content.messageId);
+}
 
 describeInBrowser('a gap', () => {
   let browser: Browser;
@@ -83,5 +92,42 @@ describeInBrowser('a gap', () => {
       await page.unread('alice', 0);
       expect(page.errors).toEqual([]);
     }
+  }, 60_000);
+
+  test('what was in view of a log that went back in time is not taken for read in the new one', async () => {
+    const first = await Server.start();
+    const bob = await open(first, 'bob', 'alice');
+    for (const text of ['lost 1', 'lost 2', 'lost 3'])
+      await send(first.url, 'bob', text, { sender: 'alice' });
+    await bob.shows('lost 1', 'lost 2', 'lost 3');
+    await until(async () => (await readMarkers(first)).at(-1) === 3);
+    await first.kill();
+    await bob.state('offline');
+    const elsewhere = await Server.start();
+    const { database } = elsewhere;
+    await send(elsewhere.url, 'bob', 'in the new log', { sender: 'alice' });
+    await elsewhere.stop();
+
+    // The list, which was made before the marker, comes after it.
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    await bob.page.route('**/conversations?*', async (route) => {
+      const response = await route.fetch();
+      await held;
+      await route.fulfill({ response });
+    });
+    await Server.start({ port: first.port, database });
+    await bob.connectAnew();
+    await bob.page.getByRole('alert').getByText('went back in time').waitFor();
+    await bob.shows('in the new log');
+    await until(async () => (await readMarkers(first)).length > 0, 'a marker of what is shown now');
+    await bob.setHidden(true);
+    letGo();
+    await send(first.url, 'bob', 'not looked at', { sender: 'alice' });
+    await send(first.url, 'bob', 'nor this', { sender: 'alice' });
+    await bob.shows('in the new log', 'not looked at', 'nor this');
+    await bob.unread('alice', 2);
+    expect(await readMarkers(first)).toEqual([1]);
+    expect(bob.errors).toEqual([]);
   }, 60_000);
 });

@@ -36,6 +36,11 @@ export class Banner {
     else this.#show(status);
   }
 
+  /** There is no connection yet, and why. @param {string} detail */
+  showOffline(detail) {
+    this.show({ state: 'offline', transport: 'stream', shared: false, detail, caughtUp: 0, waiting: 0 });
+  }
+
   /** @param {Status} status */
   #show(status) {
     this.#line.dataset['state'] = status.state;

@@ -57,15 +57,23 @@ export class Chat {
     return this.#unreadBefore + this.#received.length;
   }
 
-  /** @param {ListedConversation} listed */
+  /**
+   * What the service says of it.
+   *
+   * @param {ListedConversation} listed
+   * @returns {boolean} whether the count of the unread is exact; else it has to be asked for
+   */
   list({ lastMessage, unread, readThrough, peerReadThrough }) {
+    const before = this.readThrough;
     if ((this.lastMessage?.id ?? 0) <= lastMessage.id) this.lastMessage = lastMessage;
-    this.readThrough = Math.max(this.readThrough, readThrough ?? 0);
+    this.readThrough = readThrough ?? 0;
     this.peerReadThrough = Math.max(this.peerReadThrough, peerReadThrough ?? 0);
     // What one notes for oneself is no news.
     this.#unreadBefore = this.peer === this.#me ? 0 : unread;
     this.#countedThrough = lastMessage.id;
     this.#received = this.#received.filter((id) => id > lastMessage.id);
+    // What was read while the answer was on its way is not in its count.
+    return this.markRead(before);
   }
 
   /** A page of history. @param {readonly Stored[]} messages @param {boolean} more */
@@ -102,10 +110,12 @@ export class Chat {
     this.#received = this.#received.filter((one) => one > id);
     if (this.#unreadBefore === 0) return true;
     if (id < this.#countedThrough && (!this.isLoaded || id < (this.oldestFetched ?? Infinity))) return false;
-    // All that came after it is here.
-    this.#unreadBefore = [...this.messages.values()].filter(
-      (one) => one.sender !== this.#me && one.id > id && one.id <= this.#countedThrough,
-    ).length;
+    // All that came after it is here, or is to come by the stream.
+    this.#unreadBefore = 0;
+    this.#countedThrough = id;
+    this.#received = [...this.messages.values()]
+      .filter((one) => one.sender !== this.#me && one.id > id)
+      .map((one) => one.id);
     return true;
   }
 

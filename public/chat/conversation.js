@@ -101,6 +101,12 @@ export class Conversation {
     if (matchMedia('(hover: hover)').matches) element('text', HTMLElement).focus();
   }
 
+  /** Forgets what was in view: the log went back in time, and the ids are those of other messages. */
+  forget() {
+    clearTimeout(this.#seenTimer);
+    this.#thread.clear();
+  }
+
   /** Shows what is known of it now. @param {readonly Unsent[]} unsent of all conversations, the oldest first */
   show(unsent) {
     const chat = this.#chat;

@@ -122,9 +122,7 @@ export class Desk {
         return;
       } catch (error) {
         if (error instanceof Problem && error.status === 401) await renewSession(this.#api, this.#me);
-        const detail = error instanceof Problem ? error.message : 'the service cannot be reached';
-        const status = { transport: 'stream', shared: false, detail, caughtUp: 0, waiting: 0 };
-        this.#banner.show(/** @type {Status} */ ({ ...status, state: 'offline' }));
+        this.#banner.showOffline(error instanceof Problem ? error.message : 'the service cannot be reached');
         await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
@@ -217,6 +215,7 @@ export class Desk {
     if (reason !== 'purged') {
       this.#chats.forget();
       this.#rooms.forgetRead();
+      this.#conversation.forget();
     }
     await this.#reader.load().catch(() => undefined);
     this.#openPeer();

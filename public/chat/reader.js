@@ -97,8 +97,11 @@ export class Reader {
   async #loadConversations(before) {
     const page = await this.#api.conversations(this.#chats.me, before === undefined ? {} : { before });
     // What one wrote to a room is a conversation too, also after one has left it.
-    for (const listed of page.conversations)
-      if (!isRoom(listed.peer) || this.#rooms.has(listed.peer)) this.#chats.get(listed.peer).list(listed);
+    for (const listed of page.conversations) {
+      if (isRoom(listed.peer) && !this.#rooms.has(listed.peer)) continue;
+      const chat = this.#chats.get(listed.peer);
+      if (!chat.list(listed)) void this.recount(chat).then(this.#events.onChange, () => undefined);
+    }
     const oldest = page.conversations.at(-1)?.lastMessage.id;
     if (page.more && oldest !== undefined) void this.#loadConversations(oldest).catch(() => undefined);
     this.#events.onChange();

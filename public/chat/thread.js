@@ -77,12 +77,7 @@ export class Thread {
    */
   show(me, chat, unsent) {
     const isOther = chat !== this.#chat;
-    if (isOther) {
-      this.#list.replaceChildren();
-      this.#observer.disconnect();
-      this.#inView.clear();
-      this.#own.clear();
-    }
+    if (isOther) this.clear();
     this.#me = me;
     this.#chat = chat;
     this.#noteScroll();
@@ -100,6 +95,15 @@ export class Thread {
       this.#box.scrollTop += anchor.getBoundingClientRect().top - before;
     }
     if (this.#box.scrollTop < NEAR_BEGINNING) this.#events.onOlder();
+  }
+
+  /** Shows nothing. */
+  clear() {
+    this.#chat = undefined;
+    this.#list.replaceChildren();
+    this.#observer.disconnect();
+    this.#inView.clear();
+    this.#own.clear();
   }
 
   /** Shows the end, whatever one was looking at. */

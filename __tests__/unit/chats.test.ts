@@ -1,0 +1,92 @@
+import { expect, test } from '@jest/globals';
+
+/** What of a conversation is asked here. Its own types want those of a browser (tsconfig.public.json). */
+interface Conversation {
+  readonly unread: number;
+  readonly readThrough: number;
+  add: (message: object, isMine: boolean) => void;
+  addHistory: (messages: readonly object[], more: boolean) => void;
+  list: (listed: object) => boolean;
+  markRead: (id: number) => boolean;
+}
+
+const page = '../../public/chat/chats.js';
+const { Chat, Chats } = (await import(page)) as {
+  Chat: new (peer: string, me: string) => Conversation;
+  Chats: new (
+    me: string,
+    isJoined: (room: string) => boolean,
+  ) => { get: (peer: string) => Conversation; take: (message: object) => unknown };
+};
+
+/** A message of Alice to Bob. */
+const message = (id: number) => ({
+  id,
+  sender: 'alice',
+  recipient: 'bob',
+  type: 'message',
+  content: id,
+  createdAt: new Date(id).toISOString(),
+});
+
+/** What the service says of the conversation with Alice. */
+const listed = (last: number, unread: number, readThrough: number | null) => ({
+  peer: 'alice',
+  lastMessage: message(last),
+  unread,
+  readThrough,
+  peerReadThrough: null,
+});
+
+test('what came before the list, or is told again after it, is counted once', () => {
+  const chat = new Chat('alice', 'bob');
+  chat.add(message(1), false);
+  expect(chat.unread).toBe(1);
+  expect(chat.list(listed(2, 2, null))).toBe(true);
+  chat.add(message(1), false);
+  chat.add(message(2), false);
+  expect(chat.unread).toBe(2);
+  chat.add(message(3), false);
+  expect(chat.unread).toBe(3);
+});
+
+test('what was read while the list was on its way stays read', () => {
+  const chat = new Chat('alice', 'bob');
+  chat.addHistory([message(1), message(2), message(3)], false);
+  expect(chat.markRead(2)).toBe(true);
+  expect(chat.list(listed(3, 3, null))).toBe(true);
+  expect({ unread: chat.unread, readThrough: chat.readThrough }).toEqual({ unread: 1, readThrough: 2 });
+});
+
+test('where it is not known what was read while the list was on its way, the count is to be asked for', () => {
+  const chat = new Chat('alice', 'bob');
+  chat.markRead(2);
+  expect(chat.list(listed(3, 3, null))).toBe(false);
+  expect(chat.list(listed(3, 1, 2))).toBe(true);
+  expect(chat.unread).toBe(1);
+});
+
+test('what the list counted and the stream is still to bring is unread after what came was read', () => {
+  const chat = new Chat('alice', 'bob');
+  chat.addHistory([message(1), message(2)], false);
+  chat.list(listed(4, 4, null));
+  expect(chat.markRead(2)).toBe(true);
+  chat.add(message(3), false);
+  chat.add(message(4), false);
+  expect(chat.unread).toBe(2);
+});
+
+test('a marker of another device that is behind this one changes nothing', () => {
+  const chats = new Chats('bob', () => false);
+  const chat = chats.get('alice');
+  chat.list(listed(3, 0, 3));
+  const marker = {
+    ...message(4),
+    sender: 'bob',
+    recipient: 'alice',
+    type: 'read',
+    content: { messageId: 1 },
+  };
+  expect(chats.take(marker)).toEqual({ chat, exact: true });
+  expect({ unread: chat.unread, readThrough: chat.readThrough }).toEqual({ unread: 0, readThrough: 3 });
+});
