@@ -1,8 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import express from 'express';
-import helmet from 'helmet';
 import type { Logger } from 'pino';
 import proxyaddr from 'proxy-addr';
 import { Refusal } from './errors.ts';
@@ -13,6 +10,7 @@ import { setDataHeaders } from './http/data-headers.ts';
 import { healthz, readyz } from './http/health.ts';
 import type { Origins } from './http/origins.ts';
 import { metricsRoute } from './http/metrics.ts';
+import { pages } from './http/pages.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { limitRate, publish } from './http/publish.ts';
@@ -61,39 +59,8 @@ export interface AppOptions extends Place {
 /** A request goes through the routes; `done` is called where none has answered. */
 type Route = (request: IncomingMessage, response: ServerResponse, done: (error?: unknown) => void) => void;
 
-const PUBLIC = fileURLToPath(new URL('../public/', import.meta.url));
-
 /** Clients send a dozen; with so many, what stands before them has gone wrong, or means ill. */
 const MAX_HEADERS = 100;
-
-/** A page is scripts and styles of its own, and talks to this service alone. TLS is the affair of the proxy before it. */
-const pageHeaders = helmet({
-  contentSecurityPolicy: {
-    useDefaults: false,
-    directives: {
-      defaultSrc: ["'none'"],
-      scriptSrc: ["'self'"],
-      styleSrc: ["'self'"],
-      imgSrc: ["'self'"],
-      connectSrc: ["'self'"],
-      manifestSrc: ["'self'"],
-      workerSrc: ["'self'"],
-      baseUri: ["'none'"],
-      formAction: ["'none'"],
-      frameAncestors: ["'none'"],
-      requireTrustedTypesFor: ["'script'"],
-      // Of public/chat/worker.js, which makes the address of the service worker: it takes no other text.
-      trustedTypes: ['tidings-worker'],
-    },
-  },
-  strictTransportSecurity: false,
-  xFrameOptions: { action: 'deny' },
-});
-
-/** The service worker has a policy of its own: it talks to this service alone, which has its icon. */
-const WORKER = join(PUBLIC, 'sw.js');
-const WORKER_POLICY =
-  "default-src 'none';connect-src 'self';img-src 'self';require-trusted-types-for 'script';trusted-types 'none'";
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): Listener {
@@ -131,10 +98,7 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
   routes.route('/readyz').get(readyz(parts.readiness, devices)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/metrics').get(known, metricsRoute(parts.metrics)).all(methodNotAllowed('GET, HEAD'));
-  routes.use(
-    pageHeaders,
-    express.static(PUBLIC, { redirect: false, acceptRanges: false, setHeaders: setFileHeaders }),
-  );
+  routes.use(pages());
 
   const openStream = stream(parts, authenticator, problems);
   const openWebSocket = webSocket({ ...parts, publisher }, authenticator, problems);
@@ -192,10 +156,4 @@ function countHosts(rawHeaders: readonly string[]): number {
     if (name?.length === 4 && name.toLowerCase() === 'host') hosts++;
   }
   return hosts;
-}
-
-/** A file of the page is kept, and asked for again each time: it fits the service that it came with. */
-function setFileHeaders(response: ServerResponse, path: string): void {
-  response.setHeader('Cache-Control', 'no-cache');
-  if (path === WORKER) response.setHeader('Content-Security-Policy', WORKER_POLICY);
 }

@@ -123,17 +123,20 @@ describe('a request is refused', () => {
     }
   });
 
-  test.each(PATHS)('for another method, and Allow says which: %s', async (path) => {
-    for (const method of ['PUT', 'PATCH', 'DELETE', 'POST']) {
-      if (method === 'POST' && path.startsWith('/messages?')) continue;
-      if (/^(POST|DELETE)$/.test(method) && path.startsWith('/push-subscriptions?')) continue;
-      const answer = await rawRequest(server.port, { method, path });
-      expectProblem(answer, 405, []);
-      const allowed = answer.headers.get('allow')?.split(', ') ?? [];
-      expect(allowed).toContain('GET');
-      expect(allowed).not.toContain(method);
-    }
-  });
+  test.each([...PATHS, '/', '/client.js', '/chat/app.js'])(
+    'for another method, and Allow says which: %s',
+    async (path) => {
+      for (const method of ['PUT', 'PATCH', 'DELETE', 'POST']) {
+        if (method === 'POST' && path.startsWith('/messages?')) continue;
+        if (/^(POST|DELETE)$/.test(method) && path.startsWith('/push-subscriptions?')) continue;
+        const answer = await rawRequest(server.port, { method, path });
+        expectProblem(answer, 405, []);
+        const allowed = answer.headers.get('allow')?.split(', ') ?? [];
+        expect(allowed).toContain('GET');
+        expect(allowed).not.toContain(method);
+      }
+    },
+  );
 
   test('with the same status for HEAD, and no body', async () => {
     for (const path of ['/stream', '/messages', '/messages/999999', '/presence', '/nothing']) {
