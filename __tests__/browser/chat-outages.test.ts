@@ -136,6 +136,21 @@ describeInBrowser('a chat that is interrupted', () => {
     expect(bob.errors).toEqual([]);
   }, 60_000);
 
+  test('by a stream that does not come back: what is stored meanwhile stays in sight', async () => {
+    const server = await Server.start();
+    const alice = await open(server, 'alice', 'bob');
+    await alice.page.route('**/stream?*', (route) => route.abort());
+    await alice.connectAnew();
+    await alice.state('offline');
+    await alice.send('on its way');
+    await alice.isIn('stored', 'on its way');
+    await alice.page.unroute('**/stream?*');
+    await alice.connectAnew();
+    await alice.live();
+    await alice.send('behind it');
+    await alice.shows('on its way', 'behind it');
+  });
+
   test('says how many it has caught up with', async () => {
     const first = await Server.start();
     const { database, port } = first;

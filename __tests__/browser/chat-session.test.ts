@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core';
 import { publish } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
+import { Gate } from '../support/gate.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
@@ -101,6 +102,23 @@ describeInBrowser('who one is', () => {
     await alice.own('hello carol').getByRole('button', { name: 'Take away' }).click();
     await alice.shows();
     await alice.live();
+  });
+
+  test('what is refused after the stream was opened anew for a room stands as not sent too', async () => {
+    const alice = await withToken(await tokenFor('alice', { sendTo: ['bob'], read: ['alice', 'room-b'] }));
+    await alice.turnTo('carol');
+    const gate = new Gate();
+    await alice.page.route('**/messages', async (route) => {
+      await gate.passed;
+      await route.continue();
+    });
+    const asked = alice.page.waitForRequest('**/messages');
+    await alice.send('hello carol');
+    await asked;
+    await alice.turnTo('room-b');
+    gate.open();
+    await alice.turnTo('carol');
+    await alice.isIn('refused', 'hello carol');
   });
 
   test('with a token that may not see who is online, or read a room, everything else goes on', async () => {

@@ -7,6 +7,7 @@ import { Conversation } from './conversation.js';
 import { element, isolated } from './dom.js';
 import { Drawer } from './drawer.js';
 import { Notifications } from './notifications.js';
+import { Outgoing } from './outgoing.js';
 import { renewSession } from './renewal.js';
 import { Reader } from './reader.js';
 import { Rooms } from './rooms.js';
@@ -15,9 +16,7 @@ import { Sidebar } from './sidebar.js';
 
 /** @import { Connection, Status } from '../client.js' */
 /** @import { Message, Presence, Stored } from '../client/feed.js' */
-/** @import { Entry } from '../client/outbox.js' */
 /** @import { Frame } from '../client/stream.js' */
-/** @import { Unsent } from './rows.js' */
 /** @import { Chat } from './chats.js' */
 /** @import { Api } from './api.js' */
 
@@ -34,14 +33,11 @@ export class Desk {
   #drawer;
   #sight;
   #reader;
+  #outgoing;
   /** @type {Connection | undefined} */
   #connection;
   /** Which connection is the one of now: one that was closed may still have something to say. */
   #turn = 0;
-  /** Whom this token may not send to: they are not told either that one is typing. @type {Set<string>} */
-  #mute = new Set();
-  /** @type {Unsent[]} */
-  #refused = [];
   #drawing = false;
 
   /**
@@ -60,6 +56,13 @@ export class Desk {
       onChange: () => this.#draw(),
       onUnreadable: (room, why) => this.#sidebar.say(`${isolated(room)} cannot be read: ${why}`),
     });
+    this.#outgoing = new Outgoing({
+      onStored: (message) => {
+        this.#chats.take(message);
+        this.#draw();
+      },
+      onChange: () => this.#draw(),
+    });
     this.#sidebar = new Sidebar(
       {
         list: element('conversations', HTMLUListElement),
@@ -71,14 +74,8 @@ export class Desk {
       (peer) => (location.hash = `#${encodeURIComponent(peer)}`),
     );
     this.#conversation = new Conversation(api, me, {
-      onSend: (recipient, content) => this.#send(recipient, content),
-      onTyping: (recipient) => {
-        if (this.#mute.has(recipient)) return;
-        const draft = { recipient, type: 'typing', content: true };
-        this.#connection?.sendEphemeral(draft).catch((/** @type {unknown} */ error) => {
-          if (error instanceof Problem && error.status === 403) this.#mute.add(recipient);
-        });
-      },
+      onSend: (recipient, content) => this.#outgoing.send(this.#connection, recipient, content),
+      onTyping: (recipient) => this.#outgoing.tellTyping(this.#connection, recipient),
       onSeen: (chat, id) => {
         if (!chat.markRead(id)) void this.#recount(chat);
         if (chat.isRoom) this.#rooms.keepRead(chat);
@@ -86,7 +83,7 @@ export class Desk {
         void this.#notifications.close(chat, id);
       },
       onLeave: (room) => this.#leave(room),
-      onDismiss: (unsent) => (this.#refused = this.#refused.filter((one) => one !== unsent)),
+      onDismiss: (unsent) => this.#outgoing.dismiss(unsent),
       onChange: () => this.#draw(),
     });
     this.#banner = new Banner(() => this.#connection?.reconnect());
@@ -159,7 +156,7 @@ export class Desk {
       onGap: now((/** @type {{ reason: string }} */ { reason }) => void this.#startOver(reason)),
       onFrame: now((/** @type {Frame} */ frame) => this.#drawer.add(frame)),
       onExpired: () => this.#renew(),
-      onRefused: ({ draft, problem }) => this.#refuse(draft, problem.message),
+      onRefused: ({ draft, problem }) => this.#outgoing.refuse(draft, problem.message),
     });
     this.#banner.show(this.#connection.status);
     void this.#notifications.follow();
@@ -173,7 +170,7 @@ export class Desk {
 
   async #renew() {
     await renewSession(this.#api, this.#me);
-    this.#mute.clear();
+    this.#outgoing.forgetMute();
     this.#sight.forget();
     await this.#watch();
   }
@@ -183,30 +180,6 @@ export class Desk {
     if (this.#connection === undefined || !(await this.#sight.turnTo(this.#chats.watchable))) return;
     this.#connection.watch(this.#sight.watched);
     this.#showCommand();
-  }
-
-  /**
-   * @param {string} recipient
-   * @param {string} content
-   */
-  #send(recipient, content) {
-    this.#connection?.send({ recipient, content }).catch((/** @type {unknown} */ error) => {
-      // A refusal is told through onRefused, for this visit's messages and for those of an earlier one.
-      if (error instanceof Problem) return;
-      const idempotencyKey = `unkept-${performance.now()}`;
-      const why = 'this browser has no room to keep it until it is sent';
-      this.#refuse({ recipient, content, idempotencyKey }, why);
-    });
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {string} why
-   */
-  #refuse(entry, why) {
-    if (entry.type === 'read') return;
-    this.#refused.push({ entry, refused: why });
-    this.#draw();
   }
 
   /** What is shown is not whole, or wrong: it is read anew. @param {string} reason */
@@ -293,7 +266,6 @@ export class Desk {
     void this.#watch();
     document.title = `${unread > 0 ? `(${unread}) ` : ''}${peer ?? this.#me} · Tidings`;
     this.#sidebar.show(this.#chats.list, peer);
-    const waiting = (this.#connection?.outbox ?? []).map((entry) => ({ entry }));
-    this.#conversation.show([...this.#refused, ...waiting]);
+    this.#conversation.show(this.#outgoing.unsent(this.#connection));
   }
 }

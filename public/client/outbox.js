@@ -271,8 +271,8 @@ function read(name) {
   }
 }
 
-/** Not `crypto.randomUUID`, which pages that are not served securely do not have. */
-function newKey() {
+/** A new idempotency key. Not `crypto.randomUUID`, which pages that are not served securely do not have. */
+export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, '0'),
   ).join('');
