@@ -135,4 +135,22 @@ describeInBrowser('the history of a conversation', () => {
       (days[DAYS - 1] as Date).toLocaleTimeString('en-GB', { timeZone: 'Asia/Tokyo', timeStyle: 'short' }),
     );
   });
+
+  test('is there for all whom one talks to, where a part of their list cannot be read at first', async () => {
+    const batch = Array.from({ length: 60 }, (_, index) => ({
+      sender: `peer ${index}`,
+      recipient: 'zoe',
+      content: 'hi',
+    }));
+    await publish(server.url, batch);
+    const context = await browser.newContext();
+    let asked = 0;
+    await context.route('**/conversations?*before=*', async (route) => {
+      if (asked++ === 0) await route.fulfill({ status: 503 });
+      else await route.continue();
+    });
+    const zoe = await ChatPage.open(context, server.url, 'zoe');
+    await until(async () => (await zoe.names()).length === 60, '60 conversations');
+    expect(zoe.errors).toEqual([]);
+  });
 });

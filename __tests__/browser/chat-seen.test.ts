@@ -135,6 +135,21 @@ describeInBrowser('a read marker', () => {
     await jan.unread('kim', 1);
   });
 
+  test('of another device leaves the right count where the service cannot be asked at first', async () => {
+    const first = await send(server.url, 'nora', '1', { sender: 'olaf' });
+    for (const text of ['2', '3']) await send(server.url, 'nora', text, { sender: 'olaf' });
+    const nora = await open('nora');
+    await nora.unread('olaf', 3);
+    let asked = 0;
+    await nora.page.route('**/conversations?*', async (route) => {
+      if (asked++ === 0) await route.fulfill({ status: 503 });
+      else await route.continue();
+    });
+    const marker = { sender: 'nora', recipient: 'olaf', type: 'read', content: { messageId: first.id } };
+    await publish(server.url, marker);
+    await nora.unread('olaf', 2);
+  });
+
   test('of another device leaves the right count where the next message is on its way', async () => {
     const ids: number[] = [];
     for (const text of ['1', '2', '3']) {

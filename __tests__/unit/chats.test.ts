@@ -66,6 +66,14 @@ test('where it is not known what was read while the list was on its way, the cou
   expect(chat.unread).toBe(1);
 });
 
+test('a list that was made before what is counted already takes nothing of it away', () => {
+  const chat = new Chat('alice', 'bob');
+  for (const id of [1, 2, 3]) chat.add(message(id), false);
+  chat.list(listed(3, 3, null));
+  chat.list(listed(2, 2, null));
+  expect(chat.unread).toBe(3);
+});
+
 test('what the list counted and the stream is still to bring is unread after what came was read', () => {
   const chat = new Chat('alice', 'bob');
   chat.addHistory([message(1), message(2)], false);

@@ -71,7 +71,8 @@ export class Chat {
     // What one notes for oneself is no news.
     this.#unreadBefore = this.peer === this.#me ? 0 : unread;
     this.#countedThrough = lastMessage.id;
-    this.#received = this.#received.filter((id) => id > lastMessage.id);
+    // An answer that comes late is of before what one before it has counted.
+    this.#received = this.#theirs(lastMessage.id);
     // What was read while the answer was on its way is not in its count.
     return this.markRead(before);
   }
@@ -113,10 +114,15 @@ export class Chat {
     // All that came after it is here, or is to come by the stream.
     this.#unreadBefore = 0;
     this.#countedThrough = id;
-    this.#received = [...this.messages.values()]
+    this.#received = this.#theirs(id);
+    return true;
+  }
+
+  /** What is here of others' messages after an id. @param {number} id @returns {number[]} */
+  #theirs(id) {
+    return [...this.messages.values()]
       .filter((one) => one.sender !== this.#me && one.id > id)
       .map((one) => one.id);
-    return true;
   }
 
   /** @param {string} name */

@@ -9,7 +9,7 @@ import { Drawer } from './drawer.js';
 import { Notifications } from './notifications.js';
 import { Outgoing } from './outgoing.js';
 import { renewSession } from './renewal.js';
-import { Reader } from './reader.js';
+import { Reader, untilAnswered } from './reader.js';
 import { Rooms } from './rooms.js';
 import { Sight } from './sight.js';
 import { Sidebar } from './sidebar.js';
@@ -77,7 +77,7 @@ export class Desk {
       onSend: (recipient, content) => this.#outgoing.send(this.#connection, recipient, content),
       onTyping: (recipient) => this.#outgoing.tellTyping(this.#connection, recipient),
       onSeen: (chat, id) => {
-        if (!chat.markRead(id)) void this.#recount(chat);
+        if (!chat.markRead(id)) this.#recount(chat);
         if (chat.isRoom) this.#rooms.keepRead(chat);
         this.#connection?.markRead(chat.peer, id).catch(() => undefined);
         void this.#notifications.close(chat, id);
@@ -141,7 +141,7 @@ export class Desk {
       presence: this.#sight.watched,
       onMessage: now((/** @type {Stored} */ message) => {
         const taken = this.#chats.take(message);
-        if (taken !== undefined && !taken.exact) void this.#recount(taken.chat);
+        if (taken !== undefined && !taken.exact) this.#recount(taken.chat);
         if (taken?.chat.isRoom === true) this.#rooms.keepRead(taken.chat);
         this.#draw();
       }),
@@ -190,7 +190,7 @@ export class Desk {
       this.#rooms.forgetRead();
       this.#conversation.forget();
     }
-    await this.#reader.load().catch(() => undefined);
+    await untilAnswered(() => this.#reader.load()).catch(() => undefined);
     this.#openPeer();
   }
 
@@ -243,9 +243,8 @@ export class Desk {
   }
 
   /** Asks how many are unread: only a part of what was counted has been read. @param {Chat} chat */
-  async #recount(chat) {
-    await this.#reader.recount(chat).catch(() => undefined);
-    this.#draw();
+  #recount(chat) {
+    this.#reader.recount(chat).catch(() => undefined);
   }
 
   /** Draws at the next frame, however often it is asked for until then. */

@@ -1,4 +1,5 @@
 import { Problem } from '../client.js';
+import { Backoff, pause } from '../client/backoff.js';
 import { isRoom } from './chats.js';
 
 /** @import { Api } from './api.js' */
@@ -14,6 +15,8 @@ export class Reader {
   #chats;
   #rooms;
   #events;
+  /** Which count of a chat was asked for last. @type {WeakMap<Chat, object>} */
+  #asked = new WeakMap();
 
   /**
    * @param {Api} api
@@ -36,7 +39,10 @@ export class Reader {
    */
   async load() {
     const cursor = await this.#loadConversations(undefined);
-    for (const room of this.#rooms.joined) await this.loadRoom(room);
+    for (const room of this.#rooms.joined) {
+      // It may have been left while another was read.
+      if (this.#rooms.has(room)) await this.loadRoom(room);
+    }
     return cursor;
   }
 
@@ -71,21 +77,27 @@ export class Reader {
     }
   }
 
-  /** Asks how many are unread. @param {Chat} chat */
+  /** Asks how many are unread, until that is answered. @param {Chat} chat */
   async recount(chat) {
-    if (chat.isRoom) {
-      await this.loadRoom(chat.peer);
-      return;
-    }
-    const before = (chat.lastMessage?.id ?? 0) + 1;
-    /** @param {{ before?: number, limit?: number }} page */
-    const find = async (page) => {
-      const { conversations } = await this.#api.conversations(this.#chats.me, page);
-      return conversations.find(({ peer }) => peer === chat.peer);
-    };
-    // It stands among the newest where a newer message of it is on its way.
-    const listed = (await find({ before, limit: 1 })) ?? (await find({}));
-    if (listed !== undefined) chat.list(listed);
+    const turn = {};
+    this.#asked.set(chat, turn);
+    await untilAnswered(async () => {
+      if (chat.isRoom) {
+        await this.loadRoom(chat.peer);
+        return;
+      }
+      const before = (chat.lastMessage?.id ?? 0) + 1;
+      /** @param {{ before?: number, limit?: number }} page */
+      const find = async (page) => {
+        const { conversations } = await this.#api.conversations(this.#chats.me, page);
+        return conversations.find(({ peer }) => peer === chat.peer);
+      };
+      // It stands among the newest where a newer message of it is on its way.
+      const listed = (await find({ before, limit: 1 })) ?? (await find({}));
+      // Answers may come in another order than they were asked for.
+      if (listed !== undefined && this.#asked.get(chat) === turn) chat.list(listed);
+    });
+    this.#events.onChange();
   }
 
   /**
@@ -100,11 +112,32 @@ export class Reader {
     for (const listed of page.conversations) {
       if (isRoom(listed.peer) && !this.#rooms.has(listed.peer)) continue;
       const chat = this.#chats.get(listed.peer);
-      if (!chat.list(listed)) void this.recount(chat).then(this.#events.onChange, () => undefined);
+      if (!chat.list(listed)) this.recount(chat).catch(() => undefined);
     }
     const oldest = page.conversations.at(-1)?.lastMessage.id;
-    if (page.more && oldest !== undefined) void this.#loadConversations(oldest).catch(() => undefined);
+    if (page.more && oldest !== undefined)
+      untilAnswered(() => this.#loadConversations(oldest)).catch(() => undefined);
     this.#events.onChange();
     return page.cursor;
+  }
+}
+
+/**
+ * Asks until there is an answer.
+ *
+ * @param {() => Promise<unknown>} ask
+ * @returns {Promise<void>}
+ * @throws {Problem} that a repeat cannot mend
+ */
+export async function untilAnswered(ask) {
+  const backoff = new Backoff();
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (error instanceof Problem && !error.passes) throw error;
+      await pause(backoff.next());
+    }
   }
 }

@@ -1,0 +1,96 @@
+import { expect, test } from '@jest/globals';
+
+/** What of these is used here. Their own types want those of a browser (tsconfig.public.json). */
+interface Chat {
+  readonly unread: number;
+}
+interface Chats {
+  readonly list: readonly { peer: string }[];
+  get: (peer: string) => Chat;
+  take: (message: object) => unknown;
+}
+interface Answers {
+  conversations: (me: string, page: { before?: number }) => Promise<object>;
+  history?: (me: string, room: string) => Promise<object>;
+}
+interface Rooms {
+  readonly joined: string[];
+  has: (room: string) => boolean;
+}
+
+const folder = '../../public/chat';
+const { Chats } = (await import(`${folder}/chats.js`)) as {
+  Chats: new (me: string, isJoined: (room: string) => boolean) => Chats;
+};
+const { Reader } = (await import(`${folder}/reader.js`)) as {
+  Reader: new (
+    api: Answers,
+    chats: Chats,
+    rooms: object,
+    events: object,
+  ) => {
+    load: () => Promise<string>;
+    recount: (chat: Chat) => Promise<void>;
+  };
+};
+
+const NO_ROOMS: Rooms = { joined: [], has: () => false };
+
+/** The reader of Bob, with what he knows. */
+function readerOf(api: Answers, rooms = NO_ROOMS): { reader: InstanceType<typeof Reader>; chats: Chats } {
+  const chats = new Chats('bob', rooms.has);
+  const all = { ...rooms, readThrough: () => 0, countUnread: () => undefined };
+  const reader = new Reader(api, chats, all, { onChange: () => undefined, onUnreadable: () => undefined });
+  return { reader, chats };
+}
+
+/** A message of Alice to Bob. */
+const message = (id: number): object => ({
+  id,
+  sender: 'alice',
+  recipient: 'bob',
+  type: 'message',
+  content: id,
+  createdAt: new Date(id).toISOString(),
+});
+
+const listOf = (last: number, unread: number, readThrough: number | null): object => ({
+  conversations: [{ peer: 'alice', lastMessage: message(last), unread, readThrough, peerReadThrough: null }],
+  cursor: `${last}-tag`,
+  more: false,
+});
+
+test('an answer that comes after that to a later question changes nothing', async () => {
+  const answers: ((list: object) => void)[] = [];
+  const { reader, chats } = readerOf({
+    conversations: () => new Promise((resolve) => answers.push(resolve)),
+  });
+  const chat = chats.get('alice');
+  const counts = [reader.recount(chat), reader.recount(chat)];
+  answers[1]?.(listOf(6, 2, 4));
+  answers[0]?.(listOf(5, 3, 2));
+  await Promise.all(counts);
+  expect(chat.unread).toBe(2);
+});
+
+test('a room that is left while another one is read does not come back', async () => {
+  let joined = ['room-a', 'room-b'];
+  const rooms = {
+    get joined() {
+      return joined;
+    },
+    has: (room: string) => joined.includes(room),
+  };
+  const { reader, chats } = readerOf(
+    {
+      conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
+      history: (_me, room) => {
+        if (room === 'room-a') joined = ['room-a'];
+        return Promise.resolve({ messages: [], more: false });
+      },
+    },
+    rooms,
+  );
+  await reader.load();
+  expect(chats.list.map(({ peer }) => peer)).toEqual(['room-a']);
+});
