@@ -4,6 +4,7 @@ import { get, publish, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { withDatabase } from '../support/file.ts';
+import { Gate } from '../support/gate.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -128,6 +129,45 @@ describeInBrowser('a gap', () => {
     await bob.shows('in the new log', 'not looked at', 'nor this');
     await bob.unread('alice', 2);
     expect(await readMarkers(first)).toEqual([1]);
+    expect(bob.errors).toEqual([]);
+  }, 60_000);
+
+  test('history of a log that went back in time that comes late is not shown in the new one', async () => {
+    const first = await Server.start();
+    const batch = Array.from({ length: 70 }, (_, index) => ({
+      sender: 'alice',
+      recipient: 'bob',
+      content: `lost ${index}`,
+    }));
+    await publish(first.url, batch);
+    const bob = await open(first, 'bob', 'alice');
+    await until(async () => (await bob.texts()).length === 50);
+    const gate = new Gate();
+    let isHeld = false;
+    await bob.page.route('**/messages?between=*', async (route) => {
+      const isOlder = !route.request().url().includes('before=latest');
+      const response = await route.fetch();
+      isHeld ||= isOlder;
+      if (isOlder) await gate.passed;
+      await route.fulfill({ response });
+    });
+    await bob.log.evaluate((box: { scrollTop: number }) => (box.scrollTop = 0));
+    await until(() => isHeld);
+    await first.kill();
+    await bob.state('offline');
+    const elsewhere = await Server.start();
+    const { database } = elsewhere;
+    await send(elsewhere.url, 'bob', 'in the new log', { sender: 'alice' });
+    await elsewhere.stop();
+    await Server.start({ port: first.port, database });
+    await bob.connectAnew();
+    await bob.page.getByRole('alert').getByText('went back in time').waitFor();
+    await bob.shows('in the new log');
+    const came = bob.page.waitForEvent('requestfinished', (one) => one.url().includes('between='));
+    gate.open();
+    await came;
+    await send(first.url, 'bob', 'after it', { sender: 'alice' });
+    await bob.shows('in the new log', 'after it');
     expect(bob.errors).toEqual([]);
   }, 60_000);
 });

@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
+import { Gate } from '../support/gate.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -152,5 +153,27 @@ describeInBrowser('the history of a conversation', () => {
     const zoe = await ChatPage.open(context, server.url, 'zoe');
     await until(async () => (await zoe.names()).length === 60, '60 conversations');
     expect(zoe.errors).toEqual([]);
+  });
+
+  test('of one conversation that cannot be read says nothing in another that was opened meanwhile', async () => {
+    await send(server.url, 'yuri', 'from carol', { sender: 'carol' });
+    const yuri = await ChatPage.open(await browser.newContext(), server.url, 'yuri', { peer: 'carol' });
+    const hint = yuri.page.locator('#thread-hint');
+    await hint.getByText('This is where it begins.').waitFor();
+    const gate = new Gate();
+    await yuri.page.route('**/messages?between=yuri&between=bob&*', async (route) => {
+      await gate.passed;
+      await route.abort();
+    });
+    await yuri.turnTo('bob');
+    await yuri.watches('bob');
+    await yuri.turnTo('carol');
+    await hint.getByText('This is where it begins.').waitFor();
+    const failed = yuri.page.waitForEvent('requestfailed');
+    gate.open();
+    await failed;
+    await send(server.url, 'yuri', 'after it', { sender: 'carol' });
+    await yuri.shows('from carol', 'after it');
+    expect(await hint.innerText()).toBe('This is where it begins.');
   });
 });

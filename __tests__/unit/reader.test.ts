@@ -6,6 +6,7 @@ interface Chat {
 }
 interface Chats {
   readonly list: readonly { peer: string }[];
+  forget: () => void;
   get: (peer: string) => Chat;
   take: (message: object) => unknown;
 }
@@ -93,4 +94,18 @@ test('a room that is left while another one is read does not come back', async (
   );
   await reader.load();
   expect(chats.list.map(({ peer }) => peer)).toEqual(['room-a']);
+});
+
+test('a list of the log before it went back in time counts nothing in the new one', async () => {
+  const answers: ((list: object) => void)[] = [];
+  const { reader, chats } = readerOf({
+    conversations: () => new Promise((resolve) => answers.push(resolve)),
+  });
+  const loaded = reader.load();
+  const counted = reader.recount(chats.get('alice'));
+  chats.forget();
+  for (const answer of answers) answer(listOf(50, 7, 40));
+  await Promise.all([loaded, counted]);
+  chats.take(message(1));
+  expect(chats.get('alice').unread).toBe(1);
 });

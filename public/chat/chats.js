@@ -136,20 +136,6 @@ export class Chat {
     return [...this.typing].filter(([, until]) => until > now).map(([name]) => name);
   }
 
-  /** Forgets what may be wrong: the log went back in time. */
-  forget() {
-    this.messages.clear();
-    this.lastMessage = undefined;
-    this.readThrough = 0;
-    this.peerReadThrough = 0;
-    this.hasMore = true;
-    this.isLoaded = false;
-    this.oldestFetched = undefined;
-    this.#unreadBefore = 0;
-    this.#countedThrough = 0;
-    this.#received = [];
-  }
-
   /** @param {Stored} message */
   #keep(message) {
     if (message.type !== 'message') return;
@@ -162,6 +148,8 @@ export class Chat {
 export class Chats {
   /** @type {Map<string, Chat>} */
   #chats = new Map();
+  /** How often the log went back in time. */
+  generation = 0;
 
   #isJoined;
 
@@ -259,8 +247,13 @@ export class Chats {
     return chat;
   }
 
-  /** Forgets all messages; the conversations themselves stay, to be filled again. */
+  /**
+   * The log went back in time: the conversations begin anew, to be filled again. They are others, so that what was
+   * asked of the log before fills none of them.
+   */
   forget() {
-    for (const chat of this.#chats.values()) chat.forget();
+    this.generation++;
+    for (const [peer, { online, lastSeen }] of this.#chats)
+      this.#chats.set(peer, Object.assign(new Chat(peer, this.me), { online, lastSeen }));
   }
 }

@@ -34,7 +34,8 @@ export class Conversation {
   #thread;
   /** @type {Chat | undefined} */
   #chat;
-  #fetching = false;
+  /** Whose history is on its way. @type {WeakSet<Chat>} */
+  #fetching = new WeakSet();
   #notBefore = 0;
   #fault = '';
   #composer;
@@ -101,12 +102,6 @@ export class Conversation {
     if (matchMedia('(hover: hover)').matches) element('text', HTMLElement).focus();
   }
 
-  /** Forgets what was in view: the log went back in time, and the ids are those of other messages. */
-  forget() {
-    clearTimeout(this.#seenTimer);
-    this.#thread.clear();
-  }
-
   /** Shows what is known of it now. @param {readonly Unsent[]} unsent of all conversations, the oldest first */
   show(unsent) {
     const chat = this.#chat;
@@ -145,28 +140,24 @@ export class Conversation {
 
   async #fetchOlder() {
     const chat = this.#chat;
-    if (chat === undefined || this.#fetching || !chat.hasMore || Date.now() < this.#notBefore) return;
-    this.#fetching = true;
+    if (chat === undefined || this.#fetching.has(chat) || !chat.hasMore || Date.now() < this.#notBefore)
+      return;
+    this.#fetching.add(chat);
     try {
       const before = chat.isLoaded ? chat.oldestFetched : undefined;
       const { messages, more } = await this.#api.history(this.#me, chat.peer, chat.isRoom, before);
       chat.addHistory(messages, more);
-      this.#fault = '';
+      if (chat === this.#chat) this.#fault = '';
     } catch (error) {
       // What may not be read is not asked for again.
       if (error instanceof Problem && !error.passes) chat.hasMore = false;
+      if (chat !== this.#chat) return;
       this.#notBefore = Date.now() + RETRY_MILLISECONDS;
       this.#fault = error instanceof Problem ? error.message : 'the service cannot be reached';
     } finally {
-      this.#fetching = false;
+      this.#fetching.delete(chat);
     }
-    if (chat === this.#chat) this.#events.onChange();
-    else void this.#fetchIfNew();
-  }
-
-  /** Another conversation was opened while the history of the one before was on its way. */
-  async #fetchIfNew() {
-    if (this.#chat?.isLoaded === false) await this.#fetchOlder();
+    this.#events.onChange();
   }
 
   /**

@@ -188,7 +188,7 @@ export class Desk {
     if (reason !== 'purged') {
       this.#chats.forget();
       this.#rooms.forgetRead();
-      this.#conversation.forget();
+      this.#openPeer();
     }
     await untilAnswered(() => this.#reader.load()).catch(() => undefined);
     this.#openPeer();

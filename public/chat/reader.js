@@ -107,7 +107,9 @@ export class Reader {
    * @returns {Promise<string>} the cursor
    */
   async #loadConversations(before) {
+    const { generation } = this.#chats;
     const page = await this.#api.conversations(this.#chats.me, before === undefined ? {} : { before });
+    if (generation !== this.#chats.generation) return page.cursor;
     // What one wrote to a room is a conversation too, also after one has left it.
     for (const listed of page.conversations) {
       if (isRoom(listed.peer) && !this.#rooms.has(listed.peer)) continue;

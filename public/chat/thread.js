@@ -77,7 +77,12 @@ export class Thread {
    */
   show(me, chat, unsent) {
     const isOther = chat !== this.#chat;
-    if (isOther) this.clear();
+    if (isOther) {
+      this.#list.replaceChildren();
+      this.#observer.disconnect();
+      this.#inView.clear();
+      this.#own.clear();
+    }
     this.#me = me;
     this.#chat = chat;
     this.#noteScroll();
@@ -95,15 +100,6 @@ export class Thread {
       this.#box.scrollTop += anchor.getBoundingClientRect().top - before;
     }
     if (this.#box.scrollTop < NEAR_BEGINNING) this.#events.onOlder();
-  }
-
-  /** Shows nothing. */
-  clear() {
-    this.#chat = undefined;
-    this.#list.replaceChildren();
-    this.#observer.disconnect();
-    this.#inView.clear();
-    this.#own.clear();
   }
 
   /** Shows the end, whatever one was looking at. */
