@@ -61,7 +61,7 @@ export { Problem, Unreachable };
  * @property {(draft: Draft) => Promise<number>} sendEphemeral to the streams that are live now, not stored, not tried
  *   again; resolves with how many took it
  * @property {(peer: string, messageId: number) => Promise<Stored>} markRead tells the peer and one's other devices
- *   through which message one has read
+ *   through which message one has read. Rejects where it waits while the log goes back in time: ids begin anew in it
  * @property {(addresses: readonly string[]) => void} watch whose presence is told from now on, at most 100
  * @property {() => void} reconnect tries again at once
  * @property {() => void} close ends it; what waits in the outbox is still sent
@@ -143,7 +143,12 @@ export function connect(options) {
         tell(options.onMessage, message);
       },
       onEvent: (event) => tell(options.onEvent, event),
-      onGap: (gap) => tell(options.onGap, gap),
+      onGap: (gap) => {
+        // Ids begin anew in a log that went back in time: others' messages would be taken for read.
+        if (gap.reason === 'restored')
+          outbox.drop(({ type }) => type === 'read', 'the log went back in time: the message is not in it');
+        tell(options.onGap, gap);
+      },
       onFrame: (frame) => tell(options.onFrame, frame),
       onState: (state) => {
         const begins = state.state === 'catching-up' && status.state !== 'catching-up';

@@ -170,4 +170,38 @@ describeInBrowser('a gap', () => {
     await bob.shows('in the new log', 'after it');
     expect(bob.errors).toEqual([]);
   }, 60_000);
+
+  test('what was read of a log before it went back in time is not told of the new one', async () => {
+    const first = await Server.start();
+    const bob = await open(first, 'bob', 'alice');
+    await bob.setHidden(true);
+    for (const text of ['lost 1', 'lost 2']) await send(first.url, 'bob', text, { sender: 'alice' });
+    await bob.shows('lost 1', 'lost 2');
+    await first.kill();
+    await bob.state('offline');
+    await bob.setHidden(false);
+    await bob.unread('alice', 0);
+    await bob.setHidden(true);
+    const elsewhere = await Server.start();
+    const { database } = elsewhere;
+    const texts = ['new 1', 'new 2', 'new 3'];
+    for (const text of texts) await send(elsewhere.url, 'bob', text, { sender: 'alice' });
+    await elsewhere.stop();
+
+    // The marker waits until it is known that the log is another.
+    await bob.page.route('**/messages', (route) => route.abort());
+    await Server.start({ port: first.port, database });
+    await bob.connectAnew();
+    await bob.page.getByRole('alert').getByText('went back in time').waitFor();
+    await bob.shows(...texts);
+    await bob.page.unroute('**/messages');
+    await bob.connectAnew();
+    await until(async () => (await bob.banner.innerText()) === 'Live', 'nothing to wait');
+    expect(await readMarkers(first)).toEqual([]);
+    await bob.unread('alice', 3);
+    await bob.setHidden(false);
+    await bob.unread('alice', 0);
+    await until(async () => (await readMarkers(first)).length > 0);
+    expect(await readMarkers(first)).toEqual([3]);
+  }, 60_000);
 });

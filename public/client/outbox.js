@@ -130,6 +130,19 @@ export class Outbox {
     });
   }
 
+  /**
+   * Takes away what waits: it will not be sent. One that is on its way cannot be called back.
+   *
+   * @param {(entry: Entry) => boolean} which
+   * @param {string} detail why, in a sentence for a person
+   */
+  drop(which, detail) {
+    for (const name of storage.names(this.#prefix)) {
+      const entry = read(name);
+      if (entry !== undefined && which(entry)) this.#finish({ name, problem: { status: 409, detail } });
+    }
+  }
+
   /** Sends what waits, if it is not being done already. */
   flush() {
     if (this.#sending) return;
