@@ -185,6 +185,22 @@ describeInBrowser('who one is', () => {
     await alice.page.getByLabel('Your token').waitFor();
   });
 
+  test('a session that ends goes on where one signs in anew in another window', async () => {
+    const context = await browser.newContext();
+    const gus = await ChatPage.openWithToken(context, closed.url, await tokenFor('gus'));
+    await gus.changeSession(await tokenFor('gus', {}, { exp: secondsFromNow(3) }));
+    const dialog = gus.page.getByRole('dialog');
+    await dialog.waitFor();
+    let asked = 0;
+    await gus.page.route('**/session', async (route) => {
+      if (asked++ === 0) await route.fulfill({ status: 503 });
+      else await route.continue();
+    });
+    const other = await ChatPage.openWithToken(context, closed.url, await tokenFor('gus'));
+    await dialog.waitFor({ state: 'hidden' });
+    for (const page of [gus, other]) await page.live();
+  });
+
   test('a service that is not there yet is waited for', async () => {
     const server = await Server.start();
     const page = await (await browser.newContext()).newPage();

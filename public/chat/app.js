@@ -4,6 +4,7 @@ import { addressFault } from './address.js';
 import { Api } from './api.js';
 import { Desk } from './desk.js';
 import { element } from './dom.js';
+import { tellRenewed } from './renewal.js';
 import { onLead } from './worker.js';
 
 /** Where the browser keeps the name of open mode: a window its own, and the last one for windows to come. */
@@ -81,6 +82,7 @@ async function signIn(event) {
       else answer.value = fault;
     } else {
       const { sub } = await api.signIn(text);
+      tellRenewed();
       if (sub !== null) open(sub);
     }
   } catch (error) {

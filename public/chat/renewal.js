@@ -1,10 +1,16 @@
 import { Problem } from '../client.js';
 import { element } from './dom.js';
+import { untilAnswered } from './reader.js';
 
 /** @import { Api } from './api.js' */
 
 /** Windows tell each other here that there is a new session. */
 const channel = new BroadcastChannel('tidings:chat:session');
+
+/** Tells the other windows that there is a new session: one of them may be asking for it. */
+export function tellRenewed() {
+  channel.postMessage('renewed');
+}
 
 /** @type {Promise<void> | undefined} */
 let renewal;
@@ -47,7 +53,7 @@ function ask(api, me) {
     const renew = async () => {
       try {
         const { sub } = await api.signIn(token.value.trim());
-        channel.postMessage('renewed');
+        tellRenewed();
         goOn(sub);
       } catch (error) {
         answer.value = error instanceof Problem ? error.message : 'The service cannot be reached.';
@@ -60,12 +66,10 @@ function ask(api, me) {
     // Escape closes a dialog, and without a session there is nothing behind it.
     dialog.onclose = () => dialog.showModal();
     channel.onmessage = () => {
-      api.session().then(
-        (session) => {
-          if (session !== undefined) goOn(session.sub);
-        },
-        () => undefined,
-      );
+      untilAnswered(async () => {
+        const session = await api.session();
+        if (session !== undefined) goOn(session.sub);
+      }).catch(() => undefined);
     };
     dialog.showModal();
   });
