@@ -201,6 +201,25 @@ describeInBrowser('who one is', () => {
     for (const page of [gus, other]) await page.live();
   });
 
+  test('a press of the button that comes twice signs in once', async () => {
+    const ian = new ChatPage(await (await browser.newContext()).newPage());
+    const gate = new Gate();
+    let asked = 0;
+    await ian.page.route('**/session', async (route) => {
+      const isPut = route.request().method() === 'PUT';
+      if (isPut && ++asked === 2) gate.open();
+      if (isPut) await gate.passed;
+      await route.continue();
+    });
+    await ian.page.goto(closed.url);
+    await ian.page.getByLabel('Your token').fill(await tokenFor('ian'));
+    for (let presses = 0; presses < 2; presses++) await ian.page.getByLabel('Your token').press('Enter');
+    await ian.live();
+    await ian.turnTo('carol');
+    const lists = ian.requests.filter((one) => one.url().includes('/conversations?'));
+    expect(lists).toHaveLength(1);
+  });
+
   test('a service that is not there yet is waited for', async () => {
     const server = await Server.start();
     const page = await (await browser.newContext()).newPage();

@@ -83,7 +83,8 @@ async function signIn(event) {
     } else {
       const { sub } = await api.signIn(text);
       tellRenewed();
-      if (sub !== null) open(sub);
+      // It may have been pressed twice.
+      if (sub !== null && !signInView.hidden) open(sub);
     }
   } catch (error) {
     answer.value = sentenceOf(error);
