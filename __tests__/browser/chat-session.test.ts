@@ -89,6 +89,23 @@ describeInBrowser('who one is', () => {
     expect(alice.errors).toEqual([]);
   });
 
+  test('is nobody any more after one has signed out, though the service could not be told at first', async () => {
+    const hal = await withToken(await tokenFor('hal'));
+    let asked = 0;
+    await hal.page.route('**/session', async (route) => {
+      if (route.request().method() === 'DELETE' && asked++ === 0) await route.abort();
+      else await route.continue();
+    });
+    await hal.page.getByRole('button', { name: 'Sign out' }).click();
+    await hal.page.getByLabel('Your token').waitFor();
+    expect(await hal.page.context().cookies()).toEqual([]);
+    await hal.page.getByLabel('Your token').fill(await tokenFor('hal'));
+    await hal.page.getByLabel('Your token').press('Enter');
+    await hal.live();
+    await hal.page.reload();
+    await hal.live();
+  });
+
   test('with a token that may not send to somebody, the message stands as not sent, with the reason', async () => {
     const alice = await withToken(await tokenFor('alice', { sendTo: ['bob'] }));
     await alice.turnTo('carol');

@@ -1,5 +1,6 @@
 /** The chat page: who one is, then what one sees. */
 import { Problem } from '../client.js';
+import { storage } from '../client/storage.js';
 import { addressFault } from './address.js';
 import { Api } from './api.js';
 import { Desk } from './desk.js';
@@ -9,6 +10,9 @@ import { onLead } from './worker.js';
 
 /** Where the browser keeps the name of open mode: a window its own, and the last one for windows to come. */
 const NAME = 'tidings:chat:name';
+
+/** Where the browser keeps that a session is to end: the service cannot always be told at once. */
+const LEAVING = 'tidings:chat:leaving';
 
 const api = new Api();
 const signInView = element('sign-in', HTMLElement);
@@ -22,6 +26,7 @@ let isOpen = false;
 async function begin() {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 30_000)) {
     try {
+      if (storage.get(LEAVING) !== undefined) await endSession();
       const session = await api.session();
       isOpen = session?.sub === null;
       const name = isOpen ? keptName() : session?.sub;
@@ -65,9 +70,21 @@ function open(me) {
 async function signOut(desk) {
   await desk.close().catch(() => undefined);
   forgetName();
-  if (!isOpen) await api.signOut().catch(() => undefined);
+  if (!isOpen) await endSession().catch(() => undefined);
   history.replaceState(null, '', location.pathname);
   location.reload();
+}
+
+/** @throws {Problem | Unreachable} where it is ended when the page is opened again */
+async function endSession() {
+  storage.set(LEAVING, '');
+  try {
+    await api.signOut();
+  } catch (error) {
+    // A service without sessions has none to end.
+    if (!(error instanceof Problem) || error.passes) throw error;
+  }
+  storage.remove(LEAVING);
 }
 
 /** @param {SubmitEvent} event */
