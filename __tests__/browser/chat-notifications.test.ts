@@ -7,6 +7,7 @@ import { startBasePathProxy } from '../support/base-path-proxy.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { readNumber } from '../support/file.ts';
+import { Gate } from '../support/gate.ts';
 import { PushBrowser, PushWorker, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { bearer, SECRET, tokenFor } from '../support/tokens.ts';
@@ -570,6 +571,26 @@ describeInBrowser('the bell', () => {
     await yves.send('as ever');
     await yves.isIn('stored', 'as ever');
     expect(yves.errors).toEqual([]);
+  });
+
+  test('is off where a person signs out while notifications are being turned on', async () => {
+    const { context, push } = await newBrowser();
+    const xena = await ChatPage.open(context, server.url, 'xena');
+    const gate = new Gate();
+    let asked = false;
+    await xena.page.route('**/push-subscriptions', async (route) => {
+      const answer = await route.fetch();
+      asked = true;
+      await gate.passed;
+      await route.fulfill({ response: answer });
+    });
+    await bellOf(xena, false).click();
+    await until(() => asked);
+    await xena.page.getByRole('button', { name: 'Sign out' }).click();
+    gate.open();
+    await xena.page.getByLabel('Your name').waitFor();
+    expect(await endpointsOf('xena')).toEqual([]);
+    expect(await push.endpoint(xena.page)).toBeNull();
   });
 
   test('lets a person sign out whatever becomes of their notifications', async () => {

@@ -83,8 +83,9 @@ export class Notifications {
 
   /** Turns them off. Nothing is done where this person has none here. */
   async turnOff() {
-    if (this.state !== 'on') return;
-    await this.#inTurn(() => this.#end());
+    if (!canNotify) return;
+    // Only then is it known whether they are on: they may be being turned on.
+    await this.#inTurn(() => (this.state === 'on' ? this.#end() : undefined));
     this.#onChange();
   }
 
