@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core';
 import { get, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
+import { Gate } from '../support/gate.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -148,5 +149,25 @@ describeInBrowser('a room', () => {
     await amy.shows('old', 'between', 'new');
     // What is told again is not counted again.
     await amy.unread('kim', 1);
+  });
+
+  test('that cannot be joined now is not in the list, and closes no other conversation', async () => {
+    const gina = await open('gina');
+    const gate = new Gate();
+    const [room, field] = ['**/messages?recipient=room-far&*', gina.page.getByLabel('Search, or a name')];
+    await gina.page.route(room, async (route) => {
+      await gate.passed;
+      await route.abort();
+    });
+    const asked = gina.page.waitForRequest(room);
+    await field.fill('room-far');
+    await field.press('Enter');
+    await asked;
+    await gina.turnTo('carol');
+    gate.open();
+    await gina.page.getByText('a room cannot be joined now').waitFor();
+    await until(async () => !(await gina.names()).includes('room-far'), 'the room to be gone');
+    await gina.page.getByRole('heading', { name: 'carol', exact: true }).waitFor();
+    expect(new URL(gina.page.url()).hash).toBe('#carol');
   });
 });

@@ -211,10 +211,12 @@ export class Desk {
     const cursor = this.#connection?.cursor;
     const joined = await this.#reader.loadRoom(room).catch(() => {
       this.#sidebar.say('The service cannot be reached: a room cannot be joined now.');
+      if (!this.#rooms.has(room)) this.#chats.remove(room);
       return false;
     });
     if (!joined) {
-      location.hash = '';
+      // Another conversation may have been opened.
+      if (addressIn(location.hash) === room) location.hash = '';
       return;
     }
     this.#rooms.join(room);
