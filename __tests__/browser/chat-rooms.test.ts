@@ -170,4 +170,43 @@ describeInBrowser('a room', () => {
     await gina.page.getByRole('heading', { name: 'carol', exact: true }).waitFor();
     expect(new URL(gina.page.url()).hash).toBe('#carol');
   });
+
+  test('that is joined while another window is being opened takes nothing from what that one is told', async () => {
+    const one = await open('hugo');
+    await one.turnTo('room-one');
+    const other = new ChatPage(await one.page.context().newPage());
+    const holdUp = async (answers: string): Promise<{ gate: Gate; isHeld: () => boolean }> => {
+      const gate = new Gate();
+      let isHeld = false;
+      await other.page.route(answers, async (route) => {
+        const response = await route.fetch();
+        isHeld = true;
+        await gate.passed;
+        await route.fulfill({ response });
+      });
+      return { gate, isHeld: () => isHeld };
+    };
+    const first = await holdUp('**/messages?recipient=room-one&before=*');
+    const second = await holdUp('**/messages?recipient=room-two&before=*');
+    const missed = await holdUp('**/messages?recipient=hugo&*after=*');
+    await other.page.goto(server.url);
+    await until(first.isHeld);
+    await one.turnTo('room-two');
+    await until(second.isHeld);
+    await send(server.url, 'hugo', 'meanwhile', { sender: 'carol' });
+    await one.unread('carol', 1);
+    first.gate.open();
+    await until(missed.isHeld);
+    const joined = other.page.waitForEvent('requestfinished', (one) =>
+      one.url().includes('=room-two&before='),
+    );
+    second.gate.open();
+    await joined;
+    // What hears of a message behind it would ask for what it has missed.
+    await send(server.url, 'hugo', 'after it', { sender: 'dora' });
+    await one.unread('dora', 1);
+    missed.gate.open();
+    await other.unread('dora', 1);
+    await other.unread('carol', 1);
+  });
 });

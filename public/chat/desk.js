@@ -241,7 +241,8 @@ export class Desk {
     if (peer !== undefined && isRoom(peer) && !this.#rooms.has(peer)) location.hash = '';
     for (const room of this.#rooms.joined)
       if (!this.#chats.has(room)) await this.#reader.loadRoom(room).catch(() => undefined);
-    this.#connect(cursor);
+    // A page that is being opened follows what is joined by then, from where its list ends.
+    if (cursor !== undefined) this.#connect(cursor);
   }
 
   /** Asks how many are unread: only a part of what was counted has been read. @param {Chat} chat */
