@@ -158,6 +158,21 @@ describeInBrowser('who one is', () => {
     expect(new Set(await alice.names())).toEqual(new Set(['bob', 'room-open']));
   });
 
+  test('who is online is told though the service could not say at first whom one may see', async () => {
+    const bob = await withToken(await tokenFor('bob', { sendTo: ['*'] }));
+    await sendWithToken('bob', 'vera', 'hi');
+    const context = await browser.newContext();
+    let asked = 0;
+    await context.route('**/presence?*', async (route) => {
+      if (asked++ === 0) await route.fulfill({ status: 503 });
+      else await route.continue();
+    });
+    const token = await tokenFor('vera', { presence: ['*'] });
+    const vera = await ChatPage.openWithToken(context, closed.url, token);
+    await vera.row('bob').locator('.dot').waitFor();
+    expect(bob.errors).toEqual([]);
+  });
+
   test('a room that one may not read any more is left, and the rest goes on', async () => {
     const alice = await withToken(await tokenFor('emil', { read: ['emil', 'room-a'] }));
     await alice.turnTo('room-a');

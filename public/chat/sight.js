@@ -2,6 +2,9 @@ import { Problem } from '../client.js';
 
 /** @import { Api } from './api.js' */
 
+/** Where the service could not say whom one may see, it is asked again after so long. */
+const RETRY_MILLISECONDS = 5000;
+
 /**
  * Whose presence one may see. A stream is refused as a whole where it asks for one that its token does not allow, and
  * nothing but a try says what it allows.
@@ -67,6 +70,7 @@ export class Sight {
     } catch (error) {
       const [only] = addresses;
       const refused = error instanceof Problem && error.status === 403;
+      if (!refused) setTimeout(() => (this.#wanted = ''), RETRY_MILLISECONDS);
       if (refused && addresses.length === 1 && only !== undefined) this.#known.set(only, false);
       // Where nothing answers, asking for each alone answers nothing either.
       return !refused;
