@@ -210,6 +210,36 @@ describeInBrowser('who one is', () => {
     expect(alice.errors).toEqual([]);
   }, 60_000);
 
+  test('a session that allows less than the one before goes on with what it allows, in all windows', async () => {
+    const context = await browser.newContext();
+    const grants = { sendTo: ['*'], read: ['kay', 'room-a'], presence: ['*'] };
+    const kay = await ChatPage.openWithToken(context, closed.url, await tokenFor('kay', grants));
+    const other = await ChatPage.open(context, closed.url, 'kay');
+    await kay.turnTo('room-a');
+    await other.row('room-a').waitFor();
+    for (const page of [kay, other]) {
+      await page.turnTo('bob');
+      await page.watches('bob');
+    }
+    await kay.changeSession(await tokenFor('kay', grants, { exp: secondsFromNow(3) }));
+    const dialogs = [kay, other].map(({ page }) => page.getByRole('dialog'));
+    const shown = async (): Promise<number> => {
+      const visible = await Promise.all(dialogs.map((one) => one.isVisible()));
+      return visible.indexOf(true);
+    };
+    await until(async () => (await shown()) >= 0);
+    const asking = (await shown()) === 0 ? kay : other;
+    await asking.page.getByLabel('Token', { exact: true }).fill(await tokenFor('kay'));
+    await asking.page.getByRole('button', { name: 'Go on' }).click();
+    await until(async () => (await shown()) === -1);
+    for (const page of [kay, other]) {
+      await page.row('room-a').waitFor({ state: 'detached' });
+      await page.live();
+    }
+    await sendWithToken('bob', 'kay', 'still told');
+    for (const page of [kay, other]) await page.shows('still told');
+  }, 60_000);
+
   test('a session that ends may be ended for good', async () => {
     const alice = await withToken(await tokenFor('alice'));
     await alice.changeSession(await tokenFor('alice', {}, { exp: secondsFromNow(5) }));

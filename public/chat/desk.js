@@ -36,6 +36,8 @@ export class Desk {
   #outgoing;
   /** @type {Connection | undefined} */
   #connection;
+  /** The inboxes that it follows. @type {readonly string[]} */
+  #followed = [];
   /** Which connection is the one of now: one that was closed may still have something to say. */
   #turn = 0;
   #drawing = false;
@@ -54,7 +56,7 @@ export class Desk {
     this.#sight = new Sight(api, isOpen);
     this.#reader = new Reader(api, this.#chats, this.#rooms, {
       onChange: () => this.#draw(),
-      onUnreadable: (room, why) => this.#sidebar.say(`${isolated(room)} cannot be read: ${why}`),
+      onUnreadable: (room, why) => this.#giveUp(room, why),
     });
     this.#outgoing = new Outgoing({
       onStored: (message) => {
@@ -133,8 +135,9 @@ export class Desk {
     const now = (take) => (value) => {
       if (turn === this.#turn) take(value);
     };
+    this.#followed = [this.#me, ...this.#rooms.joined];
     this.#connection = connect({
-      recipient: [this.#me, ...this.#rooms.joined],
+      recipient: this.#followed,
       sender: this.#me,
       url: document.baseURI,
       ...(cursor === undefined ? {} : { cursor }),
@@ -150,6 +153,8 @@ export class Desk {
       }),
       onStatus: now((/** @type {Status} */ status) => {
         this.#banner.show(status);
+        // Whichever window gets a new session, it may see others.
+        if (status.state === 'expired') this.#sight.forget();
         if (status.state === 'live') this.#conversation.retry();
         this.#draw();
       }),
@@ -165,7 +170,7 @@ export class Desk {
   }
 
   #showCommand() {
-    this.#drawer.showCommand([this.#me, ...this.#rooms.joined], this.#sight.watched);
+    this.#drawer.showCommand(this.#followed, this.#sight.watched);
   }
 
   async #renew() {
@@ -173,6 +178,8 @@ export class Desk {
     this.#outgoing.forgetMute();
     this.#sight.forget();
     await this.#watch();
+    // Another token may read fewer of them.
+    await this.#reader.loadRooms().catch(() => undefined);
   }
 
   /** Watches those who are in the list now. */
@@ -222,6 +229,13 @@ export class Desk {
     this.#rooms.join(room);
     this.#connect(cursor);
     this.#openPeer();
+  }
+
+  /** A room may not be read, or not any more: the stream goes on without it. @param {string} room @param {string} why */
+  #giveUp(room, why) {
+    this.#sidebar.say(`${isolated(room)} cannot be read: ${why}`);
+    if (addressIn(location.hash) === room) location.hash = '';
+    if (this.#followed.includes(room)) this.#connect(this.#connection?.cursor);
   }
 
   /** @param {string} room */

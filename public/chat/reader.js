@@ -39,11 +39,16 @@ export class Reader {
    */
   async load() {
     const cursor = await this.#loadConversations(undefined);
+    await this.loadRooms();
+    return cursor;
+  }
+
+  /** Reads the rooms. @throws {Problem | Unreachable} */
+  async loadRooms() {
     for (const room of this.#rooms.joined) {
       // It may have been left while another was read.
       if (this.#rooms.has(room)) await this.loadRoom(room);
     }
-    return cursor;
   }
 
   /**

@@ -109,8 +109,10 @@ export class Link {
    * @param {readonly string[]} addresses at most 100
    */
   watch(addresses) {
-    if (addresses.every((one) => this.#watched.includes(one))) return;
+    const isCovered = addresses.every((one) => this.#watched.includes(one));
+    // Those that are not wanted any more may be what a stream is refused for.
     this.#watched = addresses;
+    if (isCovered) return;
     // Tabs that are restored say so one after another. While it waits to try again, the next try is soon enough.
     this.#rewatch ??= setTimeout(() => {
       this.#rewatch = undefined;
