@@ -38,6 +38,12 @@ describeInBrowser('a read marker', () => {
     return found?.readThrough ?? null;
   }
 
+  /** How many messages of an inbox can be read. */
+  async function readable(inbox: string): Promise<number> {
+    const answer = await get(server.url, `/messages?recipient=${inbox}`);
+    return (answer.body as { messages: unknown[] }).messages.length;
+  }
+
   const open = async (name: string, peer?: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name, peer === undefined ? {} : { peer });
 
@@ -169,5 +175,18 @@ describeInBrowser('a read marker', () => {
     await lea.unread('max', 3);
     await send(server.url, 'lea', '5', { sender: 'max' });
     await lea.unread('max', 4);
+  });
+
+  test('is not waited for by what has expired: it is not counted where the conversation is opened', async () => {
+    await send(server.url, 'pia', 'soon over', { sender: 'quin', ttl: 3 });
+    const pia = await open('pia');
+    await pia.unread('quin', 1);
+    await until(async () => (await readable('pia')) === 0, 'the message to expire');
+    await pia.turnTo('quin');
+    await pia.page.getByText('Nothing said yet').waitFor();
+    await pia.unread('quin', 0);
+    await send(server.url, 'pia', 'here', { sender: 'quin' });
+    await pia.shows('here');
+    await pia.unread('quin', 0);
   });
 });

@@ -80,6 +80,9 @@ export class Chat {
   /** A page of history. @param {readonly Stored[]} messages @param {boolean} more */
   addHistory(messages, more) {
     for (const message of messages) this.#keep(message);
+    const isWhole = !more || (messages[0]?.id ?? 0) <= this.readThrough;
+    // What was counted may have been purged since, or have expired: nobody would ever read it.
+    if (!this.isLoaded && isWhole && this.#unreadBefore > 0) this.#countAfter(this.readThrough);
     this.oldestFetched = messages[0]?.id ?? this.oldestFetched;
     this.hasMore = more;
     this.isLoaded = true;
@@ -111,11 +114,15 @@ export class Chat {
     this.#received = this.#received.filter((one) => one > id);
     if (this.#unreadBefore === 0) return true;
     if (id < this.#countedThrough && (!this.isLoaded || id < (this.oldestFetched ?? Infinity))) return false;
-    // All that came after it is here, or is to come by the stream.
+    this.#countAfter(id);
+    return true;
+  }
+
+  /** Counts what is here: all that came after an id is, or is to come by the stream. @param {number} id */
+  #countAfter(id) {
     this.#unreadBefore = 0;
     this.#countedThrough = id;
     this.#received = this.#theirs(id);
-    return true;
   }
 
   /** What is here of others' messages after an id. @param {number} id @returns {number[]} */
