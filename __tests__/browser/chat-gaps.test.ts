@@ -204,4 +204,24 @@ describeInBrowser('a gap', () => {
     await until(async () => (await readMarkers(first)).length > 0);
     expect(await readMarkers(first)).toEqual([3]);
   }, 60_000);
+
+  test('that came while no page was open leaves nothing of a room taken for read', async () => {
+    const first = await Server.start();
+    for (const text of ['lost 1', 'lost 2', 'lost 3'])
+      await send(first.url, 'room-tea', text, { sender: 'alice' });
+    const bob = await open(first, 'bob', 'room-tea');
+    await bob.shows('lost 1', 'lost 2', 'lost 3');
+    await bob.unread('room-tea', 0);
+    await bob.page.goto('about:blank');
+    await first.kill();
+    const elsewhere = await Server.start();
+    const { database } = elsewhere;
+    for (const text of ['new 1', 'new 2']) await send(elsewhere.url, 'room-tea', text, { sender: 'alice' });
+    await elsewhere.stop();
+    await Server.start({ port: first.port, database });
+    await bob.page.goto(first.url);
+    await bob.live();
+    await bob.unread('room-tea', 2);
+    expect(bob.errors).toEqual([]);
+  }, 60_000);
 });

@@ -40,7 +40,7 @@ const NO_ROOMS: Rooms = { joined: [], has: () => false };
 /** The reader of Bob, with what he knows. */
 function readerOf(api: Answers, rooms = NO_ROOMS): { reader: InstanceType<typeof Reader>; chats: Chats } {
   const chats = new Chats('bob', rooms.has);
-  const all = { ...rooms, readThrough: () => 0, countUnread: () => undefined };
+  const all = { ...rooms, furthest: 0, readThrough: () => 0, countUnread: () => undefined };
   const reader = new Reader(api, chats, all, { onChange: () => undefined, onUnreadable: () => undefined });
   return { reader, chats };
 }

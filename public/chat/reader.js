@@ -1,5 +1,6 @@
 import { Problem } from '../client.js';
 import { Backoff, pause } from '../client/backoff.js';
+import { idOf } from '../client/feed.js';
 import { isRoom } from './chats.js';
 
 /** @import { Api } from './api.js' */
@@ -38,7 +39,10 @@ export class Reader {
    * @throws {Problem | Unreachable}
    */
   async load() {
+    const { furthest } = this.#rooms;
     const cursor = await this.#loadConversations(undefined);
+    // The log went back in time while no window was open: none was told.
+    if (furthest > idOf(cursor)) this.#rooms.forgetRead();
     await this.loadRooms();
     return cursor;
   }

@@ -51,6 +51,11 @@ export class Rooms {
     return Math.max(this.#kept[peer] ?? 0, readThrough);
   }
 
+  /** Through which id one has read in any of them. */
+  get furthest() {
+    return Math.max(0, ...Object.values(this.#kept));
+  }
+
   /** Keeps how far one has read. @param {Chat} chat */
   keepRead({ peer, readThrough }) {
     const rooms = this.#kept;
