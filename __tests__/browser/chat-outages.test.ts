@@ -151,6 +151,31 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.shows('on its way', 'behind it');
   });
 
+  test('before it could begin goes on at a press of the button', async () => {
+    const server = await Server.start();
+    const context = await browser.newContext();
+    let [asked, isUp] = [0, false];
+    await context.route('**/conversations?*', async (route) => {
+      asked++;
+      if (isUp) await route.continue();
+      else await route.abort();
+    });
+    const alice = new ChatPage(await context.newPage());
+    await alice.page.clock.install();
+    await alice.page.goto(server.url);
+    await alice.page.getByLabel('Your name').fill('alice');
+    await alice.page.getByLabel('Your name').press('Enter');
+    await until(() => asked === 1);
+    await alice.state('offline');
+    isUp = true;
+    // Its own next try does not come.
+    await alice.page.clock.pauseAt(Date.now() + 500);
+    await alice.page.getByRole('button', { name: 'Try now' }).click();
+    await until(() => asked === 2, 'another try');
+    await alice.page.clock.resume();
+    await alice.live();
+  });
+
   test('says how many it has caught up with', async () => {
     const first = await Server.start();
     const { database, port } = first;

@@ -41,6 +41,8 @@ export class Desk {
   /** Which connection is the one of now: one that was closed may still have something to say. */
   #turn = 0;
   #drawing = false;
+  /** Ends the wait until what there is can be read. @type {() => void} */
+  #beginAgain = () => undefined;
 
   /**
    * @param {Api} api
@@ -88,7 +90,10 @@ export class Desk {
       onDismiss: (unsent) => this.#outgoing.dismiss(unsent),
       onChange: () => this.#draw(),
     });
-    this.#banner = new Banner(() => this.#connection?.reconnect());
+    this.#banner = new Banner(() => {
+      this.#beginAgain();
+      this.#connection?.reconnect();
+    });
     this.#drawer = new Drawer(api, isOpen);
     showBell(this.#notifications);
     this.#wirePage();
@@ -122,7 +127,10 @@ export class Desk {
       } catch (error) {
         if (error instanceof Problem && error.status === 401) await renewSession(this.#api, this.#me);
         this.#banner.showOffline(error instanceof Problem ? error.message : 'the service cannot be reached');
-        await new Promise((resolve) => setTimeout(resolve, wait));
+        await new Promise((resolve) => {
+          this.#beginAgain = () => resolve(undefined);
+          setTimeout(this.#beginAgain, wait);
+        });
       }
     }
   }
