@@ -77,7 +77,11 @@ async function signOut(desk) {
 
 /** @throws {Problem | Unreachable} where it is ended when the page is opened again */
 async function endSession() {
-  storage.set(LEAVING, '');
+  try {
+    storage.set(LEAVING, '');
+  } catch {
+    // No room: it is ended now, or not until the button is pressed again.
+  }
   try {
     await api.signOut();
   } catch (error) {

@@ -163,7 +163,10 @@ export class Desk {
         this.#banner.show(status);
         // Whichever window gets a new session, it may see others.
         if (status.state === 'expired') this.#sight.forget();
-        if (status.state === 'live') this.#conversation.retry();
+        if (status.state === 'live') {
+          this.#conversation.retry();
+          this.#sight.retry();
+        }
         this.#draw();
       }),
       onGap: now((/** @type {{ reason: string }} */ { reason }) => void this.#startOver(reason)),

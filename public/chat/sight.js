@@ -17,6 +17,8 @@ export class Sight {
   /** @type {readonly string[]} */
   #watched = [];
   #wanted = '';
+  /** Whether the service could not say of all of them. */
+  #isUnsure = false;
 
   /**
    * @param {Api} api
@@ -31,6 +33,11 @@ export class Sight {
   forget() {
     this.#known.clear();
     this.#wanted = '';
+  }
+
+  /** The service can be reached again: what it could not say before is asked again. */
+  retry() {
+    if (this.#isUnsure) this.#wanted = '';
   }
 
   /** Those that are to be watched. */
@@ -48,6 +55,7 @@ export class Sight {
     const wanted = JSON.stringify([...addresses].sort());
     if (wanted === this.#wanted) return false;
     this.#wanted = wanted;
+    this.#isUnsure = false;
     const watched = this.#isOpen ? [...addresses] : await this.#allowed(addresses);
     if (wanted !== this.#wanted) return false;
     this.#watched = watched;
@@ -70,7 +78,10 @@ export class Sight {
     } catch (error) {
       const [only] = addresses;
       const refused = error instanceof Problem && error.status === 403;
-      if (!refused) setTimeout(() => (this.#wanted = ''), RETRY_MILLISECONDS);
+      if (!refused) this.#isUnsure = true;
+      // Without a session there is no answer, however often it is asked.
+      if (!refused && !(error instanceof Problem && error.status === 401))
+        setTimeout(() => this.retry(), RETRY_MILLISECONDS);
       if (refused && addresses.length === 1 && only !== undefined) this.#known.set(only, false);
       // Where nothing answers, asking for each alone answers nothing either.
       return !refused;
