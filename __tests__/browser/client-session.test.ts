@@ -109,6 +109,29 @@ describeInBrowser('a session', () => {
     for (const one of [asking, other]) expect(await one.waitForMessage('after')).toEqual(['after']);
   });
 
+  test.each(['and that is renewed in another tab', 'by a page that closes its connection meanwhile'])(
+    'that a person is asked for, %s, holds up nothing that is to be sent',
+    async (what) => {
+      const sub = `hal${what.length}`;
+      const asking = await open(sub, '{ onExpired: () => new Promise(() => {}) }');
+      await shorten(sub);
+      await asking.run('connection.reconnect()');
+      await asking.waitForState('expired');
+      const refused = asking.page.waitForResponse((answer) => answer.status() === 401);
+      const first = await asking.send('bob', 'from the one that asks');
+      await refused;
+      if (what.includes('closes')) await asking.run('connection.close()');
+      const other = await ClientTab.open(context, server.url);
+      await giveToken(other, sub);
+      await other.run(SIGN_IN);
+      await other.connect({ recipient: sub });
+      await other.run('connection.reconnect()');
+      const second = await other.send('bob', 'from the other');
+      expect((await first()).value).toMatchObject({ content: 'from the one that asks' });
+      expect((await second()).value).toMatchObject({ content: 'from the other' });
+    },
+  );
+
   test.each([
     ['throws', "{ throw new Error('no form') }"],
     ['rejects', "{ return Promise.reject(new Error('no network')) }"],

@@ -1,4 +1,4 @@
-import { Backoff, pause } from './backoff.js';
+import { aborted, Backoff, pause } from './backoff.js';
 import { Problem, Unreachable } from './service.js';
 import { storage } from './storage.js';
 
@@ -89,6 +89,9 @@ export class Outbox {
   /** Tells no more. What this page has sent is still sent, and answered; the rest is left to who comes next. */
   close() {
     this.#closed = true;
+    // Another may send what it waits with.
+    this.#wake.abort();
+    this.#wake = new AbortController();
     this.#letGo();
   }
 
@@ -230,7 +233,9 @@ export class Outbox {
    */
   async #waitAfter(error, wake) {
     const problem = error instanceof Problem ? error : undefined;
-    if (problem?.status === 401) await this.#events.onExpired()?.catch(() => undefined);
+    // A person may be asked; another tab may have got a session in the meantime.
+    if (problem?.status === 401)
+      await Promise.race([this.#events.onExpired()?.catch(() => undefined), aborted(wake)]);
     await pause(Math.max(this.#backoff.next(), (problem?.retryAfter ?? 0) * 1000), wake);
   }
 
