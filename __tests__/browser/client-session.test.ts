@@ -3,6 +3,7 @@ import type { Browser, BrowserContext } from 'playwright-core';
 import { publish } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
+import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
@@ -131,6 +132,25 @@ describeInBrowser('a session', () => {
       expect((await second()).value).toMatchObject({ content: 'from the other' });
     },
   );
+
+  test('that is renewed while it polls is told as such at once', async () => {
+    const proxy = await MeddlingProxy.listen(server.port);
+    proxy.mode = 'buffer';
+    const tab = await ClientTab.open(context, proxy.origin);
+    await giveToken(tab, 'ida');
+    await tab.run(SIGN_IN);
+    await tab.connect({ recipient: 'ida' }, RENEWING);
+    await until(() => proxy.count('GET /stream') > 0);
+    await tab.pass(6);
+    await tab.waitForState('live', 'polling');
+    await shorten('ida');
+    // The next poll is held for as long as the session lasts.
+    await send('ida', 'before');
+    await tab.waitForState('expired');
+    // Sooner than a poll is answered to which nothing is to be told.
+    await tab.waitForState('live', 'polling', 15_000);
+    await proxy.close();
+  });
 
   test.each([
     ['throws', "{ throw new Error('no form') }"],

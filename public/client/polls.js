@@ -48,15 +48,19 @@ export class Polls {
 
   async #run() {
     const isOver = () => this.#stopped.signal.aborted;
-    for (let wait = 0; !isOver(); wait = POLL_SECONDS) {
+    let wait = 0;
+    while (!isOver()) {
       try {
         const cursor = this.#cursor();
         const page = await (cursor === undefined ? this.#newest() : this.#after(cursor, wait));
         if (!isOver()) this.#events.onPage(page);
+        wait = POLL_SECONDS;
       } catch (error) {
         if (isOver()) return;
         if (error instanceof Problem && error.status === 401) {
           await this.#events.onExpired();
+          // Not held: its answer tells that the session is well.
+          wait = 0;
         } else {
           this.failed = true;
           return;
