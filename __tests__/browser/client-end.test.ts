@@ -88,6 +88,21 @@ describeInBrowser('a page that ends its connection', () => {
     await expectNothingLeft(tab, 'cid');
   });
 
+  test('in a callback, with the stream, has been told that message, and is not told it again', async () => {
+    const options = { recipient: 'hal' };
+    const tab = await ClientTab.open(context, proxy.origin);
+    await tab.connect(
+      options,
+      "{ onMessage: (message) => { note('message', message); connection.close(); } }",
+    );
+    await tab.waitForState('live');
+    await send(server.url, 'hal', 'the last');
+    await tab.waitForMessage('the last');
+    await send(server.url, 'hal', 'the next');
+    await tab.reload(options);
+    expect(await tab.waitForMessage('the next')).toEqual(['the next']);
+  });
+
   test('is answered by what it had sent before, which is stored', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);

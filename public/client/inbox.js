@@ -199,8 +199,8 @@ export class Inbox {
    * @param {boolean} again whether it went back
    */
   #keep(cursor, again) {
-    // One tab writes it: another may lag behind.
-    if (!this.#tabs.leads) return;
+    // One tab writes it: another may lag behind. Also the message with which its page has closed it was told.
+    if (this.#link === undefined) return;
     const kept = storage.get(this.#cursorName);
     if (!again && kept !== undefined && idOf(kept) > idOf(cursor)) return;
     try {
