@@ -145,6 +145,25 @@ describeInBrowser('the tabs of a browser', () => {
     expect(await behind.waitForMessage(3)).toEqual([1, 2, 3]);
   });
 
+  test('a tab that could not fetch what lies between does so at once when it has a stream itself', async () => {
+    const leader = await ClientTab.live(context, server.url, { recipient: 'heir apparent' });
+    for (const content of [1, 2, 3]) await send(server.url, 'heir apparent', content);
+    await leader.waitForMessage(3);
+    const behind = await ClientTab.open(context, server.url);
+    await behind.stopClock();
+    let failures = 0;
+    let failing = true;
+    await behind.page.route('**/messages?**', (route) => {
+      failures++;
+      return failing ? route.abort() : route.continue();
+    });
+    await behind.connect({ recipient: 'heir apparent', cursor: '0' });
+    await until(() => failures > 0);
+    failing = false;
+    await leader.close();
+    expect(await behind.waitForMessage(3)).toEqual([1, 2, 3]);
+  });
+
   test('it does so too where that is said while it asks, before it hears that it could not', async () => {
     const leader = await ClientTab.live(context, server.url, { recipient: 'asking' });
     for (const content of [1, 2, 3]) await send(server.url, 'asking', content);

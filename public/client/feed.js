@@ -107,6 +107,7 @@ export class Feed {
    *   missing in between: it is fetched first
    */
   take(frame, before) {
+    if (frame.event === 'ready') this.#tryAgain();
     this.#enqueue({ frame, before });
   }
 
@@ -116,9 +117,7 @@ export class Feed {
    * @param {string} cursor
    */
   catchUp(cursor) {
-    // Who says so has reached the service.
-    this.#wake.abort();
-    this.#wake = new AbortController();
+    this.#tryAgain();
     this.#enqueue({ frame: undefined, before: cursor });
   }
 
@@ -131,6 +130,12 @@ export class Feed {
     if (gap !== false) this.#gap(gap, '0');
     for (const message of messages) this.#tell(message, undefined);
     this.#move(cursor);
+  }
+
+  /** The service was reached, by this tab or by another: what is waited for may come now. */
+  #tryAgain() {
+    this.#wake.abort();
+    this.#wake = new AbortController();
   }
 
   /** @param {{ frame: Frame | undefined, before: string | undefined }} next */
