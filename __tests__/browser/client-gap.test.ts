@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext } from 'playwright-core';
-import { send } from '../support/api.ts';
+import { get, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
 import { copyDatabase, readNumber, withDatabase } from '../support/file.ts';
@@ -11,6 +11,8 @@ import { until } from '../support/until.ts';
 
 const TWO_DAYS = 2 * 86_400_000;
 const OPTIONS = { recipient: 'bob' };
+/** Past the time in which a stream is to be ready. */
+const NOT_READY = 6;
 
 describeInBrowser('a log that no longer holds what a page missed', () => {
   let browser: Browser;
@@ -40,6 +42,27 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     const held = (): number => readNumber(database, 'SELECT count(*) FROM messages WHERE id <= ?', through);
     await until(() => held() === 0);
     return server;
+  }
+
+  /** Starts a server; `lose` has it lose the messages that it got last, as it is restored from a backup before them. */
+  async function startLosing(
+    held: readonly unknown[],
+    lost: readonly unknown[],
+  ): Promise<{ server: Server; lose: () => Promise<void> }> {
+    const backup = join(newFolder(), 'backup.sqlite');
+    const first = await Server.start();
+    const { database, port } = first;
+    await sendAll(first.url, held);
+    await first.stop();
+    copyDatabase(database, backup);
+    const server = await Server.start({ database, port });
+    await sendAll(server.url, lost);
+    const lose = async (): Promise<void> => {
+      await server.kill();
+      copyDatabase(backup, database);
+      await Server.start({ database, port });
+    };
+    return { server, lose };
   }
 
   test('as it was purged: that is told, and what is left is told after it', async () => {
@@ -126,6 +149,80 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await tabs[0]?.reload(OPTIONS);
     await tabs[0]?.waitForState('live');
     expect(tabs[0]?.visit).toMatchObject({ gap: [], message: [] });
+  });
+
+  test('as it is an older backup, found by polls: all tabs are told, and then all that it holds', async () => {
+    const { server, lose } = await startLosing(['one', 'two'], ['lost', 'lost as well']);
+    const proxy = await MeddlingProxy.listen(server.port);
+    proxy.mode = 'buffer';
+    const tabs = [await ClientTab.open(context, proxy.origin), await ClientTab.open(context, proxy.origin)];
+    const [polling, other] = tabs as [ClientTab, ClientTab];
+    await polling.connect({ ...OPTIONS, cursor: '1' });
+    await other.connect({ ...OPTIONS, cursor: '1' });
+    await until(() => proxy.count('GET /stream') > 0);
+    await polling.pass(NOT_READY);
+    for (const tab of tabs) await tab.waitForMessage('lost as well');
+    await lose();
+    await sendAll(server.url, ['three']);
+    await until(async () => {
+      await polling.pass(NOT_READY);
+      return polling.visit.contents.includes('three');
+    });
+    for (const tab of tabs) {
+      expect(await tab.waitForMessage('three')).toEqual([
+        'two',
+        'lost',
+        'lost as well',
+        'one',
+        'two',
+        'three',
+      ]);
+      expect(tab.visit.gap.map(({ reason }) => reason)).toEqual(['restored']);
+    }
+    await proxy.close();
+  });
+
+  test('as it is an older backup that still has the position of the tab with the stream: one that was told more is told', async () => {
+    const { server, lose } = await startLosing(['one', 'two'], ['lost', 'lost as well']);
+    const proxy = await MeddlingProxy.listen(server.port);
+    // The one with the stream has none at first.
+    proxy.answer = ({ url = '' }) => (url.startsWith('/stream') ? { status: 502 } : undefined);
+    const behind = await ClientTab.open(context, proxy.origin);
+    await behind.connect({ ...OPTIONS, cursor: '2' });
+    const { cursor } = (await get(server.url, '/messages?recipient=bob&before=latest')).body as {
+      cursor: string;
+    };
+    const ahead = await ClientTab.open(context, proxy.origin);
+    await ahead.connect({ ...OPTIONS, cursor });
+    await lose();
+    await sendAll(server.url, ['three', 'four', 'five']);
+    proxy.answer = () => undefined;
+    await ahead.run('connection.reconnect()');
+    expect(await behind.waitForMessage('five')).toEqual(['three', 'four', 'five']);
+    expect(await ahead.waitForMessage('five')).toEqual(['one', 'two', 'three', 'four', 'five']);
+    expect(behind.visit.gap).toEqual([]);
+    expect(ahead.visit.gap.map(({ reason }) => reason)).toEqual(['restored']);
+    await proxy.close();
+  });
+
+  test('as a tab that was told more than the one with the stream finds: what it lacks is told to it as well', async () => {
+    const first = await Server.start();
+    await sendAll(first.url, ['one', 'two', 'three', 'four']);
+    await first.stop();
+    const server = await purge(first, 3);
+    const proxy = await MeddlingProxy.listen(server.port);
+    proxy.answer = ({ url = '' }) => (url.startsWith('/stream') ? { status: 502 } : undefined);
+    const behind = await ClientTab.open(context, proxy.origin);
+    await behind.connect({ ...OPTIONS, cursor: '1' });
+    const ahead = await ClientTab.open(context, proxy.origin);
+    await ahead.connect({ ...OPTIONS, cursor: '2' });
+    proxy.answer = () => undefined;
+    await ahead.run('connection.reconnect()');
+    for (const tab of [behind, ahead]) {
+      expect(await tab.waitForMessage('four')).toEqual(['four']);
+      expect(tab.visit.gap.map(({ reason }) => reason)).toEqual(['purged']);
+    }
+    await proxy.close();
   });
 
   test('as it is an older backup, found by a tab that fetches: it does not ask without end', async () => {

@@ -47,6 +47,13 @@ import { Backoff, pause } from './backoff.js';
  * @property {(cursor: string, again: boolean) => void} onMoved the position is another; `again`: it went back
  */
 
+/**
+ * What is to be done: what is missing up to `before` is fetched, and then the frame is told. `asks`: the service is asked
+ * also where nothing seems to be missing.
+ *
+ * @typedef {{ frame?: Frame, before: string | undefined, asks: boolean }} Step
+ */
+
 const PAGE = 1000;
 
 /**
@@ -69,7 +76,7 @@ export class Feed {
   #events;
   /** @type {string | undefined} */
   #cursor;
-  /** @type {{ frame: Frame | undefined, before: string | undefined }[]} */
+  /** @type {Step[]} */
   #waiting = [];
   #fetching = false;
   #closed = new AbortController();
@@ -108,17 +115,18 @@ export class Feed {
    */
   take(frame, before) {
     if (frame.event === 'ready') this.#tryAgain();
-    this.#enqueue({ frame, before });
+    this.#enqueue({ frame, before, asks: false });
   }
 
   /**
    * Fetches what is missing up to a cursor.
    *
    * @param {string} cursor
+   * @param {boolean} asks whether the service is asked also where this feed is ahead: the log may have gone back in time
    */
-  catchUp(cursor) {
+  catchUp(cursor, asks) {
     this.#tryAgain();
-    this.#enqueue({ frame: undefined, before: cursor });
+    this.#enqueue({ before: cursor, asks });
   }
 
   /**
@@ -138,7 +146,7 @@ export class Feed {
     this.#wake = new AbortController();
   }
 
-  /** @param {{ frame: Frame | undefined, before: string | undefined }} next */
+  /** @param {Step} next */
   #enqueue(next) {
     this.#waiting.push(next);
     if (!this.#fetching) void this.#drain();
@@ -147,10 +155,11 @@ export class Feed {
   async #drain() {
     this.#fetching = true;
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      const { frame, before } = next;
+      const { frame, before, asks } = next;
       const start = before ?? frame?.id ?? '';
       if (this.#cursor === undefined && start !== '') this.#move(start);
-      if (before !== undefined && idOf(before) > idOf(this.#cursor ?? '0')) await this.#fetchUpTo(before);
+      if (before !== undefined && (this.#isBehind(before) || (asks && before !== this.#cursor)))
+        await this.#fetchUpTo(before);
       if (this.#closed.signal.aborted) return;
       if (frame !== undefined) this.#apply(frame);
     }
@@ -158,10 +167,15 @@ export class Feed {
   }
 
   /** @param {string} cursor */
+  #isBehind(cursor) {
+    return idOf(this.#cursor ?? '0') < idOf(cursor);
+  }
+
+  /** Asks for what is missing, at least once. @param {string} cursor */
   async #fetchUpTo(cursor) {
     const backoff = new Backoff();
     const { signal } = this.#closed;
-    while (!signal.aborted && idOf(this.#cursor ?? '0') < idOf(cursor)) {
+    for (let isOver = false; !isOver && !signal.aborted;) {
       // Taken first: what wakes it while it asks must not be missed.
       const wake = this.#wake.signal;
       try {
@@ -170,8 +184,8 @@ export class Feed {
         const page = /** @type {Page} */ (await this.#service.get('messages', query, { signal }));
         this.takePage(page);
         backoff.reset();
-        // The log is shorter than it was when that cursor was given.
-        if (!page.more) return;
+        // Without more, the log is shorter than it was when that cursor was given.
+        isOver = !page.more || !this.#isBehind(cursor);
       } catch {
         await pause(backoff.next(), AbortSignal.any([signal, wake]));
       }
@@ -188,9 +202,11 @@ export class Feed {
       this.#tell(/** @type {Stored} */ (value), id);
     } else if (event === 'ready') {
       const { gap, cursor } = /** @type {{ gap: false | GapReason, cursor: string }} */ (value);
-      // A tab that was told more than the one with the stream lacks less: what it lacks, its own next page says.
       const ahead = idOf(this.#cursor ?? '0') > idOf(cursor);
-      if (gap !== false && !(gap === 'purged' && ahead)) this.#gap(gap, cursor);
+      // One that was told more than where the stream begins lacks less, or was told it of a log that is lost: its own
+      // next page says.
+      if (ahead && (gap === false || gap === 'purged')) this.#waiting.unshift({ before: cursor, asks: true });
+      else if (gap !== false) this.#gap(gap, cursor);
     } else if (event === 'live') {
       this.#move(id);
     }

@@ -165,7 +165,7 @@ export class Inbox {
         this.#takeFrame(said.frame, said.before);
         break;
       case 'state':
-        if (said.cursor !== undefined) this.#feed.catchUp(said.cursor);
+        if (said.cursor !== undefined) this.#feed.catchUp(said.cursor, said.state.state === 'live');
         // What the tab that led before still said.
         if (this.#tabs.leads) break;
         this.#watched.takeAll(said.presence);
