@@ -123,8 +123,12 @@ export function connect(options) {
   const onExpired = () => {
     const { onExpired: renew } = options;
     if (renew === undefined || closed) return undefined;
-    renewal ??= new Promise((resolve) => resolve(renew())).finally(() => (renewal = undefined));
-    return renewal;
+    if (renewal !== undefined) return renewal;
+    const asked = new Promise((resolve) => resolve(renew())).finally(() => {
+      if (renewal === asked) renewal = undefined;
+    });
+    renewal = asked;
+    return asked;
   };
 
   const outbox = new Outbox(service, sender, {
@@ -152,8 +156,12 @@ export function connect(options) {
       onFrame: (frame) => tell(options.onFrame, frame),
       onState: (state) => {
         const begins = state.state === 'catching-up' && status.state !== 'catching-up';
-        // It is there again: what waits need not.
-        if (state.state === 'live' && status.state !== 'live') outbox.retry();
+        if (state.state === 'live' && status.state !== 'live') {
+          // There is a session, whoever got it: nothing may come of what this page was asked for.
+          renewal = undefined;
+          // It is there again: what waits need not.
+          outbox.retry();
+        }
         tellStatus(begins ? { ...state, caughtUp: 0 } : state);
       },
       onReconnect: () => outbox.retry(),

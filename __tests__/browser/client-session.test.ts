@@ -108,6 +108,11 @@ describeInBrowser('a session', () => {
     await other.run('connection.reconnect()');
     await send('cid', 'after');
     for (const one of [asking, other]) expect(await one.waitForMessage('after')).toEqual(['after']);
+    // The person is asked again when that is over, though nothing became of the first time.
+    await asking.waitForState('live');
+    await shorten('cid');
+    await asking.run('connection.reconnect()');
+    await until(() => asking.visit.expired.length === 2);
   });
 
   test.each(['and that is renewed in another tab', 'by a page that closes its connection meanwhile'])(
