@@ -17,13 +17,17 @@ interface Answers {
 interface Rooms {
   readonly joined: string[];
   has: (room: string) => boolean;
+  leave?: (room: string) => void;
 }
 
-const folder = '../../public/chat';
-const { Chats } = (await import(`${folder}/chats.js`)) as {
+const folder = '../../public';
+const { Problem } = (await import(`${folder}/client/service.js`)) as {
+  Problem: new (status: number, detail: string, retryAfter: number | undefined) => Error;
+};
+const { Chats } = (await import(`${folder}/chat/chats.js`)) as {
   Chats: new (me: string, isJoined: (room: string) => boolean) => Chats;
 };
-const { Reader } = (await import(`${folder}/reader.js`)) as {
+const { Reader } = (await import(`${folder}/chat/reader.js`)) as {
   Reader: new (
     api: Answers,
     chats: Chats,
@@ -94,6 +98,30 @@ test('a room that is left while another one is read does not come back', async (
   );
   await reader.load();
   expect(chats.list.map(({ peer }) => peer)).toEqual(['room-a']);
+});
+
+test.each([
+  ['that may not be read is left', 403, []],
+  ['that something in between does not find is not left', 404, ['room-a']],
+  ['that cannot be read now is not left', 503, ['room-a']],
+])('a room %s', async (_what, status, left) => {
+  let joined = ['room-a'];
+  const rooms = {
+    get joined() {
+      return joined;
+    },
+    has: (room: string) => joined.includes(room),
+    leave: () => (joined = []),
+  };
+  const { reader } = readerOf(
+    {
+      conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
+      history: () => Promise.reject(new Problem(status, 'not this time', undefined)),
+    },
+    rooms,
+  );
+  await reader.load().catch(() => undefined);
+  expect(joined).toEqual(left);
 });
 
 test('a list of the log before it went back in time counts nothing in the new one', async () => {
