@@ -66,6 +66,18 @@ describeInBrowser('the outbox', () => {
     await until(() => tab.status?.waiting === 0);
   });
 
+  test('keeps what something in between does not find a service for', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ada' });
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 404, body: 'no such backend' } : undefined);
+    const posts = proxy.count('POST');
+    const sent = await tab.send('to-ada', 'one');
+    await until(() => proxy.count('POST') > posts);
+    proxy.answer = () => undefined;
+    await tab.pass(30);
+    expect((await sent()).value).toMatchObject({ content: 'one' });
+    expect(tab.visit.refused).toEqual([]);
+  });
+
   test('stores once what was stored with its answer lost, also where the page was closed meanwhile', async () => {
     const options = { recipient: 'cid' };
     const tab = await ClientTab.live(context, proxy.origin, options);

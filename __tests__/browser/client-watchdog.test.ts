@@ -110,27 +110,32 @@ describeInBrowser('a connection that is cut', () => {
     expect(proxy.count('GET /stream')).toBeGreaterThan(streams);
   });
 
-  test('by a proxy that answers 502 is tried again until it is well', async () => {
-    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
-    // A try is neither too early nor too slow.
-    await tab.stopClock();
-    proxy.mode = '502';
-    await tab.waitForState('offline');
-    const before = proxy.count('GET /stream');
-    // How often it began to wait: while it still tries, time that passes would make it poll, or wait only then.
-    const waits = (): number =>
-      tab.visit.status.filter(({ state, transport }) => state === 'offline' && transport === 'stream').length;
-    for (let tries = 1; tries <= 3; tries++) {
+  test.each(['502', '404'] as const)(
+    'by a proxy that answers %s is tried again until it is well',
+    async (mode) => {
+      const name = `eva-${mode}`;
+      const tab = await ClientTab.live(context, proxy.origin, { recipient: name });
+      // A try is neither too early nor too slow.
+      await tab.stopClock();
+      proxy.mode = mode;
+      await tab.waitForState('offline');
+      const before = proxy.count('GET /stream');
+      // How often it began to wait: while it still tries, time that passes would make it poll, or wait only then.
+      const waits = (): number =>
+        tab.visit.status.filter(({ state, transport }) => state === 'offline' && transport === 'stream')
+          .length;
+      for (let tries = 1; tries <= 3; tries++) {
+        await tab.pass(30);
+        await until(() => waits() > tries);
+      }
+      expect(proxy.count('GET /stream')).toBeGreaterThan(before + 2);
+      await send(server.url, name, 'meanwhile');
+      proxy.mode = 'pass';
       await tab.pass(30);
-      await until(() => waits() > tries);
-    }
-    expect(proxy.count('GET /stream')).toBeGreaterThan(before + 2);
-    await send(server.url, 'eva', 'meanwhile');
-    proxy.mode = 'pass';
-    await tab.pass(30);
-    expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
-    await tab.waitForState('live', 'stream');
-  });
+      expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+      await tab.waitForState('live', 'stream');
+    },
+  );
 
   test('by a service that is down is made anew when it is up', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'fay' });

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 
 /**
  * `pass`: as it should be; `buffer`: the bytes of a stream are kept back; `freeze`: nothing passes, and nothing is
- * closed; `502`: as where the service is not there.
+ * closed; `502` and `404`: as where the service is not there, which some call not found.
  */
-export type Mode = 'pass' | 'buffer' | 'freeze' | '502';
+export type Mode = 'pass' | 'buffer' | 'freeze' | '502' | '404';
 
 /** An answer in the place of the service's. */
 export interface Answer {
@@ -15,6 +15,12 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
+
+/** What a proxy answers by itself. */
+const OWN: Partial<Record<Mode, Answer>> = {
+  502: { status: 502, body: 'Bad Gateway' },
+  404: { status: 404, body: 'no such backend' },
+};
 
 export class MeddlingProxy {
   /** What came, as `POST /messages`, the oldest first; without what the browser asks for by itself, sooner or later. */
@@ -49,7 +55,7 @@ export class MeddlingProxy {
   set mode(mode: Mode) {
     this.#mode = mode;
     if (mode === 'freeze') for (const freeze of this.#freezers) freeze();
-    if (mode === '502') this.#server.closeAllConnections();
+    if (OWN[mode] !== undefined) this.#server.closeAllConnections();
   }
 
   /** The answers to so many publishes are lost after the service has stored them. */
@@ -84,7 +90,7 @@ export class MeddlingProxy {
   #relay(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const { method = '', url: path = '', headers } = incoming;
     if (path !== '/favicon.ico') this.requests.push(`${method} ${path}`);
-    const given = this.#mode === '502' ? { status: 502, body: 'Bad Gateway' } : this.answer(incoming);
+    const given = OWN[this.#mode] ?? this.answer(incoming);
     if (given !== undefined) {
       outgoing.writeHead(given.status, { 'Content-Type': 'text/html', ...given.headers }).end(given.body);
       return;

@@ -78,7 +78,6 @@ export class Reader {
       this.#rooms.countUnread(chat, messages);
       return true;
     } catch (error) {
-      // Something in between may say 404 while the service is started anew.
       if (!(error instanceof Problem) || error.status !== 403) throw error;
       this.#rooms.leave(room);
       this.#chats.remove(room);

@@ -30,6 +30,9 @@ export class Unreachable extends Error {
 /** An answer that takes longer than this, beyond what it was asked to wait, does not come any more. */
 const PATIENCE_MILLISECONDS = 10_000;
 
+/** What the service calls its refusals (RFC 9457 §3). */
+const PROBLEM = 'application/problem+json';
+
 /** How often the clock is looked at. */
 const LOOK_MILLISECONDS = 1000;
 
@@ -148,6 +151,9 @@ export class Service {
         throw new Unreachable(new Error('the answer is not of the service'));
       return body;
     }
+    // A proxy that finds no service says so while it is started anew; the service's own 404 is a problem.
+    if (response.status === 404 && !response.headers.get('Content-Type')?.startsWith(PROBLEM))
+      throw new Unreachable(new Error('the answer is not of the service'));
     const after = Number(response.headers.get('Retry-After'));
     const { detail = response.statusText } = /** @type {{ detail?: string }} */ (body ?? {});
     throw new Problem(response.status, detail, after > 0 ? after : undefined);
