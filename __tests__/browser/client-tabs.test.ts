@@ -73,6 +73,48 @@ describeInBrowser('the tabs of a browser', () => {
     expect(new URL(String(streams[0])).searchParams.get('lastEventId')).toMatch(/^\d+-/);
   });
 
+  test('ask for nothing where nothing is missing, however much is sent to others', async () => {
+    const [first] = await openTabs(1, 'calm');
+    const other = await ClientTab.open(context, server.url);
+    const asked: string[] = [];
+    context.on('request', (request) => {
+      if (request.url().includes('/messages?')) asked.push(request.url());
+    });
+    // The log's head, which is ahead of where the stream stands.
+    const { id } = await send(server.url, 'somebody else', 1);
+    await other.connect({ recipient: 'calm', cursor: String(id) });
+    await other.waitForState('live');
+    const before = asked.length;
+    for (let times = 0; times < 3; times++) await other.run('connection.watch([])');
+    await send(server.url, 'calm', 'after');
+    for (const tab of [first, other]) await tab?.waitForMessage('after');
+    expect(before).toBeLessThanOrEqual(1);
+    expect(asked).toHaveLength(before);
+  });
+
+  test('that want to see different persons go on with one stream that tells of all of them', async () => {
+    const streams: string[][] = [];
+    context.on('request', (request) => {
+      const { pathname, searchParams } = new URL(request.url());
+      if (pathname === '/stream') streams.push(searchParams.getAll('presence'));
+    });
+    const tabs: ClientTab[] = [];
+    for (const presence of [['p1'], ['p2'], ['p3'], ['p4']])
+      tabs.push(await ClientTab.live(context, server.url, { recipient: 'curious', presence }));
+    await until(() => streams.at(-1)?.length === 4, 'a stream that tells of all');
+    const [first, ...others] = tabs;
+    await first?.waitForState('live');
+    streams.length = 0;
+    await first?.close();
+    const heir = others[0];
+    await until(() => heir?.status?.shared === false && heir.status.state === 'live');
+    // Longer than it would wait with a wish for another.
+    await heir?.page.evaluate('new Promise((resolve) => setTimeout(resolve, 1000))');
+    await send(server.url, 'curious', 'after');
+    for (const tab of others) await tab.waitForMessage('after');
+    expect(streams).toHaveLength(1);
+  });
+
   test('when the one with the stream crashes another takes over, and misses nothing of what came meanwhile', async () => {
     const first = await ClientTab.live(context, server.url, { recipient: 'orphan' });
     const second = await ClientTab.live(context, server.url, { recipient: 'orphan' });

@@ -165,7 +165,9 @@ export class Inbox {
         this.#takeFrame(said.frame, said.before);
         break;
       case 'state':
-        if (said.cursor !== undefined) this.#feed.catchUp(said.cursor, said.state.state === 'live');
+        // It is asked for once where the connection is well again, and not at each word of the tab that has it.
+        if (said.cursor !== undefined)
+          this.#feed.catchUp(said.cursor, said.state.state === 'live' && this.#state.state !== 'live');
         // What the tab that led before still said.
         if (this.#tabs.leads) break;
         this.#watched.takeAll(said.presence);

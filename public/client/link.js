@@ -46,8 +46,10 @@ export class Link {
   #events;
   #cursor;
   #last;
-  /** @type {readonly string[]} */
+  /** Whose presence is wanted, and whose the stream tells that was opened last. @type {readonly string[]} */
   #watched = [];
+  /** @type {readonly string[]} */
+  #told = [];
   #silence = HEARTBEAT_MILLISECONDS * HEARTBEATS;
   /** When the service sent the heartbeat that came last, where nothing came since: else 0. */
   #beat = 0;
@@ -109,10 +111,9 @@ export class Link {
    * @param {readonly string[]} addresses at most 100
    */
   watch(addresses) {
-    const isCovered = addresses.every((one) => this.#watched.includes(one));
     // Those that are not wanted any more may be what a stream is refused for.
     this.#watched = addresses;
-    if (isCovered) return;
+    if (addresses.every((one) => this.#told.includes(one))) return;
     // Tabs that are restored say so one after another. While it waits to try again, the next try is soon enough.
     this.#rewatch ??= setTimeout(() => {
       this.#rewatch = undefined;
@@ -146,6 +147,7 @@ export class Link {
     clearTimeout(this.#rewatch);
     this.#rewatch = undefined;
     let before = this.#cursor();
+    this.#told = this.#watched;
     const stream = new Stream(this.#url, this.#silence, (frame) => {
       if (this.#closed.signal.aborted) return;
       this.#note(frame);
