@@ -47,7 +47,8 @@ export { Problem, Unreachable };
  *   `purged`: it goes on with what is left; `restored` and `unknown`: it begins anew with the oldest message, so take
  *   away what is shown
  * @property {(frame: Frame) => void} [onFrame] each frame as it came, for those who debug
- * @property {() => Promise<unknown>} [onExpired] the session is over: get a new one (`PUT /session`), then resolve
+ * @property {() => Promise<unknown>} [onExpired] the session is over: get a new one (`PUT /session`), then resolve. It is
+ *   called again where another tab got one, and that is over too, though nothing came of this call yet
  * @property {(refused: { draft: Entry, problem: Problem }) => void} [onRefused] a message of the outbox will never be
  *   stored, also one of an earlier visit
  */
@@ -148,8 +149,9 @@ export function connect(options) {
       },
       onEvent: (event) => tell(options.onEvent, event),
       onGap: (gap) => {
-        // Ids begin anew in a log that went back in time: others' messages would be taken for read.
-        if (gap.reason === 'restored')
+        // Ids begin anew in a log that went back in time: others' messages would be taken for read. What another tab
+        // puts in later is of the new log.
+        if (gap.reason === 'restored' && !status.shared)
           outbox.drop(({ type }) => type === 'read', 'the log went back in time: the message is not in it');
         tell(options.onGap, gap);
       },
