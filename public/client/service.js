@@ -152,7 +152,8 @@ export class Service {
       return body;
     }
     // A proxy that finds no service says so while it is started anew; the service's own 404 is a problem.
-    if (response.status === 404 && !response.headers.get('Content-Type')?.startsWith(PROBLEM))
+    const isForeign = !response.headers.get('Content-Type')?.startsWith(PROBLEM);
+    if (isForeign && (response.status === 404 || (response.status === 403 && init.method === undefined)))
       throw new Unreachable(new Error('the answer is not of the service'));
     const after = Number(response.headers.get('Retry-After'));
     const { detail = response.statusText } = /** @type {{ detail?: string }} */ (body ?? {});
