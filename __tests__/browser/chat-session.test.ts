@@ -119,6 +119,40 @@ describeInBrowser('who one is', () => {
     await hal.live();
   });
 
+  test('is who signs in anew, though the session before could not be ended', async () => {
+    const context = await browser.newContext();
+    const other = await context.newPage();
+    await other.goto(closed.url);
+    await other.getByLabel('Your token').waitFor();
+    const ida = await ChatPage.openWithToken(context, closed.url, await tokenFor('ida'));
+    await context.route('**/session', async (route) => {
+      if (route.request().method() === 'DELETE') await route.abort();
+      else await route.continue();
+    });
+    await ida.page.getByRole('button', { name: 'Sign out' }).click();
+    await ida.page.getByText('It tries again by itself').waitFor();
+    await ida.page.close();
+    await other.getByLabel('Your token').fill(await tokenFor('ida'));
+    await other.getByLabel('Your token').press('Enter');
+    await other.getByText('Signed in as ida').waitFor();
+    await context.unroute('**/session');
+    await (await ChatPage.open(context, closed.url, 'ida')).live();
+    expect(await context.cookies()).toHaveLength(1);
+  });
+
+  test('is nobody any more after one has signed out, whatever is going on with notifications', async () => {
+    const jon = await withToken(await tokenFor('jon'));
+    const other = await jon.page.context().newPage();
+    await other.goto(closed.url);
+    const name = `tidings:chat:notifications:${closed.url}/`;
+    await other.evaluate(
+      `void navigator.locks.request(${JSON.stringify(name)}, () => new Promise(() => {}))`,
+    );
+    await jon.page.getByRole('button', { name: 'Sign out' }).click();
+    await jon.page.getByLabel('Your token').waitFor();
+    expect(await jon.page.context().cookies()).toEqual([]);
+  });
+
   test('with a token that may not send to somebody, the message stands as not sent, with the reason', async () => {
     const alice = await withToken(await tokenFor('alice', { sendTo: ['bob'] }));
     await alice.turnTo('carol');
@@ -223,28 +257,41 @@ describeInBrowser('who one is', () => {
     expect(alice.errors).toEqual([]);
   }, 60_000);
 
-  test('a session that allows less than the one before goes on with what it allows, in all windows', async () => {
-    const context = await browser.newContext();
-    const grants = { sendTo: ['*'], read: ['kay', 'room-a'], presence: ['*'] };
-    const kay = await ChatPage.openWithToken(context, closed.url, await tokenFor('kay', grants));
-    const other = await ChatPage.open(context, closed.url, 'kay');
-    await kay.turnTo('room-a');
-    await other.row('room-a').waitFor();
-    for (const page of [kay, other]) {
-      await page.turnTo('bob');
-      await page.watches('bob');
-    }
-    await kay.changeSession(await tokenFor('kay', grants, { exp: secondsFromNow(5) }));
-    // Either may have the stream.
-    await other.connectAnew();
-    await renewIn([kay, other], await tokenFor('kay'));
-    for (const page of [kay, other]) {
-      await page.row('room-a').waitFor({ state: 'detached' });
-      await page.live();
-    }
-    await sendWithToken('bob', 'kay', 'still told');
-    for (const page of [kay, other]) await page.shows('still told');
-  }, 60_000);
+  test.each([
+    ['', 200],
+    [', though the service cannot say so at first', 503],
+  ])(
+    'a session that allows less than the one before goes on with it, in all windows%s',
+    async (_, status) => {
+      const name = `kay-${status}`;
+      const context = await browser.newContext();
+      const grants = { sendTo: ['*'], read: [name, 'room-a'], presence: ['*'] };
+      const kay = await ChatPage.openWithToken(context, closed.url, await tokenFor(name, grants));
+      const other = await ChatPage.open(context, closed.url, name);
+      await kay.turnTo('room-a');
+      await other.row('room-a').waitFor();
+      for (const page of [kay, other]) {
+        await page.turnTo('bob');
+        await page.watches('bob');
+      }
+      await kay.changeSession(await tokenFor(name, grants, { exp: secondsFromNow(5) }));
+      // Either may have the stream.
+      await other.connectAnew();
+      let asked = 0;
+      await context.route('**/messages?recipient=room-a*', async (route) => {
+        if (asked++ === 0 && status !== 200) await route.fulfill({ status });
+        else await route.continue();
+      });
+      await renewIn([kay, other], await tokenFor(name));
+      for (const page of [kay, other]) {
+        await page.row('room-a').waitFor({ state: 'detached' });
+        await page.live();
+      }
+      await sendWithToken('bob', name, 'still told');
+      for (const page of [kay, other]) await page.shows('still told');
+    },
+    60_000,
+  );
 
   test('a session that one window was asked for tells who is online in all of them', async () => {
     const context = await browser.newContext();

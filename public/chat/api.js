@@ -1,4 +1,5 @@
 import { Problem, Service } from '../client/service.js';
+import { storage } from '../client/storage.js';
 
 /** @import { Page, Stored } from '../client/feed.js' */
 
@@ -14,6 +15,9 @@ import { Problem, Service } from '../client/service.js';
 /** @typedef {{ sub: string | null, expiresAt: string | null }} Session */
 
 const PAGE = 50;
+
+/** Where the browser keeps that its session is to end: the service cannot always be told at once. */
+const LEAVING = 'tidings:chat:leaving';
 
 /** What the chat asks of the service, beside what `client.js` does. */
 export class Api {
@@ -47,11 +51,39 @@ export class Api {
    */
   async signIn(token) {
     const headers = { Authorization: `Bearer ${token}` };
-    return /** @type {Session} */ (await this.#service.send('PUT', 'session', headers));
+    const session = /** @type {Session} */ (await this.#service.send('PUT', 'session', headers));
+    // The session that was to end is no more.
+    storage.remove(LEAVING);
+    return session;
   }
 
+  /** Whether somebody has signed out, and the service could not be told yet. */
+  get isLeaving() {
+    return storage.get(LEAVING) !== undefined;
+  }
+
+  /** Keeps that the session is to end, until `signOut` has ended it or another has begun. */
+  leave() {
+    try {
+      storage.set(LEAVING, '');
+    } catch {
+      // No room: it is ended now, or not until the button is pressed again.
+    }
+  }
+
+  /**
+   * Ends the session.
+   *
+   * @throws {Problem | Unreachable} where that has to be tried again
+   */
   async signOut() {
-    await this.#service.send('DELETE', 'session', {});
+    try {
+      await this.#service.send('DELETE', 'session', {});
+    } catch (error) {
+      // A service without sessions has none to end.
+      if (!(error instanceof Problem) || error.passes) throw error;
+    }
+    storage.remove(LEAVING);
   }
 
   /**

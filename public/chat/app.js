@@ -1,6 +1,6 @@
 /** The chat page: who one is, then what one sees. */
 import { Problem } from '../client.js';
-import { storage } from '../client/storage.js';
+import { pause } from '../client/backoff.js';
 import { addressFault } from './address.js';
 import { Api } from './api.js';
 import { Desk } from './desk.js';
@@ -11,8 +11,8 @@ import { onLead } from './worker.js';
 /** Where the browser keeps the name of open mode: a window its own, and the last one for windows to come. */
 const NAME = 'tidings:chat:name';
 
-/** Where the browser keeps that a session is to end: the service cannot always be told at once. */
-const LEAVING = 'tidings:chat:leaving';
+/** Who signs out waits at most so long for the end of what is still going on, such as notifications being turned on. */
+const CLOSE_MILLISECONDS = 5000;
 
 const api = new Api();
 const signInView = element('sign-in', HTMLElement);
@@ -26,7 +26,7 @@ let isOpen = false;
 async function begin() {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 30_000)) {
     try {
-      if (storage.get(LEAVING) !== undefined) await endSession();
+      if (api.isLeaving) await api.signOut();
       const session = await api.session();
       isOpen = session?.sub === null;
       const name = isOpen ? keptName() : session?.sub;
@@ -68,27 +68,13 @@ function open(me) {
 
 /** @param {Desk} desk */
 async function signOut(desk) {
-  await desk.close().catch(() => undefined);
+  // The window may be closed before the end of this.
+  if (!isOpen) api.leave();
+  await Promise.race([desk.close().catch(() => undefined), pause(CLOSE_MILLISECONDS)]);
   forgetName();
-  if (!isOpen) await endSession().catch(() => undefined);
+  if (!isOpen) await api.signOut().catch(() => undefined);
   history.replaceState(null, '', location.pathname);
   location.reload();
-}
-
-/** @throws {Problem | Unreachable} where it is ended when the page is opened again */
-async function endSession() {
-  try {
-    storage.set(LEAVING, '');
-  } catch {
-    // No room: it is ended now, or not until the button is pressed again.
-  }
-  try {
-    await api.signOut();
-  } catch (error) {
-    // A service without sessions has none to end.
-    if (!(error instanceof Problem) || error.passes) throw error;
-  }
-  storage.remove(LEAVING);
 }
 
 /** @param {SubmitEvent} event */

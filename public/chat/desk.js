@@ -163,6 +163,8 @@ export class Desk {
         this.#banner.show(status);
         // Whichever window gets a new session, it may see others.
         if (status.state === 'expired') this.#sight.forget();
+        // It may be for a room that may not be read any more.
+        if (status.state === 'refused') untilAnswered(() => this.#reader.loadRooms()).catch(() => undefined);
         if (status.state === 'live') {
           this.#conversation.retry();
           this.#sight.retry();
@@ -209,7 +211,6 @@ export class Desk {
       this.#openPeer();
     }
     await untilAnswered(() => this.#reader.load()).catch(() => undefined);
-    this.#openPeer();
   }
 
   #openPeer() {

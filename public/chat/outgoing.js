@@ -39,13 +39,7 @@ export class Outgoing {
     // The stream may bring it much later. The connection may be another by then, and another window may have sent it.
     connection?.send(entry).then(
       (message) => this.#events.onStored(message),
-      (/** @type {unknown} */ error) => {
-        const isProblem = error instanceof Problem;
-        this.refuse(
-          entry,
-          isProblem ? error.message : 'this browser has no room to keep it until it is sent',
-        );
-      },
+      (/** @type {unknown} */ error) => this.refuse(entry, /** @type {Error} */ (error).message),
     );
   }
 

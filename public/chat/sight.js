@@ -1,9 +1,7 @@
 import { Problem } from '../client.js';
+import { Backoff } from '../client/backoff.js';
 
 /** @import { Api } from './api.js' */
-
-/** Where the service could not say whom one may see, it is asked again after so long. */
-const RETRY_MILLISECONDS = 5000;
 
 /**
  * Whose presence one may see. A stream is refused as a whole where it asks for one that its token does not allow, and
@@ -17,8 +15,10 @@ export class Sight {
   /** @type {readonly string[]} */
   #watched = [];
   #wanted = '';
-  /** Whether the service could not say of all of them. */
-  #isUnsure = false;
+  /** Whether the service has said of all of them. */
+  #isSure = true;
+  #hasSession = true;
+  #backoff = new Backoff();
 
   /**
    * @param {Api} api
@@ -37,7 +37,7 @@ export class Sight {
 
   /** The service can be reached again: what it could not say before is asked again. */
   retry() {
-    if (this.#isUnsure) this.#wanted = '';
+    if (!this.#isSure) this.#wanted = '';
   }
 
   /** Those that are to be watched. */
@@ -55,9 +55,12 @@ export class Sight {
     const wanted = JSON.stringify([...addresses].sort());
     if (wanted === this.#wanted) return false;
     this.#wanted = wanted;
-    this.#isUnsure = false;
     const watched = this.#isOpen ? [...addresses] : await this.#allowed(addresses);
     if (wanted !== this.#wanted) return false;
+    this.#isSure = this.#isOpen || addresses.every((address) => this.#known.has(address));
+    if (this.#isSure) this.#backoff.reset();
+    // Without a session there is no answer, however often it is asked.
+    else if (this.#hasSession) setTimeout(() => this.retry(), this.#backoff.next());
     this.#watched = watched;
     return true;
   }
@@ -78,10 +81,7 @@ export class Sight {
     } catch (error) {
       const [only] = addresses;
       const refused = error instanceof Problem && error.status === 403;
-      if (!refused) this.#isUnsure = true;
-      // Without a session there is no answer, however often it is asked.
-      if (!refused && !(error instanceof Problem && error.status === 401))
-        setTimeout(() => this.retry(), RETRY_MILLISECONDS);
+      this.#hasSession = !(error instanceof Problem && error.status === 401);
       if (refused && addresses.length === 1 && only !== undefined) this.#known.set(only, false);
       // Where nothing answers, asking for each alone answers nothing either.
       return !refused;
