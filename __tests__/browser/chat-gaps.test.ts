@@ -104,17 +104,17 @@ describeInBrowser('a gap', () => {
     await until(async () => (await readMarkers(first)).at(-1) === 3);
     await first.kill();
     await bob.state('offline');
+    await bob.page.getByRole('searchbox').fill('al');
     const elsewhere = await Server.start();
     const { database } = elsewhere;
     await send(elsewhere.url, 'bob', 'in the new log', { sender: 'alice' });
     await elsewhere.stop();
 
     // The list, which was made before the marker, comes after it.
-    let letGo: () => void = () => undefined;
-    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const gate = new Gate();
     await bob.page.route('**/conversations?*', async (route) => {
       const response = await route.fetch();
-      await held;
+      await gate.passed;
       await route.fulfill({ response });
     });
     await Server.start({ port: first.port, database });
@@ -123,12 +123,17 @@ describeInBrowser('a gap', () => {
     await bob.shows('in the new log');
     await until(async () => (await readMarkers(first)).length > 0, 'a marker of what is shown now');
     await bob.setHidden(true);
-    letGo();
+    const came = bob.page.waitForEvent('requestfinished', (one) => one.url().includes('/conversations?'));
+    gate.open();
+    await came;
     await send(first.url, 'bob', 'not looked at', { sender: 'alice' });
     await send(first.url, 'bob', 'nor this', { sender: 'alice' });
     await bob.shows('in the new log', 'not looked at', 'nor this');
     await bob.unread('alice', 2);
     expect(await readMarkers(first)).toEqual([1]);
+    // Who is typing elsewhere goes on there.
+    await bob.page.keyboard.type('ice');
+    expect(await bob.page.getByRole('searchbox').inputValue()).toBe('alice');
     expect(bob.errors).toEqual([]);
   }, 60_000);
 
@@ -163,7 +168,7 @@ describeInBrowser('a gap', () => {
     await bob.connectAnew();
     await bob.page.getByRole('alert').getByText('went back in time').waitFor();
     await bob.shows('in the new log');
-    const came = bob.page.waitForEvent('requestfinished', (one) => one.url().includes('between='));
+    const came = bob.page.waitForEvent('requestfinished', (one) => /between=.*before=\d/.test(one.url()));
     gate.open();
     await came;
     await send(first.url, 'bob', 'after it', { sender: 'alice' });

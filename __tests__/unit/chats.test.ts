@@ -84,6 +84,14 @@ test('what the list counted and the stream is still to bring is unread after wha
   expect(chat.unread).toBe(2);
 });
 
+test('what was read and has expired is not unread again', () => {
+  const chat = new Chat('alice', 'bob');
+  chat.addHistory([message(4), message(5)], false);
+  chat.markRead(5);
+  expect(chat.list(listed(4, 0, 5))).toBe(true);
+  expect(chat.unread).toBe(0);
+});
+
 test('a marker of another device that is behind this one changes nothing', () => {
   const chats = new Chats('bob', () => false);
   const chat = chats.get('alice');

@@ -8,6 +8,7 @@ interface Chats {
   readonly list: readonly { peer: string }[];
   forget: () => void;
   get: (peer: string) => Chat;
+  remove: (peer: string) => void;
   take: (message: object) => unknown;
 }
 interface Answers {
@@ -76,6 +77,42 @@ test('an answer that comes after that to a later question changes nothing', asyn
   answers[0]?.(listOf(5, 3, 2));
   await Promise.all(counts);
   expect(chat.unread).toBe(2);
+});
+
+test('a count that another has overtaken is not asked for again', async () => {
+  let asked = 0;
+  const { reader, chats } = readerOf({
+    conversations: () =>
+      ++asked === 1
+        ? Promise.reject(new Problem(503, 'not now', undefined))
+        : Promise.resolve(listOf(6, 2, 4)),
+  });
+  const chat = chats.get('alice');
+  await Promise.all([reader.recount(chat), reader.recount(chat)]);
+  expect(asked).toBe(2);
+});
+
+test('a room that is left while its count is asked for again does not come back', async () => {
+  let joined = ['room-a'];
+  const rooms = {
+    get joined() {
+      return joined;
+    },
+    has: (room: string) => joined.includes(room),
+  };
+  const { reader, chats } = readerOf(
+    {
+      conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
+      history: () => {
+        joined = [];
+        chats.remove('room-a');
+        return Promise.reject(new Problem(503, 'not now', undefined));
+      },
+    },
+    rooms,
+  );
+  await reader.recount(chats.get('room-a'));
+  expect(chats.list).toEqual([]);
 });
 
 test('a room that is left while another one is read does not come back', async () => {

@@ -72,7 +72,7 @@ export class Chat {
     this.#unreadBefore = this.peer === this.#me ? 0 : unread;
     this.#countedThrough = lastMessage.id;
     // An answer that comes late is of before what one before it has counted.
-    this.#received = this.#theirs(lastMessage.id);
+    this.#received = this.#theirs(Math.max(lastMessage.id, this.readThrough));
     // What was read while the answer was on its way is not in its count.
     return this.markRead(before);
   }

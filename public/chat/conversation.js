@@ -83,6 +83,7 @@ export class Conversation {
 
   /** Opens a conversation. @param {Chat | undefined} chat `undefined`: none */
   open(chat) {
+    const isSame = chat?.peer === this.#chat?.peer;
     if (chat !== this.#chat) {
       clearTimeout(this.#seenTimer);
       this.#fault = '';
@@ -99,7 +100,7 @@ export class Conversation {
     this.#composer.turnTo(chat.peer);
     if (!chat.isLoaded) void this.#fetchOlder();
     // On a phone it would open the keyboard over what one came to read.
-    if (matchMedia('(hover: hover)').matches) element('text', HTMLElement).focus();
+    if (!isSame && matchMedia('(hover: hover)').matches) element('text', HTMLElement).focus();
   }
 
   /** Shows what is known of it now. @param {readonly Unsent[]} unsent of all conversations, the oldest first */

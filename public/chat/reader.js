@@ -91,6 +91,8 @@ export class Reader {
     const turn = {};
     this.#asked.set(chat, turn);
     await untilAnswered(async () => {
+      // It is asked anew, or the room was left.
+      if (this.#asked.get(chat) !== turn || (chat.isRoom && !this.#rooms.has(chat.peer))) return;
       if (chat.isRoom) {
         await this.loadRoom(chat.peer);
         return;
