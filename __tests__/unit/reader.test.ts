@@ -16,9 +16,9 @@ interface Answers {
   history?: (me: string, room: string) => Promise<object>;
 }
 interface Rooms {
-  readonly joined: string[];
+  readonly joined: readonly string[];
   has: (room: string) => boolean;
-  leave?: (room: string) => void;
+  leave: (room: string) => void;
 }
 
 const folder = '../../public';
@@ -40,10 +40,20 @@ const { Reader } = (await import(`${folder}/chat/reader.js`)) as {
   };
 };
 
-const NO_ROOMS: Rooms = { joined: [], has: () => false };
+/** The rooms that Bob has joined. */
+function roomsOf(...names: string[]): Rooms {
+  const joined = new Set(names);
+  return {
+    get joined() {
+      return [...joined];
+    },
+    has: (room) => joined.has(room),
+    leave: (room) => joined.delete(room),
+  };
+}
 
 /** The reader of Bob, with what he knows. */
-function readerOf(api: Answers, rooms = NO_ROOMS): { reader: InstanceType<typeof Reader>; chats: Chats } {
+function readerOf(api: Answers, rooms = roomsOf()): { reader: InstanceType<typeof Reader>; chats: Chats } {
   const chats = new Chats('bob', rooms.has);
   const all = { ...rooms, furthest: 0, readThrough: () => 0, countUnread: () => undefined };
   const reader = new Reader(api, chats, all, { onChange: () => undefined, onUnreadable: () => undefined });
@@ -93,18 +103,12 @@ test('a count that another has overtaken is not asked for again', async () => {
 });
 
 test('a room that is left while its count is asked for again does not come back', async () => {
-  let joined = ['room-a'];
-  const rooms = {
-    get joined() {
-      return joined;
-    },
-    has: (room: string) => joined.includes(room),
-  };
+  const rooms = roomsOf('room-a');
   const { reader, chats } = readerOf(
     {
       conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
       history: () => {
-        joined = [];
+        rooms.leave('room-a');
         chats.remove('room-a');
         return Promise.reject(new Problem(503, 'not now', undefined));
       },
@@ -116,18 +120,12 @@ test('a room that is left while its count is asked for again does not come back'
 });
 
 test('a room that is left while another one is read does not come back', async () => {
-  let joined = ['room-a', 'room-b'];
-  const rooms = {
-    get joined() {
-      return joined;
-    },
-    has: (room: string) => joined.includes(room),
-  };
+  const rooms = roomsOf('room-a', 'room-b');
   const { reader, chats } = readerOf(
     {
       conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
       history: (_me, room) => {
-        if (room === 'room-a') joined = ['room-a'];
+        if (room === 'room-a') rooms.leave('room-b');
         return Promise.resolve({ messages: [], more: false });
       },
     },
@@ -142,14 +140,7 @@ test.each([
   ['that something in between does not find is not left', 404, ['room-a']],
   ['that cannot be read now is not left', 503, ['room-a']],
 ])('a room %s', async (_what, status, left) => {
-  let joined = ['room-a'];
-  const rooms = {
-    get joined() {
-      return joined;
-    },
-    has: (room: string) => joined.includes(room),
-    leave: () => (joined = []),
-  };
+  const rooms = roomsOf('room-a');
   const { reader } = readerOf(
     {
       conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
@@ -158,7 +149,7 @@ test.each([
     rooms,
   );
   await reader.load().catch(() => undefined);
-  expect(joined).toEqual(left);
+  expect(rooms.joined).toEqual(left);
 });
 
 test('a list of the log before it went back in time counts nothing in the new one', async () => {

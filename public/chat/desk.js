@@ -9,10 +9,11 @@ import { Drawer } from './drawer.js';
 import { Notifications } from './notifications.js';
 import { Outgoing } from './outgoing.js';
 import { renewSession } from './renewal.js';
-import { Reader, untilAnswered } from './reader.js';
+import { Reader } from './reader.js';
 import { Rooms } from './rooms.js';
 import { Sight } from './sight.js';
 import { Sidebar } from './sidebar.js';
+import { untilAnswered } from './until-answered.js';
 
 /** @import { Connection, Status } from '../client.js' */
 /** @import { Message, Presence, Stored } from '../client/feed.js' */

@@ -1,7 +1,7 @@
 import { Problem } from '../client.js';
-import { Backoff, pause } from '../client/backoff.js';
 import { idOf } from '../client/feed.js';
 import { isRoom } from './chats.js';
+import { untilAnswered } from './until-answered.js';
 
 /** @import { Api } from './api.js' */
 /** @import { Chat, Chats } from './chats.js' */
@@ -132,25 +132,5 @@ export class Reader {
       untilAnswered(() => this.#loadConversations(oldest)).catch(() => undefined);
     this.#events.onChange();
     return page.cursor;
-  }
-}
-
-/**
- * Asks until there is an answer.
- *
- * @param {() => Promise<unknown>} ask
- * @returns {Promise<void>}
- * @throws {Problem} that a repeat cannot mend
- */
-export async function untilAnswered(ask) {
-  const backoff = new Backoff();
-  for (;;) {
-    try {
-      await ask();
-      return;
-    } catch (error) {
-      if (error instanceof Problem && !error.passes) throw error;
-      await pause(backoff.next());
-    }
   }
 }

@@ -1,6 +1,6 @@
 import { Problem } from '../client.js';
 import { element } from './dom.js';
-import { untilAnswered } from './reader.js';
+import { untilAnswered } from './until-answered.js';
 
 /** @import { Api } from './api.js' */
 
