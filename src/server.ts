@@ -1,7 +1,9 @@
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { endWith, HttpConnection, type HttpConnectionParts } from './http-connection.ts';
 import { rawProblem } from './http/problem.ts';
 import { StartError } from './start-error.ts';
+import { LOOK_MILLISECONDS } from './stream/stalled-peer.ts';
 import { isHandshake, type Upgrade } from './ws/handshake.ts';
 
 const HEADERS_MILLISECONDS = 10_000;
@@ -20,9 +22,6 @@ const KEEP_ALIVE_MILLISECONDS = 75_000;
 const FEW_CONNECTIONS = 96;
 const FEW_KEEP_ALIVE_MILLISECONDS = 5000;
 
-/** A client that is still sending would lose the answer that refuses it to a reset (RFC 9112 §9.6). */
-const LINGER_MILLISECONDS = 1000;
-
 /** While the server closes, connections that have become idle are looked for this often. */
 const IDLE_MILLISECONDS = 20;
 
@@ -40,18 +39,27 @@ export type Listener = (
 export class HttpServer {
   /** Connections that were ended for what came on them: no HTTP, too much header, or a request that dripped. */
   unreadable = 0;
+  /** Connections that were cut because their clients took no answer. */
+  stalled = 0;
   readonly #server: Server;
-  /** The newest answer on each connection. */
-  readonly #answers = new WeakMap<Socket, ServerResponse>();
-  /** Connections that have left HTTP, of which node:http knows nothing any more. */
-  readonly #upgraded = new Set<Socket>();
+  readonly #connections = new WeakMap<Socket, HttpConnection>();
+  /** Connections that node:http has handed over, of which it knows nothing any more. */
+  readonly #handedOver = new Set<Socket>();
+  readonly #parts: HttpConnectionParts;
   #waiting: Parameters<Listener>[] = [];
   #listener: Listener = (...exchange) => void this.#waiting.push(exchange);
 
-  private constructor(maxConnections: number) {
+  private constructor(maxConnections: number, lookMilliseconds: number) {
+    this.#parts = {
+      handle: (request, response) => this.#listener(request, response, undefined),
+      onStalled: () => {
+        this.stalled++;
+      },
+      lookMilliseconds,
+    };
     this.#server = createServer(
       {
-        IncomingMessage: upgradeable(this.#answers),
+        IncomingMessage: upgradeable((socket) => this.#of(socket)),
         // Answered by the listener, as a problem.
         requireHostHeader: false,
         // A request that drips is ended with 408, looked at every second.
@@ -62,16 +70,11 @@ export class HttpServer {
         keepAlive: true,
         keepAliveInitialDelay: 60_000,
       },
-      (request, response) => {
-        // What a client sends behind a last request is not to be processed (RFC 9112 §9.6), and not to be kept.
-        if (this.#answers.get(request.socket)?.shouldKeepAlive === false) {
-          request.socket.pause();
-          return;
-        }
-        this.#answers.set(request.socket, response);
-        this.#listener(request, response, undefined);
-      },
+      (request, response) => this.#of(request.socket).take(request, response),
     );
+    // Unsent bytes are looked at when nothing has happened for this long.
+    this.#server.timeout = lookMilliseconds;
+    this.#server.on('timeout', (socket: Socket) => this.#of(socket).onTimeout());
     // Fields past a count would be dropped without a word; the listener counts them itself.
     this.#server.maxHeadersCount = 0;
     // What is over it is closed at once: out of descriptors, not even that could be done.
@@ -84,15 +87,19 @@ export class HttpServer {
     });
     // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      this.#upgrade(request, socket, head);
-    });
+    const handOver = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+      this.#handedOver.add(socket);
+      socket.once('close', () => this.#handedOver.delete(socket));
+      const connection = this.#of(socket);
+      if (canShakeHands(request, connection)) this.#upgrade(request, socket, head);
+      else connection.leave();
+    };
+    this.#server.on('upgrade', handOver).on('connect', handOver);
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-      const answer = this.#answers.get(socket);
-      if (/^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$)/.test(error.code ?? '')) this.unreadable++;
-      const underWay = answer !== undefined && answer.headersSent && !answer.writableEnded;
-      if (error.code === 'ECONNRESET' || !socket.writable || underWay) socket.destroy();
-      else endWith(socket, clientErrorAnswer(error.code));
+      const isFault = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$)/.test(error.code ?? '');
+      if (isFault) this.unreadable++;
+      if (isFault && socket.writable) this.#of(socket).refuse(clientErrorAnswer(error.code));
+      else socket.destroy();
     });
   }
 
@@ -100,10 +107,16 @@ export class HttpServer {
    * Takes the port.
    *
    * @param maxConnections how many may be open at once
-   * @throws {StartError} where that cannot be had
+   * @param lookMilliseconds how often an answer that waits is looked at: its client is cut after six to seven times that
+   * @throws {StartError} if the port cannot be had
    */
-  static async listen(host: string, port: number, maxConnections: number): Promise<HttpServer> {
-    const http = new HttpServer(maxConnections);
+  static async listen(
+    host: string,
+    port: number,
+    maxConnections: number,
+    lookMilliseconds = LOOK_MILLISECONDS,
+  ): Promise<HttpServer> {
+    const http = new HttpServer(maxConnections, lookMilliseconds);
     await new Promise<void>((resolve, reject) => {
       http.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
       http.#server.listen({ host, port, backlog: 4096 }, resolve);
@@ -132,7 +145,7 @@ export class HttpServer {
   async close(milliseconds: number): Promise<void> {
     const cut = setTimeout(() => {
       this.#server.closeAllConnections();
-      for (const socket of this.#upgraded) socket.destroy();
+      for (const socket of this.#handedOver) socket.destroy();
     }, milliseconds);
     // A connection whose answer was under way is kept alive for another request: there will be none.
     const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MILLISECONDS);
@@ -143,35 +156,42 @@ export class HttpServer {
 
   /** Gives a handshake a response, so that it can be refused as any request is. */
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    this.#upgraded.add(socket);
-    socket.once('close', () => this.#upgraded.delete(socket));
     // node:http has taken its listener away, and without one the process would end.
     socket.on('error', () => socket.destroy());
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
     response.once('finish', () => endWith(socket, ''));
-    this.#answers.set(socket, response);
     this.#listener(request, response, { socket, head });
+  }
+
+  #of(socket: Socket): HttpConnection {
+    let connection = this.#connections.get(socket);
+    if (connection === undefined) {
+      connection = new HttpConnection(socket, this.#parts);
+      this.#connections.set(socket, connection);
+    }
+    return connection;
   }
 }
 
 /**
- * Requests as node:http makes them, except that it hands over only the connections of handshakes that can be taken: with
- * a listener for 'upgrade' it would hand over all that have the header, and with it their bodies. Whatever else a client
- * would rather speak (`Upgrade: h2c` of Java and of curl --http2) may be passed over (RFC 9110 §7.8).
- *
- * @param answers the newest answer on each connection: a handshake behind one that is still to come is none
+ * Requests as node:http makes them, except for the connections that it hands over: those of handshakes that can be
+ * taken, and those whose next request is not taken, so that it does not even parse what comes behind. With a listener
+ * for 'upgrade' it would hand over all that have the header, and with it their bodies. What else a client would rather
+ * speak (`Upgrade: h2c` of Java and of curl --http2) may be ignored (RFC 9110 §7.8).
  */
-function upgradeable(answers: WeakMap<Socket, ServerResponse>): typeof IncomingMessage {
+function upgradeable(connectionOf: (socket: Socket) => HttpConnection): typeof IncomingMessage {
   return class extends IncomingMessage {
     #leaves: boolean | undefined;
 
     get upgrade(): boolean {
-      const before = answers.get(this.socket);
-      const isFree = before === undefined || (before.writableFinished && before.socket === null);
-      // CONNECT always leaves: node:http closes its connection.
-      return (this.#leaves ??= this.method === 'CONNECT' || (isFree && isHandshake(this)));
+      if (this.#leaves === undefined) {
+        const connection = connectionOf(this.socket);
+        // Behind CONNECT there is no HTTP.
+        this.#leaves = this.method === 'CONNECT' || !connection.isOpen || canShakeHands(this, connection);
+      }
+      return this.#leaves;
     }
 
     /** Whether the header is there, says node:http; that alone does not decide it. */
@@ -181,10 +201,9 @@ function upgradeable(answers: WeakMap<Socket, ServerResponse>): typeof IncomingM
   };
 }
 
-/** Sends a last answer and closes: a client that keeps its side open is not to keep the descriptor. */
-function endWith(socket: Socket, answer: string): void {
-  socket.end(answer);
-  setTimeout(() => socket.destroy(), LINGER_MILLISECONDS).unref();
+/** Whether a request is a handshake that can be taken: none of those before it waits for its answer. */
+function canShakeHands(request: IncomingMessage, connection: HttpConnection): boolean {
+  return connection.isFree && connection.isOpen && isHandshake(request);
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): StartError {

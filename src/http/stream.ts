@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
-import { Refusal } from '../errors.ts';
 import { openEventStream, sendHeaders } from '../sse/event-stream.ts';
 import { sseFraming } from '../sse/frame.ts';
 import type { StreamParts } from '../stream/device-stream.ts';
@@ -32,9 +31,6 @@ export function stream(
       refuseMethod(request, response);
       return;
     }
-    // The socket still belongs to the answer before (RFC 9112 §9.3.2), which a stream would never end.
-    if (response.socket === null)
-      throw new Refusal('malformed', 'A stream cannot be pipelined behind a request.');
     // What is sent behind it would never be answered, so it is not to be looked at either, while the token is checked.
     response.shouldKeepAlive = false;
     const identity = await identify(request, response, authenticator, problems);

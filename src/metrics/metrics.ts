@@ -22,7 +22,7 @@ export interface MeasuredParts {
   readonly pushes: Pushes;
   readonly pushSender: PushSender;
   /** How many connections were ended for what came on them. */
-  readonly http: { readonly unreadable: number };
+  readonly http: { readonly unreadable: number; readonly stalled: number };
 }
 
 /** All that the service tells Prometheus. Each metric is explained in docs/operations.md. */

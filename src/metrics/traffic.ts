@@ -6,7 +6,12 @@ import type { Instruments } from './instruments.ts';
 /** What comes in and goes out: publishes, deliveries, replays, refusals. */
 export function measureTraffic(
   instruments: Instruments,
-  parts: { log: MessageLog; hub: Hub; refusals: Refusals; http: { readonly unreadable: number } },
+  parts: {
+    log: MessageLog;
+    hub: Hub;
+    refusals: Refusals;
+    http: { readonly unreadable: number; readonly stalled: number };
+  },
 ): void {
   const { log, hub, refusals, http } = parts;
   const { traffic } = hub;
@@ -48,11 +53,11 @@ export function measureTraffic(
   );
   instruments.counters(
     'tidings_connections_dropped_total',
-    'Connections that the service cut, by reason: unreadable (no HTTP, too much header, or too slow a request), stalled (a stream whose client took nothing, or answered no ping), failed (a stream whose log cannot be read).',
+    'Connections that the service cut, by reason: unreadable (no HTTP, too much header, or too slow a request), stalled (a client that took no bytes of its answer or stream, or answered no ping), failed (a stream whose log cannot be read).',
     ['reason'],
     () => [
       [{ reason: 'unreadable' }, http.unreadable],
-      [{ reason: 'stalled' }, traffic.ended.stalled],
+      [{ reason: 'stalled' }, traffic.ended.stalled + http.stalled],
       [{ reason: 'failed' }, traffic.ended.failed],
     ],
   );

@@ -3,31 +3,22 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection, ConnectionOwner } from './connection.ts';
 import type { ByeReason } from './server-events.ts';
+import { LOOK_MILLISECONDS, StalledPeer } from './stalled-peer.ts';
 
 /** At most this much waits in memory for one connection; what is more stays in the log. */
 const BUFFER_BYTES = 256 * 1024;
-
-/**
- * What waits is looked at so often while nothing is written, and a client that has taken none of it at the sixth look in
- * a row is cut: after 60 to 70 s, since node:net passes over the first look behind a write that was taken in part.
- */
-const LOOK_MILLISECONDS = 10_000;
-const STALLED_LOOKS = 6;
 
 /** A socket as the connection of a stream. */
 export class SocketConnection implements Connection {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   #lastWrite = 0;
-  #lastLook = 0;
-  /** Looks in a row at which nothing more had been taken than these bytes. */
-  #looks = 0;
-  #taken = 0;
 
   /** @param timed what has the socket's timeout: the socket, or the response that node:http sends on it */
   constructor(socket: Socket, owner: ConnectionOwner, timed: Socket | ServerResponse) {
     this.#socket = socket;
     this.#owner = owner;
+    const peer = new StalledPeer(socket);
     socket.on('drain', () => this.#owner.drained());
     socket.once('close', () => this.#owner.closed(false));
     timed.setTimeout(LOOK_MILLISECONDS);
@@ -35,7 +26,7 @@ export class SocketConnection implements Connection {
     emitter.on('timeout', () => {
       // Also for a connection that has nothing to say; its next write sets the clock again.
       if (this.idle) return;
-      if (this.#isStalled()) this.cutStalled();
+      if (peer.look()) this.cutStalled();
       else timed.setTimeout(LOOK_MILLISECONDS);
     });
   }
@@ -76,16 +67,5 @@ export class SocketConnection implements Connection {
     // Before it is closed: others look then why it was.
     this.#owner.closed(true);
     this.#socket.destroy();
-  }
-
-  #isStalled(): boolean {
-    const now = performance.now();
-    const taken = this.#socket.bytesWritten - this.#socket.writableLength;
-    // A look that was passed over: some of a write was taken, of which the numbers say nothing before its end.
-    const wasPassedOver = now - this.#lastLook > 1.5 * LOOK_MILLISECONDS;
-    this.#looks = taken === this.#taken && !wasPassedOver ? this.#looks + 1 : 1;
-    this.#lastLook = now;
-    this.#taken = taken;
-    return this.#looks >= STALLED_LOOKS;
   }
 }
