@@ -3,8 +3,9 @@ import express from 'express';
 import type { Logger } from 'pino';
 import proxyaddr from 'proxy-addr';
 import { Refusal } from './errors.ts';
+import { ArrivingBytes } from './http/arriving-bytes.ts';
 import type { Authenticator } from './http/authenticate.ts';
-import { checkContentType, readBody } from './http/body.ts';
+import { checkContentType } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
 import { setDataHeaders } from './http/data-headers.ts';
 import { healthz, readyz } from './http/health.ts';
@@ -26,6 +27,7 @@ import {
 } from './http/push-subscriptions.ts';
 import { originForm, pathOf } from './http/query.ts';
 import { endSession, openSession, type Place, session } from './http/session.ts';
+import { readBody } from './http/read-body.ts';
 import type { Refusals } from './http/refusals.ts';
 import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
@@ -74,10 +76,11 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   const publisher = new Publisher(parts, parts.rate);
 
   const known = authenticator.middleware;
+  const read = [checkContentType, readBody(new ArrivingBytes()), authenticator.recheck];
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, limitRate(publisher), checkContentType, readBody, publish(publisher, place.basePath))
+    .post(known, limitRate(publisher), ...read, publish(publisher, place.basePath))
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
@@ -86,8 +89,8 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes
     .route('/push-subscriptions')
     .get(known, subscriptions(log.pushes))
-    .post(known, limitRate(publisher), checkContentType, readBody, subscribe(parts))
-    .delete(known, checkContentType, readBody, unsubscribe(parts, log.pushes))
+    .post(known, limitRate(publisher), ...read, subscribe(parts))
+    .delete(known, ...read, unsubscribe(parts, log.pushes))
     .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
   routes
     .route('/session')
@@ -137,7 +140,20 @@ function trustIn(trusted: boolean | number | string): (address: string, index: n
   return proxyaddr.compile(trusted.split(',').map((one) => one.trim()));
 }
 
+/** Behind what frames a request in an unknown way, nothing is to be read as another one. */
+const CLOSE = { headers: { Connection: 'close' } };
+
 function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): void {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw new Refusal('version-not-supported', 'Send HTTP/1.1, or HTTP/1.0.', CLOSE);
+  }
+  const coding = headers['transfer-encoding']?.toLowerCase();
+  if (coding !== undefined && httpVersion === '1.0') {
+    throw new Refusal('malformed', 'A request of HTTP/1.0 has no Transfer-Encoding (RFC 9112 §6.1).', CLOSE);
+  }
+  if (coding !== undefined && coding !== 'chunked') {
+    throw new Refusal('not-implemented', 'The only Transfer-Encoding that is understood is chunked.', CLOSE);
+  }
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
   }

@@ -23,7 +23,9 @@ export const REFUSAL_STATUS = {
   'upgrade-required': 426,
   'too-fast': 429,
   'header-too-large': 431,
+  'not-implemented': 501,
   unavailable: 503,
+  'version-not-supported': 505,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSAL_STATUS;

@@ -57,8 +57,13 @@ export class Tokens {
    */
   async identify(token: string): Promise<Identity> {
     const identity = await this.#verify(token);
-    if (identity.expiresAt !== undefined && identity.expiresAt <= this.#now()) throw expired();
+    if (this.isExpired(identity)) throw expired();
     return identity;
+  }
+
+  /** Whether the token of an identity has expired by now. */
+  isExpired({ expiresAt }: Identity): boolean {
+    return expiresAt !== undefined && expiresAt <= this.#now();
   }
 
   async #verify(token: string): Promise<Identity> {

@@ -77,17 +77,33 @@ export class Authenticator {
     };
   }
 
+  /**
+   * Refuses a token that has expired since it was checked, as a slow body arrived: for a route, behind `readBody`.
+   */
+  get recheck(): Handler {
+    return (request, _response, next) => {
+      if (this.#tokens?.isExpired(identityOf(request)) === true) {
+        throw bearerOf(request) === undefined ? new SessionExpired() : refusedToken('The token has expired');
+      }
+      next();
+    };
+  }
+
   async #check(tokens: Tokens, token: string, onExpired?: () => Refusal): Promise<Identity> {
     try {
       return await tokens.identify(token);
     } catch (error) {
       if (!(error instanceof TokenRefused)) throw error;
       if (error.expired && onExpired !== undefined) throw onExpired();
-      throw new Refusal('unauthenticated', `${error.message}.`, {
-        headers: { 'WWW-Authenticate': challenge('invalid_token') },
-      });
+      throw refusedToken(error.message);
     }
   }
+}
+
+function refusedToken(why: string): Refusal {
+  return new Refusal('unauthenticated', `${why}.`, {
+    headers: { 'WWW-Authenticate': challenge('invalid_token') },
+  });
 }
 
 /** Who makes a request, on a route behind the middleware. */

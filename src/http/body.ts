@@ -1,10 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import express, { type RequestHandler } from 'express';
 import { badFields, Refusal } from '../errors.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
 import { parsePairs } from './query.ts';
-
-const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
@@ -17,9 +14,6 @@ export const checkContentType: Handler = (request, _response, next) => {
   contentTypeOf(request);
   next();
 };
-
-/** Reads a body into `request.body` as bytes; gzip, deflate and br are undone. */
-export const readBody: RequestHandler = express.raw({ type: () => true, limit: MAX_BODY_BYTES });
 
 /**
  * The value that a body has: what its JSON says, or the fields of its form, with `ttl` and `ephemeral` as what they

@@ -8,7 +8,7 @@ export interface RoutedRequest extends IncomingMessage {
   /** What stood in the path, by name. */
   readonly params: Readonly<Record<string, string | string[] | undefined>>;
   /** Set behind `readBody`. */
-  readonly body?: unknown;
+  body?: unknown;
   /** Set behind the authenticator. */
   identity?: Identity;
 }

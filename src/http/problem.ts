@@ -47,7 +47,7 @@ export function problemOf(
   const refusal = toRefusal(error);
   const status = refusal?.status ?? 500;
   if (refusal === undefined) requests.failed(request, status, error);
-  else if (status >= 500) requests.failed(request, status);
+  else if (refusal.code === 'unavailable') requests.failed(request, status);
   if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
   return {
     status,
@@ -105,23 +105,8 @@ function toRefusal(error: unknown): Refusal | undefined {
     return unavailable(`Nothing was stored: ${error.message}. Send it again later.`, 2);
   }
   if (error instanceof KeysUnavailable) return unavailable(`Not now: ${error.message}.`, 5);
-  const { status, type, expose } = error as { status?: unknown; type?: unknown; expose?: unknown };
-  // What Express and its body parser throw at a request that they cannot read (http-errors).
-  if (type === 'entity.too.large')
-    return new Refusal('too-large', 'The body is over 4 MiB; split the batch.');
-  if (status === 415) {
-    return new Refusal(
-      'unsupported-media-type',
-      'The body has a Content-Encoding other than gzip, deflate or br.',
-    );
-  }
-  // A conditional request for a file of the page (RFC 9110 §13).
-  if (status === 412) return new Refusal('precondition-failed', 'The file is another by now.');
-  if (status === 400) {
-    return new Refusal(
-      'malformed',
-      expose === true ? 'The body cannot be read.' : 'The path cannot be decoded.',
-    );
-  }
+  const { status } = error as { status?: unknown };
+  // The router throws it (http-errors).
+  if (status === 400) return new Refusal('malformed', 'The path cannot be decoded.');
   return undefined;
 }

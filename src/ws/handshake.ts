@@ -24,12 +24,14 @@ export interface Upgrade {
 
 const TARGET = new RegExp(`^(https?://[^/?]*)?${WEB_SOCKET_PATH}(\\?|$)`, 'i');
 
-/** Whether a request asks for a WebSocket, at the path that has them (RFC 6455 §4.2.1). */
+/** Whether a request asks for a WebSocket, at the path that has them (RFC 6455 §4.2.1). One with a body does not. */
 export function isHandshake({ method, url = '', httpVersion, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' &&
     TARGET.test(url) &&
     httpVersion === '1.1' &&
+    headers['transfer-encoding'] === undefined &&
+    Number(headers['content-length'] ?? 0) === 0 &&
     headers.upgrade?.toLowerCase() === 'websocket' &&
     /(^|,)\s*upgrade\s*(,|$)/i.test(headers.connection ?? '')
   );

@@ -1,0 +1,222 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { get, publish, request } from '../support/api.ts';
+import { residentBytes } from '../support/memory.ts';
+import { expectProblem } from '../support/problems.ts';
+import { exchange, type RawAnswer, rawPublish, rawRequest, requestBytes } from '../support/raw.ts';
+import { cleanUp, Server, undoAtEnd } from '../support/server.ts';
+import { bearer, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const MESSAGE = '{"recipient":"bob","content":"hi"}';
+
+let server: Server;
+beforeAll(async () => (server = await Server.start()));
+afterAll(cleanUp);
+
+const HEAD =
+  'POST /messages HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n';
+
+/** Sends a beginning, then pieces as fast as they are taken, until `isEnough`, and then an end. */
+async function upload(pieces: Iterable<string>, isEnough: () => boolean = () => false): Promise<RawAnswer> {
+  return exchange(server.port, (socket: Socket) => {
+    socket.write(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+    void (async () => {
+      for (const piece of pieces) {
+        if (socket.destroyed || isEnough()) break;
+        if (!socket.write(piece)) await new Promise((resolve) => socket.once('drain', resolve));
+      }
+      socket.write('0\r\n\r\n');
+    })();
+  });
+}
+
+describe('a body', () => {
+  test('takes memory for its bytes, however many pieces they come in', async () => {
+    const before = residentBytes(server.pid);
+    let most = 0;
+    const pieces = function* (): Generator<string> {
+      // A million bytes, one a chunk: as objects of their own they would take hundreds of mebibytes.
+      for (let count = 0; count < 100; count++) {
+        yield '1\r\n \r\n'.repeat(10_000);
+        most = Math.max(most, residentBytes(server.pid));
+      }
+      yield `${MESSAGE.length.toString(16)}\r\n${MESSAGE}\r\n`;
+    };
+    const answer = await upload(pieces());
+    expect(answer.status).toBe(201);
+    expect(most - before).toBeLessThan(60 * MEBIBYTE);
+  }, 60_000);
+
+  test('of exactly 4 MiB is taken, in one piece or in many; one byte more is 413', async () => {
+    for (const [length, status] of [
+      [4 * MEBIBYTE, 201],
+      [4 * MEBIBYTE + 1, 413],
+    ] as const) {
+      const text = MESSAGE.padEnd(length);
+      expect((await rawPublish(server.port, text)).status).toBe(status);
+      const chunk = 100_000;
+      const pieces = Array.from({ length: Math.ceil(length / chunk) }, (_, index) => {
+        const piece = text.slice(index * chunk, (index + 1) * chunk);
+        return `${piece.length.toString(16)}\r\n${piece}\r\n`;
+      });
+      expect((await upload(pieces)).status).toBe(status);
+      const compressed = { 'Content-Encoding': 'br' };
+      expect((await rawPublish(server.port, brotliCompressSync(text), compressed)).status).toBe(status);
+    }
+  });
+
+  test.each([
+    ['gzip', gzipSync],
+    ['GZIP', gzipSync],
+    ['x-gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+  ])(
+    'may be compressed (%s); cut short, or with something behind its end, it is 400',
+    async (coding, compress) => {
+      const bytes = compress(MESSAGE);
+      const send = (body: Buffer) => rawPublish(server.port, body, { 'Content-Encoding': coding });
+      expect((await send(bytes)).status).toBe(201);
+      for (let length = 1; length < bytes.length; length += 5) {
+        expectProblem(await send(bytes.subarray(0, length)), 400, []);
+      }
+      expectProblem(await send(Buffer.concat([bytes, Buffer.from('behind')])), 400, []);
+      expectProblem(await send(Buffer.from(MESSAGE)), 400, []);
+    },
+  );
+
+  test('in another coding is 415', async () => {
+    for (const coding of ['zstd', 'gzip, gzip', 'compress', 'x']) {
+      expectProblem(await rawPublish(server.port, MESSAGE, { 'Content-Encoding': coding }), 415, []);
+    }
+  });
+
+  test('that would be huge when decompressed is 413, also many at once', async () => {
+    const bombs = [
+      gzipSync(Buffer.alloc(64 * MEBIBYTE, ' ')),
+      brotliCompressSync(Buffer.alloc(64 * MEBIBYTE, ' ')),
+    ];
+    const before = residentBytes(server.pid);
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, index) =>
+        rawPublish(server.port, bombs[index % 2] as Buffer, {
+          'Content-Encoding': index % 2 === 0 ? 'gzip' : 'br',
+        }),
+      ),
+    );
+    for (const answer of answers) expectProblem(answer, 413, []);
+    expect(residentBytes(server.pid) - before).toBeLessThan(150 * MEBIBYTE);
+  });
+
+  test('that is dropped in the middle is nothing, and no error of the service', async () => {
+    for (const length of [0, 1, 1000]) {
+      const socket = connect(server.port, '127.0.0.1');
+      socket.write(`${HEAD}Content-Length: 2000\r\n\r\n${'x'.repeat(length)}`);
+      await sleep(20);
+      socket.destroy();
+    }
+    expect((await get(server.url, '/healthz')).status).toBe(200);
+    expect(server.stderr).not.toMatch(/"level":(50|60)/);
+  });
+});
+
+test('of large bodies that drip, 64 MiB are held in all: the oldest are refused, and others are published', async () => {
+  const bytes = 4 * MEBIBYTE;
+  const before = residentBytes(server.pid);
+  const answers: string[] = [];
+  const drips = Array.from({ length: 40 }, () => {
+    const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+    undoAtEnd(() => socket.destroy());
+    socket.on('data', (answer) => answers.push(answer.toString('latin1').slice(9, 12)));
+    socket.write(`${HEAD}Content-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes - 1)}`);
+    return socket;
+  });
+  await until(() => answers.length >= 24, 'the refusals of those that do not fit');
+  expect(new Set(answers)).toEqual(new Set(['503']));
+  expect((await publish(server.url, { recipient: 'bob', content: 'small' })).status).toBe(201);
+  const batch = Array.from({ length: 80 }, () => ({ recipient: 'bob', content: 'x'.repeat(40_000) }));
+  expect((await publish(server.url, batch)).status).toBe(201);
+  expect(residentBytes(server.pid) - before).toBeLessThan(300 * MEBIBYTE);
+  for (const socket of drips) socket.destroy();
+});
+
+describe('a token that expires while the body arrives', () => {
+  test.each([
+    ['POST', '/messages', MESSAGE],
+    ['POST', '/push-subscriptions', '{"recipient":"al","subscription":{}}'],
+    ['DELETE', '/push-subscriptions', '{"endpoint":"https://fcm.googleapis.com/x"}'],
+  ])('is 401, and nothing is done: %s %s', async (method, path, body) => {
+    const strict = await Server.start({ env: { AUTH_SECRET: SECRET } });
+    const exp = secondsFromNow(2);
+    const token = await tokenFor('al', { sendTo: ['bob'] }, { exp });
+    const bytes = requestBytes({
+      method,
+      path,
+      headers: { 'Content-Type': 'application/json', ...bearer(token) },
+      body,
+    });
+    const answer = await exchange(strict.port, (socket) => {
+      socket.write(bytes.subarray(0, bytes.length - 1));
+      setTimeout(() => socket.write(bytes.subarray(bytes.length - 1)), exp * 1000 - Date.now() + 100);
+    });
+    expectProblem(answer, 401, []);
+    expect(answer.headers.get('www-authenticate')).toContain('invalid_token');
+    const reader = bearer(await tokenFor('bob'));
+    expect((await request(`${strict.url}/messages`, { headers: reader })).body).toMatchObject({
+      messages: [],
+    });
+    await strict.kill();
+  });
+});
+
+describe('a request that is framed in a way that is not understood', () => {
+  const ask = (line: string, headers: string) =>
+    exchange(server.port, (socket) =>
+      socket.write(
+        `${line}\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n${headers}\r\n22\r\n${MESSAGE}\r\n0\r\n\r\n`,
+      ),
+    );
+
+  test.each([
+    ['POST /messages HTTP/1.1', 'Transfer-Encoding: gzip, chunked\r\n', 501],
+    ['POST /messages HTTP/1.1', 'Transfer-Encoding: chunked, chunked\r\n', 400],
+    ['POST /messages HTTP/1.1', 'Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n', 501],
+    ['POST /messages HTTP/1.1', 'Transfer-Encoding: gzip\r\n', 501],
+    ['POST /messages HTTP/1.0', 'Transfer-Encoding: chunked\r\n', 400],
+    ['POST /messages HTTP/2.0', 'Transfer-Encoding: chunked\r\n', 505],
+    ['GET /healthz HTTP/0.9', '', 505],
+    ['GET /healthz HTTP/2.0', '', 505],
+    ['GET /stream?recipient=bob HTTP/2.0', '', 505],
+    ['GET /ws?recipient=bob HTTP/2.0', 'Connection: Upgrade\r\nUpgrade: websocket\r\n', 505],
+    [
+      'GET /ws?recipient=bob HTTP/1.1',
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: gzip, chunked\r\n',
+      501,
+    ],
+    [
+      'GET /ws?recipient=bob HTTP/1.1',
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n',
+      426,
+    ],
+  ])('is refused, and its connection closed: %s, %j', async (line, headers, status) => {
+    const log = server.stderr;
+    const answer = await ask(line, headers);
+    expectProblem(answer, status, []);
+    expect(answer.headers.get('connection')).toMatch(/close/);
+    expect(server.stderr).toBe(log);
+  });
+
+  test('and chunked alone is understood, whatever its case', async () => {
+    for (const coding of ['chunked', 'Chunked', 'CHUNKED']) {
+      const answer = await exchange(server.port, (socket) =>
+        socket.write(`${HEAD}Transfer-Encoding: ${coding}\r\n\r\n22\r\n${MESSAGE}\r\n0\r\n\r\n`),
+      );
+      expect(answer.status).toBe(201);
+    }
+    expect((await rawRequest(server.port, { path: '/healthz', version: '1.0' })).status).toBe(200);
+  });
+});

@@ -1,0 +1,177 @@
+import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
+import { Refusal, unavailable } from '../errors.ts';
+import type { Arriving, ArrivingBytes } from './arriving-bytes.ts';
+import type { Handler } from './handler.ts';
+
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+/** Bodies that are decompressed at the same time: each may take 4 MiB, whatever it was before. */
+const MAX_DECOMPRESSING = 4;
+
+/** Decompresses a body whole, and says how much of it was read. */
+type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Decompressed>;
+
+interface Decompressed {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+
+type WithInfo = (
+  bytes: InputType,
+  options: ZlibOptions,
+  done: (error: Error | null, result: Decompressed) => void,
+) => void;
+
+// With `info` the result is an object, which the types do not know.
+const decompressor = (zlib: unknown): Decompress => promisify(zlib as WithInfo);
+
+/** `x-gzip` is gzip (RFC 9110 §8.4.1.3). */
+const DECOMPRESSORS: ReadonlyMap<string, Decompress | undefined> = new Map([
+  ['identity', undefined],
+  ['gzip', decompressor(gunzip)],
+  ['x-gzip', decompressor(gunzip)],
+  ['deflate', decompressor(inflate)],
+  ['br', decompressor(brotliDecompress)],
+]);
+
+/**
+ * Reads a body into `request.body`, a Buffer of at most 4 MiB; gzip, deflate and br are undone. Without a body it is
+ * empty. What a body takes in memory follows its bytes, however many pieces they come in.
+ *
+ * A body that is refused is read to its end first: a client that is still sending would lose the answer (RFC 9112 §9.6).
+ *
+ * @param arriving where large bodies are counted while they arrive
+ * @throws {Refusal} from the handler: 400 if it cannot be read, 413 if it is too large, 415 if it is in another coding,
+ *   503 if others need its room
+ */
+export function readBody(arriving: ArrivingBytes): Handler {
+  const decompressing = new Turnstile(MAX_DECOMPRESSING);
+  return async (request, _response, next) => {
+    const decompress = decompressorOf(request);
+    let body = await new ArrivingBody(request, arriving).whole;
+    if (decompress !== undefined && body.length > 0) {
+      const compressed = body;
+      body = await decompressing.pass(() => decompressed(decompress, compressed));
+    }
+    request.body = body;
+    next();
+  };
+}
+
+function decompressorOf({ headers }: IncomingMessage): Decompress | undefined {
+  const coding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+  if (DECOMPRESSORS.has(coding)) return DECOMPRESSORS.get(coding);
+  throw new Refusal(
+    'unsupported-media-type',
+    'The body has a Content-Encoding other than gzip, deflate or br.',
+  );
+}
+
+async function decompressed(decompress: Decompress, bytes: Buffer): Promise<Buffer> {
+  let result: Decompressed;
+  try {
+    result = await decompress(bytes, { maxOutputLength: MAX_BODY_BYTES, info: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge();
+    throw new Refusal('malformed', 'The body is not whole, or not in its Content-Encoding.');
+  }
+  if (result.engine.bytesWritten === bytes.length) return result.buffer;
+  throw new Refusal('malformed', 'Something stands behind the end of the compressed body.');
+}
+
+function tooLarge(): Refusal {
+  return new Refusal('too-large', 'The body is over 4 MiB; split the batch.');
+}
+
+/** A body on its way in: one buffer that grows with it. */
+class ArrivingBody implements Arriving {
+  /** Settles when all has arrived. */
+  readonly whole: Promise<Buffer>;
+  readonly #arriving: ArrivingBytes;
+  #buffer: Buffer = Buffer.alloc(0);
+  #length = 0;
+  #fault: Refusal | undefined;
+  #reject: (fault: Refusal) => void = () => undefined;
+
+  constructor(request: IncomingMessage, arriving: ArrivingBytes) {
+    this.#arriving = arriving;
+    if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) this.#fault = tooLarge();
+    this.whole = new Promise((resolve, reject) => {
+      this.#reject = reject;
+      request
+        .on('data', (bytes: Buffer) => this.#take(bytes))
+        .on('end', () => {
+          arriving.delete(this);
+          if (this.#fault === undefined) resolve(this.#buffer.subarray(0, this.#length));
+          else reject(this.#fault);
+        })
+        // Behind 'end' this rejects nothing any more.
+        .on('error', () => undefined)
+        .on('close', () => this.#fail(new Refusal('malformed', 'The body was broken off.')));
+    });
+  }
+
+  refuse(): void {
+    this.#fail(unavailable('Too many large bodies are arriving at once. Send this one again, faster.', 1));
+  }
+
+  #fail(fault: Refusal): void {
+    this.#drop(fault);
+    this.#reject(fault);
+  }
+
+  /** Lets go of what there is, and of all that comes. */
+  #drop(fault: Refusal): void {
+    this.#fault ??= fault;
+    this.#buffer = Buffer.alloc(0);
+    this.#length = 0;
+    this.#arriving.delete(this);
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#fault !== undefined) return;
+    const length = this.#length + bytes.length;
+    if (length > MAX_BODY_BYTES) {
+      this.#drop(tooLarge());
+    } else if (this.#length === 0) {
+      // Most bodies come in one piece, which is taken as it is.
+      this.#buffer = bytes;
+      this.#length = length;
+    } else {
+      if (length > this.#buffer.length) this.#grow(length);
+      bytes.copy(this.#buffer, this.#length);
+      this.#length = length;
+      this.#arriving.set(this, this.#buffer.length);
+    }
+  }
+
+  #grow(length: number): void {
+    const grown = Buffer.allocUnsafe(Math.min(MAX_BODY_BYTES, Math.max(2 * length, 1024)));
+    this.#buffer.copy(grown, 0, 0, this.#length);
+    this.#buffer = grown;
+  }
+}
+
+/** Lets so many through at once; others wait in line. */
+class Turnstile {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(places: number) {
+    this.#free = places;
+  }
+
+  async pass<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
