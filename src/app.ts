@@ -140,19 +140,23 @@ function trustIn(trusted: boolean | number | string): (address: string, index: n
   return proxyaddr.compile(trusted.split(',').map((one) => one.trim()));
 }
 
-/** Behind what frames a request in an unknown way, nothing is to be read as another one. */
+/** If it is not sure where a request ends, nothing behind it is to be taken for another one. */
 const CLOSE = { headers: { Connection: 'close' } };
 
 function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
-    throw new Refusal('version-not-supported', 'Send HTTP/1.1, or HTTP/1.0.', CLOSE);
+    throw new Refusal(
+      'malformed',
+      'Send HTTP/1.1 or HTTP/1.0: the request line names another version.',
+      CLOSE,
+    );
   }
   const coding = headers['transfer-encoding']?.toLowerCase();
-  if (coding !== undefined && httpVersion === '1.0') {
-    throw new Refusal('malformed', 'A request of HTTP/1.0 has no Transfer-Encoding (RFC 9112 §6.1).', CLOSE);
+  if (coding !== undefined && (httpVersion === '1.0' || !/(^|[,\s])chunked$/.test(coding))) {
+    throw new Refusal('malformed', 'The length of the body is not known (RFC 9112 §6.3).', CLOSE);
   }
   if (coding !== undefined && coding !== 'chunked') {
-    throw new Refusal('not-implemented', 'The only Transfer-Encoding that is understood is chunked.', CLOSE);
+    throw new Refusal('not-implemented', 'The only Transfer-Encoding understood here is chunked.', CLOSE);
   }
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');

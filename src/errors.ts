@@ -25,7 +25,6 @@ export const REFUSAL_STATUS = {
   'header-too-large': 431,
   'not-implemented': 501,
   unavailable: 503,
-  'version-not-supported': 505,
 } as const;
 
 export type RefusalCode = keyof typeof REFUSAL_STATUS;

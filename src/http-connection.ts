@@ -83,7 +83,7 @@ export class HttpConnection {
     if (this.#underWay?.request.complete !== true) {
       // The fault is in the request that is under way, if any. It gets one answer.
       const response = this.#underWay?.response;
-      if (response === undefined || !response.headersSent) end();
+      if (response?.headersSent !== true) end();
       else if (response.writableEnded) this.#endAfterAnswers(() => endWith(this.#socket, ''));
       else this.#socket.destroy();
       return;
