@@ -3,8 +3,8 @@ import { isExpired, MESSAGE_TYPE, READ_TYPE } from '../message.ts';
 
 /** Messages to take from the log: all that one bound covers, the oldest first. */
 export type PurgeEntry =
-  /** Past their `expiresAt`. */
-  | (Bound & { readonly kind: 'expired' })
+  /** Past their `expiresAt`; only of those from the id `from` on that expired after `expiredAfter`, if it is given. */
+  | (Bound & { readonly kind: 'expired'; readonly from?: number; readonly expiredAfter?: number })
   /** Of any recipient, from `after` on, up to the first that was created at `createdBefore` or later. */
   | (Bound & { readonly kind: 'aged'; readonly after: number; readonly createdBefore: number })
   /** Of one recipient, from `after` on, through `through`. */
@@ -47,11 +47,19 @@ interface Row {
  */
 export type Purge = (entry: PurgeEntry) => Purged;
 
-/** Prepares purging on a connection that may write. */
-export function preparePurge(database: Database): Purge {
+/**
+ * Prepares purging on a connection that may write.
+ *
+ * @param removed is told of each message that is removed
+ */
+export function preparePurge(
+  database: Database,
+  removed?: (id: number, recipient: string) => void,
+): Purge {
   const columns = 'SELECT id, sender, recipient, type, createdAt, expiresAt FROM messages';
-  const expired = database.prepare<[number, number], Row>(
-    `${columns} WHERE expiresAt <= ? ORDER BY expiresAt LIMIT ?`,
+  // Read markers have no ttl. If one had, it might have to stay, and would be found again and again.
+  const expired = database.prepare<[number, number, number, number], Row>(
+    `${columns} WHERE expiresAt > ? AND expiresAt <= ? AND id >= ? AND type <> '${READ_TYPE}' ORDER BY expiresAt LIMIT ?`,
   );
   const oldest = database.prepare<[number, number], Row>(`${columns} WHERE id > ? ORDER BY id LIMIT ?`);
   const received = database.prepare<[string, number, number, number], Row>(
@@ -93,7 +101,10 @@ export function preparePurge(database: Database): Purge {
   };
 
   const candidates = (entry: PurgeEntry): Row[] => {
-    if (entry.kind === 'expired') return expired.all(entry.now, entry.limit);
+    if (entry.kind === 'expired') {
+      const { expiredAfter = -Infinity, from = 0, now, limit } = entry;
+      return expired.all(expiredAfter, now, from, limit);
+    }
     if (entry.kind === 'aged') return oldest.all(entry.after, entry.limit);
     return received.all(entry.recipient, entry.after, entry.through, entry.limit);
   };
@@ -112,6 +123,7 @@ export function preparePurge(database: Database): Purge {
     const through = new Map<string, number>();
     for (const row of gone) {
       remove.run(row.id);
+      removed?.(row.id, row.recipient);
       const counts = row.type === MESSAGE_TYPE ? 1 : 0;
       const projected = removePair.run(row.recipient, row.sender, counts, row.id).changes > 0;
       if (projected && counts === 1) settleConversation(row);

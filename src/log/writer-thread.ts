@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type PackedDrafts, unpackDrafts } from './packed-drafts.ts';
 import type { PushChange, PushEntry } from './push-store.ts';
+import { UpkeepPace } from './upkeep-pace.ts';
 import { type Appended, Writer, type WriterOptions } from './writer.ts';
 
 /** What the main thread asks. Requests are answered in order; each `append` waits for the answer to the one before. */
@@ -29,7 +30,8 @@ const TICK_MILLISECONDS = 1000;
 if (parentPort === null) throw new Error('writer-thread.ts is to be run as a worker thread');
 const port = parentPort;
 const writer = new Writer(workerData as WriterOptions);
-let planned: NodeJS.Immediate | undefined;
+const pace = new UpkeepPace(() => performance.now());
+let planned: NodeJS.Timeout | NodeJS.Immediate | undefined;
 /** Whether the last step of upkeep failed. It is tried every second, and to be told once. */
 let upkeepFails = false;
 
@@ -40,21 +42,26 @@ const reasonOf = (error: unknown): string => {
   return `${String(code)}: ${String(message)}`;
 };
 
-/** Plans a step for when the requests that wait are done. */
+/** Plans a step for when the requests that wait are done, and appends had their share of the time. */
 const planUpkeep = (): void => {
-  planned ??= setImmediate(() => {
-    planned = undefined;
-    try {
-      const { purged, more } = writer.upkeep(Date.now());
-      upkeepFails = false;
-      if (purged > 0) reply({ kind: 'purged', messages: purged });
-      if (more) planUpkeep();
-    } catch (error) {
-      // Tried again at the next tick.
-      if (!upkeepFails) reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
-      upkeepFails = true;
-    }
-  });
+  const { pause } = pace;
+  planned ??= pause === 0 ? setImmediate(keepUp) : setTimeout(keepUp, pause);
+};
+
+const keepUp = (): void => {
+  planned = undefined;
+  const began = performance.now();
+  try {
+    const { purged, more } = writer.upkeep(Date.now());
+    upkeepFails = false;
+    if (purged > 0) reply({ kind: 'purged', messages: purged });
+    pace.stepped(performance.now() - began);
+    if (more) planUpkeep();
+  } catch (error) {
+    // Tried again at the next tick.
+    if (!upkeepFails) reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
+    upkeepFails = true;
+  }
 };
 
 const clock = setInterval(() => {
@@ -65,7 +72,8 @@ const clock = setInterval(() => {
 port.on('message', (request: WriterRequest) => {
   if (request.kind === 'close') {
     clearInterval(clock);
-    clearImmediate(planned);
+    clearImmediate(planned as NodeJS.Immediate | undefined);
+    clearTimeout(planned as NodeJS.Timeout | undefined);
     writer.close();
     port.close();
     return;
@@ -73,6 +81,7 @@ port.on('message', (request: WriterRequest) => {
   try {
     if (request.kind === 'append') {
       reply({ kind: 'appended', ...writer.append(unpackDrafts(request.batches)) });
+      pace.appended();
       planUpkeep();
     } else if (request.kind === 'push') {
       reply({ kind: 'pushed', changes: writer.applyPush(request.entries) });

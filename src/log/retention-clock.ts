@@ -1,0 +1,101 @@
+import type { Database } from 'better-sqlite3';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** A clock is believed once it has shown the same for so long, by the clock that nobody can set. */
+const HELD_HOURS = 24;
+
+/** A clock that gains more than this was set forward. */
+const SET_MILLISECONDS = 1000;
+
+/** A start is doubtful if the newest message lies further away: a log may well be idle over a long weekend. */
+const DOUBTFUL_MILLISECONDS = 3 * DAY;
+
+/** What retention goes by; times in milliseconds since the Unix epoch. */
+export interface RetentionTime {
+  /** The time that has passed for certain. */
+  readonly held: number;
+  /** What the clock shows. It holds for what was stored since it was last set forward. */
+  readonly shown: number;
+  /** From this id on messages were stored since the clock was last set forward; their expiry goes by `shown`. */
+  readonly shownFrom: number;
+}
+
+/**
+ * The time of retention, whose purges cannot be undone. It never runs ahead of the machine's clock, and a clock that is
+ * set forward takes effect a day later, if it still shows that: in any 24 hours as much time passes as CLOCK_MONOTONIC
+ * counts, at most.
+ */
+export class RetentionClock {
+  readonly #monotonic: () => number;
+  /** The least that the clock was ahead of the monotonic one, in each of the last hours. */
+  readonly #leasts = new Map<number, number>();
+  /** How far the clock was ahead of the monotonic one when it was last set. */
+  #set: number | undefined;
+  #shownFrom = 0;
+
+  /**
+   * @param monotonic milliseconds that only grow, as of `performance.now()`
+   * @param startsAt the time to start from, if that lies before the clock
+   * @param head the highest id given
+   */
+  constructor(monotonic: () => number, startsAt: number | undefined, head: number) {
+    this.#monotonic = monotonic;
+    if (startsAt === undefined) return;
+    const now = monotonic();
+    this.#leasts.set(hourOf(now), startsAt - now);
+    this.#shownFrom = head + 1;
+  }
+
+  /**
+   * Takes a reading. Call it at least once an hour, better each second.
+   *
+   * @param shown what the machine's clock shows
+   * @param head the highest id given
+   */
+  read(shown: number, head: number): RetentionTime {
+    const now = this.#monotonic();
+    const ahead = shown - now;
+    this.#set ??= ahead;
+    if (ahead - this.#set > SET_MILLISECONDS) this.#shownFrom = head + 1;
+    if (ahead < this.#set || ahead - this.#set > SET_MILLISECONDS) this.#set = ahead;
+    const hour = hourOf(now);
+    this.#leasts.set(hour, Math.min(ahead, this.#leasts.get(hour) ?? Infinity));
+    for (const earlier of this.#leasts.keys()) if (earlier < hour - HELD_HOURS) this.#leasts.delete(earlier);
+    return { held: now + Math.min(...this.#leasts.values()), shown, shownFrom: this.#shownFrom };
+  }
+}
+
+function hourOf(monotonic: number): number {
+  return Math.floor(monotonic / HOUR);
+}
+
+/** What a start finds out about the clock. */
+export interface ClockDoubt {
+  /** When the newest message was stored, by its `createdAt`. */
+  readonly newest: number;
+  /** The time from which retention starts, if that is not the clock's. */
+  readonly startsAt: number | undefined;
+}
+
+/**
+ * Compares the clock with the log at a start: if retention would remove something, and the newest message lies far in
+ * the past or future, either the log was idle or the clock is wrong.
+ *
+ * @param days how long messages are kept; 0: forever
+ * @param shown what the machine's clock shows
+ * @returns `undefined` if there is no doubt
+ */
+export function doubtClock(database: Database, days: number, shown: number): ClockDoubt | undefined {
+  const newest = database
+    .prepare<[], number>('SELECT createdAt FROM messages ORDER BY id DESC LIMIT 1')
+    .pluck()
+    .get();
+  if (newest === undefined || Math.abs(shown - newest) <= DOUBTFUL_MILLISECONDS) return undefined;
+  if (newest > shown) return { newest, startsAt: undefined };
+  const expired = database.prepare<[number], number>('SELECT 1 FROM messages WHERE expiresAt <= ? LIMIT 1');
+  const oldest = database.prepare<[], number>('SELECT createdAt FROM messages ORDER BY id LIMIT 1').pluck();
+  const isAged = days > 0 && (oldest.get() ?? shown) < shown - days * DAY;
+  return isAged || expired.get(shown) !== undefined ? { newest, startsAt: newest } : undefined;
+}
