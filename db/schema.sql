@@ -3,9 +3,11 @@
 CREATE TABLE conversations (
   address TEXT NOT NULL,
   peer TEXT NOT NULL,
-  lastId INTEGER NOT NULL,    -- the newest message of type `message`, in either direction
+  lastId INTEGER NOT NULL, expiresAt INTEGER,    -- the newest message of type `message`, in either direction
   PRIMARY KEY (address, peer)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX conversationsByExpiry ON conversations (address, expiresAt) WHERE expiresAt IS NOT NULL;
 
 CREATE INDEX conversationsByLast ON conversations (address, lastId);
 

@@ -41,6 +41,11 @@ export function readPublicUrl(text: string): URL | undefined {
   return url;
 }
 
+export function readRetentionClock(text: string): 'checked' | 'trusted' {
+  if (text === 'checked' || text === 'trusted') return text;
+  throw new Error('must be checked or trusted');
+}
+
 export function readPath(text: string): string {
   if (text.includes('\0')) throw new Error('must be a path');
   return resolve(text);

@@ -10,6 +10,7 @@ import {
   readPath,
   readPublicUrl,
   readPushHosts,
+  readRetentionClock,
   readSecret,
   readSecretFile,
   readText,
@@ -29,6 +30,8 @@ interface Settings {
   readonly database: string;
   readonly retentionDays: number;
   readonly retentionMessages: number;
+  /** Whether retention goes by the clock of the start, however far that is from the newest message. */
+  readonly retentionClock: 'checked' | 'trusted';
   readonly heartbeatSeconds: number;
   readonly maxStreams: number;
   readonly maxStreamsPerClient: number;
@@ -122,6 +125,11 @@ function variables(
       fallback: '0',
       about: 'how many are kept for one recipient; 0: all',
       read: readInteger(0, 1_000_000_000),
+    },
+    retentionClock: {
+      fallback: 'checked',
+      about: 'trusted: the clock is right, though the newest message is of another time',
+      read: readRetentionClock,
     },
     heartbeatSeconds: {
       fallback: '15',

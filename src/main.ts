@@ -50,7 +50,9 @@ async function start(config: Config, logger: Logger): Promise<void> {
     logger.fatal({ err: error }, 'the log cannot be written any more: the process ends');
     process.exit(1);
   };
-  const log = await EmbeddedLog.open({ file: config.database, retention, logger, now, onFatal });
+  const trustsClock = config.retentionClock === 'trusted';
+  const file = config.database;
+  const log = await EmbeddedLog.open({ file, retention, trustsClock, logger, now, onFatal });
   const vapidKeys = givenKeys ?? makeVapidKeys(vapidFile(config.database));
   const hub = new Hub((id) => log.cursor(id));
   log.onCommit((messages) => hub.dispatch(messages));
@@ -137,7 +139,7 @@ function greet(origin: string, config: Config): void {
   const { retentionDays: days, retentionMessages: messages } = config;
   const kept = [
     ...(days > 0 ? [`for ${days} days`] : []),
-    ...(messages > 0 ? [`the newest ${messages} of a recipient`] : []),
+    ...(messages > 0 ? [`the newest ${messages} of each recipient`] : []),
   ];
   const open = config.auth === undefined;
   const [setToken, bearer] = open

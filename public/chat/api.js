@@ -91,7 +91,7 @@ export class Api {
    *
    * @param {string} me
    * @param {{ before?: number, limit?: number }} [page]
-   * @returns {Promise<{ conversations: ListedConversation[], cursor: string, more: boolean }>}
+   * @returns {Promise<{ conversations: ListedConversation[], cursor: string, more: boolean, before?: number }>}
    */
   async conversations(me, { before, limit = PAGE } = {}) {
     /** @type {[string, string][]} */

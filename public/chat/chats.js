@@ -77,13 +77,19 @@ export class Chat {
     return this.markRead(before);
   }
 
-  /** A page of history. @param {readonly Stored[]} messages @param {boolean} more */
-  addHistory(messages, more) {
+  /**
+   * A page of history.
+   *
+   * @param {readonly Stored[]} messages
+   * @param {boolean} more
+   * @param {number} [before] where it goes on
+   */
+  addHistory(messages, more, before = messages[0]?.id) {
     for (const message of messages) this.#keep(message);
-    const isWhole = !more || (messages[0]?.id ?? 0) <= this.readThrough;
+    const isWhole = !more || (before ?? 0) <= this.readThrough;
     // What was counted may have been purged since, or have expired: nobody would ever read it.
     if (!this.isLoaded && isWhole && this.#unreadBefore > 0) this.#countAfter(this.readThrough);
-    this.oldestFetched = messages[0]?.id ?? this.oldestFetched;
+    this.oldestFetched = before ?? this.oldestFetched;
     this.hasMore = more;
     this.isLoaded = true;
   }

@@ -146,8 +146,8 @@ export class Conversation {
     this.#fetching.add(chat);
     try {
       const before = chat.isLoaded ? chat.oldestFetched : undefined;
-      const { messages, more } = await this.#api.history(this.#me, chat.peer, chat.isRoom, before);
-      chat.addHistory(messages, more);
+      const page = await this.#api.history(this.#me, chat.peer, chat.isRoom, before);
+      chat.addHistory(page.messages, page.more, page.before);
       if (chat === this.#chat) this.#fault = '';
     } catch (error) {
       // What may not be read is not asked for again.

@@ -65,15 +65,14 @@ export class Reader {
   async loadRoom(room) {
     const chat = this.#chats.get(room);
     try {
-      let { messages, more } = await this.#api.history(this.#chats.me, room, true, undefined);
-      chat.addHistory(messages, more);
+      let page = await this.#api.history(this.#chats.me, room, true, undefined);
+      chat.addHistory(page.messages, page.more, page.before);
+      let { messages } = page;
       const readThrough = this.#rooms.readThrough(chat);
-      while (more && messages.length < MOST_UNREAD && (messages[0]?.id ?? 0) > readThrough) {
-        const before = messages[0]?.id;
-        const older = await this.#api.history(this.#chats.me, room, true, before, MOST_UNREAD / 2);
-        chat.addHistory(older.messages, older.more);
-        messages = [...older.messages, ...messages];
-        more = older.more;
+      while (page.more && messages.length < MOST_UNREAD && (page.before ?? 0) > readThrough) {
+        page = await this.#api.history(this.#chats.me, room, true, page.before, MOST_UNREAD / 2);
+        chat.addHistory(page.messages, page.more, page.before);
+        messages = [...page.messages, ...messages];
       }
       this.#rooms.countUnread(chat, messages);
       return true;
@@ -127,9 +126,7 @@ export class Reader {
       const chat = this.#chats.get(listed.peer);
       if (!chat.list(listed)) this.recount(chat).catch(() => undefined);
     }
-    const oldest = page.conversations.at(-1)?.lastMessage.id;
-    if (page.more && oldest !== undefined)
-      untilAnswered(() => this.#loadConversations(oldest)).catch(() => undefined);
+    if (page.more) untilAnswered(() => this.#loadConversations(page.before)).catch(() => undefined);
     this.#events.onChange();
     return page.cursor;
   }

@@ -29,6 +29,7 @@ import { Backoff, pause } from './backoff.js';
  * @property {string} cursor
  * @property {false | GapReason} gap
  * @property {boolean} more
+ * @property {number} [before] where to go on, of a page that was read back and is not the last
  */
 
 /**

@@ -7,10 +7,11 @@ import type { Hub } from '../hub/hub.ts';
 import type { Turns } from '../hub/turns.ts';
 import type { Gap } from '../log/cursor.ts';
 import type { MessageLog } from '../log/message-log.ts';
-import type { Take } from '../log/store.ts';
+import type { BackPage, Take } from '../log/store.ts';
 import { messageJson } from '../message.ts';
 import { identityOf } from './authenticate.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
+import { Page } from './page.ts';
 import { forbidden, notNamed, requireAll } from './permission.ts';
 import { nonEmpty, Query } from './query.ts';
 import { sendJson } from './send-json.ts';
@@ -20,9 +21,6 @@ const LIMIT = { least: 1, most: 1000 };
 const AFTER_LIMIT = 100;
 const HISTORY_LIMIT = 50;
 const MAX_WAIT_SECONDS = 60;
-
-/** A page is at most this long; `more` tells that there is another. */
-const PAGE_BYTES = 1024 * 1024;
 
 interface PullParts {
   readonly log: MessageLog;
@@ -37,8 +35,9 @@ interface PullParts {
  *
  * With a token, no `recipient` means its `sub`, and a conversation needs one address that the token may read.
  *
- * Answers `{"messages", "cursor", "more"}`, the first form with `gap`: messages in ascending order, and none where
- * there are none. `cursor` is where to go on: after the page, or the head.
+ * Answers `{"messages", "cursor", "more"}`: messages in ascending order, and none if there are none. The first form has
+ * `gap`, and `cursor` is where to go on: after the page, or the head. The others have `before`, where to go on, if there
+ * is more.
  */
 export function pull(parts: PullParts): Handler {
   return async (request, response) => {
@@ -90,21 +89,21 @@ async function answerAfter(
   requireAll(identity.read, inboxes, 'recipient', 'read');
   const { log, devices } = parts;
   const start = log.locate(after, inboxes);
-  const read = (): { page: Page; gap: Gap } => {
+  const read = (): { page: Page; cursor: string; gap: Gap; more: boolean } => {
     const page = new Page(limit);
-    const end = log.readAfter(inboxes, start.after, page.lookAt, page.take);
-    page.more = end.more;
-    page.cursor = log.cursor(end.more ? end.through : Math.max(end.through, log.head));
+    const { more, through, purgedThrough } = log.readAfter(inboxes, start.after, ...readingInto(page, limit));
+    const cursor = log.cursor(more ? through : Math.max(through, log.head));
     // As of the moment of reading: retention may have been at work while the poll was held.
-    return { page, gap: start.gap !== false || end.purgedThrough <= start.after ? start.gap : 'purged' };
+    const gap = start.gap !== false || purgedThrough <= start.after ? start.gap : 'purged';
+    return { page, cursor, gap, more };
   };
-  let { page, gap } = read();
+  let { page, ...facts } = read();
   if (
     wait > 0 &&
     request.method === 'GET' &&
     page.isEmpty &&
-    !page.more &&
-    gap === false &&
+    !facts.more &&
+    facts.gap === false &&
     !devices.ending
   ) {
     if (devices.notNow(identity.client) === 'over-limit') {
@@ -115,9 +114,9 @@ async function answerAfter(
     if (request.socket.destroyed) return;
     await HeldPoll.hold(parts, inboxes, identity, wait * 1000, gone.signal);
     if (gone.signal.aborted) return;
-    ({ page, gap } = read());
+    ({ page, ...facts } = read());
   }
-  page.send(response, { gap });
+  page.send(response, 'messages', facts);
 }
 
 function answerHistory(log: MessageLog, query: Query, identity: Identity, response: ServerResponse): void {
@@ -128,10 +127,7 @@ function answerHistory(log: MessageLog, query: Query, identity: Identity, respon
   query.check();
   requireAll(identity.read, inboxes, 'recipient', 'read');
   const page = new Page(limit);
-  page.more = log.readBack(inboxes, before, page.lookAt, page.take);
-  page.cursor = log.cursor(log.head);
-  page.reverse();
-  page.send(response);
+  sendBack(response, log, page, log.readBack(inboxes, before, ...readingInto(page, limit)));
 }
 
 function answerConversation(
@@ -154,10 +150,7 @@ function answerConversation(
     ]);
   }
   const page = new Page(limit);
-  page.more = log.readConversation([one, other], before, page.lookAt, page.take);
-  page.cursor = log.cursor(log.head);
-  page.reverse();
-  page.send(response);
+  sendBack(response, log, page, log.readConversation([one, other], before, ...readingInto(page, limit)));
 }
 
 function refuseMixed(query: Query, form: string, others: readonly string[]): void {
@@ -165,41 +158,13 @@ function refuseMixed(query: Query, form: string, others: readonly string[]): voi
   query.check();
 }
 
-/** The messages of one answer, as JSON, within its bounds. */
-class Page {
-  cursor = '0';
-  more = false;
-  readonly #limit: number;
-  readonly #messages: string[] = [];
-  #bytes = 0;
+/** Reads into a page: how many to look at, one more than fit, to know whether there are more; and what to do with each. */
+function readingInto(page: Page, limit: number): [lookAt: number, take: Take] {
+  return [limit + 1, (found) => page.add(messageJson(found))];
+}
 
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  /** How many messages to look at: one more than fit, to know whether there are more. */
-  get lookAt(): number {
-    return this.#limit + 1;
-  }
-
-  get isEmpty(): boolean {
-    return this.#messages.length === 0;
-  }
-
-  readonly take: Take = (found) => {
-    const json = messageJson(found);
-    this.#bytes += Buffer.byteLength(json) + 1;
-    if (this.#bytes > PAGE_BYTES || this.#messages.length === this.#limit) return false;
-    this.#messages.push(json);
-    return true;
-  };
-
-  reverse(): void {
-    this.#messages.reverse();
-  }
-
-  send(response: ServerResponse, facts: { gap?: Gap } = {}): void {
-    const rest = JSON.stringify({ cursor: this.cursor, ...facts, more: this.more });
-    sendJson(response, `{"messages":[${this.#messages.join(',')}],${rest.slice(1)}`);
-  }
+/** Answers with a page that was read back. Its cursor is the head: a stream opened with it has all that follows. */
+function sendBack(response: ServerResponse, log: MessageLog, page: Page, { more, before }: BackPage): void {
+  page.reverse();
+  page.send(response, 'messages', { cursor: log.cursor(log.head), more, ...(more ? { before } : {}) });
 }

@@ -1,6 +1,8 @@
 import type { Database, Statement } from 'better-sqlite3';
-import { type Message, MESSAGE_TYPE } from '../message.ts';
-import type { Store, Take } from './store.ts';
+import { isExpired, type Message, MESSAGE_TYPE } from '../message.ts';
+import type { Budget } from './budget.ts';
+import { ConversationOrder, MOST_OF_SIDE, type Pair } from './conversation-order.ts';
+import type { BackPage, Store, Take } from './store.ts';
 
 /** A pair of addresses, seen from one of them. */
 export interface Conversation {
@@ -19,6 +21,29 @@ export const MOST_UNREAD = 1000;
 /** So many conversations are looked at for what is unread in all. */
 const MOST_LOOKED_AT = 1000;
 
+/** Conversations in a list, and where it goes on. */
+export interface ConversationPage {
+  readonly conversations: Conversation[];
+  /** The id that the log was read through. */
+  readonly head: number;
+  readonly more: boolean;
+  /** The next page has those whose last message has a lower id than this; `undefined` if there is none. */
+  readonly before: number | undefined;
+}
+
+/** The bounds of a list beside its number of conversations. */
+export interface ListBounds {
+  readonly budget: Budget;
+  /** Whether there is room for a conversation; asked in order. The first one is listed in any case. */
+  fits(conversation: Conversation): boolean;
+}
+
+/** What is not projected yet of a pair. */
+interface LatePair {
+  lastId: number;
+  readonly received: number[];
+}
+
 /** A message that is not projected yet. */
 interface Tail {
   id: number;
@@ -35,12 +60,12 @@ export class Conversations {
   readonly #store: Store;
   readonly #projected: Statement<[], number>;
   readonly #tail: Statement<[Record<string, unknown>], Tail>;
-  readonly #listed: Statement<[string, number, number], { peer: string; lastId: number }>;
-  readonly #lastBefore: Statement<[Record<string, unknown>], number | null>;
+  readonly #order: ConversationOrder;
+  readonly #peers: Statement<[string], string>;
   readonly #unread: Statement<[Record<string, unknown>], number>;
   readonly #readThrough: Statement<[string, string], number>;
-  readonly #pairBack: Statement<[Record<string, unknown>], { id: number }>;
-  readonly #pairTailBack: Statement<[Record<string, unknown>], { id: number }>;
+  readonly #pairBack: Statement<[Record<string, unknown>], { id: number; expiresAt: number | null }>;
+  readonly #pairTailBack: Statement<[Record<string, unknown>], { id: number; expiresAt: number | null }>;
 
   /** @param database the connection of `store` */
   constructor(database: Database, store: Store) {
@@ -54,46 +79,41 @@ export class Conversations {
         'SELECT id, recipient, 0 FROM messages ' +
         `WHERE sender = :address AND id > :projected AND id <= :head AND type = '${MESSAGE_TYPE}' AND ${unexpired}`,
     );
-    this.#listed = database.prepare(
-      'SELECT peer, lastId FROM conversations WHERE address = ? AND lastId < ? ORDER BY lastId DESC LIMIT ?',
-    );
-    const lastOfSide = (recipient: string, sender: string): string =>
-      `(SELECT max(id) FROM pairMessages WHERE recipient = :${recipient} AND sender = :${sender} ` +
-      `AND id < :before AND counts = 1 AND ${unexpired})`;
-    this.#lastBefore = database
-      .prepare<[Record<string, unknown>], number | null>(
-        `SELECT max(ifnull(${lastOfSide('address', 'peer')}, 0), ifnull(${lastOfSide('peer', 'address')}, 0))`,
+    this.#order = new ConversationOrder(database);
+    this.#peers = database
+      .prepare<[string], string>(
+        `SELECT peer FROM conversations WHERE address = ? ORDER BY lastId DESC LIMIT ${MOST_LOOKED_AT}`,
       )
       .pluck();
     this.#unread = database
       .prepare<[Record<string, unknown>], number>(
-        'SELECT count(*) FROM (SELECT 1 FROM pairMessages WHERE recipient = :address AND sender = :peer ' +
-          `AND id > :after AND counts = 1 AND ${unexpired} LIMIT ${MOST_UNREAD})`,
+        'SELECT count(*) FROM (SELECT 1 FROM (SELECT expiresAt FROM pairMessages ' +
+          'WHERE recipient = :address AND sender = :peer AND counts = 1 AND id > :after ' +
+          `LIMIT ${MOST_OF_SIDE}) WHERE ${unexpired} LIMIT ${MOST_UNREAD})`,
       )
       .pluck();
     this.#readThrough = database
       .prepare<[string, string], number>('SELECT messageId FROM readMarkers WHERE reader = ? AND peer = ?')
       .pluck();
     const ofPair = (recipient: string, sender: string, counts: number): string =>
-      `SELECT id FROM pairMessages WHERE recipient = :${recipient} AND sender = :${sender} ` +
+      `SELECT id, expiresAt FROM pairMessages WHERE recipient = :${recipient} AND sender = :${sender} ` +
       `AND counts = ${counts} AND id < :before`;
     this.#pairBack = database.prepare(
       `${ofPair('a', 'b', 0)} UNION ${ofPair('a', 'b', 1)} UNION ${ofPair('b', 'a', 0)} UNION ${ofPair('b', 'a', 1)} ` +
         'ORDER BY id DESC LIMIT :limit',
     );
     this.#pairTailBack = database.prepare(
-      'SELECT id FROM messages WHERE recipient = :a AND sender = :b AND id > :projected AND id < :before ' +
-        'UNION SELECT id FROM messages WHERE recipient = :b AND sender = :a AND id > :projected AND id < :before ' +
+      'SELECT id, expiresAt FROM messages WHERE recipient = :a AND sender = :b AND id > :projected AND id < :before ' +
+        'UNION SELECT id, expiresAt FROM messages WHERE recipient = :b AND sender = :a AND id > :projected AND id < :before ' +
         'ORDER BY id DESC LIMIT :limit',
     );
   }
 
   /**
-   * Lists the conversations of an address, newest first.
+   * Lists the conversations of an address in the order of the messages that are shown as their last, newest first.
    *
    * @param before only those whose last message has a lower id
-   * @param dispatched the log is read through this id, or further where the projection is ahead of the dispatch
-   * @returns `head`: the id that the log was read through
+   * @param dispatched the log is read through this id, or further if the projection is ahead of the dispatch
    */
   list(
     address: string,
@@ -101,35 +121,30 @@ export class Conversations {
     dispatched: number,
     limit: number,
     now: number,
-  ): { conversations: Conversation[]; head: number; more: boolean } {
+    bounds?: ListBounds,
+  ): ConversationPage {
     return this.#store.snapshot(() => {
       const projected = this.#projected.get() ?? 0;
       const head = Math.max(dispatched, projected);
-      const tail = new Map<string, { lastId: number; received: number[] }>();
-      for (const { id, peer, received } of this.#tail.iterate({ address, projected, head, now })) {
-        const pair = tail.get(peer) ?? { lastId: 0, received: [] };
-        pair.lastId = Math.max(pair.lastId, id);
-        if (received === 1) pair.received.push(id);
-        tail.set(peer, pair);
-      }
+      const tail = this.#latePairs(address, projected, head, now);
       const conversations: Conversation[] = [];
-      for (const { peer, lastId } of this.#newestFirst(address, before, limit, tail)) {
-        const lastMessage = this.#lastMessage(address, peer, lastId, now);
-        if (lastMessage === undefined) continue;
-        if (conversations.length === limit) return { conversations, head, more: true };
-        const readThrough = this.#readThrough.get(address, peer) ?? null;
-        const after = readThrough ?? 0;
-        const late = tail.get(peer)?.received.filter((id) => id > after).length ?? 0;
-        const early = this.#unread.get({ address, peer, after, now }) ?? 0;
-        conversations.push({
-          peer,
-          lastMessage,
-          unread: Math.min(early + late, MOST_UNREAD),
-          readThrough,
-          peerReadThrough: this.#readThrough.get(peer, address) ?? null,
-        });
+      const page = (goOn: number | undefined): ConversationPage => ({
+        conversations,
+        head,
+        more: goOn !== undefined,
+        before: goOn,
+      });
+      for (const { pair, next } of this.#order.newestFirst(address, before, now, tail)) {
+        // All that can be shown with an id of `next` or higher is in the list by now.
+        if (next < before && bounds?.budget.isSpent === true) return page(next);
+        if (pair === undefined) continue;
+        const conversation = this.#conversation(address, pair, tail.get(pair.peer), now);
+        if (conversation === undefined) continue;
+        if (conversations.length === limit) return page(next);
+        if (bounds?.fits(conversation) === false && conversations.length > 0) return page(next);
+        conversations.push(conversation);
       }
-      return { conversations, head, more: false };
+      return page(undefined);
     });
   }
 
@@ -147,7 +162,7 @@ export class Conversations {
       for (const { id, peer, received } of this.#tail.iterate({ address, projected, head, now })) {
         if (received === 1 && peer !== address && id > (this.#readThrough.get(address, peer) ?? 0)) unread++;
       }
-      for (const { peer } of this.#listed.all(address, Infinity, MOST_LOOKED_AT)) {
+      for (const peer of this.#peers.all(address)) {
         if (unread >= MOST_UNREAD) break;
         const after = this.#readThrough.get(address, peer) ?? 0;
         if (peer !== address) unread += this.#unread.get({ address, peer, after, now }) ?? 0;
@@ -160,8 +175,9 @@ export class Conversations {
    * Reads what two addresses sent to each other, with id < `before`, the newest first.
    *
    * @param head the log is read through this id
+   * @param limit at most this many are looked at at once
    * @param take gets each message that has not expired at `now`
-   * @returns whether there may be more
+   * @param budget bounds how much that has expired is passed over
    */
   readBack(
     pair: readonly [string, string],
@@ -170,54 +186,56 @@ export class Conversations {
     limit: number,
     now: number,
     take: Take,
-  ): boolean {
+    budget?: Budget,
+  ): BackPage {
     return this.#store.snapshot(() => {
       const projected = this.#projected.get() ?? 0;
       let from = Math.min(before, head + 1);
-      // On past what has expired: a reader that gets nothing could not tell where to go on.
       for (;;) {
         const range = { a: pair[0], b: pair[1], before: from, projected, limit };
         const late = this.#pairTailBack.all(range);
-        const ids = [...late, ...this.#pairBack.all({ ...range, limit: limit - late.length })];
-        for (const { id } of ids) {
-          const message = this.#store.message(id, now);
-          if (message !== undefined && !take(message)) return true;
-          from = id;
+        const found = [...late, ...this.#pairBack.all({ ...range, limit: limit - late.length })];
+        for (const one of found) {
+          const message = isExpired(one, now) ? undefined : this.#store.message(one.id, now);
+          if (message !== undefined && !take(message)) return { more: true, before: from };
+          from = one.id;
         }
-        if (ids.length < limit) return false;
+        if (found.length < limit) return { more: false, before: from };
+        if (budget?.isSpent === true) return { more: true, before: from };
       }
     });
   }
 
-  /** The pairs of an address with their newest message below `before`, those of the tail among them. */
-  *#newestFirst(
-    address: string,
-    before: number,
-    limit: number,
-    tail: ReadonlyMap<string, { lastId: number }>,
-  ): Generator<{ peer: string; lastId: number }> {
-    const late = [...tail]
-      .map(([peer, { lastId }]) => ({ peer, lastId }))
-      .filter(({ lastId }) => lastId < before)
-      .sort((one, other) => one.lastId - other.lastId);
-    const step = limit + 1;
-    for (let from = before, more = true; more;) {
-      const chunk = this.#listed.all(address, from, step);
-      for (const pair of chunk) {
-        while ((late.at(-1)?.lastId ?? 0) > pair.lastId) yield late.pop() as { peer: string; lastId: number };
-        if (!tail.has(pair.peer)) yield pair;
-        from = pair.lastId;
-      }
-      more = chunk.length === step;
+  /** What is not projected yet of the pairs of an address. */
+  #latePairs(address: string, projected: number, head: number, now: number): Map<string, LatePair> {
+    const tail = new Map<string, LatePair>();
+    for (const { id, peer, received } of this.#tail.iterate({ address, projected, head, now })) {
+      const pair = tail.get(peer) ?? { lastId: 0, received: [] };
+      pair.lastId = Math.max(pair.lastId, id);
+      if (received === 1) pair.received.push(id);
+      tail.set(peer, pair);
     }
-    yield* late.reverse();
+    return tail;
   }
 
-  /** The newest message of a pair; one before it where that has expired and its purge is due. */
-  #lastMessage(address: string, peer: string, lastId: number, now: number): Message | undefined {
-    const last = this.#store.message(lastId, now);
-    if (last !== undefined) return last;
-    const before = this.#lastBefore.get({ address, peer, before: lastId, now }) ?? 0;
-    return this.#store.message(before, now);
+  #conversation(
+    address: string,
+    { peer, lastId }: Pair,
+    late: LatePair | undefined,
+    now: number,
+  ): Conversation | undefined {
+    const lastMessage = this.#store.message(lastId, now);
+    if (lastMessage === undefined) return undefined;
+    const readThrough = this.#readThrough.get(address, peer) ?? null;
+    const after = readThrough ?? 0;
+    const lateUnread = late?.received.filter((id) => id > after).length ?? 0;
+    const unread = lateUnread + (this.#unread.get({ address, peer, after, now }) ?? 0);
+    return {
+      peer,
+      lastMessage,
+      unread: Math.min(unread, MOST_UNREAD),
+      readThrough,
+      peerReadThrough: this.#readThrough.get(peer, address) ?? null,
+    };
   }
 }

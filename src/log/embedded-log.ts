@@ -2,7 +2,8 @@ import { Worker } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
 import type { Logger } from 'pino';
 import { type Draft, isExpired, type Message } from '../message.ts';
-import { Conversations } from './conversations.ts';
+import { Budget } from './budget.ts';
+import { type Conversation, type ConversationPage, Conversations } from './conversations.ts';
 import { newTag, parseCursor, Runs } from './cursor.ts';
 import { explain, openForReading, openForWriting } from './database.ts';
 import { measureFiles } from './files.ts';
@@ -11,8 +12,9 @@ import { type Lock, lockDatabase } from './lock.ts';
 import { type CommitTimes, type ForwardPage, LogUnavailable, type MessageLog } from './message-log.ts';
 import type { LogCounts, LogFiles, Start, Stored } from './message-log.ts';
 import { PushTable } from './push-table.ts';
+import { startOfRetention } from './retention-clock.ts';
 import type { RetentionRule } from './retention.ts';
-import { type Inboxes, Store, type Take } from './store.ts';
+import { type BackPage, type Inboxes, Store, type Take } from './store.ts';
 import { startIntegrityCheck } from './integrity.ts';
 import { WriterClient } from './writer-client.ts';
 
@@ -20,6 +22,8 @@ import { WriterClient } from './writer-client.ts';
 export interface LogOptions {
   readonly file: string;
   readonly retention: RetentionRule;
+  /** Whether retention goes by the clock even if the newest message is of another time. */
+  readonly trustsClock?: boolean;
   readonly logger: Logger;
   /** Milliseconds since the Unix epoch, now. */
   readonly now: () => number;
@@ -29,6 +33,9 @@ export interface LogOptions {
 
 /** Looked at in one read where little is sought: much of it may have expired. */
 const LOOK_AT = 500;
+
+/** A page is read on the thread that serves all sockets: past this time it ends, and there is another one. */
+const READ_MILLISECONDS = 8;
 
 const DAMAGED = 'the log is damaged; its operator has to restore a backup';
 
@@ -100,11 +107,13 @@ export class EmbeddedLog implements MessageLog {
     try {
       openForWriting(file).close();
       const log = explain(file, () => {
+        const database = openForReading(file);
+        const retentionFrom = startOfRetention(database, options);
         const workerFor = (tag: string): Worker =>
           new Worker(new URL('./writer-thread.js', import.meta.url), {
-            workerData: { file, tag, retention },
+            workerData: { file, tag, retention, retentionFrom },
           });
-        return new EmbeddedLog(options, lock, openForReading(file), workerFor);
+        return new EmbeddedLog(options, lock, database, workerFor);
       });
       await log.#writer.opened;
       return log;
@@ -159,22 +168,31 @@ export class EmbeddedLog implements MessageLog {
     }));
   }
 
-  readBack(inboxes: Inboxes, before: number, limit: number, take: Take): boolean {
+  readBack(inboxes: Inboxes, before: number, limit: number, take: Take): BackPage {
+    const budget = readBudget();
     let head = Math.min(this.#head, before - 1);
-    // On past what has expired: a reader that gets nothing could not tell where to go on.
+    // On past what has expired.
     for (;;) {
       const page = this.#store.readBack(inboxes, head, limit, this.#options.now(), take);
-      if (page.full || !page.more) return page.full;
+      const goesOn = !page.full && page.more;
+      if (!goesOn || budget.isSpent) return { more: page.more, before: page.through };
       head = page.through - 1;
     }
   }
 
-  readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): boolean {
-    return this.#conversations.readBack(pair, before, this.#head, limit, this.#options.now(), take);
+  readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): BackPage {
+    const now = this.#options.now();
+    return this.#conversations.readBack(pair, before, this.#head, limit, now, take, readBudget());
   }
 
-  conversations(address: string, before: number, limit: number): ReturnType<Conversations['list']> {
-    return this.#conversations.list(address, before, this.#head, limit, this.#options.now());
+  conversations(
+    address: string,
+    before: number,
+    limit: number,
+    fits: (conversation: Conversation) => boolean,
+  ): ConversationPage {
+    const bounds = { budget: readBudget(), fits };
+    return this.#conversations.list(address, before, this.#head, limit, this.#options.now(), bounds);
   }
 
   onCommit(listener: (messages: readonly Message[]) => void): void {
@@ -226,4 +244,8 @@ export class EmbeddedLog implements MessageLog {
       : fresh;
     for (const listener of this.#listeners) listener(live);
   }
+}
+
+function readBudget(): Budget {
+  return new Budget(() => performance.now(), READ_MILLISECONDS);
 }

@@ -1,9 +1,9 @@
 import type { Draft, Message } from '../message.ts';
 import type { AppendFault } from './append.ts';
-import type { Conversation } from './conversations.ts';
+import type { Conversation, ConversationPage } from './conversations.ts';
 import type { Gap } from './cursor.ts';
 import type { PushStore } from './push-store.ts';
-import type { Inboxes, PageEnd, Take } from './store.ts';
+import type { BackPage, Inboxes, PageEnd, Take } from './store.ts';
 
 /** Where a draft came to stand. */
 export interface Stored {
@@ -122,22 +122,29 @@ export interface MessageLog {
   /** Reads on from a position, the oldest first; at most `limit` are looked at. */
   readAfter(inboxes: Inboxes, after: number, limit: number, take: Take): ForwardPage;
 
-  /** Reads messages with id < `before`, the newest first. @returns whether there may be more */
-  readBack(inboxes: Inboxes, before: number, limit: number, take: Take): boolean;
+  /**
+   * Reads messages with id < `before`, the newest first.
+   *
+   * Expired ones are passed over for some milliseconds: then a page may end that has not taken anything.
+   */
+  readBack(inboxes: Inboxes, before: number, limit: number, take: Take): BackPage;
 
   /** Reads what two addresses sent to each other, as `readBack`. */
-  readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): boolean;
+  readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): BackPage;
 
   /**
-   * Lists the conversations of an address whose last message has an id < `before`, newest first.
+   * Lists the conversations of an address whose last message has an id < `before`, newest first: for some milliseconds,
+   * so a page may have fewer than `limit`, or none, and still not be the last.
    *
-   * @returns `head`: through which id; a little past `head` where a commit has not been handed on yet
+   * @param fits whether there is room for a conversation; asked in order. The first one is listed in any case
+   * @returns `head`: through which id; a little past `head` if a commit has not been handed on yet
    */
   conversations(
     address: string,
     before: number,
     limit: number,
-  ): { conversations: Conversation[]; head: number; more: boolean };
+    fits: (conversation: Conversation) => boolean,
+  ): ConversationPage;
 
   /** Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. */
   onCommit(listener: (messages: readonly Message[]) => void): void;

@@ -21,11 +21,14 @@ export function prepareProjection(database: Database): Project {
   // One row a pair and side, not one a message: most of a burst is of few pairs, so these are found first.
   const addConversations = database.prepare(
     'WITH pairs AS (' +
-      'SELECT recipient, sender, max(id) AS lastId FROM messages ' +
+      // Beside max(), SQLite takes the other columns from the row that has it.
+      'SELECT recipient, sender, max(id) AS lastId, expiresAt FROM messages ' +
       `WHERE id > :from AND id <= :through AND type = '${MESSAGE_TYPE}' GROUP BY recipient, sender` +
-      ') INSERT INTO conversations (address, peer, lastId) ' +
-      'SELECT recipient, sender, lastId FROM pairs UNION ALL SELECT sender, recipient, lastId FROM pairs WHERE true ' +
-      'ON CONFLICT DO UPDATE SET lastId = max(lastId, excluded.lastId)',
+      ') INSERT INTO conversations (address, peer, lastId, expiresAt) ' +
+      'SELECT recipient, sender, lastId, expiresAt FROM pairs ' +
+      'UNION ALL SELECT sender, recipient, lastId, expiresAt FROM pairs WHERE true ' +
+      'ON CONFLICT DO UPDATE SET lastId = excluded.lastId, expiresAt = excluded.expiresAt ' +
+      'WHERE excluded.lastId > lastId',
   );
   const setProjected = database.prepare('UPDATE position SET projected = ?');
 

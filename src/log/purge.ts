@@ -72,16 +72,14 @@ export function preparePurge(
   const removePair = database.prepare(
     'DELETE FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = ? AND id = ?',
   );
-  const lastOfPair = database
-    .prepare<[string, string], number | null>(
-      'SELECT max(id) FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = 1',
-    )
-    .pluck();
+  const lastOfPair = database.prepare<[string, string], { id: number; expiresAt: number | null }>(
+    'SELECT id, expiresAt FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = 1 ORDER BY id DESC LIMIT 1',
+  );
   const removeConversation = database.prepare(
     'DELETE FROM conversations WHERE address = ? AND peer = ? AND lastId = ?',
   );
   const moveConversation = database.prepare(
-    'UPDATE conversations SET lastId = ? WHERE address = ? AND peer = ? AND lastId = ?',
+    'UPDATE conversations SET lastId = ?, expiresAt = ? WHERE address = ? AND peer = ? AND lastId = ?',
   );
   const note = database.prepare(
     'INSERT INTO purged (address, through) VALUES (?, ?) ' +
@@ -90,13 +88,15 @@ export function preparePurge(
 
   /** The conversation whose newest message went shows the one before, or is no more. */
   const settleConversation = ({ id, sender, recipient }: Row): void => {
-    const last = Math.max(lastOfPair.get(recipient, sender) ?? 0, lastOfPair.get(sender, recipient) ?? 0);
+    const received = lastOfPair.get(recipient, sender);
+    const sent = lastOfPair.get(sender, recipient);
+    const last = (received?.id ?? 0) > (sent?.id ?? 0) ? received : sent;
     for (const [address, peer] of [
       [sender, recipient],
       [recipient, sender],
     ] as const) {
-      if (last === 0) removeConversation.run(address, peer, id);
-      else moveConversation.run(last, address, peer, id);
+      if (last === undefined) removeConversation.run(address, peer, id);
+      else moveConversation.run(last.id, last.expiresAt, address, peer, id);
     }
   };
 

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import type { Logger } from 'pino';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -71,31 +72,50 @@ function hourOf(monotonic: number): number {
   return Math.floor(monotonic / HOUR);
 }
 
-/** What a start finds out about the clock. */
-export interface ClockDoubt {
-  /** When the newest message was stored, by its `createdAt`. */
-  readonly newest: number;
-  /** The time from which retention starts, if that is not the clock's. */
-  readonly startsAt: number | undefined;
+/** What a start looks at. */
+interface ClockStart {
+  readonly retention: { readonly days: number };
+  readonly trustsClock?: boolean;
+  readonly logger: Logger;
+  readonly now: () => number;
 }
 
 /**
  * Compares the clock with the log at a start: if retention would remove something, and the newest message lies far in
- * the past or future, either the log was idle or the clock is wrong.
+ * the past, either the log was idle or the clock is wrong. That is logged, as is a newest message of the future.
  *
- * @param days how long messages are kept; 0: forever
- * @param shown what the machine's clock shows
- * @returns `undefined` if there is no doubt
+ * @returns the time that retention starts from, in milliseconds since the Unix epoch; `undefined`: what the clock shows
  */
-export function doubtClock(database: Database, days: number, shown: number): ClockDoubt | undefined {
+export function startOfRetention(database: Database, start: ClockStart): number | undefined {
+  const { retention, trustsClock = false, logger, now } = start;
   const newest = database
     .prepare<[], number>('SELECT createdAt FROM messages ORDER BY id DESC LIMIT 1')
     .pluck()
     .get();
-  if (newest === undefined || Math.abs(shown - newest) <= DOUBTFUL_MILLISECONDS) return undefined;
-  if (newest > shown) return { newest, startsAt: undefined };
+  const clock = now();
+  if (trustsClock || newest === undefined || Math.abs(clock - newest) <= DOUBTFUL_MILLISECONDS) return undefined;
+  const facts = { clock: new Date(clock), newest: new Date(newest) };
+  if (newest > clock) {
+    logger.warn(
+      facts,
+      'the clock is wrong, or was: the newest message lies days ahead of it. Nothing is removed too early. Set the clock',
+    );
+    return undefined;
+  }
+  if (!removesSomething(database, retention.days, clock)) return undefined;
+  logger.warn(
+    facts,
+    'the newest message is days old: the log was idle, or the clock is wrong. So that nothing is removed by a wrong clock, ' +
+      'retention and expiry go on from the time of that message, and by the clock only after a day. If the clock is right, ' +
+      'start with RETENTION_CLOCK=trusted to remove what is due now',
+  );
+  return newest;
+}
+
+/** Whether by this clock there is something to remove. */
+function removesSomething(database: Database, days: number, clock: number): boolean {
   const expired = database.prepare<[number], number>('SELECT 1 FROM messages WHERE expiresAt <= ? LIMIT 1');
+  if (expired.get(clock) !== undefined) return true;
   const oldest = database.prepare<[], number>('SELECT createdAt FROM messages ORDER BY id LIMIT 1').pluck();
-  const isAged = days > 0 && (oldest.get() ?? shown) < shown - days * DAY;
-  return isAged || expired.get(shown) !== undefined ? { newest, startsAt: newest } : undefined;
+  return days > 0 && (oldest.get() ?? clock) < clock - days * DAY;
 }

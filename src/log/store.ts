@@ -19,6 +19,14 @@ export interface PageEnd {
   readonly full: boolean;
 }
 
+/** Where a page that was read back ended. */
+export interface BackPage {
+  /** Whether there may be more. */
+  readonly more: boolean;
+  /** The lowest id looked at: the next page is read before it. */
+  readonly before: number;
+}
+
 /** The columns of a `Message`, by their own names. */
 const MESSAGE_COLUMNS = 'id, sender, recipient, type, content, createdAt, idempotencyKey, expiresAt';
 
@@ -99,7 +107,7 @@ export class Store {
     take: Take,
   ): PageEnd {
     const page = this.#page(inboxes, direction);
-    const values: Record<string, unknown> = { ...range };
+    const values: Record<string, unknown> = { ...range, now };
     for (let index = 0; index < roundUp(inboxes.length); index++)
       values[`a${index}`] = inboxes[index] ?? inboxes[0];
     let looked = 0;
@@ -129,8 +137,11 @@ export class Store {
               `SELECT id FROM messages WHERE sender = :a${index} AND ${range}`,
             ])
             .join(' UNION ');
+      const columns = MESSAGE_COLUMNS.replaceAll(/\w+/g, 'messages.$&')
+        // The content of what has expired is not needed, and may be long.
+        .replace('messages.content', "iif(messages.expiresAt <= :now, '', messages.content) AS content");
       page = this.#database.prepare(
-        `SELECT ${MESSAGE_COLUMNS.replaceAll(/\w+/g, 'messages.$&')} ` +
+        `SELECT ${columns} ` +
           `FROM (${ids} ORDER BY id ${direction} LIMIT :limit) AS page ` +
           `CROSS JOIN messages ON messages.id = page.id ORDER BY page.id ${direction}`,
       );

@@ -34,8 +34,11 @@ export interface UpkeepStep {
   readonly more: boolean;
 }
 
-/** A publish waits for one step at most. */
+/** A publish waits for one step at most: its work, and its COMMIT. */
 const STEP_MILLISECONDS = 5;
+
+/** The work has at least this part of a step's time, however long commits take. */
+const LEAST_WORK = 0.2;
 
 /** Conversations are brought up to date by this many ids at once. */
 const PROJECTION_ROWS = 50;
@@ -63,6 +66,9 @@ export class Upkeep {
   readonly #tasks: readonly UpkeepTask[];
   readonly #head: () => number;
   readonly #runInTransaction: (time: RetentionTime) => void;
+  /** How much of the last step's time was work; its COMMIT took the rest. */
+  #workPart = 1;
+  #worked = 0;
   /** The task whose turn is next. */
   #turn = 0;
   /** Rows stored since the last step. */
@@ -80,8 +86,16 @@ export class Upkeep {
     this.#projection = new Projection(prepareProjection(database));
     this.#retention = new Retention(database, options.retention);
     this.#tasks = [this.#projection, ...this.#retention.tasks];
-    const run = database.transaction((time: RetentionTime) => this.#run(time));
-    this.#runInTransaction = (time) => run.immediate(time);
+    const run = database.transaction((time: RetentionTime) => {
+      this.#run(time);
+      this.#worked = options.clock();
+    });
+    this.#runInTransaction = (time) => {
+      const began = options.clock();
+      run.immediate(time);
+      const took = options.clock() - began;
+      if (took > 0) this.#workPart = Math.max(LEAST_WORK, (this.#worked - began) / took);
+    };
   }
 
   /** Notes that a message was stored. */
@@ -128,7 +142,8 @@ export class Upkeep {
   /** Does pieces of the tasks in turn until the time is up. */
   #run(time: RetentionTime): void {
     // Each row that is stored is projected, and purged once.
-    const budget = new Budget(this.#options.clock, STEP_MILLISECONDS, 2 * this.#stored);
+    const milliseconds = STEP_MILLISECONDS * this.#workPart;
+    const budget = new Budget(this.#options.clock, milliseconds, 2 * this.#stored);
     this.#stored = 0;
     while (this.#isDue) {
       const task = this.#tasks[this.#turn++ % this.#tasks.length];

@@ -1,0 +1,114 @@
+import type { Database, Statement } from 'better-sqlite3';
+import { isExpired } from '../message.ts';
+
+/** A pair of the address that is asked for, and the newest message of it that can be shown. */
+export interface Pair {
+  readonly peer: string;
+  readonly lastId: number;
+}
+
+/** A pair as it is projected. */
+interface ListedPair extends Pair {
+  /** When its last message expires. */
+  readonly expiresAt: number | null;
+}
+
+/** Of one side of a conversation so many messages are looked at: those among them that have expired are passed over. */
+export const MOST_OF_SIDE = 5000;
+
+/** Conversations that are read at once. */
+const CHUNK = 100;
+
+/** So many conversations whose last message has expired, and is not purged yet, are looked at in advance. */
+const MOST_EXPIRED = 500;
+
+/** Finds the order in which conversations are shown: a message that has expired is not shown, and may not be purged yet. */
+export class ConversationOrder {
+  readonly #listed: Statement<[string, number, number], ListedPair>;
+  readonly #expired: Statement<[string, number, number], Pair>;
+  readonly #side: Statement<[string, string, number], { id: number; expiresAt: number | null }>;
+
+  /** @param database a connection for reading */
+  constructor(database: Database) {
+    this.#listed = database.prepare(
+      'SELECT peer, lastId, expiresAt FROM conversations ' +
+        'WHERE address = ? AND lastId < ? ORDER BY lastId DESC LIMIT ?',
+    );
+    this.#expired = database.prepare(
+      'SELECT peer, lastId FROM conversations WHERE address = ? AND expiresAt <= ? ORDER BY expiresAt DESC LIMIT ?',
+    );
+    this.#side = database.prepare(
+      'SELECT id, expiresAt FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = 1 AND id < ? ' +
+        `ORDER BY id DESC LIMIT ${MOST_OF_SIDE}`,
+    );
+  }
+
+  /**
+   * Returns the pairs of an address by the newest message that can be shown, as far as that is below `before`, the newest
+   * first.
+   *
+   * @param tail the last messages of pairs that are not projected yet
+   * @returns with each step a pair, or none if one was passed over, and `next`: all pairs of this id or a higher one came
+   *   before
+   */
+  *newestFirst(
+    address: string,
+    before: number,
+    now: number,
+    tail: ReadonlyMap<string, { readonly lastId: number }>,
+  ): Generator<{ pair: Pair | undefined; next: number }> {
+    // Pairs that are not listed under what they show.
+    const waiting = new WaitingPairs();
+    for (const [peer, { lastId }] of tail) if (lastId < before) waiting.add({ peer, lastId });
+    for (const { peer, lastId } of this.#expired.all(address, now, MOST_EXPIRED)) {
+      if (lastId < before || tail.has(peer)) continue;
+      const shown = this.#shown(address, { peer, lastId }, now);
+      if (shown.lastId < before) waiting.add(shown);
+    }
+    let from = before;
+    for (let more = true; more;) {
+      const chunk = this.#listed.all(address, from, CHUNK);
+      for (const listed of chunk) {
+        from = listed.lastId;
+        for (const pair of waiting.takeAbove(from)) yield { pair, next: pair.lastId + 1 };
+        const isLate = tail.has(listed.peer);
+        const isShown = !isLate && !isExpired(listed, now);
+        yield { pair: isShown ? listed : undefined, next: from + 1 };
+        if (!isShown && !isLate) waiting.add(this.#shown(address, listed, now));
+      }
+      more = chunk.length === CHUNK;
+    }
+    for (const pair of waiting.takeAbove(0)) yield { pair, next: pair.lastId + 1 };
+  }
+
+  /** A pair with what is shown in the place of its last message, which has expired; `lastId` 0 if there is nothing. */
+  #shown(address: string, { peer, lastId }: Pair, now: number): Pair {
+    const ofSide = (recipient: string, sender: string): number => {
+      for (const message of this.#side.iterate(recipient, sender, lastId))
+        if (!isExpired(message, now)) return message.id;
+      return 0;
+    };
+    return { peer, lastId: Math.max(ofSide(address, peer), ofSide(peer, address)) };
+  }
+}
+
+/** Pairs that come later in the order. */
+class WaitingPairs {
+  /** The newest at the end. */
+  readonly #pairs: Pair[] = [];
+
+  /** Adds a pair. Nothing is done if there is nothing to show of it. */
+  add(pair: Pair): void {
+    if (pair.lastId === 0) return;
+    const place = this.#pairs.findLastIndex(({ lastId }) => lastId < pair.lastId) + 1;
+    this.#pairs.splice(place, 0, pair);
+  }
+
+  /** Takes out those that show a message with a higher id, the newest first. */
+  *takeAbove(id: number): Generator<Pair> {
+    for (let pair = this.#pairs.at(-1); pair !== undefined && pair.lastId > id; pair = this.#pairs.at(-1)) {
+      this.#pairs.pop();
+      yield pair;
+    }
+  }
+}
