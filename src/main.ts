@@ -54,17 +54,18 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const file = config.database;
   const log = await EmbeddedLog.open({ file, retention, trustsClock, logger, now, onFatal });
   const vapidKeys = givenKeys ?? makeVapidKeys(vapidFile(config.database));
-  const hub = new Hub((id) => log.cursor(id));
-  log.onCommit((messages) => hub.dispatch(messages));
   const turns = new Turns();
-  const presence = new Presence(now);
+  const hub = new Hub((id) => log.cursor(id), turns);
+  log.onCommit((messages) => hub.dispatch(messages));
+  const presence = new Presence(turns, now);
   const devices = new Devices(
     presence,
     { inAll: config.maxStreams, perClient: config.maxStreamsPerClient },
+    turns,
     now,
   );
-  const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, now);
-  const pings = new Pings(config.heartbeatSeconds * 1000);
+  const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, turns, now);
+  const pings = new Pings(config.heartbeatSeconds * 1000, turns);
   const origins = new Origins({ open: tokens === undefined, allowed: config.corsOrigins, publicUrl });
   const authenticator = new Authenticator(tokens, origins);
   const rate = new PublishRate(config.publishRate);
@@ -105,7 +106,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
     const closed = http.close(DRAIN_MILLISECONDS);
     const pushed = pushes.close(PUSH_MILLISECONDS);
     await log.seal();
-    devices.shutdown();
+    await devices.shutdown();
     await closed;
     await pushed;
     heartbeats.stop();

@@ -9,10 +9,12 @@ import { Turns } from '../../src/hub/turns.ts';
 const START = 1_000_000;
 
 describe('a device whose token ends', () => {
+  let turns: Turns;
   let devices: Devices;
   beforeEach(() => {
     jest.useFakeTimers({ now: START });
-    devices = new Devices(new Presence(Date.now), { inAll: 10, perClient: 10 }, Date.now);
+    turns = new Turns();
+    devices = new Devices(new Presence(turns, Date.now), { inAll: 10, perClient: 10 }, turns, Date.now);
   });
   afterEach(() => {
     jest.useRealTimers();
@@ -35,7 +37,7 @@ describe('a device whose token ends', () => {
   );
 
   test('and is a held poll is answered within a second of that, and not before', async () => {
-    const parts = { hub: new Hub(String), turns: new Turns(), devices };
+    const parts = { hub: new Hub(String, turns), turns, devices };
     const identity = { client: 'bob', expiresAt: START + 3000 } as unknown as Identity;
     let answered: number | undefined;
     const hold = HeldPoll.hold(parts, ['bob'], identity, 60_000, new AbortController().signal);

@@ -1,15 +1,35 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Presence } from '../../src/hub/presence.ts';
+import { Turns } from '../../src/hub/turns.ts';
+import type { Watcher } from '../../src/hub/watching.ts';
+import { sseFraming } from '../../src/sse/frame.ts';
+import { WatchedPresence } from '../../src/stream/watched-presence.ts';
+import { webSocketFraming } from '../../src/ws/frame.ts';
+
+/** Calls back for each address that it is told of. */
+function watcherOf(watched: readonly string[], onTold: (address: string) => void): Watcher {
+  const noted = new Set<string>();
+  return {
+    watched,
+    note: (address) => void noted.add(address),
+    tell: () => {
+      for (const address of noted) onTold(address);
+      noted.clear();
+    },
+  };
+}
 
 describe('presence', () => {
   let presence: Presence;
   let changes: string[];
   beforeEach(() => {
     jest.useFakeTimers({ now: 1_000_000 });
-    presence = new Presence(Date.now);
+    presence = new Presence(new Turns(), Date.now);
     changes = [];
-    presence.watch(['bob'], (address) =>
-      changes.push(`${address} ${presence.state(address).online ? 'online' : 'offline'}`),
+    presence.watch(
+      watcherOf(['bob'], (address) =>
+        changes.push(`${address} ${presence.state(address).online ? 'online' : 'offline'}`),
+      ),
     );
   });
   afterEach(() => {
@@ -53,7 +73,7 @@ describe('presence', () => {
 
   test('a watcher that ended hears nothing', () => {
     const heard: string[] = [];
-    const unwatch = presence.watch(['bob'], (address) => heard.push(address));
+    const unwatch = presence.watch(watcherOf(['bob'], (address) => heard.push(address)));
     unwatch();
     presence.join(['bob']);
     expect(heard).toEqual([]);
@@ -62,5 +82,171 @@ describe('presence', () => {
   test('one who was never there leaves without a trace', () => {
     presence.leave(['bob']);
     expect(presence.state('bob')).toEqual({ online: false, devices: 0, lastSeen: null });
+  });
+
+  test('addresses that leave one after the other go offline each 6 s after it left, within 100 ms', () => {
+    const gone = new Map<string, number>();
+    const names = Array.from({ length: 50 }, (_, index) => `name-${index}`);
+    presence.watch(watcherOf(names, (address) => void gone.set(address, Date.now())));
+    presence.join(names);
+    gone.clear();
+    const left = new Map<string, number>();
+    for (const name of names) {
+      presence.leave([name]);
+      left.set(name, Date.now());
+      jest.advanceTimersByTime(7);
+    }
+    jest.advanceTimersByTime(6100);
+    expect(gone.size).toBe(names.length);
+    for (const [name, at] of gone) {
+      expect(at - (left.get(name) ?? 0)).toBeGreaterThanOrEqual(6000);
+      expect(at - (left.get(name) ?? 0)).toBeLessThanOrEqual(6100);
+    }
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test('however many addresses leave at once, one timer waits for them', () => {
+    const names = Array.from({ length: 1000 }, (_, index) => `name-${index}`);
+    presence.join(names);
+    presence.leave(names);
+    expect(jest.getTimerCount()).toBe(1);
+  });
+});
+
+test('of a million names that come and go at most 100,000 are waited for, and at most 200,000 remembered', () => {
+  const run = (job: Iterable<unknown>): Promise<void> => {
+    Array.from(job);
+    return Promise.resolve();
+  };
+  const presence = new Presence({ run }, Date.now);
+  const names = Array.from({ length: 1_000_000 }, (_, index) => `name-${index}`);
+  for (let at = 0; at < names.length; at += 100) {
+    const some = names.slice(at, at + 100);
+    presence.join(some);
+    presence.leave(some);
+  }
+  const states = names.map((name) => presence.state(name));
+  const online = states.filter((state) => state.online).length;
+  const remembered = states.filter((state) => !state.online && state.lastSeen !== null).length;
+  expect(online).toBeLessThanOrEqual(100_000);
+  expect(remembered).toBeGreaterThanOrEqual(100_000);
+  expect(remembered).toBeLessThanOrEqual(200_000);
+  expect(presence.state('name-999999').lastSeen).not.toBeNull();
+});
+
+/** A connection of a stream that counts what is written. */
+class FakeConnection {
+  room = 256 * 1024;
+  readonly writes: Buffer[] = [];
+  write(bytes: Buffer): void {
+    this.writes.push(bytes);
+  }
+  get told(): { recipient: string; online: boolean }[] {
+    return [
+      ...Buffer.concat(this.writes)
+        .toString()
+        .matchAll(/^data: (.*)$/gm),
+    ].map(([, json = '']) => JSON.parse(json) as { recipient: string; online: boolean });
+  }
+}
+
+describe('presence that many streams watch', () => {
+  const names = Array.from({ length: 100 }, (_, index) => `name-${index}`);
+  let presence: Presence;
+  let jobs: Iterator<unknown>[];
+  /** Takes all steps of what is to be told. */
+  const tell = (): void => {
+    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) while (job.next().done !== true);
+  };
+  beforeEach(() => {
+    jobs = [];
+    const run = (job: Iterable<unknown>): Promise<void> => {
+      jobs.push(job[Symbol.iterator]());
+      return Promise.resolve();
+    };
+    presence = new Presence({ run }, () => 1_000_000);
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  const open = (framing = sseFraming): { connection: FakeConnection; watched: WatchedPresence } => {
+    const connection = new FakeConnection();
+    const stream = { connection, framing } as unknown as ConstructorParameters<typeof WatchedPresence>[2];
+    const watched = new WatchedPresence(presence, names, stream);
+    watched.tell();
+    return { connection, watched };
+  };
+
+  test('begins with one write of all states', () => {
+    const { connection } = open();
+    expect(connection.writes).toHaveLength(1);
+    expect(connection.told.map(({ recipient }) => recipient)).toEqual(names);
+  });
+
+  test('is told to each in one write, of frames that are encoded once for each protocol', () => {
+    const streams = Array.from({ length: 20 }, (_, index) =>
+      open(index % 2 === 0 ? sseFraming : webSocketFraming),
+    );
+    const encoded = [jest.spyOn(sseFraming, 'encode'), jest.spyOn(webSocketFraming, 'encode')];
+    presence.join(names);
+    tell();
+    for (const { connection } of streams) expect(connection.writes).toHaveLength(2);
+    expect(encoded.map(({ mock }) => mock.calls.length)).toEqual([100, 100]);
+  });
+
+  test('is told in steps: at most one write in each', () => {
+    const streams = Array.from({ length: 20 }, () => open());
+    const written = (): number => streams.reduce((sum, { connection }) => sum + connection.writes.length, 0);
+    presence.join(names);
+    const [job] = jobs;
+    for (let before = written(), over = false; !over; before = written()) {
+      over = job?.next().done !== false;
+      expect(written() - before).toBeLessThanOrEqual(1);
+    }
+    expect(written()).toBe(40);
+  });
+
+  test('is told as it is when its turn comes: of one that went and is back by then nothing', () => {
+    jest.useFakeTimers({ now: 1_000_000 });
+    presence.join(['name-1']);
+    tell();
+    const streams = [open(), open(), open()];
+    presence.leave(['name-1']);
+    jest.advanceTimersByTime(6000);
+    const [job] = jobs;
+    // Until the first is told that it went.
+    while (streams[0]?.connection.writes.length === 1) job?.next();
+    presence.join(['name-1']);
+    tell();
+    const told = streams.map(({ connection }) => connection.told.slice(100).map(({ online }) => online));
+    expect(told).toEqual([[false, true], [], []]);
+    jest.useRealTimers();
+  });
+
+  test('is not told again to one that has begun since it changed', () => {
+    presence.watch(watcherOf(names, () => undefined));
+    presence.join(['name-1']);
+    const { connection } = open();
+    expect(connection.told[1]).toMatchObject({ recipient: 'name-1', online: true });
+    tell();
+    expect(connection.writes).toHaveLength(1);
+  });
+
+  test('waits for room, and not for that of others; one that is gone is told nothing', () => {
+    const [full, gone, other] = [open(), open(), open()];
+    full.connection.room = 0;
+    presence.join(names);
+    jobs[0]?.next();
+    gone.watched.stop();
+    tell();
+    expect([full, gone, other].map(({ connection }) => connection.writes.length)).toEqual([1, 1, 2]);
+    full.connection.room = 1000;
+    full.watched.tell();
+    expect(full.connection.writes).toHaveLength(2);
+    expect(full.connection.writes[1]?.length).toBeLessThanOrEqual(1000);
+    full.connection.room = 256 * 1024;
+    full.watched.tell();
+    expect(full.connection.told).toHaveLength(200);
   });
 });

@@ -50,7 +50,7 @@ class FakeLog {
   dispatch(hub: Hub): void {
     const messages = this.#undispatched.splice(0);
     this.head = messages.at(-1)?.id ?? this.head;
-    if (messages.length > 0) hub.dispatch(messages);
+    if (messages.length > 0) void hub.dispatch(messages);
   }
 
   cursor(id: number): string {
@@ -73,11 +73,28 @@ class FakeLog {
 /** Turns that are taken when the test says so. The real ones go by a budget of time, so how many fall in one is chance. */
 class FakeTurns implements Pick<Turns, keyof Turns> {
   readonly #waiting = new Set<Task>();
+  readonly #jobs: Iterator<unknown>[] = [];
+  /** Whether jobs wait for `step`; else each is done at once. */
+  slow = false;
   add(task: Task): void {
     this.#waiting.add(task);
   }
   remove(task: Task): void {
     this.#waiting.delete(task);
+  }
+  run(job: Iterable<unknown>): Promise<void> {
+    this.#jobs.push(job[Symbol.iterator]());
+    if (!this.slow) this.step();
+    return Promise.resolve();
+  }
+  every(): () => void {
+    return () => undefined;
+  }
+  /** Takes steps of the jobs, one job after the other, until none is left or `most` were taken. */
+  step(most = Infinity): void {
+    for (let taken = 0; taken < most && this.#jobs.length > 0; taken++) {
+      if (this.#jobs[0]?.next().done === true) this.#jobs.shift();
+    }
   }
   /** Gives turns, the oldest first, until nothing waits or `most` were given. */
   take(most = Infinity): void {
@@ -97,8 +114,8 @@ describe('a subscription', () => {
   const events: string[] = [];
   beforeEach(() => {
     log = new FakeLog();
-    hub = new Hub(String);
     turns = new FakeTurns();
+    hub = new Hub(String, turns);
     events.length = 0;
   });
   afterAll(cleanUp);
@@ -131,9 +148,10 @@ describe('a subscription', () => {
   };
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
-    'writes every message of its inboxes once and in order, however replay, stalls and commits fall (seed %i)',
+    'writes every message of its inboxes once and in order, however replay, stalls, commits and fan-out fall (seed %i)',
     (seed) => {
       const random = new Random(seed);
+      turns.slow = true;
       const names = ['alice', 'bob', 'carol'];
       const followers = [['alice'], ['bob'], ['alice', 'bob'], ['alice', 'bob', 'carol'], ['*']].map(
         (inboxes) => {
@@ -141,6 +159,11 @@ describe('a subscription', () => {
           return { inboxes, connection, subscription: follow(inboxes, connection) };
         },
       );
+      const comeBack = (follower: (typeof followers)[number]): void => {
+        const { inboxes, connection, subscription } = follower;
+        subscription.close();
+        follower.subscription = follow(inboxes, connection, { after: subscription.cursor });
+      };
       for (let step = 0; step < 200; step++) {
         const content = JSON.stringify('x'.repeat(random.integer(0, 39999)));
         const batch = Array.from({ length: random.integer(0, 5) }, () =>
@@ -155,9 +178,12 @@ describe('a subscription', () => {
           subscription.drained();
         }
         if (random.integer(0, 3) === 0) turns.take(random.integer(1, 8));
+        if (random.integer(0, 1) === 0) turns.step(random.integer(1, 12));
+        if (random.integer(0, 9) === 0) comeBack(random.pick(followers));
         for (const { connection: one } of followers) expect(one.room).toBeGreaterThanOrEqual(0);
       }
       log.dispatch(hub);
+      turns.step();
       for (const { inboxes, connection, subscription } of followers) {
         connection.stuck = false;
         connection.room = 256 * 1024;
@@ -178,6 +204,48 @@ describe('a subscription', () => {
       expect(connection.writes).toHaveLength(1);
       expect(connection.writes[0]).toBe(connections[0]?.writes[0]);
     }
+  });
+
+  test('costs one write of the same bytes also for followers of several inboxes, in whichever order they name them', () => {
+    const connections = Array.from({ length: 10 }, () => new FakeConnection());
+    for (const [index, connection] of connections.entries())
+      follow(index % 2 === 0 ? ['bob', 'carol', 'dan'] : ['dan', 'carol', 'bob'], connection);
+    turns.take();
+    log.commit([draft({ recipient: 'bob' }), draft({ recipient: 'dan' }), draft({ recipient: 'bob' })]);
+    log.dispatch(hub);
+    for (const connection of connections) {
+      expect(connection.ids).toEqual([1, 2, 3]);
+      expect(connection.writes).toHaveLength(1);
+      expect(connection.writes[0]).toBe(connections[0]?.writes[0]);
+    }
+  });
+
+  test('is given a commit in its turn: one that ends or begins meanwhile neither loses nor repeats any of it', () => {
+    const [first, ended, waiting, begun] = [1, 2, 3, 4].map(() => new FakeConnection()) as [
+      FakeConnection,
+      FakeConnection,
+      FakeConnection,
+      FakeConnection,
+    ];
+    const [, ending] = [first, ended, waiting].map((connection) => follow(['bob', 'carol'], connection));
+    turns.take();
+    turns.slow = true;
+    log.commit([draft(), draft()]);
+    log.dispatch(hub);
+    log.commit([draft()]);
+    log.dispatch(hub);
+    turns.step(1);
+    expect([first.ids, ended.ids, waiting.ids]).toEqual([[1, 2], [], []]);
+    expect(ending?.cursor).toBe(0);
+    ending?.close();
+    follow(['bob'], begun);
+    turns.take();
+    expect(begun.ids).toEqual([1, 2, 3]);
+    turns.step();
+    expect([first.ids, ended.ids, waiting.ids, begun.ids]).toEqual([[1, 2, 3], [], [1, 2, 3], [1, 2, 3]]);
+    follow(['bob'], ended, { after: ending?.cursor ?? 0 });
+    turns.take();
+    expect(ended.ids).toEqual([1, 2, 3]);
   });
 
   test('reads what was missed, not the log', () => {
@@ -218,24 +286,32 @@ describe('a subscription', () => {
     log.commit([draft(), draft(), draft()]);
     log.dispatch(hub);
     const commit = (first: number): Message[] => [0, 1, 2].map((step) => ({ ...draft(), id: first + step }));
-    hub.dispatch(commit(1));
+    void hub.dispatch(commit(1));
     expect(connection.ids).toEqual([1, 2, 3]);
-    hub.dispatch(commit(2));
+    void hub.dispatch(commit(2));
     expect(connection.ids).toEqual([1, 2, 3, 4]);
     expect(subscription.cursor).toBe(4);
   });
 
-  test('takes an ephemeral frame when it is live and has room, and only then', () => {
+  test('takes an ephemeral frame when it is live and has room, and only then', async () => {
     const connection = new FakeConnection();
     const subscription = follow(['bob'], connection);
-    expect(hub.dispatchEphemeral(draft())).toBe(0);
+    expect(await hub.dispatchEphemeral(draft())).toBe(0);
     turns.take();
-    expect(hub.dispatchEphemeral(draft())).toBe(1);
+    expect(await hub.dispatchEphemeral(draft())).toBe(1);
     connection.room = 10;
-    expect(hub.dispatchEphemeral(draft())).toBe(0);
+    expect(await hub.dispatchEphemeral(draft())).toBe(0);
     connection.room = 256 * 1024;
     subscription.close();
-    expect(hub.dispatchEphemeral(draft())).toBe(0);
+    expect(await hub.dispatchEphemeral(draft())).toBe(0);
+    expect(connection.writes).toHaveLength(1);
+  });
+
+  test('takes an ephemeral frame once, through however many of its inboxes it comes', async () => {
+    const connection = new FakeConnection();
+    follow(['bob', 'alice'], connection);
+    turns.take();
+    expect(await hub.dispatchEphemeral(draft({ sender: 'alice', recipient: 'bob' }))).toBe(1);
     expect(connection.writes).toHaveLength(1);
   });
 

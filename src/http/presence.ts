@@ -1,4 +1,5 @@
-import { type Presence, toWire } from '../hub/presence.ts';
+import type { Presence } from '../hub/presence.ts';
+import { toWire } from '../hub/presence-state.ts';
 import { identityOf } from './authenticate.ts';
 import type { Handler } from './handler.ts';
 import { requireAll } from './permission.ts';

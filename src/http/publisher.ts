@@ -58,7 +58,7 @@ export class Publisher {
     requireAllowed([publication], identity, false);
     this.#rate.take(identity, 1);
     if (publication.ephemeral) {
-      return { kind: 'ephemeral', devices: this.#hub.dispatchEphemeral(publication.draft) };
+      return { kind: 'ephemeral', devices: await this.#hub.dispatchEphemeral(publication.draft) };
     }
     const [stored] = await append(this.#log, [publication], false);
     return { kind: 'single', stored: stored as Stored };

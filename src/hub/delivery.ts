@@ -1,4 +1,5 @@
 import type { Draft, Message } from '../message.ts';
+import { ByFraming } from './by-framing.ts';
 import type { Framing } from '../stream/framing.ts';
 
 /** Bytes cut at frame borders, how many messages they are, and the id of the last. */
@@ -10,25 +11,6 @@ export interface Slice {
 
 /** Slices are at most this long (a single frame may be a little longer), so that the bound on a socket's buffer holds. */
 const SLICE_BYTES = 64 * 1024;
-
-/** What is encoded once for each framing, however many sockets get it: nearly always they all have the same. */
-class ByFraming<Encoded> {
-  readonly #encode: (framing: Framing) => Encoded;
-  readonly #encoded = new Map<Framing, Encoded>();
-
-  constructor(encode: (framing: Framing) => Encoded) {
-    this.#encode = encode;
-  }
-
-  in(framing: Framing): Encoded {
-    let encoded = this.#encoded.get(framing);
-    if (encoded === undefined) {
-      encoded = this.#encode(framing);
-      this.#encoded.set(framing, encoded);
-    }
-    return encoded;
-  }
-}
 
 /** The frame of a message that is not stored, by framing. */
 export class EphemeralFrames extends ByFraming<Buffer> {
@@ -58,61 +40,76 @@ export class CommitFrames extends ByFraming<Frames> {
   }
 }
 
-/** What one commit has for the followers of one inbox: the same messages, so the same bytes, for all of them. */
+/** Messages of one commit for followers: the same messages, so the same bytes, for all of them. */
 export class Delivery {
-  /** In id order; at least one. */
-  readonly messages: Message[] = [];
+  /** In id order. */
+  readonly messages: readonly Message[];
   readonly #frames: CommitFrames;
-  readonly #slices = new ByFraming((framing) => slice(this.messages, this.#frames.in(framing)));
+  readonly #slices = new ByFraming((framing) => new Slices(this.messages, this.#frames.in(framing)));
 
-  constructor(frames: CommitFrames) {
+  constructor(messages: readonly Message[], frames: CommitFrames) {
+    this.messages = messages;
     this.#frames = frames;
   }
 
+  /** The id of the first message; 0 if there is none. */
   get firstId(): number {
     return this.messages[0]?.id ?? 0;
   }
 
-  /** The messages as bytes; joined at the first call, the same buffers at each one after. */
-  slices(framing: Framing): readonly Slice[] {
+  /** The id of the last message; 0 if there is none. */
+  get lastId(): number {
+    return this.messages.at(-1)?.id ?? 0;
+  }
+
+  /** The messages as bytes: cut as far as somebody takes them, the same buffers for all. */
+  slices(framing: Framing): Iterable<Slice> {
     return this.#slices.in(framing);
   }
 
-  /** The messages of several deliveries of one commit with ids past `cursor`, by id and each once, as bytes. */
-  static merge(deliveries: readonly Delivery[], cursor: number, framing: Framing): readonly Slice[] {
-    const byId = new Map<number, Message>();
-    for (const { messages } of deliveries) {
-      for (const message of messages) if (message.id > cursor) byId.set(message.id, message);
-    }
-    const [first] = deliveries;
-    const messages = [...byId.values()].sort((one, other) => one.id - other.id);
-    return first === undefined ? [] : slice(messages, first.#frames.in(framing));
+  /** The messages with ids past `cursor`. */
+  after(cursor: number): Delivery {
+    return new Delivery(
+      this.messages.filter(({ id }) => id > cursor),
+      this.#frames,
+    );
   }
 }
 
-function slice(messages: readonly Message[], frames: Frames): Slice[] {
-  const slices: Slice[] = [];
-  let parts: Buffer[] = [];
-  let length = 0;
-  let lastId = 0;
-  const cut = (): void => {
-    const [only] = parts;
-    if (only === undefined) return;
-    slices.push({
-      bytes: parts.length === 1 ? only : Buffer.concat(parts, length),
-      messages: parts.length,
-      lastId,
-    });
-    parts = [];
-    length = 0;
-  };
-  for (const message of messages) {
-    const frame = frames(message);
-    if (length + frame.length > SLICE_BYTES) cut();
-    parts.push(frame);
-    length += frame.length;
-    lastId = message.id;
+/** A commit of thousands of large messages is cut no further than the socket with the most room takes it. */
+class Slices implements Iterable<Slice> {
+  readonly #messages: readonly Message[];
+  readonly #frames: Frames;
+  readonly #cut: Slice[] = [];
+  /** How many messages are in the slices that are cut. */
+  #through = 0;
+
+  constructor(messages: readonly Message[], frames: Frames) {
+    this.#messages = messages;
+    this.#frames = frames;
   }
-  cut();
-  return slices;
+
+  *[Symbol.iterator](): Generator<Slice> {
+    for (let at = 0; at < this.#cut.length || this.#through < this.#messages.length; at++) {
+      yield (this.#cut[at] ??= this.#next());
+    }
+  }
+
+  #next(): Slice {
+    const parts: Buffer[] = [];
+    let length = 0;
+    let lastId = 0;
+    for (let at = this.#through; at < this.#messages.length; at++) {
+      const message = this.#messages[at] as Message;
+      const frame = this.#frames(message);
+      if (parts.length > 0 && length + frame.length > SLICE_BYTES) break;
+      parts.push(frame);
+      length += frame.length;
+      lastId = message.id;
+    }
+    this.#through += parts.length;
+    const [only] = parts;
+    const bytes = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, length);
+    return { bytes, messages: parts.length, lastId };
+  }
 }

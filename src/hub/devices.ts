@@ -3,6 +3,7 @@ import type { Inboxes } from '../log/store.ts';
 import type { Framing } from '../stream/framing.ts';
 import type { Presence } from './presence.ts';
 import type { SubscriptionState } from './subscription.ts';
+import type { Turns } from './turns.ts';
 
 /** Why a device is not let in for now. */
 export type NotNow = 'shutdown' | 'over-limit';
@@ -41,6 +42,7 @@ const EXPIRY_MILLISECONDS = 250;
 /** All open devices: counted against limits, known to presence, ended with their tokens, and ended together. */
 export class Devices {
   readonly #presence: Presence;
+  readonly #turns: Turns;
   readonly limits: DeviceLimits;
   readonly #open = new Set<Device>();
   readonly #openOf = new Map<string, number>();
@@ -48,10 +50,11 @@ export class Devices {
   #ending = false;
 
   /** @param now milliseconds since the Unix epoch */
-  constructor(presence: Presence, limits: DeviceLimits, now: () => number) {
+  constructor(presence: Presence, limits: DeviceLimits, turns: Turns, now: () => number) {
     this.#presence = presence;
     this.limits = limits;
-    setInterval(() => this.#endExpired(now()), EXPIRY_MILLISECONDS).unref();
+    this.#turns = turns;
+    turns.every(EXPIRY_MILLISECONDS, () => this.#endExpired(now()));
   }
 
   /** Those that are open now. */
@@ -81,7 +84,7 @@ export class Devices {
     this.#presence.join(presentAs(device));
   }
 
-  /** Takes a device out. Nothing is done where it is not in. */
+  /** Takes a device out. Nothing is done if it is not in. */
   leave(device: Device): void {
     if (!this.#open.delete(device)) return;
     this.#expiring.delete(device);
@@ -98,13 +101,24 @@ export class Devices {
     this.#ending = true;
   }
 
-  /** Ends all that are open. */
-  shutdown(): void {
-    for (const device of [...this.#open]) device.shutdown();
+  /** Ends all that are open, in turns; settles when each was told. */
+  shutdown(): Promise<void> {
+    return this.#turns.run(this.#endAll());
   }
 
-  #endExpired(now: number): void {
-    for (const device of this.#expiring) if ((device.expiresAt ?? Infinity) <= now) device.expire();
+  *#endAll(): Generator {
+    for (const device of this.#open) {
+      device.shutdown();
+      yield;
+    }
+  }
+
+  *#endExpired(now: number): Generator {
+    for (const device of this.#expiring) {
+      if ((device.expiresAt ?? Infinity) > now) continue;
+      device.expire();
+      yield;
+    }
   }
 }
 

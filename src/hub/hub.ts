@@ -1,14 +1,15 @@
-import { EVERYTHING } from '../address.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Draft, Message } from '../message.ts';
-import { CommitFrames, Delivery, EphemeralFrames } from './delivery.ts';
+import { Commit, inboxesOf } from './commit.ts';
+import { type Delivery, EphemeralFrames } from './delivery.ts';
 import { Traffic } from './traffic.ts';
+import type { Turns } from './turns.ts';
 
 /** Something that follows inboxes: a stream's subscription, or a held poll. */
 export interface Follower {
   readonly inboxes: Inboxes;
-  /** Gets what a commit has for its inboxes: a delivery for each that was touched, at least one. */
-  deliver(deliveries: readonly Delivery[]): void;
+  /** Gets what a commit has for its inboxes: at least one message. */
+  deliver(delivery: Delivery): void;
   /** Gets a message that is not stored. @returns whether it was taken */
   deliverEphemeral(frames: EphemeralFrames): boolean;
 }
@@ -18,11 +19,16 @@ export class Hub {
   /** What went to followers since the start. */
   readonly traffic = new Traffic();
   readonly #cursor: (id: number) => string;
+  readonly #turns: Pick<Turns, 'run'>;
   readonly #followers = new Map<string, Set<Follower>>();
 
-  /** @param cursor the cursor of an id */
-  constructor(cursor: (id: number) => string) {
+  /**
+   * @param cursor the cursor of an id
+   * @param turns where what takes long is done: in the order in which it was handed on
+   */
+  constructor(cursor: (id: number) => string, turns: Pick<Turns, 'run'>) {
     this.#cursor = cursor;
+    this.#turns = turns;
   }
 
   /** From now on the follower gets what is committed. Adding it again changes nothing. */
@@ -34,7 +40,7 @@ export class Hub {
     }
   }
 
-  /** The follower gets nothing more. Nothing is done where it is not known. */
+  /** The follower gets nothing more. Nothing is done if it is not known. */
   remove(follower: Follower): void {
     for (const address of follower.inboxes) {
       const followers = this.#followers.get(address);
@@ -42,50 +48,56 @@ export class Hub {
     }
   }
 
-  /** Hands a commit's messages, in id order, to those who follow them. */
-  dispatch(messages: readonly Message[]): void {
-    const frames = new CommitFrames(this.#cursor);
-    const deliveries = new Map<string, Delivery>();
-    for (const message of messages) {
-      for (const address of touchedBy(message)) {
-        if (!this.#followers.has(address)) continue;
-        let delivery = deliveries.get(address);
-        if (delivery === undefined) deliveries.set(address, (delivery = new Delivery(frames)));
-        delivery.messages.push(message);
-      }
-    }
-    const touched = new Map<Follower, Delivery[]>();
-    for (const [address, delivery] of deliveries) {
-      // One list for all who are touched through this inbox alone, nearly always everybody.
-      const alone = [delivery];
-      for (const follower of this.#followers.get(address) ?? []) {
-        const others = touched.get(follower);
-        touched.set(follower, others === undefined ? alone : [...others, delivery]);
-      }
-    }
-    for (const [follower, own] of touched) follower.deliver(own);
+  /**
+   * Hands a commit's messages, in id order, to those who follow them: to some at once, to many in turns. A follower that
+   * is added meanwhile finds them in the log.
+   *
+   * @returns settles when all have them
+   */
+  dispatch(messages: readonly Message[]): Promise<void> {
+    const commit = new Commit(messages, this.#cursor, (address) => this.#followers.has(address));
+    return this.#turns.run(
+      this.#eachOf(commit.inboxes, (follower) => {
+        const delivery = commit.deliveryFor(
+          follower.inboxes,
+          (address) => this.#followers.get(address)?.has(follower) === true,
+        );
+        if (delivery !== undefined) follower.deliver(delivery);
+      }),
+    );
   }
 
   /**
-   * Hands a message that is not stored to the live streams of its recipient and of its sender.
+   * Hands a message that is not stored to the live streams of its recipient and of its sender, behind what was handed on
+   * before it.
    *
    * @returns how many took it
    */
-  dispatchEphemeral(draft: Draft): number {
-    const touched = new Set<Follower>();
-    for (const address of touchedBy(draft)) {
-      for (const follower of this.#followers.get(address) ?? []) touched.add(follower);
-    }
+  async dispatchEphemeral(draft: Draft): Promise<number> {
     const frames = new EphemeralFrames(draft);
     let taken = 0;
-    for (const follower of touched) if (follower.deliverEphemeral(frames)) taken++;
+    await this.#turns.run(
+      this.#eachOf(inboxesOf(draft), (follower) => {
+        if (follower.deliverEphemeral(frames)) taken++;
+      }),
+    );
     this.traffic.ephemeral++;
     this.traffic.ephemeralDelivered += taken;
     return taken;
   }
-}
 
-/** The inboxes that a message stands in; one to oneself stands in it once. */
-function touchedBy({ sender, recipient }: Draft): readonly string[] {
-  return sender === recipient ? [recipient, EVERYTHING] : [recipient, sender, EVERYTHING];
+  /** Comes to each follower of any of these inboxes once: a step for each. */
+  *#eachOf(addresses: Iterable<string>, visit: (follower: Follower) => void): Generator {
+    const visited = new Set<Follower>();
+    for (const address of addresses) {
+      for (const follower of this.#followers.get(address) ?? []) {
+        const isNew = follower.inboxes.length === 1 || !visited.has(follower);
+        if (isNew) {
+          if (follower.inboxes.length > 1) visited.add(follower);
+          visit(follower);
+        }
+        yield;
+      }
+    }
+  }
 }

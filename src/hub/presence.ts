@@ -1,49 +1,41 @@
-/** Whether an address has a device: an open stream or a held poll that follows it. */
-export interface PresenceState {
-  readonly online: boolean;
-  readonly devices: number;
-  /** When a device was last there, as milliseconds since the Unix epoch; `null` where none was since the start. */
-  readonly lastSeen: number | null;
-}
-
-/** A state as clients see it. */
-export interface WirePresence {
-  readonly online: boolean;
-  readonly devices: number;
-  readonly lastSeen: string | null;
-}
-
-/** A state with its time as text. */
-export function toWire({ online, devices, lastSeen }: PresenceState): WirePresence {
-  return { online, devices, lastSeen: lastSeen === null ? null : new Date(lastSeen).toISOString() };
-}
-
-type Watcher = (address: string) => void;
+import { Recent } from '../recent.ts';
+import type { PresenceState } from './presence-state.ts';
+import type { Turns } from './turns.ts';
+import { type PresenceFrame, type Watcher, Watching } from './watching.ts';
 
 interface Entry {
   devices: number;
   lastSeen: number;
-  /** Runs while the last device is gone but may be back. */
-  grace: NodeJS.Timeout | undefined;
 }
 
 /** A device that is back within this time changes nothing: a reload, a reconnect, the pause between two polls. */
 const GRACE_MILLISECONDS = 6000;
 
-/** So many offline addresses are remembered; past it those that left first are forgotten. */
-const MOST_REMEMBERED = 100_000;
+/** Addresses without a device that may be back are looked at no more often than this, and no more than so many wait. */
+const LOOK_MILLISECONDS = 100;
+const MOST_LEAVING = 100_000;
+
+/** So many offline addresses are remembered at least. */
+const REMEMBERED = 100_000;
 
 /** Who is online. */
 export class Presence {
+  readonly #turns: Pick<Turns, 'run'>;
   readonly #now: () => number;
+  readonly #watching: Watching;
   readonly #online = new Map<string, Entry>();
-  /** When each address that is offline was last seen, in the order of leaving. */
-  readonly #lastSeen = new Map<string, number>();
-  readonly #watchers = new Map<string, Set<Watcher>>();
+  /** When each address without a device goes offline, on the clock of `performance.now()`: the first comes first. */
+  readonly #leaving = new Map<string, number>();
+  /** One look at all that are leaving, instead of a timer for each: planned, or under way. */
+  #look: NodeJS.Timeout | 'under way' | undefined;
+  /** When each address that is offline was last seen. */
+  readonly #lastSeen = new Recent<string, number>(REMEMBERED);
 
   /** @param now milliseconds since the Unix epoch */
-  constructor(now: () => number) {
+  constructor(turns: Pick<Turns, 'run'>, now: () => number) {
+    this.#turns = turns;
     this.#now = now;
+    this.#watching = new Watching((address) => this.state(address));
   }
 
   /** A device of these addresses is there. */
@@ -51,15 +43,15 @@ export class Presence {
     for (const address of addresses) {
       const entry = this.#online.get(address);
       if (entry === undefined) {
-        this.#online.set(address, { devices: 1, lastSeen: this.#now(), grace: undefined });
+        this.#online.set(address, { devices: 1, lastSeen: this.#now() });
         this.#lastSeen.delete(address);
-        this.#tell(address);
       } else {
-        clearTimeout(entry.grace);
-        entry.grace = undefined;
         entry.devices++;
+        this.#leaving.delete(address);
       }
+      this.#watching.changed(address, entry === undefined);
     }
+    void this.#turns.run(this.#watching.tell());
   }
 
   /** A device that joined with these addresses is gone. */
@@ -69,10 +61,10 @@ export class Presence {
       if (entry === undefined) continue;
       entry.devices--;
       entry.lastSeen = this.#now();
-      if (entry.devices > 0) continue;
-      entry.grace = setTimeout(() => this.#goneOffline(address, entry), GRACE_MILLISECONDS);
-      entry.grace.unref();
+      if (entry.devices === 0) this.#leaving.set(address, performance.now() + GRACE_MILLISECONDS);
+      this.#watching.changed(address, false);
     }
+    this.#planLook();
   }
 
   /** The state of an address now. */
@@ -85,42 +77,54 @@ export class Presence {
     return { online: true, devices: entry.devices, lastSeen };
   }
 
+  /** The state of an address now, as streams are told. */
+  frame(address: string): PresenceFrame {
+    return this.#watching.frame(address);
+  }
+
   /**
-   * Calls a watcher with the address at each change between online and offline.
+   * Tells a watcher when its addresses come or go.
    *
    * @returns ends it
    */
-  watch(addresses: readonly string[], watcher: Watcher): () => void {
-    for (const address of addresses) {
-      const watchers = this.#watchers.get(address);
-      if (watchers === undefined) this.#watchers.set(address, new Set([watcher]));
-      else watchers.add(watcher);
-    }
-    return () => {
-      for (const address of addresses) {
-        const watchers = this.#watchers.get(address);
-        if (watchers?.delete(watcher) === true && watchers.size === 0) this.#watchers.delete(address);
-      }
-    };
+  watch(watcher: Watcher): () => void {
+    this.#watching.add(watcher);
+    return () => this.#watching.remove(watcher);
   }
 
-  #goneOffline(address: string, entry: Entry): void {
-    this.#online.delete(address);
-    this.#lastSeen.set(address, entry.lastSeen);
-    if (this.#lastSeen.size > MOST_REMEMBERED) this.#forget();
-    this.#tell(address);
-  }
-
-  /** Many at once: a Map passes over what was deleted from its beginning at each look. */
-  #forget(): void {
-    let toForget = MOST_REMEMBERED / 10;
-    for (const address of this.#lastSeen.keys()) {
-      if (toForget-- === 0) break;
-      this.#lastSeen.delete(address);
+  #planLook(): void {
+    if (this.#look === 'under way') return;
+    if (this.#leaving.size > MOST_LEAVING) {
+      clearTimeout(this.#look);
+      this.#lookAtLeaving();
+    } else if (this.#look === undefined) {
+      const [due] = this.#leaving.values();
+      if (due === undefined) return;
+      const wait = Math.max(LOOK_MILLISECONDS, Math.ceil(due - performance.now()));
+      this.#look = setTimeout(() => this.#lookAtLeaving(), wait);
+      this.#look.unref();
     }
   }
 
-  #tell(address: string): void {
-    for (const watcher of this.#watchers.get(address) ?? []) watcher(address);
+  #lookAtLeaving(): void {
+    this.#look = 'under way';
+    void this.#turns.run(this.#takeOffline());
+  }
+
+  *#takeOffline(): Generator {
+    // Many at once: a Map passes over what was deleted from its beginning at each look.
+    const most = this.#leaving.size > MOST_LEAVING ? MOST_LEAVING * 0.9 : MOST_LEAVING;
+    const now = performance.now();
+    for (const [address, due] of this.#leaving) {
+      if (due > now && this.#leaving.size <= most) break;
+      this.#leaving.delete(address);
+      this.#lastSeen.set(address, this.#online.get(address)?.lastSeen ?? this.#now());
+      this.#online.delete(address);
+      this.#watching.changed(address, true);
+      yield;
+    }
+    this.#look = undefined;
+    this.#planLook();
+    yield* this.#watching.tell();
   }
 }

@@ -3,7 +3,7 @@ import type { Inboxes } from '../log/store.ts';
 import type { Message } from '../message.ts';
 import type { Connection } from '../stream/connection.ts';
 import type { Framing } from '../stream/framing.ts';
-import { Delivery, type EphemeralFrames } from './delivery.ts';
+import type { Delivery, EphemeralFrames } from './delivery.ts';
 import type { Follower, Hub } from './hub.ts';
 import type { Task, Turns } from './turns.ts';
 
@@ -97,15 +97,12 @@ export class Subscription implements Follower, Task {
     if (this.#state === 'replaying') this.#parts.turns.add(this);
   }
 
-  deliver(deliveries: readonly Delivery[]): void {
+  deliver(delivery: Delivery): void {
     // While it is replaying, the log has them, and the replay comes to them.
-    if (this.#state !== 'live') return;
-    const [first] = deliveries;
-    const shared = deliveries.length === 1 && first !== undefined && first.firstId > this.#cursor;
+    if (this.#state !== 'live' || delivery.lastId <= this.#cursor) return;
     const { connection, framing } = this.#subscriber;
-    for (const { bytes, messages, lastId } of shared
-      ? first.slices(framing)
-      : Delivery.merge(deliveries, this.#cursor, framing)) {
+    const unseen = delivery.firstId > this.#cursor ? delivery : delivery.after(this.#cursor);
+    for (const { bytes, messages, lastId } of unseen.slices(framing)) {
       if (connection.room < bytes.length) {
         this.#state = 'replaying';
         return;

@@ -54,7 +54,7 @@ export class EmbeddedLog implements MessageLog {
   readonly #runs: Runs;
   readonly #writer: WriterClient;
   readonly #stopCheck: () => Promise<void>;
-  readonly #listeners: ((messages: readonly Message[]) => void)[] = [];
+  readonly #listeners: ((messages: readonly Message[]) => Promise<void> | void)[] = [];
   readonly #timers: ((times: CommitTimes) => void)[] = [];
   readonly #groups: GroupCommit;
   /** Why nothing is taken any more. */
@@ -195,7 +195,7 @@ export class EmbeddedLog implements MessageLog {
     return this.#conversations.list(address, before, this.#head, limit, this.#options.now(), bounds);
   }
 
-  onCommit(listener: (messages: readonly Message[]) => void): void {
+  onCommit(listener: (messages: readonly Message[]) => Promise<void> | void): void {
     this.#listeners.push(listener);
   }
 
@@ -236,13 +236,14 @@ export class EmbeddedLog implements MessageLog {
     this.#lock.release();
   }
 
-  #dispatch(fresh: readonly Message[]): void {
+  /** @returns settles when all listeners are done with it */
+  #dispatch(fresh: readonly Message[]): Promise<unknown> {
     this.#head = fresh.at(-1)?.id ?? this.#head;
     const now = this.#options.now();
     const live = fresh.some((message) => message.expiresAt !== null)
       ? fresh.filter((message) => !isExpired(message, now))
       : fresh;
-    for (const listener of this.#listeners) listener(live);
+    return Promise.all(this.#listeners.map(async (listener) => listener(live)));
   }
 }
 

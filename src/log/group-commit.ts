@@ -21,8 +21,12 @@ interface Waiting {
 
 /** What is told of each group that is on disk. */
 export interface GroupCommitEvents {
-  /** Messages that are new, in id order, at least one; before their publishers get an answer. */
-  onStored(fresh: readonly Message[]): void;
+  /**
+   * Messages that are new, in id order, at least one; before their publishers get an answer.
+   *
+   * @returns settles when the next may come
+   */
+  onStored(fresh: readonly Message[]): Promise<unknown>;
   /** How long it took; only of a group that stored something. */
   onTimed(times: CommitTimes): void;
 }
@@ -49,6 +53,8 @@ export class GroupCommit {
   /** When the oldest that waits came, on the clock of `performance.now()`; no later than that where only a part left. */
   #waitingSince = 0;
   #committing: Promise<void> | undefined;
+  /** The newest group that is being handed on. */
+  #handingOn: Promise<unknown> | undefined;
 
   constructor(writer: WriterClient, events: GroupCommitEvents) {
     this.#writer = writer;
@@ -75,12 +81,16 @@ export class GroupCommit {
     });
   }
 
-  /** Settles when nothing waits any more; at once where nothing does. */
+  /** Settles when nothing waits any more and all is handed on; at once if that is so. */
   async idle(): Promise<void> {
     await this.#committing;
+    await this.#handingOn;
   }
 
-  /** Commits group after group until nothing waits. */
+  /**
+   * Commits group after group until nothing waits. A group is settled when the one before it is handed on: so what is on
+   * its way to devices is bounded, and publishers go no faster than that.
+   */
   async #commitWaiting(): Promise<void> {
     let commit = this.#nextCommit();
     while (commit !== undefined) {
@@ -88,6 +98,7 @@ export class GroupCommit {
       const settled = await outcome;
       // The writer goes on with the next group while this one is fanned out.
       commit = this.#nextCommit();
+      await this.#handingOn;
       this.#settle(group, since, settled);
       commit ??= this.#nextCommit();
     }
@@ -138,7 +149,7 @@ export class GroupCommit {
       this.commits++;
       const { seconds, syncSeconds } = outcome;
       this.#events.onTimed({ messages: fresh.length, waitSeconds, seconds, syncSeconds });
-      this.#events.onStored(fresh);
+      this.#handingOn = this.#events.onStored(fresh);
     }
     for (const [index, answer] of answers.entries()) {
       const { resolve, reject } = group[index] as Waiting;

@@ -146,8 +146,11 @@ export interface MessageLog {
     fits: (conversation: Conversation) => boolean,
   ): ConversationPage;
 
-  /** Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. */
-  onCommit(listener: (messages: readonly Message[]) => void): void;
+  /**
+   * Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. If it
+   * returns a promise, the next commit comes when that has settled.
+   */
+  onCommit(listener: (messages: readonly Message[]) => Promise<void> | void): void;
 
   /** Calls `timer` once for each commit that stored something. */
   onTimed(timer: (times: CommitTimes) => void): void;

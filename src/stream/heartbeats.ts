@@ -1,3 +1,4 @@
+import type { Turns } from '../hub/turns.ts';
 import type { Connection } from './connection.ts';
 import type { Framing } from './framing.ts';
 
@@ -11,17 +12,16 @@ export interface Beating {
 export class Heartbeats {
   readonly #streams = new Set<Beating>();
   readonly #silence: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #stop: () => void;
 
   /**
    * @param silence after so many milliseconds without a write a heartbeat is due
    * @param now milliseconds since the Unix epoch
    */
-  constructor(silence: number, now: () => number) {
+  constructor(silence: number, turns: Turns, now: () => number) {
     this.#silence = silence;
-    // One look at all streams instead of a timer for each: a second late at the most.
-    this.#timer = setInterval(() => this.#beat(now()), Math.min(1000, silence / 4));
-    this.#timer.unref();
+    // One look at all streams instead of a timer for each: a second late at most.
+    this.#stop = turns.every(Math.min(1000, silence / 4), () => this.#beat(now()));
   }
 
   add(stream: Beating): void {
@@ -33,10 +33,10 @@ export class Heartbeats {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#stop();
   }
 
-  #beat(now: number): void {
+  *#beat(now: number): Generator {
     const due = performance.now() - this.#silence;
     const frames = new Map<Framing, Buffer>();
     for (const { connection, framing } of this.#streams) {
@@ -47,6 +47,7 @@ export class Heartbeats {
         frames.set(framing, frame);
       }
       connection.write(frame);
+      yield;
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { WirePresence } from '../hub/presence.ts';
+import type { WirePresence } from '../hub/presence-state.ts';
 
 /** What the server itself says on a stream, by event name. */
 export interface ServerEvents {

@@ -1,17 +1,18 @@
-import { type Presence, toWire } from '../hub/presence.ts';
+import type { Presence } from '../hub/presence.ts';
+import type { Watcher } from '../hub/watching.ts';
 import type { Connection } from './connection.ts';
 import type { Framing } from './framing.ts';
 
-/** A presence frame is far shorter; with less room it waits. */
-const ROOM = 4096;
-
-/** The presence of others that a device wants to see: their states now, and each change. */
-export class WatchedPresence {
+/** The presence of others that a device wants to see: their states at the beginning, and each change. */
+export class WatchedPresence implements Watcher {
+  readonly watched: readonly string[];
   readonly #presence: Presence;
   readonly #connection: Connection;
   readonly #framing: Framing;
   /** Addresses whose presence is not told yet: the newest state is told, when there is room. */
   readonly #untold: Set<string>;
+  /** Whether each address was online when it was told. */
+  readonly #told = new Map<string, boolean>();
   readonly #unwatch: () => void;
 
   constructor(
@@ -19,24 +20,38 @@ export class WatchedPresence {
     addresses: readonly string[],
     { connection, framing }: { connection: Connection; framing: Framing },
   ) {
+    this.watched = addresses;
     this.#presence = presence;
     this.#connection = connection;
     this.#framing = framing;
     this.#untold = new Set(addresses);
-    this.#unwatch = presence.watch(addresses, (address) => {
-      this.#untold.add(address);
-      this.tell();
-    });
+    this.#unwatch = presence.watch(this);
   }
 
-  /** Tells what is not told yet, as far as there is room. */
+  note(address: string): void {
+    this.#untold.add(address);
+  }
+
+  /** Tells what is not told yet, as far as there is room: in one write. */
   tell(): void {
-    for (const recipient of this.#untold) {
-      if (this.#connection.room < ROOM) return;
-      this.#untold.delete(recipient);
-      const data = { recipient, ...toWire(this.#presence.state(recipient)) };
-      this.#connection.write(this.#framing.encode([this.#framing.event('presence', data)]));
+    const { room } = this.#connection;
+    const frames: Buffer[] = [];
+    let length = 0;
+    for (const address of this.#untold) {
+      const state = this.#presence.frame(address);
+      // One that went and is back, or was told by the newest state already.
+      if (state.online === this.#told.get(address)) {
+        this.#untold.delete(address);
+        continue;
+      }
+      const frame = state.in(this.#framing);
+      if (length + frame.length > room) break;
+      this.#untold.delete(address);
+      this.#told.set(address, state.online);
+      frames.push(frame);
+      length += frame.length;
     }
+    if (length > 0) this.#connection.write(Buffer.concat(frames, length));
   }
 
   /** Tells nothing more. */

@@ -1,27 +1,22 @@
-/** What is pinged. */
+import type { Turns } from '../hub/turns.ts';
+
+/** A peer that is pinged. */
 interface Pinged {
-  ping(now: number, interval: number): void;
+  /** Pings it if it is time. @returns whether something was done */
+  ping(now: number, interval: number): boolean;
 }
 
 /**
- * Pings peers, so that those which are gone without a word are noticed (RFC 6455 §5.5.2): TCP alone takes minutes where
- * something waits for them, and for ever where nothing does.
+ * Pings peers, so that those which are gone without a word are noticed (RFC 6455 §5.5.2): TCP alone takes minutes if
+ * something waits for them, and never notices if nothing does.
  */
 export class Pings {
   readonly #peers = new Set<Pinged>();
-  readonly #timer: NodeJS.Timeout;
 
   /** @param interval milliseconds from one ping of a peer to the next */
-  constructor(interval: number) {
+  constructor(interval: number, turns: Turns) {
     // One look at all of them instead of a timer for each.
-    this.#timer = setInterval(
-      () => {
-        const now = performance.now();
-        for (const peer of this.#peers) peer.ping(now, interval);
-      },
-      Math.min(1000, interval / 4),
-    );
-    this.#timer.unref();
+    turns.every(Math.min(1000, interval / 4), () => this.#pingAll(interval));
   }
 
   add(peer: Pinged): void {
@@ -30,5 +25,10 @@ export class Pings {
 
   remove(peer: Pinged): void {
     this.#peers.delete(peer);
+  }
+
+  *#pingAll(interval: number): Generator {
+    const now = performance.now();
+    for (const peer of this.#peers) if (peer.ping(now, interval)) yield;
   }
 }

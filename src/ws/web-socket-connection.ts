@@ -62,26 +62,28 @@ export class WebSocketConnection extends SocketConnection {
   }
 
   /**
-   * Pings the peer where it is time, and cuts it where it answers no more. Anything that it sends is an answer.
+   * Pings the peer if it is time, and cuts it if it answers no more. Anything that it sends is an answer.
    *
    * A peer that has not taken yet what waits for it is not pinged, and one that is not being read cannot answer.
    *
    * @param now on the clock of `performance.now()`
    * @param interval milliseconds from one ping to the next
+   * @returns whether it was pinged or cut
    */
-  ping(now: number, interval: number): void {
+  ping(now: number, interval: number): boolean {
     if (this.#heard !== this.#socket.bytesRead) {
       this.#heard = this.#socket.bytesRead;
       this.#unanswered = 0;
     }
-    if (now - this.#pingedAt < interval || !this.idle || this.#webSocket.isPaused) return;
+    if (now - this.#pingedAt < interval || !this.idle || this.#webSocket.isPaused) return false;
     if (this.#unanswered === MOST_UNANSWERED) {
       this.cutStalled();
-      return;
+      return true;
     }
     this.#pingedAt = now;
     this.#unanswered++;
     this.#webSocket.ping();
+    return true;
   }
 
   get #isOpen(): boolean {
