@@ -58,6 +58,8 @@ CREATE TABLE pushNotices (
   PRIMARY KEY (subscription, peer)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX pushNoticesByMessage ON pushNotices (subscription, messageId);
+
 CREATE TABLE pushSubscriptions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused: what is under way for one that is gone is not for another
   recipient TEXT NOT NULL,    -- whose messages
@@ -68,13 +70,17 @@ CREATE TABLE pushSubscriptions (
   expirationTime INTEGER,     -- milliseconds since the Unix epoch, as createdAt
   createdAt INTEGER NOT NULL,
   since INTEGER NOT NULL,     -- the head when it began
-  through INTEGER NOT NULL,   -- all up to this id was handed to the push service, or needs no notification
+  through INTEGER NOT NULL, client TEXT,   -- all up to this id was handed to the push service, or needs no notification
   UNIQUE (recipient, endpoint)
 ) STRICT;
 
-CREATE INDEX pushSubscriptionsByEndpoint ON pushSubscriptions (endpoint);
+CREATE INDEX pushSubscriptionsByClient ON pushSubscriptions (client) WHERE client IS NOT NULL;
+
+CREATE INDEX pushSubscriptionsByEndpoint ON pushSubscriptions (endpoint, reader);
 
 CREATE INDEX pushSubscriptionsByReader ON pushSubscriptions (reader, recipient);
+
+CREATE INDEX pushSubscriptionsByRecipient ON pushSubscriptions (recipient);
 
 CREATE TABLE readMarkers (
   reader TEXT NOT NULL,

@@ -7,10 +7,31 @@ import { cleanUp } from '../support/server.ts';
 
 afterAll(cleanUp);
 
-const subscription = (endpoint: string, recipient = 'bob', reader = recipient) => ({
+const subscription = (
+  endpoint: string,
+  recipient = 'bob',
+  reader = recipient,
+  client: string | null = null,
+) => ({
   kind: 'subscribe' as const,
-  most: 2,
-  subscription: { recipient, reader, endpoint, p256dh: 'p', auth: 'a', expirationTime: null, createdAt: 5 },
+  bounds: { devices: 2, recipients: 3, ofClient: 2 },
+  subscription: {
+    client,
+    recipient,
+    reader,
+    endpoint,
+    p256dh: 'p',
+    auth: 'a',
+    expirationTime: null,
+    createdAt: 5,
+  },
+});
+
+const unsubscription = (endpoint: string, recipient?: string, limit = 100) => ({
+  kind: 'unsubscribe' as const,
+  endpoint,
+  recipient,
+  limit,
 });
 
 function idsOf(database: Database): number[] {
@@ -38,11 +59,15 @@ test('past the most of one reader the oldest goes; an id is never used again', (
   const database = newDatabase();
   const apply = preparePush(database);
   const changes = apply(['e1', 'e2', 'e3'].map((endpoint) => subscription(endpoint)));
-  expect(changes.map(({ removed }) => removed)).toEqual([[], [], [1]]);
+  expect(changes.map(({ removed }) => removed)).toEqual([
+    [],
+    [],
+    [{ id: 1, recipient: 'bob', endpoint: 'e1' }],
+  ]);
   apply([subscription('e4', 'room', 'carol'), subscription('e5', 'room', 'dave')]);
   expect(idsOf(database)).toEqual([2, 3, 4, 5]);
-  const gone = { kind: 'unsubscribe', endpoint: 'e5', recipient: undefined } as const;
-  expect(apply([gone])).toMatchObject([{ removed: [5] }]);
+  const gone = unsubscription('e5');
+  expect(apply([gone])).toMatchObject([{ removed: [{ id: 5, recipient: 'room', endpoint: 'e5' }] }]);
   expect(apply([gone])).toMatchObject([{ removed: [] }]);
   expect(apply([subscription('e5')])).toMatchObject([{ stored: { id: 6 } }]);
 });
@@ -91,6 +116,62 @@ test('an open notification shows the newest message, is closed by what covers it
   expect(noticesOf(database)).toHaveLength(2);
   apply([notice('closed', 1, 'alice', 4)]);
   expect(noticesOf(database)).toEqual([[2, 'alice', 3]]);
-  apply([{ kind: 'unsubscribe', endpoint: 'e2', recipient: undefined }, notice('notified', 2, 'alice', 5)]);
+  apply([unsubscription('e2'), notice('notified', 2, 'alice', 5)]);
   expect(noticesOf(database)).toEqual([]);
+});
+
+test('past the most recipients of one device a new one is refused; those that it follows are renewed', () => {
+  const database = newDatabase();
+  const apply = preparePush(database);
+  apply(['r1', 'r2', 'r3'].map((recipient) => subscription('e1', recipient)));
+  const nothing = { stored: undefined, isNew: false, removed: [] };
+  expect(apply([subscription('e1', 'r4')])).toEqual([{ ...nothing, refused: 'recipients' }]);
+  expect(apply([subscription('e1', 'r3', 'carol'), subscription('e2', 'r4')])).toMatchObject([
+    { stored: { id: 3, reader: 'carol' }, isNew: false },
+    { stored: { id: 4 }, isNew: true },
+  ]);
+  apply([unsubscription('e1', 'r1')]);
+  expect(apply([subscription('e1', 'r4')])).toMatchObject([{ stored: { id: 5 }, refused: undefined }]);
+});
+
+test('past the most subscriptions of one client a new one is refused; those without a client are not counted', () => {
+  const database = newDatabase();
+  const apply = preparePush(database);
+  apply(['e1', 'e2'].map((endpoint) => subscription(endpoint, endpoint, 'ann', 'ann')));
+  expect(apply([subscription('e3', 'e3', 'ann', 'ann')])).toMatchObject([{ refused: 'ofClient' }]);
+  expect(apply([subscription('e2', 'e2', 'ann', 'ann')])).toMatchObject([{ stored: { id: 2 } }]);
+  for (const endpoint of ['e3', 'e4', 'e5']) {
+    expect(apply([subscription(endpoint, endpoint)])).toMatchObject([{ refused: undefined, isNew: true }]);
+  }
+  // One of before, that has no client yet, is of the client that renews it.
+  apply([unsubscription('e1'), subscription('e3', 'e3', 'e3', 'ann')]);
+  expect(apply([subscription('e6', 'e6', 'ann', 'ann')])).toMatchObject([{ refused: 'ofClient' }]);
+});
+
+test('a device is taken away in steps', () => {
+  const database = newDatabase();
+  const apply = preparePush(database);
+  apply(['r1', 'r2', 'r3'].map((recipient) => subscription('e1', recipient)));
+  const removed = (): number => apply([unsubscription('e1', undefined, 2)])[0]?.removed.length ?? -1;
+  expect([removed(), removed(), removed()]).toEqual([2, 1, 0]);
+});
+
+test('of one subscription the newest 1000 open notifications are kept, and all that may be found again', () => {
+  const database = newDatabase();
+  const apply = preparePush(database);
+  apply([subscription('e1'), subscription('e2')]);
+  const all = Array.from({ length: 1200 }, (_, index) => index + 1);
+  for (const id of [1, 2]) {
+    apply(all.map((messageId) => ({ kind: 'notified', id, peer: `p${messageId}`, messageId })));
+  }
+  const kept = (id: number): unknown =>
+    database
+      .prepare('SELECT count(*), min(messageId), max(messageId) FROM pushNotices WHERE subscription = ?')
+      .raw()
+      .get(id);
+  apply([{ kind: 'through', id: 1, through: 1200 }]);
+  // From 151 on they are looked at again.
+  apply([{ kind: 'through', id: 2, through: 150 }]);
+  expect(kept(1)).toEqual([1000, 201, 1200]);
+  expect(kept(2)).toEqual([1050, 151, 1200]);
 });

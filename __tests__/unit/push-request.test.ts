@@ -14,7 +14,7 @@ const push: Push = { payload: '{"type":"message"}', peer: 'alice', expiresAt: nu
 const stored = (device: PushDevice, recipient = 'bob') => {
   const { endpoint, keys } = device.subscription;
   const times = { expirationTime: null, createdAt: 0, since: 0, through: 0 };
-  return { id: 1, recipient, reader: recipient, endpoint, ...keys, ...times };
+  return { id: 1, client: null, recipient, reader: recipient, endpoint, ...keys, ...times };
 };
 
 /** Opens what would be sent to a device. */

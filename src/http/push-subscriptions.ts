@@ -1,9 +1,9 @@
 import { addressFault } from '../address.ts';
 import type { Identity } from '../auth/identity.ts';
-import { badFields, type FieldError } from '../errors.ts';
+import { badFields, type FieldError, Refusal, unavailable } from '../errors.ts';
 import type { PushStore, PushSubscription } from '../log/push-store.ts';
 import { type PushHosts, shortened } from '../push/push-hosts.ts';
-import type { Pushes } from '../push/pushes.ts';
+import type { Pushes, SubscriptionRefused } from '../push/pushes.ts';
 import { readEndpoint, readSubscription } from '../push/subscription.ts';
 import { identityOf } from './authenticate.ts';
 import { parseBody } from './body.ts';
@@ -12,6 +12,12 @@ import { requireAll } from './permission.ts';
 import type { PublishRate } from './publish-rate.ts';
 import { Query } from './query.ts';
 import { sendJson } from './send-json.ts';
+
+/** Subscriptions that are looked at for one answer, which so has at most about half a MiB. */
+const PAGE = 500;
+
+/** Inboxes of a device that are looked at to see whether one may be read. */
+const MOST_INBOXES = 1000;
 
 export interface PushSubscriptionParts {
   readonly pushes: Pushes;
@@ -25,7 +31,8 @@ export interface PushSubscriptionParts {
  * `POST /push-subscriptions` `{"recipient", "reader", "subscription"}`: has a device notified of a recipient's messages.
  *
  * With a token, `recipient` and `reader` are its `sub` where they are not given; in open mode the reader is the recipient.
- * Answers 201 with what stands, without its secrets; 200 where the device was subscribed before.
+ * Answers 201 with what stands, without its secrets; 200 if the device was subscribed before; 422 if the device follows
+ * as many recipients as it may, or the client has as many subscriptions as it may; 503 if the service has.
  */
 export function subscribe({ pushes, pushHosts, rate, now }: PushSubscriptionParts): Handler {
   return async (request, response) => {
@@ -49,27 +56,49 @@ export function subscribe({ pushes, pushHosts, rate, now }: PushSubscriptionPart
     requireAll(identity.read, [addresses.recipient], 'recipient', 'read');
     requireAll(identity.read, [addresses.reader], 'reader', 'read');
     rate.take(identity, 1);
-    const { stored, isNew } = await pushes.subscribe({ ...addresses, ...given, createdAt: now() });
+    const client = identity.client ?? null;
+    const result = await pushes.subscribe({ ...addresses, ...given, client, createdAt: now() });
+    if (typeof result === 'string') throw refusalOf(result);
+    const { stored, isNew } = result;
     sendJson(response, JSON.stringify(toWire(stored)), { status: isNew ? 201 : 200 });
   };
 }
 
+function refusalOf(refused: SubscriptionRefused): Refusal {
+  switch (refused) {
+    case 'recipients':
+      return tooMany('/recipient', 'is one too many: a device follows at most 100; end one of them first');
+    case 'ofClient':
+      return tooMany('/subscription', 'is one too many: a client has at most 5000; end one of them first');
+    case 'inAll':
+      return unavailable('The service has as many subscriptions as it takes.', 60);
+  }
+}
+
+function tooMany(path: string, message: string): Refusal {
+  return new Refusal('conflict', `${path} ${message}`, { errors: [{ path, message }] });
+}
+
 /**
- * `GET /push-subscriptions?recipient=A`: the devices that are notified of its messages, the oldest first; of those of a
- * room the ones whose reader the token names. Answers `{"subscriptions": […]}`, each without its secrets.
+ * `GET /push-subscriptions?recipient=A[&after=N]`: the devices that are notified of its messages, the oldest first; of
+ * those of a room the ones whose reader the token names. Answers `{"subscriptions": […]}`, each without its secrets; and
+ * `"after": N` if there may be others, which the next page is asked with.
  */
 export function subscriptions(store: PushStore): Handler {
   return (request, response) => {
-    const query = new Query(request.url, ['recipient']);
+    const query = new Query(request.url, ['recipient', 'after']);
     const { client, read } = identityOf(request);
     const [recipient = ''] =
       client !== undefined && !query.has('recipient')
         ? [client]
         : query.addresses('recipient', { least: 1, most: 1 });
+    const after = query.integer('after', 0, { least: 0, most: Number.MAX_SAFE_INTEGER });
     query.check();
     requireAll(read, [recipient], 'recipient', 'read');
-    const visible = store.ofRecipient(recipient).filter(({ reader }) => read.has(reader));
-    sendJson(response, JSON.stringify({ subscriptions: visible.map(toWire) }));
+    const page = store.ofRecipient(recipient, after, PAGE);
+    const visible = page.filter(({ reader }) => read.has(reader));
+    const next = page.length === PAGE ? page.at(-1)?.id : undefined;
+    sendJson(response, JSON.stringify({ subscriptions: visible.map(toWire), after: next }));
   };
 }
 
@@ -91,17 +120,20 @@ export function unsubscribe({ pushes, pushHosts }: PushSubscriptionParts, store:
     if (fault !== undefined) errors.push({ path: '/recipient', message: fault });
     if (!(endpoint instanceof URL) || errors.length > 0) throw badFields(errors);
     const one = recipient as string | undefined;
-    const asked = store
-      .ofEndpoint(endpoint.href)
-      .filter((each) => one === undefined || each.recipient === one);
-    if (mayEnd(identity, asked)) await pushes.unsubscribe(endpoint.href, one);
+    if (mayEnd(identity, store, endpoint.href, one)) await pushes.unsubscribe(endpoint.href, one);
     response.writeHead(204).end();
   };
 }
 
-/** Whoever knows an endpoint, which is a secret, and may read one of its inboxes. */
-function mayEnd({ read }: Identity, subscriptions: readonly PushSubscription[]): boolean {
-  return subscriptions.some(({ recipient }) => read.has(recipient));
+/** Whether a client may end what a device follows: whoever knows its endpoint, a secret, and may read one of its inboxes. */
+function mayEnd(
+  { read }: Identity,
+  store: PushStore,
+  endpoint: string,
+  recipient: string | undefined,
+): boolean {
+  if (recipient !== undefined) return read.has(recipient) && store.has(recipient, endpoint);
+  return store.inboxesOf(endpoint, MOST_INBOXES).some((inbox) => read.has(inbox));
 }
 
 /** @param errors takes each field that is not known */

@@ -1,5 +1,7 @@
 /** A device that wants the notifications of one inbox (W3C Push API §9, the fields of its JSON). */
 export interface NewPushSubscription {
+  /** The client that asks for it, the `sub` of its token; `null` in open mode. */
+  readonly client: string | null;
   /** Whose messages. */
   readonly recipient: string;
   /** Whose read markers count: the recipient itself, or the member of the room that the recipient is. */
@@ -23,16 +25,17 @@ export interface PushSubscription extends NewPushSubscription {
   readonly through: number;
 }
 
-/** What finds the subscriptions that a message is for. */
-export type PushAddress = Pick<PushSubscription, 'id' | 'recipient' | 'reader'>;
+/** A subscription as it is told from the others. */
+export type PushPlace = Pick<PushSubscription, 'id' | 'recipient' | 'endpoint'>;
 
-/** A notification that a device may still show, and which a read marker covers by now. */
-export interface CoveredNotice {
-  readonly peer: string;
-  /** The message that it shows. */
-  readonly messageId: number;
-  /** How far the reader has read. */
-  readonly through: number;
+/** How many subscriptions there may be of one kind. */
+export interface PushBounds {
+  /** Devices of one reader for one recipient: past it the oldest goes. */
+  readonly devices: number;
+  /** Recipients of one device: past it a new one is refused. */
+  readonly recipients: number;
+  /** Subscriptions of one client: past it a new one is refused. */
+  readonly ofClient: number;
 }
 
 /** What is looked at of a received message to see whether it needs a notification. */
@@ -50,11 +53,15 @@ export type PushEntry =
   | {
       readonly kind: 'subscribe';
       readonly subscription: NewPushSubscription;
-      /** So many devices of one reader may follow one recipient: past it the oldest goes. */
-      readonly most: number;
+      readonly bounds: PushBounds;
     }
-  /** Takes an endpoint away: from one inbox, or from all. */
-  | { readonly kind: 'unsubscribe'; readonly endpoint: string; readonly recipient: string | undefined }
+  /** Takes an endpoint away, from one inbox or from all: at most `limit` subscriptions. */
+  | {
+      readonly kind: 'unsubscribe';
+      readonly endpoint: string;
+      readonly recipient: string | undefined;
+      readonly limit: number;
+    }
   /** A notification of a conversation was handed over. */
   | PushNotice<'notified'>
   /** The notification that showed this message, or one before, is closed. */
@@ -70,48 +77,71 @@ interface PushNotice<Kind extends string> {
 
 /** What an entry changed. */
 export interface PushChange {
-  /** What stands after a `subscribe`; else `undefined`. */
+  /** The subscription after a `subscribe` that was not refused; else `undefined`. */
   readonly stored: PushSubscription | undefined;
+  /** The bound that a `subscribe` would have exceeded; then nothing was changed. */
+  readonly refused: 'recipients' | 'ofClient' | undefined;
   /** Whether `stored` was not there before. */
   readonly isNew: boolean;
-  /** The ids of those that are gone. */
-  readonly removed: readonly number[];
+  /** Subscriptions that are gone. */
+  readonly removed: readonly PushPlace[];
 }
 
-/** The subscriptions to notifications, kept beside the log, and what of the log they are about. */
+/**
+ * The subscriptions to notifications, kept beside the log, and what of the log they are about. Lists are read in pages:
+ * `after` is the id of the last one of the page before, 0 for the first; a page of `limit` may have others behind it.
+ */
 export interface PushStore {
-  /** Every subscription's id with its addresses. */
-  addresses(): PushAddress[];
+  /** Each recipient that has subscriptions, with their number. */
+  recipients(): Iterable<{ readonly recipient: string; readonly count: number }>;
 
-  /** A subscription, or `undefined` where it is gone. */
+  /** A page of all subscriptions, the oldest first. */
+  all(after: number, limit: number): PushPlace[];
+
+  /** A page of those of one inbox, the oldest first. */
+  ofRecipient(recipient: string, after: number, limit: number): PushSubscription[];
+
+  /** A page of those of one inbox with one reader, the oldest first. */
+  ofReader(reader: string, recipient: string, after: number, limit: number): PushPlace[];
+
+  /** A subscription, or `undefined` if it is gone. */
   subscription(id: number): PushSubscription | undefined;
 
-  /** Those of one inbox, the oldest first. */
-  ofRecipient(recipient: string): PushSubscription[];
+  /** Whether a device follows an inbox. */
+  has(recipient: string, endpoint: string): boolean;
 
-  /** Those of one device: one for each inbox that it follows. */
-  ofEndpoint(endpoint: string): PushSubscription[];
+  /** The inboxes that a device follows, at most `limit`, in no order. */
+  inboxesOf(endpoint: string, limit: number): string[];
+
+  /** Whether an address is one of a device's own: the recipient or the reader of one of its subscriptions. */
+  isOwn(endpoint: string, address: string): boolean;
 
   /** What an address received with `after` < id ≤ `head`, of any type, the oldest first; at most `limit`. */
   received(recipient: string, after: number, head: number, limit: number): Received[];
 
-  /** How far a reader has read what a peer sent; 0 where it never said. */
+  /** How far a reader has read what a peer sent; 0 if they never said. */
   readThrough(reader: string, peer: string): number;
 
-  /** The message that the open notification of a conversation shows; 0 where none is open. */
+  /** The message that the open notification of a conversation shows; 0 if none is open. */
   notified(id: number, peer: string): number;
 
-  /** The open notifications that a read marker covers. */
-  covered(id: number, reader: string): CoveredNotice[];
+  /** The messages of open notifications that a read marker covers, the oldest first; at most `limit`. */
+  covered(id: number, reader: string, limit: number): number[];
 
-  /** How many messages are unread on a device, over all inboxes that it follows: to 1000 and no further. */
-  unread(endpoint: string): number;
+  /** The conversation whose open notification shows a message; `undefined` if none does. */
+  peerOfNotice(id: number, messageId: number): string | undefined;
+
+  /**
+   * Counts the messages that are unread on a device, over the inboxes that it follows (100 of them at most): to 1000 and
+   * no further. It goes inbox by inbox, and yields after each.
+   */
+  unread(endpoint: string): Generator<undefined, number>;
 
   /**
    * Makes changes, all in one transaction. Calls are applied in their order.
    *
    * @returns what each entry changed, when it is on disk
-   * @throws {LogUnavailable} where the log cannot be written; then nothing was changed
+   * @throws {LogUnavailable} if the log cannot be written; then nothing was changed
    */
   apply(entries: readonly PushEntry[]): Promise<readonly PushChange[]>;
 }

@@ -1,11 +1,11 @@
 import type { Database, Statement } from 'better-sqlite3';
 import { MESSAGE_TYPE } from '../message.ts';
 import { type Conversations, MOST_UNREAD } from './conversations.ts';
+import { MOST_NOTICES } from './push-apply.ts';
 import type {
-  CoveredNotice,
-  PushAddress,
   PushChange,
   PushEntry,
+  PushPlace,
   PushStore,
   PushSubscription,
   Received,
@@ -13,6 +13,12 @@ import type {
 
 /** Of a room so many messages are looked at to count the unread ones: read markers and the like stand between them. */
 const LOOK_AT = 2000;
+
+/** So many inboxes of one device are counted: more than it may follow come from before there was a bound. */
+const MOST_INBOXES = 100;
+
+/** What is counted of an inbox that a device follows. */
+type Inbox = Pick<PushSubscription, 'recipient' | 'reader' | 'since'>;
 
 /** What the table needs of the log around it. */
 export interface PushTableParts {
@@ -29,26 +35,47 @@ export interface PushTableParts {
 /** The subscriptions to notifications in the database of the log. */
 export class PushTable implements PushStore {
   readonly #parts: PushTableParts;
-  readonly #addresses: Statement<[], PushAddress>;
+  readonly #recipients: Statement<[], { recipient: string; count: number }>;
+  readonly #all: Statement<[number, number], PushPlace>;
   readonly #byId: Statement<[number], PushSubscription>;
-  readonly #ofRecipient: Statement<[string], PushSubscription>;
-  readonly #ofEndpoint: Statement<[string], PushSubscription>;
+  readonly #ofRecipient: Statement<[string, number, number], PushSubscription>;
+  readonly #ofReader: Statement<[string, string, number, number], PushPlace>;
+  readonly #inboxesOf: Statement<[string, number], Inbox>;
+  readonly #isRecipient: Statement<[string, string], number>;
+  readonly #isReader: Statement<[string, string], number>;
   readonly #received: Statement<[string, number, number, number], Received>;
   readonly #readThrough: Statement<[string, string], number>;
   readonly #notified: Statement<[number, string], number>;
-  readonly #covered: Statement<[number, string], CoveredNotice>;
+  readonly #covered: Statement<[number, string, number], number>;
+  readonly #peerOfNotice: Statement<[number, number], string>;
   readonly #unreadOfRoom: Statement<[Record<string, unknown>], number>;
 
   constructor(parts: PushTableParts) {
     this.#parts = parts;
     const { database } = parts;
     const columns =
-      'SELECT id, recipient, reader, endpoint, p256dh, auth, expirationTime, createdAt, since, through ' +
+      'SELECT id, recipient, reader, endpoint, p256dh, auth, expirationTime, createdAt, since, through, client ' +
       'FROM pushSubscriptions';
-    this.#addresses = database.prepare('SELECT id, recipient, reader FROM pushSubscriptions');
+    const places = 'SELECT id, recipient, endpoint FROM pushSubscriptions';
+    const page = 'id > ? ORDER BY id LIMIT ?';
+    this.#recipients = database.prepare(
+      'SELECT recipient, count(*) AS count FROM pushSubscriptions GROUP BY recipient',
+    );
+    this.#all = database.prepare(`${places} WHERE ${page}`);
     this.#byId = database.prepare(`${columns} WHERE id = ?`);
-    this.#ofRecipient = database.prepare(`${columns} WHERE recipient = ? ORDER BY id`);
-    this.#ofEndpoint = database.prepare(`${columns} WHERE endpoint = ? ORDER BY id`);
+    this.#ofRecipient = database.prepare(`${columns} WHERE recipient = ? AND ${page}`);
+    this.#ofReader = database.prepare(`${places} WHERE reader = ? AND recipient = ? AND ${page}`);
+    this.#inboxesOf = database.prepare(
+      'SELECT recipient, reader, since FROM pushSubscriptions WHERE endpoint = ? LIMIT ?',
+    );
+    const isOwn = (column: 'recipient' | 'reader'): Statement<[string, string], number> =>
+      database
+        .prepare<[string, string], number>(
+          `SELECT 1 FROM pushSubscriptions WHERE ${column} = ? AND endpoint = ? LIMIT 1`,
+        )
+        .pluck();
+    this.#isRecipient = isOwn('recipient');
+    this.#isReader = isOwn('reader');
     this.#received = database.prepare(
       'SELECT id, sender, type, createdAt, expiresAt FROM messages ' +
         'WHERE recipient = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?',
@@ -61,11 +88,19 @@ export class PushTable implements PushStore {
         'SELECT messageId FROM pushNotices WHERE subscription = ? AND peer = ?',
       )
       .pluck();
-    this.#covered = database.prepare(
-      'SELECT pushNotices.peer, pushNotices.messageId, readMarkers.messageId AS through FROM pushNotices ' +
-        'JOIN readMarkers ON readMarkers.peer = pushNotices.peer AND readMarkers.messageId >= pushNotices.messageId ' +
-        'WHERE pushNotices.subscription = ? AND readMarkers.reader = ?',
-    );
+    this.#covered = database
+      .prepare<[number, string, number], number>(
+        'SELECT shown.messageId FROM (SELECT peer, messageId FROM pushNotices WHERE subscription = ? ' +
+          `ORDER BY messageId DESC LIMIT ${MOST_NOTICES}) AS shown ` +
+          'CROSS JOIN readMarkers ON readMarkers.reader = ? AND readMarkers.peer = shown.peer ' +
+          'AND readMarkers.messageId >= shown.messageId ORDER BY shown.messageId LIMIT ?',
+      )
+      .pluck();
+    this.#peerOfNotice = database
+      .prepare<[number, number], string>(
+        'SELECT peer FROM pushNotices WHERE subscription = ? AND messageId = ?',
+      )
+      .pluck();
     this.#unreadOfRoom = database
       .prepare<[Record<string, unknown>], number>(
         'SELECT count(*) FROM (SELECT sender, type, expiresAt FROM messages ' +
@@ -75,20 +110,36 @@ export class PushTable implements PushStore {
       .pluck();
   }
 
-  addresses(): PushAddress[] {
-    return this.#addresses.all();
+  recipients(): Iterable<{ recipient: string; count: number }> {
+    return this.#recipients.iterate();
+  }
+
+  all(after: number, limit: number): PushPlace[] {
+    return this.#all.all(after, limit);
+  }
+
+  ofRecipient(recipient: string, after: number, limit: number): PushSubscription[] {
+    return this.#ofRecipient.all(recipient, after, limit);
+  }
+
+  ofReader(reader: string, recipient: string, after: number, limit: number): PushPlace[] {
+    return this.#ofReader.all(reader, recipient, after, limit);
   }
 
   subscription(id: number): PushSubscription | undefined {
     return this.#byId.get(id);
   }
 
-  ofRecipient(recipient: string): PushSubscription[] {
-    return this.#ofRecipient.all(recipient);
+  has(recipient: string, endpoint: string): boolean {
+    return this.#isRecipient.get(recipient, endpoint) !== undefined;
   }
 
-  ofEndpoint(endpoint: string): PushSubscription[] {
-    return this.#ofEndpoint.all(endpoint);
+  inboxesOf(endpoint: string, limit: number): string[] {
+    return this.#inboxesOf.all(endpoint, limit).map(({ recipient }) => recipient);
+  }
+
+  isOwn(endpoint: string, address: string): boolean {
+    return this.has(address, endpoint) || this.#isReader.get(address, endpoint) !== undefined;
   }
 
   received(recipient: string, after: number, head: number, limit: number): Received[] {
@@ -103,17 +154,22 @@ export class PushTable implements PushStore {
     return this.#notified.get(id, peer) ?? 0;
   }
 
-  covered(id: number, reader: string): CoveredNotice[] {
-    return this.#covered.all(id, reader);
+  covered(id: number, reader: string, limit: number): number[] {
+    return this.#covered.all(id, reader, limit);
   }
 
-  unread(endpoint: string): number {
+  peerOfNotice(id: number, messageId: number): string | undefined {
+    return this.#peerOfNotice.get(id, messageId);
+  }
+
+  *unread(endpoint: string): Generator<undefined, number> {
     let unread = 0;
-    for (const subscription of this.ofEndpoint(endpoint)) {
-      if (unread >= MOST_UNREAD) break;
-      unread += this.#unreadOf(subscription);
+    for (const inbox of this.#inboxesOf.all(endpoint, MOST_INBOXES)) {
+      unread += this.#unreadOf(inbox);
+      if (unread >= MOST_UNREAD) return MOST_UNREAD;
+      yield;
     }
-    return Math.min(unread, MOST_UNREAD);
+    return unread;
   }
 
   apply(entries: readonly PushEntry[]): Promise<readonly PushChange[]> {
@@ -121,7 +177,7 @@ export class PushTable implements PushStore {
   }
 
   /** What was in a room before one followed it is not unread. */
-  #unreadOf({ recipient, reader, since }: PushSubscription): number {
+  #unreadOf({ recipient, reader, since }: Inbox): number {
     const { conversations, now, head } = this.#parts;
     if (reader === recipient) return conversations.unread(recipient, head(), now());
     const after = Math.max(since, this.readThrough(reader, recipient));

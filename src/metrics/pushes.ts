@@ -20,7 +20,7 @@ export function measurePushes(
   );
   instruments.gauge(
     'tidings_pushes_waiting',
-    'Subscriptions whose notifications wait: for others to their push service to be over, or for another try.',
+    'Devices whose notifications wait: for others to their push service to be sent, or for another try.',
     () => pushes.waiting,
   );
   instruments.gauge(

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import type { Turns } from '../hub/turns.ts';
 import type { MessageLog } from '../log/message-log.ts';
-import type { CoveredNotice } from '../log/push-store.ts';
-import { DueSearch } from './due.ts';
+import { type Due, findDue, peerOf } from './due.ts';
+import { inTurns } from './in-turns.ts';
 import { messagePayload, readPayload } from './payload.ts';
 import type { PushJournal } from './push-journal.ts';
-import type { Outcome, PushSender, SignedPush } from './push-sender.ts';
+import type { Made, Outcome, PushSender } from './push-sender.ts';
 import { waitBeforeRetry } from './retry.ts';
 
 /** What a lane works with. */
@@ -31,25 +31,30 @@ export interface LaneEvents {
   onIdle(): void;
 }
 
-/** How a round ended: `done`, all is handed over; `again`, something has changed meanwhile; `over`, there is no other. */
-type RoundEnd = 'done' | 'again' | 'over' | Extract<Outcome, { kind: 'failed' }>;
+/** How looking at a subscription ended: `done`, all is handed over; `again`, there may be more; `over`, the service ends. */
+type LookEnd = 'done' | 'again' | 'over' | Extract<Outcome, { kind: 'failed' }>;
+
+/** Makes a notification when its turn to be sent has come. */
+type Make = (id: number, messageId: number) => Made | Promise<Made>;
 
 /**
- * One subscription's way through the log: what is due is found, handed over one by one, and written down, until nothing
- * is due. No queue is kept: what could not be handed over is found again.
+ * One device's way through the log: for one of its subscriptions after the other, what is due is found, handed over one
+ * by one, and written down, until nothing is due. No queue of messages is kept: what could not be handed over is found
+ * again, and what waits is known by its id alone.
  */
 export class Lane {
-  readonly #id: number;
+  readonly #endpoint: string;
   readonly #parts: LaneParts;
   readonly #events: LaneEvents;
+  /** The ids of the subscriptions that are to be looked at. */
+  readonly #pending = new Set<number>();
   #state: 'idle' | 'working' | 'waiting' = 'idle';
-  /** Something has happened since the round began. */
-  #again = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
-  constructor(id: number, parts: LaneParts, events: LaneEvents) {
-    this.#id = id;
+  constructor(endpoint: string, parts: LaneParts, events: LaneEvents) {
+    this.#endpoint = endpoint;
     this.#parts = parts;
     this.#events = events;
   }
@@ -59,128 +64,159 @@ export class Lane {
     return this.#state === 'waiting';
   }
 
-  /** Looks at what is due; after a failure, when the time for the next try has come. */
-  wake(): void {
-    this.#again = true;
+  /** Looks at what is due for a subscription; after a failure, when the time for the next try has come. */
+  wake(id: number): void {
+    this.#pending.add(id);
     if (this.#state === 'idle') void this.#work();
   }
 
-  /** The subscription is gone, or the service ends: there is no other try. */
+  /** A subscription is gone. */
+  forget(id: number): void {
+    this.#pending.delete(id);
+    if (this.#state !== 'waiting' || this.#pending.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#state = 'idle';
+    this.#events.onIdle();
+  }
+
+  /** The service ends: there is no other try. */
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
   async #work(): Promise<void> {
     this.#state = 'working';
-    try {
-      for (let end: RoundEnd = 'again'; end === 'again' || (end === 'done' && this.#again);) {
-        this.#again = false;
-        end = await this.#round();
-        if (typeof end === 'object') {
-          this.#retry(end.asked);
-          return;
-        }
-        if (end === 'done') this.#failures = 0;
-      }
-      this.#state = 'idle';
-      this.#events.onIdle();
-    } catch (error) {
-      this.#parts.logger.error({ err: error }, 'notifications of a device wait: the log fails');
-      this.#retry(undefined);
+    // One that is put in again comes round again.
+    for (const id of this.#pending) {
+      this.#pending.delete(id);
+      const end = await this.#tryLook(id);
+      if (end === 'over') break;
+      if (end === 'done') continue;
+      this.#pending.add(id);
+      if (end === 'again') continue;
+      this.#retry(end.asked);
+      return;
     }
+    this.#state = 'idle';
+    this.#events.onIdle();
   }
 
   #retry(asked: number | undefined): void {
     this.#state = 'waiting';
+    if (this.#stopped) return;
     this.#failures++;
     const wait = waitBeforeRetry(this.#failures, asked, Math.random());
     this.#timer = setTimeout(() => void this.#work(), wait).unref();
   }
 
-  async #round(): Promise<RoundEnd> {
-    const { log, journal, now, delay } = this.#parts;
-    const begun = await this.#takeTurn(() => {
-      const found = log.pushes.subscription(this.#id);
-      if (found === undefined) return undefined;
-      return { subscription: found, search: new DueSearch(log.pushes, found, log.head, now(), delay) };
-    });
-    if (begun === undefined) return 'over';
-    const { subscription, search } = begun;
-    const { endpoint, recipient, expirationTime } = subscription;
-    if (expirationTime !== null && expirationTime <= now()) {
-      await this.#events.onGone(endpoint);
-      return 'over';
+  async #tryLook(id: number): Promise<LookEnd> {
+    try {
+      return await this.#look(id);
+    } catch (error) {
+      if (!this.#stopped)
+        this.#parts.logger.error({ err: error }, 'notifications of a device wait: the log fails');
+      return { kind: 'failed', asked: undefined };
     }
-    while (await this.#takeTurn(() => search.step()));
-    const { covered, messages, through, nextIn } = search.due;
-    const pushes = [
-      ...covered.map(
-        (notice) => [notice.peer, notice.messageId, 'closed', () => this.#reading(notice)] as const,
-      ),
-      ...[...messages].map(
-        ([peer, id]) => [peer, id, 'notified', () => this.#notification(peer, id)] as const,
-      ),
-    ];
-    let again = false;
-    for (const [peer, messageId, kind, make] of pushes) {
-      const outcome = await this.#parts.sender.send(subscription, make);
-      if (outcome.kind === 'failed') return outcome;
-      if (outcome.kind === 'dropped') return 'over';
-      if (outcome.kind === 'gone') {
-        await this.#events.onGone(endpoint);
-        return 'over';
-      }
-      if (outcome.kind === 'needless') again = true;
-      // What was refused is not to be found again either.
-      else await journal.write([{ kind, id: this.#id, peer, messageId }]);
-    }
-    // What was not needed any more may have stood before something that is.
-    if (again) return 'again';
-    if (through > subscription.through) await journal.write([{ kind: 'through', id: this.#id, through }]);
-    if (nextIn !== undefined) this.#events.onLater(recipient, nextIn);
-    return 'done';
   }
 
-  /** What a device is told of a message; `undefined` where it has been read, or has expired. */
-  #notification(peer: string, messageId: number): SignedPush | undefined {
-    const { log } = this.#parts;
-    const subscription = log.pushes.subscription(this.#id);
+  async #look(id: number): Promise<LookEnd> {
+    const { journal, turns } = this.#parts;
+    const due = await inTurns(turns, this.#find(id));
+    if (due === undefined) return 'done';
+    const written: Promise<void>[] = [];
+    const end = await this.#handOver(id, due, written);
+    // What was handed over is found again until that is written down.
+    await Promise.all(written);
+    if (end !== 'done') return end;
+    if (due.through !== undefined) await journal.write({ kind: 'through', id, through: due.through });
+    return due.more ? 'again' : 'done';
+  }
+
+  *#find(id: number): Generator<undefined, Due | undefined> {
+    const { log, now, delay } = this.#parts;
+    const subscription = log.pushes.subscription(id);
+    if (subscription === undefined) return undefined;
+    const due = yield* findDue(log.pushes, subscription, { head: log.head, now: now(), delay });
+    if (due.nextIn !== undefined) this.#events.onLater(subscription.recipient, due.nextIn);
+    return due;
+  }
+
+  /** @param written takes what settles when something that was handed over is written down */
+  async #handOver(id: number, { covered, messages }: Due, written: Promise<void>[]): Promise<LookEnd> {
+    const pushes = [
+      { kind: 'closed', make: this.#reading, ids: covered },
+      { kind: 'notified', make: this.#notification, ids: messages },
+    ] as const;
+    let again = false;
+    for (const { kind, make, ids } of pushes) {
+      for (const messageId of ids) {
+        const outcome = await this.#send(id, kind, messageId, make, written);
+        if (outcome.kind === 'failed') return outcome;
+        if (outcome.kind === 'dropped') return 'over';
+        if (outcome.kind === 'gone') {
+          await this.#events.onGone(this.#endpoint);
+          return 'done';
+        }
+        if (outcome.kind === 'needless') again = true;
+        else this.#failures = 0;
+      }
+    }
+    // What was not needed any more may have stood before something that is.
+    return again ? 'again' : 'done';
+  }
+
+  async #send(
+    id: number,
+    kind: 'closed' | 'notified',
+    messageId: number,
+    make: Make,
+    written: Promise<void>[],
+  ): Promise<Outcome> {
+    let peer: string | undefined;
+    const outcome = await this.#parts.sender.send(this.#endpoint, async () => {
+      const made = await make(id, messageId);
+      if (typeof made === 'object') peer = made.push.peer;
+      return made;
+    });
+    // What was refused is not to be found again either.
+    if (peer !== undefined && (outcome.kind === 'sent' || outcome.kind === 'refused')) {
+      written.push(this.#parts.journal.write({ kind, id, peer, messageId }));
+    }
+    return outcome;
+  }
+
+  /** Makes what a device is told of a message; `undefined` if it has been read, or has expired. */
+  readonly #notification = async (id: number, messageId: number): Promise<Made> => {
+    const { log, turns, journal } = this.#parts;
+    if (journal.isFull) return 'later';
+    const unread = await inTurns(turns, log.pushes.unread(this.#endpoint));
+    const subscription = log.pushes.subscription(id);
     const message = log.message(messageId);
     if (subscription === undefined || message === undefined) return undefined;
+    const peer = peerOf(subscription, message.sender);
     if (log.pushes.readThrough(subscription.reader, peer) >= messageId) return undefined;
-    const { endpoint } = subscription;
-    const facts = { peer, cursor: log.cursor(messageId), unread: log.pushes.unread(endpoint) };
     const push = {
-      payload: messagePayload(message, facts),
+      payload: messagePayload(message, { peer, cursor: log.cursor(messageId), unread }),
       peer,
       expiresAt: message.expiresAt,
       // RFC 8030 §5.3 has chats as `normal`, but Android keeps those back while the phone lies still.
       urgency: 'high',
     } as const;
     return { subscription, push };
-  }
+  };
 
-  /** What a device is told of a conversation that was read; in its place where the device has not got that yet. */
-  #reading({ peer, through }: CoveredNotice): SignedPush | undefined {
-    const { log } = this.#parts;
-    const subscription = log.pushes.subscription(this.#id);
-    if (subscription === undefined) return undefined;
-    const { recipient, endpoint } = subscription;
-    const payload = readPayload({ recipient, peer, through, unread: log.pushes.unread(endpoint) });
+  /** Makes what a device is told of a conversation that was read; in its place if the device has not got that yet. */
+  readonly #reading = async (id: number, messageId: number): Promise<Made> => {
+    const { log, turns, journal } = this.#parts;
+    if (journal.isFull) return 'later';
+    const unread = await inTurns(turns, log.pushes.unread(this.#endpoint));
+    const subscription = log.pushes.subscription(id);
+    const peer = log.pushes.peerOfNotice(id, messageId);
+    if (subscription === undefined || peer === undefined) return undefined;
+    const { recipient, reader } = subscription;
+    const through = log.pushes.readThrough(reader, peer);
+    const payload = readPayload({ recipient, peer, through, unread });
     return { subscription, push: { payload, peer, expiresAt: null, urgency: 'normal' } };
-  }
-
-  /** Reads the log when it is its turn: after a start there may be very many that want to. */
-  #takeTurn<T>(read: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const turn = (): void => {
-        try {
-          resolve(read());
-        } catch (error) {
-          reject(new Error('the log cannot be read', { cause: error }));
-        }
-      };
-      this.#parts.turns.add({ turn });
-    });
-  }
+  };
 }

@@ -7,6 +7,9 @@ const GATHER_MILLISECONDS = 200;
 /** A log that cannot be written is tried again after this. */
 const RETRY_MILLISECONDS = 2000;
 
+/** Past so many entries that wait nothing is to be handed over any more: a log that cannot be written fills no memory. */
+const MOST_WAITING = 5000;
+
 /** Writes down what was handed over. Who waits for that does not hand the same over again while the process lives. */
 export class PushJournal {
   readonly #store: PushStore;
@@ -21,9 +24,14 @@ export class PushJournal {
     this.#logger = logger;
   }
 
-  /** Writes entries down; settles when they are on disk, however long the log cannot be written. */
-  write(entries: readonly PushEntry[]): Promise<void> {
-    this.#entries.push(...entries);
+  /** Whether nothing is to be handed over until what waits is on disk. */
+  get isFull(): boolean {
+    return this.#entries.length >= MOST_WAITING;
+  }
+
+  /** Writes an entry down; settles when it is on disk, however long the log cannot be written. */
+  write(entry: PushEntry): Promise<void> {
+    this.#entries.push(entry);
     this.#timer ??= this.#plan(GATHER_MILLISECONDS);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }

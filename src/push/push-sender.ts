@@ -20,6 +20,9 @@ export type Outcome =
       readonly asked: number | undefined;
     };
 
+/** A message that is to be sent; `undefined` if it is not needed any more, `later` if it cannot be sent now. */
+export type Made = SignedPush | 'later' | undefined;
+
 /** How many were tried, by what became of them. */
 export type PushCounts = Record<'sent' | 'gone' | 'refused' | 'failed', number>;
 
@@ -63,9 +66,9 @@ export class PushSender {
   /**
    * Sends a message to a device.
    *
-   * @param make makes it when its turn has come; `undefined` where it is not needed any more
+   * @param make makes it when its turn has come
    */
-  async send({ endpoint }: PushSubscription, make: () => SignedPush | undefined): Promise<Outcome> {
+  async send(endpoint: string, make: () => Promise<Made>): Promise<Outcome> {
     const { client, hosts, signer, now } = this.#parts;
     const place = hosts.read(endpoint);
     // PUSH_HOSTS may have been another when it was subscribed.
@@ -76,13 +79,15 @@ export class PushSender {
     const { url, service } = place;
     await this.#slots.take(service);
     try {
-      if (this.#ended) return { kind: 'dropped' };
-      const made = make();
+      if (this.#isEnded()) return { kind: 'dropped' };
+      const made = await make();
+      if (this.#isEnded()) return { kind: 'dropped' };
       if (made === undefined) return { kind: 'needless' };
+      if (made === 'later') return { kind: 'failed', asked: undefined };
       const answer = await client.post(url, pushRequest(made.subscription, made.push, signer, now()));
       return this.#outcomeOf(service, answer);
     } catch (error) {
-      if (this.#ended) return { kind: 'dropped' };
+      if (this.#isEnded()) return { kind: 'dropped' };
       const { code, message } = error as NodeJS.ErrnoException;
       return this.#failed(service, `cannot be reached (${code ?? message})`, undefined);
     } finally {
@@ -101,6 +106,10 @@ export class PushSender {
       clearTimeout(cut);
     }
     client.destroy();
+  }
+
+  #isEnded(): boolean {
+    return this.#ended;
   }
 
   #outcomeOf(service: string, { status, retryAfter: header }: PushAnswer): Outcome {
@@ -148,7 +157,7 @@ export class PushSender {
 }
 
 /** A message with the keys that its device has by now. */
-export interface SignedPush {
+interface SignedPush {
   readonly subscription: PushSubscription;
   readonly push: Push;
 }

@@ -1,16 +1,26 @@
 import type { Logger } from 'pino';
 import type { Turns } from '../hub/turns.ts';
 import type { MessageLog } from '../log/message-log.ts';
-import type { NewPushSubscription, PushSubscription } from '../log/push-store.ts';
+import type { NewPushSubscription, PushBounds, PushPlace, PushSubscription } from '../log/push-store.ts';
 import { type Message, MESSAGE_TYPE, READ_TYPE } from '../message.ts';
 import { Lane } from './lane.ts';
 import { PushIndex } from './push-index.ts';
 import { PushJournal } from './push-journal.ts';
 import type { PushSender } from './push-sender.ts';
 import { WakeTimes } from './wake-times.ts';
+import { Walks } from './walks.ts';
 
-/** So many devices of one reader are notified of one recipient's messages: past it the oldest goes. */
-const MOST_DEVICES = 50;
+/**
+ * A stream follows 100 inboxes, so a device does as well. A client has room for as many devices as a reader may have,
+ * each with as many inboxes as a device may follow.
+ */
+const BOUNDS: PushBounds = { devices: 50, recipients: 100, ofClient: 5000 };
+
+/** Subscriptions in all: about 1 KB on the disk each, and 100 bytes in memory. */
+const MOST_IN_ALL = 1_000_000;
+
+/** Subscriptions of one device that are taken away in one transaction. */
+const REMOVE_AT_ONCE = 500;
 
 export interface PushesParts {
   readonly log: MessageLog;
@@ -22,6 +32,9 @@ export interface PushesParts {
   readonly delaySeconds: number;
 }
 
+/** Why a subscription is not taken: the bound that it would exceed. */
+export type SubscriptionRefused = 'recipients' | 'ofClient' | 'inAll';
+
 /**
  * Notifies devices that have no page open (Web Push). What is due is derived from the log for each subscription; here it
  * is decided when to look: at the start, when a message is old enough, and when something was read.
@@ -31,11 +44,13 @@ export class Pushes {
   readonly #delay: number;
   readonly #journal: PushJournal;
   readonly #index = new PushIndex();
-  /** Lanes that are at work, or wait for another try. */
-  readonly #lanes = new Map<number, Lane>();
+  /** By endpoint, those that are at work or wait for another try. */
+  readonly #lanes = new Map<string, Lane>();
+  readonly #walks: Walks;
   /** When the devices of a recipient are looked at: one time for all of them, and for all messages that wait. */
   readonly #times = new WakeTimes((recipient) => {
-    for (const { id } of this.#index.ofRecipient(recipient) ?? []) this.#look(id);
+    const { pushes } = this.#parts.log;
+    this.#walks.go(recipient, (after, limit) => pushes.ofRecipient(recipient, after, limit));
   });
   #ended = false;
 
@@ -43,11 +58,12 @@ export class Pushes {
   constructor(parts: PushesParts) {
     this.#parts = parts;
     this.#delay = parts.delaySeconds * 1000;
-    const { log, logger } = parts;
+    const { log, logger, turns } = parts;
     this.#journal = new PushJournal(log.pushes, logger);
-    for (const address of log.pushes.addresses()) this.#index.add(address);
+    this.#walks = new Walks(turns, logger, (place) => this.#look(place));
+    for (const { recipient, count } of log.pushes.recipients()) this.#index.add(recipient, count);
     log.onCommit((messages) => this.#committed(messages));
-    for (const id of this.#index.ids) this.#look(id);
+    if (this.#index.size > 0) this.#walks.go('', (after, limit) => log.pushes.all(after, limit));
   }
 
   /** How many subscriptions there are. */
@@ -55,7 +71,7 @@ export class Pushes {
     return this.#index.size;
   }
 
-  /** How many subscriptions wait to be served: for others to their push service, or for another try. */
+  /** How many devices wait to be served: for others to their push service, or for another try. */
   get waiting(): number {
     let waiting = this.#parts.sender.waiting;
     for (const lane of this.#lanes.values()) if (lane.isWaiting) waiting++;
@@ -65,15 +81,21 @@ export class Pushes {
   /**
    * Has a device notified from now on; one that is known goes on where it was.
    *
-   * @throws {LogUnavailable} where that cannot be stored
+   * @returns what is stored, or why it is not taken
+   * @throws {LogUnavailable} if it cannot be stored
    */
-  async subscribe(subscription: NewPushSubscription): Promise<{ stored: PushSubscription; isNew: boolean }> {
+  async subscribe(
+    subscription: NewPushSubscription,
+  ): Promise<{ stored: PushSubscription; isNew: boolean } | SubscriptionRefused> {
     const { pushes } = this.#parts.log;
-    const [change] = await pushes.apply([{ kind: 'subscribe', subscription, most: MOST_DEVICES }]);
+    const { recipient, endpoint } = subscription;
+    if (this.#index.size >= MOST_IN_ALL && !pushes.has(recipient, endpoint)) return 'inAll';
+    const [change] = await pushes.apply([{ kind: 'subscribe', subscription, bounds: BOUNDS }]);
+    if (change?.refused !== undefined) return change.refused;
     if (change?.stored === undefined) throw new Error('a subscription was not stored');
-    this.#index.add(change.stored);
+    if (change.isNew) this.#index.add(recipient, 1);
     // For what was published since it was stored.
-    this.#times.plan(subscription.recipient, this.#delay);
+    this.#times.plan(recipient, this.#delay);
     this.#forget(change.removed);
     return { stored: change.stored, isNew: change.isNew };
   }
@@ -81,16 +103,21 @@ export class Pushes {
   /**
    * Has a device notified no more: of one recipient's messages, or of anything.
    *
-   * @throws {LogUnavailable} where that cannot be stored
+   * @throws {LogUnavailable} if that cannot be stored
    */
   async unsubscribe(endpoint: string, recipient?: string): Promise<void> {
-    const [change] = await this.#parts.log.pushes.apply([{ kind: 'unsubscribe', endpoint, recipient }]);
-    this.#forget(change?.removed ?? []);
+    const entry = { kind: 'unsubscribe', endpoint, recipient, limit: REMOVE_AT_ONCE } as const;
+    for (let more = true; more;) {
+      const [change] = await this.#parts.log.pushes.apply([entry]);
+      this.#forget(change?.removed ?? []);
+      more = change?.removed.length === REMOVE_AT_ONCE;
+    }
   }
 
   /** Ends: what is under way has the time to come through; the rest is derived again at the next start. */
   async close(milliseconds: number): Promise<void> {
     this.#ended = true;
+    this.#walks.end();
     for (const lane of this.#lanes.values()) lane.stop();
     await this.#parts.sender.close(milliseconds);
     await this.#journal.close();
@@ -100,40 +127,46 @@ export class Pushes {
     if (this.#index.size === 0) return;
     for (const { type, sender, recipient } of messages) {
       if (type === MESSAGE_TYPE) {
-        if (this.#index.ofRecipient(recipient) !== undefined) this.#times.plan(recipient, this.#delay);
+        if (this.#index.has(recipient)) this.#times.plan(recipient, this.#delay);
       } else if (type === READ_TYPE) {
-        for (const address of this.#index.ofReader(sender) ?? []) {
-          if (address.recipient === sender || address.recipient === recipient) this.#look(address.id);
-        }
+        this.#wasRead(sender, recipient);
+        if (recipient !== sender) this.#wasRead(sender, sender);
       }
     }
   }
 
-  #look(id: number): void {
+  /** Looks at the devices of a reader that follow an inbox: they may show what was read. */
+  #wasRead(reader: string, recipient: string): void {
+    if (!this.#index.has(recipient)) return;
+    const { pushes } = this.#parts.log;
+    // No address has a line break in it.
+    this.#walks.go(`${recipient}\n${reader}`, (after, limit) =>
+      pushes.ofReader(reader, recipient, after, limit),
+    );
+  }
+
+  #look({ id, endpoint }: PushPlace): void {
     if (this.#ended) return;
-    let lane = this.#lanes.get(id);
+    let lane = this.#lanes.get(endpoint);
     if (lane === undefined) {
       lane = new Lane(
-        id,
+        endpoint,
         { ...this.#parts, journal: this.#journal, delay: this.#delay },
         {
           onLater: (recipient, milliseconds) => this.#times.plan(recipient, milliseconds),
-          onGone: (endpoint) => this.unsubscribe(endpoint),
-          onIdle: () => void this.#lanes.delete(id),
+          onGone: (gone) => this.unsubscribe(gone),
+          onIdle: () => void this.#lanes.delete(endpoint),
         },
       );
-      this.#lanes.set(id, lane);
+      this.#lanes.set(endpoint, lane);
     }
-    lane.wake();
+    lane.wake(id);
   }
 
-  #forget(ids: readonly number[]): void {
-    for (const id of ids) {
-      this.#index.delete(id);
-      const lane = this.#lanes.get(id);
-      if (lane?.isWaiting !== true) continue;
-      lane.stop();
-      this.#lanes.delete(id);
+  #forget(removed: readonly PushPlace[]): void {
+    for (const { id, recipient, endpoint } of removed) {
+      this.#index.delete(recipient);
+      this.#lanes.get(endpoint)?.forget(id);
     }
   }
 }
