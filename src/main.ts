@@ -1,6 +1,5 @@
 /** The program: reads the configuration, wires the parts, listens, and ends gracefully on a signal. */
-import { pino, type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import type { Logger } from 'pino';
 import { createApp } from './app.ts';
 import { KeySet } from './auth/key-set.ts';
 import { Tokens } from './auth/tokens.ts';
@@ -16,6 +15,7 @@ import { Turns } from './hub/turns.ts';
 import { inspect } from './log/database.ts';
 import { EmbeddedLog } from './log/embedded-log.ts';
 import { Readiness } from './log/readiness.ts';
+import { openLog, type ServiceLog } from './logging/logger.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { openFileLimit } from './open-files.ts';
 import { PushClient } from './push/push-client.ts';
@@ -38,7 +38,7 @@ const PUSH_MILLISECONDS = 1000;
 /** npm repeats a Ctrl-C that its child has got from the terminal already: not yet a second wish to end. */
 const SAME_SIGNAL_MILLISECONDS = 500;
 
-async function start(config: Config, logger: Logger): Promise<void> {
+async function start(config: Config, { logger, lines }: ServiceLog): Promise<void> {
   const now = Date.now;
   const { publicUrl, trustProxy } = config;
   const tokens = config.auth === undefined ? undefined : await createTokens(config.auth, logger, now);
@@ -75,7 +75,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const signer = new VapidSigner({ ...vapidKeys, subject });
   const pushSender = new PushSender({ client: new PushClient(), hosts: pushHosts, signer, logger, now });
   const pushes = new Pushes({ log, sender: pushSender, turns, logger, now, delaySeconds });
-  const metrics = new Metrics({ log, readiness, hub, devices, refusals, pushes, pushSender, http });
+  const metrics = new Metrics({ log, readiness, hub, devices, refusals, pushes, pushSender, http, lines });
   const parts = {
     log,
     hub,
@@ -178,20 +178,8 @@ function endOnSignal(logger: Logger, end: () => Promise<void>): void {
   process.on('SIGINT', onSignal);
 }
 
-/** Logs go to the error output: JSON lines, or readable ones where a person looks on. */
-function createLogger(level: string): Logger {
-  const destination = process.stderr.isTTY
-    ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' })
-    : pino.destination({ dest: 2, sync: true });
-  // Nothing hands these to the logger; should a header ever come along with an error, they are not in it.
-  const redact = ['authorization', 'cookie', 'set-cookie'].flatMap((name) => [
-    `["${name}"]`,
-    `*["${name}"]`,
-    `*.*["${name}"]`,
-  ]);
-  return pino({ level, base: null, redact }, destination);
-}
-
+// Whoever does not read the output is not told; that is no reason to end.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
 const openFiles = openFileLimit();
 const args = process.argv.slice(2);
 if (args.includes('--help')) {
@@ -199,7 +187,7 @@ if (args.includes('--help')) {
 } else {
   try {
     const config = readConfig(process.env, args, openFiles);
-    await start(config, createLogger(config.logLevel));
+    await start(config, openLog(config.logLevel));
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     process.stderr.write(`tidings: ${error.message.replaceAll(/\s+/g, ' ')}\n`);

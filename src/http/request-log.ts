@@ -26,9 +26,6 @@ interface Facts {
 /** An id that a proxy or a client may give: nothing that could break a line of a log, or be a secret by accident. */
 const GIVEN_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** A full disk refuses thousands of publishes a second, and the log of the service may stand on the same disk. */
-const QUIET_MILLISECONDS = 1000;
-
 const MOST_OF_PATH = 256;
 
 /** What a client should not, but may, put into a path (RFC 7515 §7.1). */
@@ -47,8 +44,6 @@ export class RequestLog {
   readonly #verbose: boolean;
   /** Of the requests that leave a line or are refused: noting each one slows publishes measurably. */
   readonly #facts = new WeakMap<IncomingMessage, Facts>();
-  #quietUntil = 0;
-  #unlogged = 0;
 
   /** @param clientOf the address of a request's client, as far as proxies are believed */
   constructor(logger: Logger, clientOf: (request: IncomingMessage) => string | undefined) {
@@ -95,26 +90,14 @@ export class RequestLog {
   }
 
   /**
-   * A request was answered with 5xx. Of 503, which comes in masses, there is at most one line a second, and its
-   * `unlogged` says how many had none since the line before.
+   * A request was answered with 5xx.
    *
-   * @param error what was thrown, where that is no refusal
+   * @param error what was thrown, if that is no refusal
    */
   failed(request: IncomingMessage, status: number, error?: unknown): void {
-    if (status === 503) {
-      if (performance.now() < this.#quietUntil) {
-        this.#unlogged++;
-        return;
-      }
-      this.#logger.error(
-        { ...this.#line(request), status, unlogged: this.#unlogged },
-        'a request could not be served',
-      );
-      this.#quietUntil = performance.now() + QUIET_MILLISECONDS;
-      this.#unlogged = 0;
-    } else {
-      this.#logger.error({ ...this.#line(request), status, err: error }, 'a request failed');
-    }
+    const line = { ...this.#line(request), status };
+    if (status === 503) this.#logger.error(line, 'a request could not be served');
+    else this.#logger.error({ ...line, err: error }, 'a request failed');
     this.#of(request).logged = true;
   }
 

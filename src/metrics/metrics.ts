@@ -23,6 +23,8 @@ export interface MeasuredParts {
   readonly pushSender: PushSender;
   /** How many connections were ended for what came on them. */
   readonly http: { readonly unreadable: number; readonly stalled: number };
+  /** How many lines of the log of the service were dropped. */
+  readonly lines: { readonly dropped: number };
 }
 
 /** All that the service tells Prometheus. Each metric is explained in docs/operations.md. */
@@ -35,7 +37,7 @@ export class Metrics {
     measureDevices(this.#instruments, parts);
     measurePushes(this.#instruments, parts);
     measureLog(this.#instruments, parts);
-    measureProcess(this.#instruments);
+    measureProcess(this.#instruments, parts);
   }
 
   /** The media type of `text`, with the version of its format. */

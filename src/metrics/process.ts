@@ -18,9 +18,17 @@ const LEFT_OUT = [
 
 const FOLDER = '/proc/self/fd';
 
-/** The process: memory, CPU, event loop, open files, as Node and Linux tell. */
-export function measureProcess(instruments: Instruments): void {
+/** The process: memory, CPU, event loop, open files, as Node and Linux tell, and lines of its log that were dropped. */
+export function measureProcess(
+  instruments: Instruments,
+  { lines }: { lines: { readonly dropped: number } },
+): void {
   const { registry } = instruments;
+  instruments.counter(
+    'tidings_log_lines_dropped_total',
+    'Lines of the log of the service that were dropped, since the error output did not take them.',
+    () => lines.dropped,
+  );
   collectDefaultMetrics({ register: registry });
   for (const name of LEFT_OUT) registry.removeSingleMetric(name);
   if (process.platform !== 'linux') return;

@@ -1,0 +1,68 @@
+import { type LogFn, type Logger, type LoggerOptions, pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+import { LineLimit } from './line-limit.ts';
+import { LineWriter, openErrorOutput } from './line-writer.ts';
+
+const DEBUG = 20;
+const FATAL = 60;
+
+/** The log of the service, and what it is written with. */
+export interface ServiceLog {
+  readonly logger: Logger;
+  readonly lines: LineWriter;
+}
+
+/**
+ * Opens the log of the service, on the error output: JSON lines, or readable ones on a terminal. It never blocks the
+ * service and never ends it. Waiting lines are written when the process ends, and warnings of Node become lines.
+ */
+export function openLog(level: string): ServiceLog {
+  const lines = new LineWriter(openErrorOutput(), (count) => {
+    logger.warn(
+      { lines: count },
+      'lines of this log were dropped: the error output did not take them in time',
+    );
+  });
+  const prettify = process.stderr.isTTY ? prettyFactory({ ignore: 'pid,hostname' }) : undefined;
+  const limit = new LineLimit();
+  // Nothing hands these to the logger; should a header ever come along with an error, they are not in it.
+  const redact = ['authorization', 'cookie', 'set-cookie'].flatMap((name) => [
+    `["${name}"]`,
+    `*["${name}"]`,
+    `*.*["${name}"]`,
+  ]);
+  const options: LoggerOptions = { level, base: null, redact };
+  const destination = {
+    write: (line: string): void => lines.write(prettify === undefined ? line : prettify(line)),
+  };
+  // At level debug somebody wants to see every line.
+  const verbose = (pino.levels.values[level] ?? FATAL) <= DEBUG;
+  const logger = pino(verbose ? options : { ...options, hooks: { logMethod: limited(limit) } }, destination);
+  process.on('exit', () => {
+    limit.flush();
+    lines.flush();
+  });
+  // By default Node writes them itself, and waits until it can.
+  process.removeAllListeners('warning');
+  process.on('warning', ({ name, message, stack }) => {
+    // Not the error itself: it may have the connection with it that it is about.
+    logger.warn({ err: { type: name, message, stack } }, 'a warning of Node');
+  });
+  return { logger, lines };
+}
+
+/** Leaves lines out when there are many of a kind, all but the fatal ones; `unlogged` of the next says how many. */
+function limited(limit: LineLimit): NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']> {
+  return function (args, method, level) {
+    if (level >= FATAL) {
+      method.apply(this, args);
+      return;
+    }
+    const [first, second] = args as unknown[];
+    const [fields, message] = typeof first === 'string' ? [{}, first] : [first as object, String(second)];
+    limit.pass(message, (unlogged) => {
+      const more = unlogged === 0 ? fields : { ...fields, unlogged };
+      method.apply(this, [more, message] as unknown as Parameters<LogFn>);
+    });
+  };
+}
