@@ -154,6 +154,10 @@ describe('Authorization', () => {
     ['no space', 'BearerTOKEN', 401],
     ['a colon', 'Bearer: TOKEN', 401],
     ['a tab', 'Bearer\tTOKEN', 401],
+    ['a space and a tab', 'Bearer \tTOKEN', 401],
+    ['a no-break space', 'Bearer\u00a0TOKEN', 401],
+    // [RFC 9110 §5.5] White space around a value is no part of it.
+    ['white space at both ends', '\t Bearer TOKEN \t', 'alice'],
     ['no scheme', 'TOKEN', 401],
     ['the scheme alone', 'Bearer', 401],
     ['nothing', '', 401],

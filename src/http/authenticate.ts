@@ -5,6 +5,7 @@ import { Refusal } from '../errors.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
 import type { Origins } from './origins.ts';
 import { parsePairs } from './query.ts';
+import { hasToken } from './signed-token.ts';
 
 /** The cookie whose value is a token: what a browser's EventSource carries. */
 export const SESSION_COOKIE = 'tidings';
@@ -12,8 +13,11 @@ export const SESSION_COOKIE = 'tidings';
 /** What other services call a token in a query (RFC 6750 §2.3 has the first). */
 const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt', 'bearer'];
 
-/** A signed token (RFC 7515 §7.1), whatever the parameter is called: its first part begins with `{"`. */
-const SIGNED_TOKEN = /eyJ[\w-]*\.[\w-]+\.[\w-]*/;
+/**
+ * The scheme, one or more spaces (no tab), and a token (RFC 9110 §11.6.2, RFC 6750 §2.1). White space around a field's
+ * value is no part of it (RFC 9110 §5.5): node:http has taken it away.
+ */
+const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
 
 /** A session, a token in a cookie, that was good and is over: the page can renew it. */
 export class SessionExpired extends Refusal {
@@ -120,11 +124,15 @@ export function identityOf({ identity }: RoutedRequest): Identity {
  */
 export function bearerOf({ headers: { authorization } }: IncomingMessage): string | undefined {
   if (authorization === undefined || authorization === '') return undefined;
-  const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
+  const [, token] = BEARER.exec(authorization) ?? [];
   if (token !== undefined) return token;
-  throw new Refusal('unauthenticated', 'Authorization must be "Bearer", a space, and a token.', {
-    headers: { 'WWW-Authenticate': challenge('invalid_request') },
-  });
+  throw new Refusal(
+    'unauthenticated',
+    'Authorization must be "Bearer", one or more spaces (no tab), and a token.',
+    {
+      headers: { 'WWW-Authenticate': challenge('invalid_request') },
+    },
+  );
 }
 
 /** What a browser sends as session cookies: more than one where sites under the same domain have set one each. */
@@ -158,7 +166,7 @@ function refuseTokenInUrl({ url = '' }: IncomingMessage): void {
   const mark = url.indexOf('?');
   if (mark === -1) return;
   const name = parsePairs(url.slice(mark + 1)).find(
-    ([one, value]) => TOKEN_PARAMETERS.includes(one.toLowerCase()) || SIGNED_TOKEN.test(value),
+    ([one, value]) => TOKEN_PARAMETERS.includes(one.toLowerCase()) || hasToken(value),
   )?.[0];
   if (name === undefined) return;
   throw new Refusal(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { pathOf } from './query.ts';
+import { withoutTokens } from './signed-token.ts';
 
 /** What the log says of a stream. */
 export interface LoggedStream {
@@ -27,9 +28,6 @@ interface Facts {
 const GIVEN_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 const MOST_OF_PATH = 256;
-
-/** What a client should not, but may, put into a path (RFC 7515 §7.1). */
-const SIGNED_TOKEN = /eyJ[\w-]*\.[\w-]+\.[\w-]*/g;
 
 /**
  * The lines of the log that are about requests, each with the id of its request. At level debug there is one for each
@@ -119,9 +117,7 @@ export class RequestLog {
     return {
       requestId: this.idOf(request),
       method: request.method,
-      path: pathOf(request.url ?? '')
-        .replaceAll(SIGNED_TOKEN, '[token]')
-        .slice(0, MOST_OF_PATH),
+      path: withoutTokens(pathOf(request.url ?? '')).slice(0, MOST_OF_PATH),
       client,
       ...(began === undefined ? {} : { milliseconds: Math.round(performance.now() - began) }),
     };
