@@ -14,6 +14,8 @@ export interface PublishContext {
   readonly now: number;
   /** Who sends where the body names no sender. */
   readonly defaultSender: string;
+  /** Whether whoever publishes it may read the inbox of an address. */
+  readonly mayRead: (address: string) => boolean;
 }
 
 /** At most this much content, as UTF-8 JSON, so that a frame's line stays under 64 KiB: common clients' limit. */
@@ -109,18 +111,17 @@ export function readPublication(
   const content = JSON.stringify(value);
   const bytes = Buffer.byteLength(content);
   if (bytes > MAX_CONTENT_BYTES) throw new ContentTooLarge(path, bytes);
-  return {
-    draft: {
-      sender: sender as string,
-      recipient: recipient as string,
-      type: type as string,
-      content,
-      createdAt: context.now,
-      idempotencyKey: (key as string | undefined) ?? null,
-      expiresAt: ttl === undefined ? null : context.now + (ttl as number) * 1000,
-    },
-    ephemeral: ephemeral as boolean,
+  const draft: Draft = {
+    sender: sender as string,
+    recipient: recipient as string,
+    type: type as string,
+    content,
+    createdAt: context.now,
+    idempotencyKey: (key as string | undefined) ?? null,
+    expiresAt: ttl === undefined ? null : context.now + (ttl as number) * 1000,
   };
+  if (type !== READ_TYPE) return { draft, ephemeral: ephemeral as boolean };
+  return { draft: { ...draft, readsRecipient: context.mayRead(draft.recipient) }, ephemeral: false };
 }
 
 /**

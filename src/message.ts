@@ -11,6 +11,11 @@ export interface Draft {
   readonly idempotencyKey: string | null;
   /** Milliseconds since the Unix epoch; past it the message is not shown to anyone. */
   readonly expiresAt: number | null;
+  /**
+   * Of a read marker: whether whoever publishes it may read the inbox of its recipient, as a member of a room may. It is
+   * not stored: it decides which newest message a marker ahead of the log is set to.
+   */
+  readonly readsRecipient?: boolean;
 }
 
 /** A message that stands in the log. */
@@ -31,6 +36,23 @@ export const READ_TYPE = 'read';
  */
 export function isExpired(message: { readonly expiresAt: number | null }, now: number): boolean {
   return message.expiresAt !== null && message.expiresAt <= now;
+}
+
+/**
+ * A draft as a message of the log. Written out: a spread of the draft costs the fan-out a fifth of its time, and gives
+ * objects of another shape.
+ */
+export function withId(id: number, draft: Draft): Message {
+  return {
+    id,
+    sender: draft.sender,
+    recipient: draft.recipient,
+    type: draft.type,
+    content: draft.content,
+    createdAt: draft.createdAt,
+    idempotencyKey: draft.idempotencyKey,
+    expiresAt: draft.expiresAt,
+  };
 }
 
 /** A message as JSON text, in the order of fields that the protocol shows. Without line breaks: JSON escapes them. */

@@ -121,10 +121,40 @@ describe('a read marker', () => {
     expect(behind).toMatchObject({ status: 200, body: [second, second] });
   });
 
-  test('may be at the head, and ahead of it is refused', async () => {
+  test('ahead of the log is one at the newest message of the conversation, everywhere', async () => {
     const { id } = await send(server.url, 'kim', 1, { sender: 'lea' });
-    expectProblem(await mark('kim', 'lea', id + 1), 400, ['/content/messageId']);
-    expect((await mark('kim', 'lea', id)).status).toBe(201);
+    const elsewhere = await send(server.url, 'lea', 1, { sender: 'someone' });
+    const devices = await Promise.all(
+      ['recipient=kim', 'recipient=lea'].map((query) => DeviceStream.open(server.url, query)),
+    );
+    await Promise.all(devices.map((device) => device.waitFor('live')));
+    const answer = await mark('kim', 'lea', elsewhere.id + 1000, { idempotencyKey: 'k' });
+    expect(answer).toMatchObject({ status: 201, body: { type: 'read', content: { messageId: id } } });
+    for (const device of devices) expect(await device.waitForMessages(1)).toEqual([answer.body]);
+    const marker = answer.body as WireMessage;
+    expect((await get(server.url, `/messages/${marker.id}`)).body).toEqual(marker);
+    expect(await conversation('kim', 'lea')).toMatchObject({ readThrough: id, unread: 0 });
+    for (const again of [{ idempotencyKey: 'k' }, {}]) {
+      const repeat = await mark('kim', 'lea', elsewhere.id + 1000, again);
+      expect(repeat).toMatchObject({ status: 200, body: marker });
+    }
+    const next = await send(server.url, 'kim', 2, { sender: 'lea' });
+    expect(await conversation('kim', 'lea')).toMatchObject({ unread: 1 });
+    expect((await mark('kim', 'lea', next.id)).status).toBe(201);
+  });
+
+  test('ahead of the log in a room is one at the newest message of the room', async () => {
+    const { id } = await send(server.url, 'room-9', 1, { sender: 'max' });
+    await send(server.url, 'kim', 1, { sender: 'max' });
+    const answer = await mark('kim', 'room-9', Number.MAX_SAFE_INTEGER);
+    expect(answer).toMatchObject({ status: 201, body: { content: { messageId: id } } });
+  });
+
+  test('ahead of the log in a conversation without a message covers nothing', async () => {
+    const answer = await mark('kim', 'nobody-yet', Number.MAX_SAFE_INTEGER);
+    expect(answer).toMatchObject({ status: 201, body: { content: { messageId: 1 } } });
+    const { id } = await send(server.url, 'kim', 1, { sender: 'nobody-yet' });
+    expect(await conversation('kim', 'nobody-yet')).toMatchObject({ unread: 1, lastMessage: { id } });
   });
 
   test.each([0, -1, 1.5, '1', null, undefined, [1], 1e300])('of %j is refused', async (messageId) => {

@@ -106,7 +106,7 @@ describe('a publish on a socket', () => {
       { recipient: 'bob', content: 1, contnet: 2 },
       { recipient: 'bob', content: 'x'.repeat(49 * 1024) },
       { recipient: 'bob', content: 1, ttl: 0, type: 'T' },
-      { recipient: 'bob', type: 'read', content: { messageId: 1e6 } },
+      { recipient: 'bob', type: 'read', content: { messageId: 0 } },
       'text',
       null,
     ].entries()) {

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
 import { type Append, prepareAppend } from '../../src/log/append.ts';
+import { prepareProjection } from '../../src/log/projection.ts';
 import type { Draft } from '../../src/message.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
 import { withRandom } from '../support/random.ts';
@@ -58,16 +59,73 @@ describe('appending', () => {
     expect(append({ tag: 'one', batches: [[{ ...keyed, sender: 'carol' }]] })).toEqual([[3]]);
   });
 
-  test('a read marker never moves back, and never ahead of the log', () => {
-    const marker = (messageId: number): unknown =>
-      append({ tag: 'one', batches: [[draft({ type: 'read', content: JSON.stringify({ messageId }) })]] })[0];
-    expect(marker(1)).toEqual({ fault: 'marker-ahead', index: 0 });
+  const mark = (messageId: number, fields: Partial<Draft> = {}): unknown =>
+    append({
+      tag: 'one',
+      batches: [[draft({ type: 'read', content: JSON.stringify({ messageId }), ...fields })]],
+    })[0];
+  const changed = (id: number, messageId: number): unknown => [
+    { changed: expect.objectContaining({ id, type: 'read', content: JSON.stringify({ messageId }) }) },
+  ];
+  const standing = (id: number): unknown => [expect.objectContaining({ id })];
+
+  test('a read marker never moves back', () => {
     append({ tag: 'one', batches: [[draft(), draft(), draft()]] });
-    expect(marker(2)).toEqual([4]);
-    expect(marker(2)).toEqual([expect.objectContaining({ id: 4 })]);
-    expect(marker(1)).toEqual([expect.objectContaining({ id: 4 })]);
-    expect(marker(4)).toEqual([5]);
-    expect(marker(6)).toEqual({ fault: 'marker-ahead', index: 0 });
+    expect(mark(2)).toEqual([4]);
+    expect(mark(2)).toEqual(standing(4));
+    expect(mark(1)).toEqual(standing(4));
+    expect(mark(4)).toEqual([5]);
+  });
+
+  describe.each<[string, (database: Database) => void]>([
+    ['before the conversations are projected', () => undefined],
+    ['after that', (log) => void prepareProjection(log)(1000)],
+  ])('a read marker ahead of the log, %s,', (_when, project) => {
+    const store = (...drafts: Partial<Draft>[]): void => {
+      append({ tag: 'one', batches: [drafts.map(draft)] });
+      project(database);
+    };
+
+    test('is one at the newest message of its two addresses, and never moves back', () => {
+      store({}, { sender: 'bob', recipient: 'alice' }, { sender: 'carol' }, { recipient: 'dan' });
+      expect(mark(9, { readsRecipient: true })).toEqual(changed(5, 2));
+      expect(mark(900)).toEqual(standing(5));
+      store({});
+      expect(mark(900)).toEqual(changed(7, 6));
+      expect(mark(4)).toEqual(standing(7));
+    });
+
+    test('is one at the newest message of a room, if its reader may read that', () => {
+      store({ recipient: 'room' }, { recipient: 'room', sender: 'carol' }, { sender: 'carol' });
+      expect(mark(9, { recipient: 'room', readsRecipient: true })).toEqual(changed(4, 2));
+      expect(mark(9, { recipient: 'room', sender: 'eve' })).toEqual(changed(5, 1));
+    });
+
+    test('covers nothing if there is no message, and read markers are none', () => {
+      store({ sender: 'carol', recipient: 'dan' }, { type: 'note' });
+      expect(mark(9, { readsRecipient: true })).toEqual(changed(3, 1));
+      project(database);
+      expect(mark(9, { readsRecipient: true })).toEqual(standing(3));
+    });
+
+    test('is repeated by its key, though it is stored as another', () => {
+      store({});
+      const key = { idempotencyKey: 'k' };
+      expect(mark(9, key)).toEqual(changed(2, 1));
+      store(...Array.from({ length: 9 }, () => ({})));
+      expect(mark(9, key)).toEqual(standing(2));
+      expect(mark(1, key)).toEqual(standing(2));
+      expect(mark(2, { ...key, content: '{"messageId":0}' })).toEqual({ fault: 'key-conflict', index: 0 });
+    });
+  });
+
+  test('of a repeated key the content is compared whatever the order of its fields', () => {
+    const keyed = (content: string): unknown =>
+      append({ tag: 'one', batches: [[draft({ idempotencyKey: 'k', content })]] })[0];
+    expect(keyed('{"a":[1,{"b":2}],"c":3}')).toEqual([1]);
+    expect(keyed('{"c":3,"a":[1,{"b":2}]}')).toEqual(standing(1));
+    expect(keyed('{"a":[1,{"b":2}],"c":4}')).toEqual({ fault: 'key-conflict', index: 0 });
+    expect(keyed('{"a":[1,{"b":2}],"c":33}')).toEqual({ fault: 'key-conflict', index: 0 });
   });
 
   test('the last id is the greatest safe integer', () => {

@@ -22,6 +22,10 @@ describe('drafts on their way to the writer thread', () => {
       [[draft('a'), draft('b')], [draft('c')], [draft('d'), draft('e'), draft('f')]],
     ],
     ['every field', [[draft('all', { type: 'read', createdAt: 2, idempotencyKey: 'key', expiresAt: 3 })]]],
+    [
+      'a read marker of a room among others',
+      [[draft('a', { type: 'read' }), draft('b', { type: 'read', readsRecipient: true }), draft('c')]],
+    ],
     ['an empty key beside none', [[draft('none'), draft('empty', { idempotencyKey: '' })]]],
   ])('are there as they were: %s', (_what, batches) => {
     const packed = structuredClone(packDrafts(batches));

@@ -47,7 +47,11 @@ export class Publisher {
    * @throws {LogUnavailable} where the log cannot be written
    */
   async publish(body: unknown, identity: Identity): Promise<Published> {
-    const context = { now: this.#now(), defaultSender: identity.client ?? OPEN_MODE_SENDER };
+    const context = {
+      now: this.#now(),
+      defaultSender: identity.client ?? OPEN_MODE_SENDER,
+      mayRead: (address: string) => identity.read.has(address),
+    };
     if (Array.isArray(body)) {
       const batch = readBatch(body, context);
       requireAllowed(batch, identity, true);
@@ -139,11 +143,11 @@ async function append(
   try {
     return await log.append(publications.map(({ draft }) => draft));
   } catch (error) {
-    throw error instanceof BatchRefused ? faultOf(error, isBatch, log.head) : error;
+    throw error instanceof BatchRefused ? faultOf(error, isBatch) : error;
   }
 }
 
-function faultOf({ fault, index }: BatchRefused, isBatch: boolean, head: number): Refusal {
+function faultOf({ fault, index }: BatchRefused, isBatch: boolean): Refusal {
   const path = isBatch ? `/${index}` : '';
   switch (fault) {
     case 'key-conflict': {
@@ -152,10 +156,6 @@ function faultOf({ fault, index }: BatchRefused, isBatch: boolean, head: number)
         errors: [{ path: `${path}/idempotencyKey`, message }],
       });
     }
-    case 'marker-ahead':
-      return badFields([
-        { path: `${path}/content/messageId`, message: `must be the id of a message: 1 to ${head}` },
-      ]);
     case 'ids-exhausted':
       return unavailable('Nothing was stored: the log has given its last id (2^53 - 1).', 3600);
   }

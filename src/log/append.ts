@@ -1,16 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Database, Statement } from 'better-sqlite3';
-import { type Draft, isExpired, type Message, READ_TYPE } from '../message.ts';
+import { type Draft, isExpired, type Message, MESSAGE_TYPE, READ_TYPE, withId } from '../message.ts';
 
 /**
  * Where a draft came to stand: a number is the id it was stored under; a message is the one that stands in its place
  * (the first of its idempotency key, or the read marker that it does not move ahead).
  */
-type Placement = number | Message;
+export type Placement = number | Message | ChangedDraft;
+
+/** A draft that was stored with another content than it had: a read marker that was ahead of the log. */
+interface ChangedDraft {
+  readonly changed: Message;
+}
 
 /** Why a batch was not stored, and by which of its drafts. */
 export interface AppendFault {
-  readonly fault: 'key-conflict' | 'marker-ahead' | 'ids-exhausted';
+  readonly fault: 'key-conflict' | 'ids-exhausted';
   readonly index: number;
 }
 
@@ -74,6 +79,7 @@ export function prepareAppend(database: Database): Append {
     'INSERT INTO readMarkers (reader, peer, messageId, id) VALUES (?, ?, ?, ?) ' +
       'ON CONFLICT DO UPDATE SET messageId = excluded.messageId, id = excluded.id',
   );
+  const newestFor = prepareNewest(database);
   let head = 0;
 
   /** The message that stands in the place of a draft, if one does. */
@@ -87,25 +93,36 @@ export function prepareAppend(database: Database): Append {
       // The key held as long as the first message; what is left of that waits for its purge.
       if (first !== undefined) dropKey.run(first.id);
     }
-    if (draft.type === READ_TYPE) {
-      const through = markedThrough(draft);
-      if (through > head) throw new BatchFault({ fault: 'marker-ahead', index });
-      const now = marker.get(draft.sender, draft.recipient);
-      if (now !== undefined && now.messageId >= through) return byId.get(now.id);
-    }
     return undefined;
   };
 
-  const place = (draft: Draft, index: number): Placement => {
-    const instead = standing(draft, index);
-    if (instead !== undefined) return instead;
+  const store = (draft: Draft, index: number): number => {
     if (head >= Number.MAX_SAFE_INTEGER) throw new BatchFault({ fault: 'ids-exhausted', index });
     const id = ++head;
     const values: Value[] = [];
     pushRow(values, id, draft);
     insertOne.run(values);
-    if (draft.type === READ_TYPE) setMarker.run(draft.sender, draft.recipient, markedThrough(draft), id);
     return id;
+  };
+
+  /** A marker ahead of the log says that all of its conversation was read. */
+  const placeMarker = (draft: Draft, index: number): Placement => {
+    const through = markedThrough(draft);
+    const isAhead = through > head;
+    const messageId = isAhead ? newestFor(draft) : through;
+    const now = marker.get(draft.sender, draft.recipient);
+    const instead = now !== undefined && now.messageId >= messageId ? byId.get(now.id) : undefined;
+    if (instead !== undefined) return instead;
+    const content = isAhead ? JSON.stringify({ messageId }) : draft.content;
+    const id = store({ ...draft, content }, index);
+    setMarker.run(draft.sender, draft.recipient, messageId, id);
+    return isAhead ? { changed: withId(id, { ...draft, content }) } : id;
+  };
+
+  const place = (draft: Draft, index: number): Placement => {
+    const instead = standing(draft, index);
+    if (instead !== undefined) return instead;
+    return draft.type === READ_TYPE ? placeMarker(draft, index) : store(draft, index);
   };
 
   const placeAll = database.transaction((batch: readonly Draft[]): Placement[] => {
@@ -167,9 +184,50 @@ function markedThrough(draft: Draft): number {
   return (JSON.parse(draft.content) as { messageId: number }).messageId;
 }
 
-/** Whether a repeated key repeats the message too: the same content may be written with its fields in another order. */
+/**
+ * Whether a repeated key repeats the message too. The same content may be written with its fields in another order, so as
+ * a text of the same length. A read marker that was ahead of the log was stored as another one, of which it is a repeat.
+ */
 function sameMessage(first: Message, draft: Draft): boolean {
   if (first.type !== draft.type) return false;
   if (first.content === draft.content) return true;
+  if (draft.type === READ_TYPE) return markedThrough(draft) >= first.id;
+  if (first.content.length !== draft.content.length) return false;
   return isDeepStrictEqual(JSON.parse(first.content), JSON.parse(draft.content));
+}
+
+/**
+ * Prepares looking up the newest message of a read marker's conversation: of its two addresses, or, in a room, of the
+ * room. An address is a room if it has sent the reader nothing and whoever publishes the marker may read its inbox.
+ *
+ * @returns its id; 1 if there is none, so that the marker covers nothing
+ */
+function prepareNewest(database: Database): (marker: Draft) => number {
+  // What is not projected yet is read from the log: a few thousand ids.
+  const tail = `id > (SELECT projected FROM position) AND type = '${MESSAGE_TYPE}'`;
+  const newest = (...selects: readonly string[]): string =>
+    `SELECT max(0, ${selects.map((select) => `ifnull((${select}), 0)`).join()})`;
+  const ofSide = database
+    .prepare<[Record<string, string>], number>(
+      newest(
+        'SELECT max(id) FROM pairMessages WHERE recipient = :recipient AND sender = :sender AND counts = 1',
+        `SELECT max(id) FROM messages WHERE recipient = :recipient AND sender = :sender AND ${tail}`,
+      ),
+    )
+    .pluck();
+  const ofInbox = database
+    .prepare<[Record<string, string>], number>(
+      newest(
+        'SELECT max(lastId) FROM conversations WHERE address = :address',
+        `SELECT max(id) FROM messages WHERE recipient = :address AND ${tail}`,
+        `SELECT max(id) FROM messages WHERE sender = :address AND ${tail}`,
+      ),
+    )
+    .pluck();
+
+  return ({ sender: reader, recipient: peer, readsRecipient }) => {
+    const received = ofSide.get({ recipient: reader, sender: peer }) ?? 0;
+    if (received === 0 && readsRecipient === true) return Math.max(1, ofInbox.get({ address: peer }) ?? 0);
+    return Math.max(1, received, ofSide.get({ recipient: peer, sender: reader }) ?? 0);
+  };
 }

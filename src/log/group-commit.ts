@@ -1,5 +1,5 @@
-import type { Draft, Message } from '../message.ts';
-import type { AppendResult } from './append.ts';
+import { type Draft, type Message, withId } from '../message.ts';
+import type { AppendResult, Placement } from './append.ts';
 import { BatchRefused, type CommitTimes, LogUnavailable, type Stored } from './message-log.ts';
 import type { Appended } from './writer.ts';
 import type { WriterClient } from './writer-client.ts';
@@ -134,11 +134,9 @@ export class GroupCommit {
       if (!isPlaced(result)) return new BatchRefused(result);
       const before = fresh.length;
       const stored = batch.map((draft, place) => {
-        const placement = result[place] as number | Message;
-        if (typeof placement !== 'number') return { message: placement, isNew: false };
-        const message = withId(placement, draft);
-        fresh.push(message);
-        return { message, isNew: true };
+        const answer = storedAs(draft, result[place] as Placement);
+        if (answer.isNew) fresh.push(answer.message);
+        return answer;
       });
       if (fresh.length > before) this.stored++;
       else this.repeated++;
@@ -163,16 +161,10 @@ function isPlaced(result: AppendResult): result is Exclude<AppendResult, { fault
   return Array.isArray(result);
 }
 
-/** Written out: a spread of the draft costs the fan-out a fifth of its time, and gives objects of another shape. */
-function withId(id: number, draft: Draft): Message {
-  return {
-    id,
-    sender: draft.sender,
-    recipient: draft.recipient,
-    type: draft.type,
-    content: draft.content,
-    createdAt: draft.createdAt,
-    idempotencyKey: draft.idempotencyKey,
-    expiresAt: draft.expiresAt,
-  };
+/** A draft as it came to stand. */
+function storedAs(draft: Draft, placement: Placement): Stored {
+  if (typeof placement === 'number') return { message: withId(placement, draft), isNew: true };
+  return 'changed' in placement
+    ? { message: placement.changed, isNew: true }
+    : { message: placement, isNew: false };
 }
