@@ -1,6 +1,6 @@
 import { afterEach, describe, expect } from '@jest/globals';
 import { get, send, type WireMessage } from '../support/api.ts';
-import { readNumber } from '../support/file.ts';
+import { readNumber, withDatabase } from '../support/file.ts';
 import { gapOf, pull, pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -73,12 +73,14 @@ describe('a clock that goes a day ahead and comes back', () => {
       expect(hoursAhead(after.createdAt)).toBeCloseTo(0, 1);
       expect(after.id).toBeGreaterThan(ahead.id);
       expect(await resumed(server, cursor)).toEqual({ messages: [ahead, after], gap: false });
-      expect(await resumed(server, '0')).toEqual({ messages: [before, week, ahead, after], gap: false });
+      // What had expired by the wrong clock is there again.
+      const all = [before, hour, week, ahead, after];
+      expect(await resumed(server, '0')).toEqual({ messages: all, gap: false });
       expect((await poll).messages).toEqual([]);
       await waitForUpkeep(server);
-      expect(await pullAll(server.url, 'bob')).toEqual([before, week, ahead, after]);
+      expect(await pullAll(server.url, 'bob')).toEqual(all);
 
-      expect(await device.waitForMessages(5)).toEqual([before, hour, week, ahead, after]);
+      expect(await device.waitForMessages(5)).toEqual(all);
       expect(device.closed).toBe(false);
       expect((await server.stop()).code).toBe(0);
     },
@@ -107,6 +109,49 @@ describe('a clock that goes a day ahead and comes back', () => {
       clock.set(0);
       await waitForUpkeep(again);
       expect(await resumed(again, '0')).toEqual({ messages: [ahead, after, behind], gap: false });
+    },
+    60_000,
+  );
+});
+
+describe('a clock that goes 40 days ahead for some seconds', () => {
+  clockTest(
+    'removes nothing for good, though retention is 30 days and ttl is over by that clock',
+    async () => {
+      const clock = new WrongClock();
+      const server = await Server.start({ env: { ...clock.env, RETENTION_DAYS: '30' } });
+      const lasting = await send(server.url, 'bob', 'lasting');
+      const week = await send(server.url, 'bob', 'for a week', { ttl: 7 * DAY });
+      clock.set(40 * DAY);
+      // What is stored meanwhile is purged by that clock: so upkeep has been through.
+      await waitForUpkeep(server);
+      expect(await pullAll(server.url, 'bob')).toEqual([lasting]);
+      clock.set(0);
+      await waitForUpkeep(server);
+      expect(await resumed(server, '0')).toEqual({ messages: [lasting, week], gap: false });
+    },
+    60_000,
+  );
+
+  clockTest(
+    'removes nothing at a start: that is logged, with how to say that the clock is right',
+    async () => {
+      const clock = new WrongClock();
+      const env = { ...clock.env, RETENTION_DAYS: '30' };
+      const first = await Server.start({ env });
+      const sent = await send(first.url, 'bob', 'hi');
+      expect((await first.stop()).code).toBe(0);
+      clock.set(40 * DAY);
+      const doubtful = await Server.start({ env, database: first.database });
+      await waitForUpkeep(doubtful);
+      expect(await pullAll(doubtful.url, 'bob')).toEqual([sent]);
+      expect(doubtful.stderr).toContain('RETENTION_CLOCK=trusted');
+      withDatabase(doubtful.database, (database) => database.exec("DELETE FROM messages WHERE recipient <> 'bob'"));
+      expect((await doubtful.stop()).code).toBe(0);
+      const trusted = { ...env, RETENTION_CLOCK: 'trusted' };
+      const server = await Server.start({ env: trusted, database: first.database });
+      await waitForUpkeep(server);
+      expect(await pullAll(server.url, 'bob')).toEqual([]);
     },
     60_000,
   );

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
 import { type Append, prepareAppend } from '../../src/log/append.ts';
+import { Budget } from '../../src/log/budget.ts';
 import { type Conversation, Conversations } from '../../src/log/conversations.ts';
 import { prepareProjection, type Project } from '../../src/log/projection.ts';
 import { preparePurge, type Purge } from '../../src/log/purge.ts';
@@ -8,7 +9,7 @@ import { Store } from '../../src/log/store.ts';
 import { isExpired, type Message } from '../../src/message.ts';
 import { cleanUp } from '../support/server.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
-import { Random } from '../support/random.ts';
+import { Random, withRandom } from '../support/random.ts';
 
 /** What the contract says of conversations, computed from all messages, the slow way. */
 function expected(messages: readonly Message[], address: string, now: number): Conversation[] {
@@ -151,6 +152,92 @@ describe('conversations', () => {
       }
     },
   );
+
+  test('are all seen on a walk of any page size, in the order of what is shown, whatever expires or is purged meanwhile', () =>
+    withRandom((random) => {
+      const peers = Array.from({ length: 12 }, (_, index) => `peer-${index}`);
+      let now = 1_000_000;
+      for (let round = 0; round < 25; round++) {
+        const batch = Array.from({ length: random.integer(10, 40) }, () => {
+          const peer = random.pick(peers);
+          const [sender, recipient] = random.pick([
+            ['bob', peer],
+            [peer, 'bob'],
+          ]) as [string, string];
+          const expiresAt = random.integer(0, 1) === 0 ? now + random.integer(1, 500) : null;
+          return draft({ sender, recipient, createdAt: now, expiresAt });
+        });
+        append({ tag: 'run', batches: [batch] });
+        project(random.integer(1, 60));
+        const seen: string[] = [];
+        let before = Infinity;
+        for (let more = true; more;) {
+          now += random.integer(0, 60);
+          if (random.integer(0, 3) === 0) purge({ kind: 'expired', now, limit: random.integer(1, 5) });
+          const limit = random.integer(1, 4);
+          const page = conversations.list('bob', before, store.head(), limit, now);
+          const wanted = expected(allMessages(), 'bob', now).filter(({ lastMessage }) => lastMessage.id < before);
+          expect(page.conversations).toEqual(wanted.slice(0, limit));
+          expect(page.more).toBe(wanted.length > limit);
+          seen.push(...page.conversations.map(({ peer }) => peer));
+          // Either leads to the next page.
+          const last = page.conversations.at(-1)?.lastMessage.id ?? 0;
+          before = random.integer(0, 1) === 0 ? last : (page.before ?? 0);
+          more = page.more;
+        }
+        for (const { peer } of expected(allMessages(), 'bob', now)) expect(seen).toContain(peer);
+      }
+      return Promise.resolve();
+    }));
+
+  test('come in pages that end when their time is up, and whoever goes on comes to all of them', () => {
+    const peers = Array.from({ length: 400 }, (_, index) => `peer-${index}`);
+    const batches = peers.map((sender, index) => [draft({ sender, expiresAt: index % 3 === 0 ? null : 5 })]);
+    append({ tag: 'run', batches });
+    project(300);
+    const seen: string[] = [];
+    let before: number | undefined = Infinity;
+    let pages = 0;
+    for (; before !== undefined; pages++) {
+      let time = 0;
+      const bounds = { budget: new Budget(() => ++time, 10), fits: () => true };
+      const page = conversations.list('bob', before, store.head(), 1000, 9, bounds);
+      expect(time).toBeLessThan(20);
+      expect(page.more).toBe(page.before !== undefined);
+      seen.push(...page.conversations.map(({ peer }) => peer));
+      before = page.before;
+    }
+    expect(pages).toBeGreaterThan(10);
+    expect(seen).toEqual(peers.filter((_, index) => index % 3 === 0).reverse());
+  });
+
+  test('come in pages with room for what fits', () => {
+    append({ tag: 'run', batches: ['ann', 'bea', 'cleo'].map((sender) => [draft({ sender })]) });
+    let room = 2;
+    const bounds = { budget: new Budget(() => 0, 1), fits: () => room-- > 0 };
+    const page = conversations.list('bob', Infinity, store.head(), 10, 0, bounds);
+    expect(page).toMatchObject({ conversations: [{ peer: 'cleo' }, { peer: 'bea' }], more: true, before: 2 });
+    const next = conversations.list('bob', 2, store.head(), 10, 0, bounds);
+    expect(next).toMatchObject({ conversations: [{ peer: 'ann' }], more: false });
+  });
+
+  test('of which all has expired are read back in pages that end when their time is up', () => {
+    const [first = 0] = append({ tag: 'run', batches: [[draft()]] })[0] as number[];
+    append({ tag: 'run', batches: [Array.from({ length: 2000 }, () => draft({ expiresAt: 5 }))] });
+    project(1500);
+    const taken: number[] = [];
+    const take = ({ id }: Message): boolean => taken.push(id) > 0;
+    let before = Infinity;
+    let pages = 0;
+    for (let more = true; more; pages++) {
+      const budget = new Budget(() => 0, 0);
+      const page = conversations.readBack(['alice', 'bob'], before, store.head(), 100, 9, take, budget);
+      expect(page.before).toBeLessThan(before);
+      ({ more, before } = page);
+    }
+    expect(taken).toEqual([first]);
+    expect(pages).toBeGreaterThan(10);
+  });
 
   test('come in pages, newest first, projected or not', () => {
     const peers = Array.from({ length: 25 }, (_, index) => `peer-${index}`);

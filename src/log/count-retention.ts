@@ -66,21 +66,23 @@ export class CountRetention implements UpkeepTask {
     );
     this.#countBack = (...range) => countBack.get(...range) ?? { rows: 0, lowest: null };
     const markersThrough = database
-      .prepare<[string, string, number], number>(
-        'SELECT id FROM pairMessages WHERE recipient = ?1 AND sender = ?2 AND counts = 0 AND id <= ?3 ' +
+      .prepare<[Record<string, unknown>], number>(
+        'SELECT id FROM pairMessages ' +
+          'WHERE recipient = :recipient AND sender = :reader AND counts = 0 AND id <= :through ' +
           // Those that are not projected yet.
-          'UNION SELECT id FROM messages WHERE recipient = ?1 AND sender = ?2 ' +
-          `AND id > (SELECT projected FROM position) AND id <= ?3 AND type = '${READ_TYPE}'`,
+          'UNION SELECT id FROM messages WHERE recipient = :recipient AND sender = :reader ' +
+          `AND id > (SELECT projected FROM position) AND id <= :through AND type = '${READ_TYPE}'`,
       )
       .pluck();
-    this.#markersThrough = (...range) => markersThrough.all(...range);
+    this.#markersThrough = (recipient, reader, through) => markersThrough.all({ recipient, reader, through });
   }
 
   /** Notes that a message was stored. */
   stored({ sender, recipient, type }: Draft): void {
     const count = this.#counts.get(recipient);
     if (this.#search?.recipient === recipient) {
-      this.#search.rows++;
+      // Before its first piece, the walk itself comes to it.
+      if (this.#search.before < Number.MAX_SAFE_INTEGER) this.#search.rows++;
     } else if (count === undefined) {
       this.#due.add(recipient);
     } else {

@@ -13,6 +13,9 @@ const SET_MILLISECONDS = 1000;
 /** A start is doubtful if the newest message lies further away: a log may well be idle over a long weekend. */
 const DOUBTFUL_MILLISECONDS = 3 * DAY;
 
+/** A message is stored at most so long after its `createdAt`, unless the disk hangs. */
+export const LATE_MILLISECONDS = 60_000;
+
 /** What retention goes by; times in milliseconds since the Unix epoch. */
 export interface RetentionTime {
   /** The time that has passed for certain. */
@@ -35,6 +38,7 @@ export class RetentionClock {
   /** How far the clock was ahead of the monotonic one when it was last set. */
   #set: number | undefined;
   #shownFrom = 0;
+  #shown = 0;
 
   /**
    * @param monotonic milliseconds that only grow, as of `performance.now()`
@@ -58,6 +62,7 @@ export class RetentionClock {
   read(shown: number, head: number): RetentionTime {
     const now = this.#monotonic();
     const ahead = shown - now;
+    this.#shown = shown;
     this.#set ??= ahead;
     if (ahead - this.#set > SET_MILLISECONDS) this.#shownFrom = head + 1;
     if (ahead < this.#set || ahead - this.#set > SET_MILLISECONDS) this.#set = ahead;
@@ -65,6 +70,16 @@ export class RetentionClock {
     this.#leasts.set(hour, Math.min(ahead, this.#leasts.get(hour) ?? Infinity));
     for (const earlier of this.#leasts.keys()) if (earlier < hour - HELD_HOURS) this.#leasts.delete(earlier);
     return { held: now + Math.min(...this.#leasts.values()), shown, shownFrom: this.#shownFrom };
+  }
+
+  /**
+   * Notes that a message was stored. One that was on its way while the clock was set forward is not of the new time.
+   *
+   * @param createdAt milliseconds since the Unix epoch, as the clock showed
+   * @param head gives the highest id given
+   */
+  stored(createdAt: number, head: () => number): void {
+    if (this.#shown - createdAt > LATE_MILLISECONDS) this.#shownFrom = head() + 1;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { CountRetention } from './count-retention.ts';
 import { preparePurge, type Purge } from './purge.ts';
-import type { RetentionTime } from './retention-clock.ts';
+import { LATE_MILLISECONDS, type RetentionTime } from './retention-clock.ts';
 import type { UpkeepTask } from './upkeep.ts';
 
 /** How long messages are kept, and how many; 0 keeps all. */
@@ -15,9 +15,6 @@ export interface RetentionRule {
 const PURGE_ROWS = 20;
 
 const DAY = 86_400_000;
-
-/** A message is stored at most so long after its `createdAt`, unless the disk hangs. */
-const LATE_MILLISECONDS = 60_000;
 
 /** Decides what to purge next: what has expired, what is too old, and what a recipient has too many. */
 export class Retention {

@@ -98,9 +98,19 @@ export class Upkeep {
     };
   }
 
+  /**
+   * Looks at the clock before an append: what is stored goes by the clock of its time.
+   *
+   * @param now milliseconds since the Unix epoch
+   */
+  beforeAppend(now: number): void {
+    this.#time.read(now, this.#head());
+  }
+
   /** Notes that a message was stored. */
   stored(draft: Draft): void {
     this.#stored++;
+    this.#time.stored(draft.createdAt, this.#head);
     this.#projection.behind++;
     this.#retention.counts?.stored(draft);
   }

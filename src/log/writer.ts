@@ -64,6 +64,7 @@ export class Writer {
    * @throws what SQLite throws where the log cannot be written; then none is stored
    */
   append(batches: readonly (readonly Draft[])[]): Appended {
+    this.#upkeep.beforeAppend(Date.now());
     const began = performance.now();
     const results = this.#appendAll({ tag: this.#tag, batches });
     const ended = performance.now();

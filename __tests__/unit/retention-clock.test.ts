@@ -1,0 +1,160 @@
+import { afterAll, describe, expect, test } from '@jest/globals';
+import type { Database } from 'better-sqlite3';
+import { pino } from 'pino';
+import { prepareAppend } from '../../src/log/append.ts';
+import { RetentionClock, startOfRetention } from '../../src/log/retention-clock.ts';
+import { draft, newDatabase } from '../support/log-file.ts';
+import { cleanUp } from '../support/server.ts';
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+const START = Date.UTC(2026, 0, 1);
+
+/** A retention clock on a machine whose clock can be set: it is read each second. */
+class Machine {
+  #monotonic = 5000;
+  #ahead = START - 5000;
+  readonly #clock: RetentionClock;
+
+  constructor(startsAt?: number) {
+    this.#clock = new RetentionClock(() => this.#monotonic, startsAt, 7);
+    this.read();
+  }
+
+  /** Sets the clock by so many milliseconds. */
+  set(milliseconds: number): void {
+    this.#ahead += milliseconds;
+  }
+
+  /** Lets time pass. */
+  pass(milliseconds: number): void {
+    const step = milliseconds > HOUR ? HOUR / 4 : SECOND;
+    for (let left = milliseconds; left > 0; left -= step) {
+      this.#monotonic += step;
+      this.read();
+    }
+  }
+
+  /** A message that was accepted so many milliseconds ago is stored as the 9th. */
+  store(ago: number): void {
+    this.#clock.stored(this.#monotonic + this.#ahead - ago, () => 9);
+  }
+
+  /** Milliseconds since the start, by the time of retention; the head is 9. */
+  read(): { held: number; shownFrom: number } {
+    const { held, shownFrom } = this.#clock.read(this.#monotonic + this.#ahead, 9);
+    return { held: held - START, shownFrom };
+  }
+}
+
+describe('the time of retention', () => {
+  test('is that of a clock that nobody sets', () => {
+    const machine = new Machine();
+    machine.pass(3 * DAY);
+    expect(machine.read()).toEqual({ held: 3 * DAY, shownFrom: 0 });
+  });
+
+  test('does not follow a clock that is ahead for some seconds', () => {
+    const machine = new Machine();
+    machine.set(40 * DAY);
+    machine.pass(4 * SECOND);
+    expect(machine.read().held).toBe(4 * SECOND);
+    machine.set(-40 * DAY);
+    machine.pass(SECOND);
+    expect(machine.read().held).toBe(5 * SECOND);
+  });
+
+  test('follows a clock that was set forward once it has shown that for a day', () => {
+    const machine = new Machine();
+    machine.pass(HOUR);
+    machine.set(HOUR);
+    machine.pass(22 * HOUR);
+    expect(machine.read().held).toBe(23 * HOUR);
+    machine.pass(4 * HOUR);
+    expect(machine.read().held).toBe(28 * HOUR);
+  });
+
+  test('goes back with a clock at once, and does not come back with it', () => {
+    const machine = new Machine();
+    machine.pass(HOUR);
+    machine.set(-DAY);
+    machine.pass(SECOND);
+    expect(machine.read().held).toBe(HOUR + SECOND - DAY);
+    machine.set(DAY);
+    machine.pass(SECOND);
+    expect(machine.read().held).toBe(HOUR + 2 * SECOND - DAY);
+  });
+
+  test('of messages stored since the clock was set forward, be it by many small steps, is what it shows', () => {
+    const machine = new Machine();
+    machine.set(600);
+    machine.pass(SECOND);
+    expect(machine.read().shownFrom).toBe(0);
+    machine.set(600);
+    machine.pass(SECOND);
+    expect(machine.read().shownFrom).toBe(10);
+  });
+
+  test('of a message that was on its way while the clock was set forward is the held one', () => {
+    const machine = new Machine();
+    machine.store(SECOND);
+    expect(machine.read().shownFrom).toBe(0);
+    machine.store(HOUR);
+    expect(machine.read().shownFrom).toBe(10);
+  });
+
+  test('begins where a doubtful start says, and comes to the clock after a day', () => {
+    const machine = new Machine(START - 9 * DAY);
+    expect(machine.read()).toEqual({ held: -9 * DAY, shownFrom: 8 });
+    machine.pass(23 * HOUR);
+    expect(machine.read().held).toBe(23 * HOUR - 9 * DAY);
+    machine.pass(3 * HOUR);
+    expect(machine.read().held).toBe(26 * HOUR);
+  });
+});
+
+describe('a start', () => {
+  afterAll(cleanUp);
+
+  const logOf = (...messages: Parameters<typeof draft>[0][]): Database => {
+    const database = newDatabase();
+    prepareAppend(database)({ tag: 'run', batches: [messages.map((fields) => draft(fields))] });
+    return database;
+  };
+  const startOn = (
+    database: Database,
+    days: number,
+    trustsClock = false,
+  ): { from: number | undefined; lines: string[] } => {
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line: string) => lines.push(line) });
+    const from = startOfRetention(database, { retention: { days }, trustsClock, logger, now: () => START });
+    return { from, lines };
+  };
+
+  test('whose newest message is days old is doubtful if retention or expiry would remove something', () => {
+    const old = { createdAt: START - 40 * DAY };
+    const newest = { createdAt: START - 9 * DAY };
+    const retained = startOn(logOf(old, newest), 30);
+    expect(retained.from).toBe(newest.createdAt);
+    expect(retained.lines.join()).toContain('RETENTION_CLOCK=trusted');
+    const expiring = startOn(logOf({ ...newest, expiresAt: START - DAY }), 0);
+    expect(expiring).toMatchObject({ from: newest.createdAt, lines: [expect.any(String)] });
+    expect(startOn(logOf(newest), 30)).toEqual({ from: undefined, lines: [] });
+    expect(startOn(logOf(old, newest), 0)).toEqual({ from: undefined, lines: [] });
+  });
+
+  test('is not doubtful for an empty log, after a long weekend, or by the word of the operator', () => {
+    const log = logOf({ createdAt: START - 40 * DAY }, { createdAt: START - 2 * DAY });
+    expect(startOn(newDatabase(), 1)).toEqual({ from: undefined, lines: [] });
+    expect(startOn(log, 1)).toEqual({ from: undefined, lines: [] });
+    expect(startOn(logOf({ createdAt: START - 40 * DAY }), 1, true)).toEqual({ from: undefined, lines: [] });
+  });
+
+  test('whose newest message is days ahead of the clock is logged, and goes by the clock', () => {
+    const { from, lines } = startOn(logOf({ createdAt: START + 9 * DAY }), 1);
+    expect(from).toBeUndefined();
+    expect(lines.join()).toContain('the clock is wrong, or was');
+  });
+});
