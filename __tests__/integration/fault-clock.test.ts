@@ -146,7 +146,9 @@ describe('a clock that goes 40 days ahead for some seconds', () => {
       await waitForUpkeep(doubtful);
       expect(await pullAll(doubtful.url, 'bob')).toEqual([sent]);
       expect(doubtful.stderr).toContain('RETENTION_CLOCK=trusted');
-      withDatabase(doubtful.database, (database) => database.exec("DELETE FROM messages WHERE recipient <> 'bob'"));
+      withDatabase(doubtful.database, (database) =>
+        database.exec("DELETE FROM messages WHERE recipient <> 'bob'"),
+      );
       expect((await doubtful.stop()).code).toBe(0);
       const trusted = { ...env, RETENTION_CLOCK: 'trusted' };
       const server = await Server.start({ env: trusted, database: first.database });

@@ -176,7 +176,9 @@ describe('conversations', () => {
           if (random.integer(0, 3) === 0) purge({ kind: 'expired', now, limit: random.integer(1, 5) });
           const limit = random.integer(1, 4);
           const page = conversations.list('bob', before, store.head(), limit, now);
-          const wanted = expected(allMessages(), 'bob', now).filter(({ lastMessage }) => lastMessage.id < before);
+          const wanted = expected(allMessages(), 'bob', now).filter(
+            ({ lastMessage }) => lastMessage.id < before,
+          );
           expect(page.conversations).toEqual(wanted.slice(0, limit));
           expect(page.more).toBe(wanted.length > limit);
           seen.push(...page.conversations.map(({ peer }) => peer));

@@ -48,8 +48,7 @@ describe('upkeep', () => {
     }
     return steps;
   };
-  const count = (sql = ''): unknown =>
-    database.prepare(`SELECT count(*) FROM messages ${sql}`).pluck().get();
+  const count = (sql = ''): unknown => database.prepare(`SELECT count(*) FROM messages ${sql}`).pluck().get();
   const head = (): number => database.prepare('SELECT head FROM position').pluck().get() as number;
   const idsOf = (recipient: string): unknown[] =>
     database.prepare('SELECT id FROM messages WHERE recipient = ? ORDER BY id').pluck().all(recipient);
@@ -116,7 +115,11 @@ describe('upkeep', () => {
   describe('of a log that keeps so many messages of a recipient', () => {
     test('leaves exactly these, of each recipient, at the next tick at the latest', () => {
       const upkeep = upkeepWith({ messages: 5 });
-      store(upkeep, [...pairs(3), ...Array.from({ length: 12 }, () => draft()), draft({ recipient: 'carol' })]);
+      store(upkeep, [
+        ...pairs(3),
+        ...Array.from({ length: 12 }, () => draft()),
+        draft({ recipient: 'carol' }),
+      ]);
       finish(upkeep);
       expect(idsOf('bob')).toEqual([11, 12, 13, 14, 15]);
       expect(count()).toBe(9);
@@ -128,7 +131,10 @@ describe('upkeep', () => {
 
     test('does not count all again for each message that comes', () => {
       const upkeep = upkeepWith({ messages: 20_000 });
-      store(undefined, Array.from({ length: 20_000 }, () => draft()));
+      store(
+        undefined,
+        Array.from({ length: 20_000 }, () => draft()),
+      );
       finish(upkeep);
       const before = time;
       store(upkeep, [draft()]);
@@ -176,7 +182,9 @@ describe('upkeep', () => {
           store(upkeep, Array.from({ length: random.integer(1, 12) }, any));
           if (random.integer(0, 2) === 0) upkeep.step(now);
           if (random.integer(0, 9) === 0) {
-            database.exec("CREATE TEMP TRIGGER fault BEFORE INSERT ON purged BEGIN SELECT RAISE(ABORT, 'no'); END");
+            database.exec(
+              "CREATE TEMP TRIGGER fault BEFORE INSERT ON purged BEGIN SELECT RAISE(ABORT, 'no'); END",
+            );
             try {
               finish(upkeep, now);
             } catch {

@@ -21,6 +21,9 @@ export const MOST_UNREAD = 1000;
 /** So many conversations are looked at for what is unread in all. */
 const MOST_LOOKED_AT = 1000;
 
+/** A conversation in a list costs as much as so many rows that are only counted. */
+const CONVERSATION_ROWS = 10;
+
 /** Conversations in a list, and where it goes on. */
 export interface ConversationPage {
   readonly conversations: Conversation[];
@@ -137,12 +140,14 @@ export class Conversations {
       for (const { pair, next } of this.#order.newestFirst(address, before, now, tail)) {
         // All that can be shown with an id of `next` or higher is in the list by now.
         if (next < before && bounds?.budget.isSpent === true) return page(next);
+        bounds?.budget.spend(CONVERSATION_ROWS);
         if (pair === undefined) continue;
         const conversation = this.#conversation(address, pair, tail.get(pair.peer), now);
         if (conversation === undefined) continue;
         if (conversations.length === limit) return page(next);
         if (bounds?.fits(conversation) === false && conversations.length > 0) return page(next);
         conversations.push(conversation);
+        bounds?.budget.spend(conversation.unread);
       }
       return page(undefined);
     });
@@ -200,6 +205,7 @@ export class Conversations {
           if (message !== undefined && !take(message)) return { more: true, before: from };
           from = one.id;
         }
+        budget?.spend(found.length);
         if (found.length < limit) return { more: false, before: from };
         if (budget?.isSpent === true) return { more: true, before: from };
       }

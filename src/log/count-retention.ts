@@ -144,8 +144,7 @@ export class CountRetention implements UpkeepTask {
 
   #begin(recipient: string): void {
     this.#due.delete(recipient);
-    if (!this.#counts.has(recipient))
-      this.#search = { recipient, before: Number.MAX_SAFE_INTEGER, rows: 0 };
+    if (!this.#counts.has(recipient)) this.#search = { recipient, before: Number.MAX_SAFE_INTEGER, rows: 0 };
   }
 
   /** Walks back over some more of a recipient's messages, until there are none, or as many as it keeps. */

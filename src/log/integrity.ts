@@ -109,7 +109,11 @@ async function checkOnce(
 }
 
 /** Waits for the end of the process. @returns what it has found; `undefined` if it ended without, which is logged */
-function resultOf(child: ChildProcess, logger: Logger, isStopped: () => boolean): Promise<string | undefined> {
+function resultOf(
+  child: ChildProcess,
+  logger: Logger,
+  isStopped: () => boolean,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     let result: string | undefined;
     child.once('message', (found: string) => (result = found));

@@ -52,10 +52,7 @@ export type Purge = (entry: PurgeEntry) => Purged;
  *
  * @param removed is told of each message that is removed
  */
-export function preparePurge(
-  database: Database,
-  removed?: (id: number, recipient: string) => void,
-): Purge {
+export function preparePurge(database: Database, removed?: (id: number, recipient: string) => void): Purge {
   const columns = 'SELECT id, sender, recipient, type, createdAt, expiresAt FROM messages';
   // Read markers have no ttl. If one had, it might have to stay, and would be found again and again.
   const expired = database.prepare<[number, number, number, number], Row>(

@@ -108,7 +108,8 @@ export function startOfRetention(database: Database, start: ClockStart): number 
     .pluck()
     .get();
   const clock = now();
-  if (trustsClock || newest === undefined || Math.abs(clock - newest) <= DOUBTFUL_MILLISECONDS) return undefined;
+  if (trustsClock || newest === undefined || Math.abs(clock - newest) <= DOUBTFUL_MILLISECONDS)
+    return undefined;
   const facts = { clock: new Date(clock), newest: new Date(newest) };
   if (newest > clock) {
     logger.warn(
