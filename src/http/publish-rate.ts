@@ -1,19 +1,19 @@
 import type { Identity } from '../auth/identity.ts';
 import { Refusal } from '../errors.ts';
+import { Recent } from '../recent.ts';
 
 interface Bucket {
   /** Messages that may be published now; below zero where a batch has overdrawn it. */
   level: number;
   /** When that was so, on the clock of `performance.now()`. */
   at: number;
-  rate: number;
 }
 
 /** A bucket holds what its rate gives in so many seconds: the burst. */
 const BURST_SECONDS = 2;
 
-/** Past so many clients, buckets that are full again are forgotten: a full one is as good as none. */
-const MOST_BUCKETS = 10_000;
+/** The buckets of so many clients are kept at least, of those who published last. One that is forgotten is full. */
+const KEPT_BUCKETS = 50_000;
 
 /**
  * How fast each client may publish: a token bucket for each. A publish is admitted while the bucket is not empty and
@@ -23,8 +23,7 @@ const MOST_BUCKETS = 10_000;
  */
 export class PublishRate {
   readonly #rate: number;
-  readonly #buckets = new Map<string, Bucket>();
-  #pruneAt = MOST_BUCKETS;
+  readonly #buckets = new Recent<string, Bucket>(KEPT_BUCKETS);
 
   /** @param rate messages a second for one client whose token names no other; 0: no limit */
   constructor(rate: number) {
@@ -50,14 +49,6 @@ export class PublishRate {
         headers: { 'Retry-After': String(wait) },
       });
     }
-    this.#buckets.set(client, { level: level - messages, at: now, rate });
-    if (this.#buckets.size > this.#pruneAt) this.#prune(now);
-  }
-
-  #prune(now: number): void {
-    for (const [client, { level, at, rate }] of this.#buckets) {
-      if (level + ((now - at) / 1000) * rate >= rate * BURST_SECONDS) this.#buckets.delete(client);
-    }
-    this.#pruneAt = Math.max(MOST_BUCKETS, this.#buckets.size * 2);
+    this.#buckets.set(client, { level: level - messages, at: now });
   }
 }

@@ -1,0 +1,46 @@
+import { expect, test } from '@jest/globals';
+import type { Identity } from '../../src/auth/identity.ts';
+import { PublishRate } from '../../src/http/publish-rate.ts';
+import { Recent } from '../../src/recent.ts';
+
+test('a map of recent keys keeps the last that were set, and never more than twice as many', () => {
+  const kept = 1000;
+  const recent = new Recent<string, number>(kept);
+  let most = 0;
+  for (let index = 0; index < 1_000_000; index++) {
+    recent.set(`name-${index}`, index);
+    most = Math.max(most, recent.size);
+  }
+  expect(most).toBeLessThanOrEqual(2 * kept);
+  for (let index = 1_000_000 - kept; index < 1_000_000; index++) {
+    expect(recent.get(`name-${index}`)).toBe(index);
+  }
+  expect(recent.get('name-0')).toBeUndefined();
+});
+
+test('a key that is set again is recent again, once, and one that is taken out is gone', () => {
+  const recent = new Recent<string, string>(3);
+  recent.set('kept', 'old');
+  for (let index = 0; index < 100; index++) {
+    recent.set(`name-${index}`, '');
+    recent.set('kept', `new ${index}`);
+    expect(recent.get('kept')).toBe(`new ${index}`);
+    expect(recent.size).toBeLessThanOrEqual(6);
+  }
+  recent.delete('kept');
+  expect(recent.get('kept')).toBeUndefined();
+});
+
+test('a million clients that publish leave those over their rate where they are', () => {
+  const rate = new PublishRate(1);
+  const identity = (client: string) => ({ client, rate: undefined }) as unknown as Identity;
+  rate.take(identity('eve'), 1_000_000);
+  for (let index = 0; index < 1_000_000; index++) {
+    rate.take(identity(`client-${index}`), 1);
+    // Refused: nothing is taken, so her bucket is not a recent one.
+    if (index === 40_000)
+      expect(() => rate.take(identity('eve'), 1)).toThrow('More than 1 messages a second');
+  }
+  expect(() => rate.take(identity('client-999999'), 1_000_000)).not.toThrow();
+  expect(() => rate.take(identity('client-999999'), 1)).toThrow('More than 1 messages a second');
+});
