@@ -121,7 +121,7 @@ async function createTokens(auth: AuthConfig, logger: Logger, now: () => number)
   if (keySource !== undefined) {
     keySet = new KeySet(keySource, logger);
     try {
-      await keySet.load();
+      await keySet.open();
     } catch (error) {
       const why = (error as Error).message;
       if (typeof keySource === 'string') {

@@ -58,14 +58,11 @@ const FAILURES: [string, Answering][] = [
     }],
   ['says 204', (_request, response) => response.writeHead(204).end()],
   ['sends a page', (_request, response) => response.end('<!doctype html>')],
-  ['has no keys', serving()],
+  ['sends a list', (_request, response) => response.end('[]')],
   ['sends elsewhere', (incoming, response) => {
       if (incoming.url === '/elsewhere') serving(next.publicJwk)(incoming, response);
       else response.writeHead(302, { Location: '/elsewhere' }).end();
     }],
-  ['has a private key', (incoming, response) => serving(next.publicJwk, stranger.privateJwk)(incoming, response)],
-  ['has a symmetric key', (incoming, response) =>
-      serving(next.publicJwk, { kty: 'oct', k: 'AAAA', kid: 'x' })(incoming, response)],
   ['cuts the connection', (_request, response) => response.destroy()],
   ['never answers', () => undefined],
   ['never ends its answer', (_request, response) => {
@@ -96,6 +93,18 @@ describe('a service whose issuer', () => {
       }),
     );
   }, 60_000);
+
+  test('has no key, or none that can be used, has its tokens refused until there is one', async () => {
+    const symmetric = { kty: 'oct', k: 'AAAA', kid: 'x' };
+    for (const set of [[], [key.privateJwk, symmetric]]) {
+      const [issuer, server] = await startBoth(serving(...set));
+      expectProblem(await ask(server, key), 401, []);
+      expect(server.stderr).toContain('AUTH_JWKS');
+      expect(server.stderr).not.toContain(key.privateJwk.d);
+      issuer.answering = serving(key.publicJwk);
+      await server.kill();
+    }
+  });
 
   test('is not there at the start, says 503 until it is', async () => {
     const [issuer, server] = await startBoth(serving(key.publicJwk), true);

@@ -1,4 +1,4 @@
-import { errors, type FlattenedJWSInput, type JWSHeaderParameters, jwtVerify } from 'jose';
+import { type CryptoKey, errors, type JWSHeaderParameters, jwtVerify } from 'jose';
 import { type Identity, identityOf } from './identity.ts';
 import { type KeySet, KeysUnavailable } from './key-set.ts';
 
@@ -83,32 +83,33 @@ export class Tokens {
     }
   }
 
-  /** Where a token does not say which of several keys it is signed with, each is tried. */
+  /** Tries the keys that may have signed a token, one after the other. */
   async #verifyWithOneOf(
     token: string,
     rules: Parameters<typeof jwtVerify>[2],
   ): Promise<Awaited<ReturnType<typeof jwtVerify>>> {
-    const { secret, keySet } = this.#keys;
-    const find = (
-      header: JWSHeaderParameters,
-      jws: FlattenedJWSInput,
-    ): Uint8Array | ReturnType<KeySet['find']> => {
+    let others: readonly CryptoKey[] = [];
+    // Asked for a key once the form and the algorithm of the token are known to be good.
+    const findFirst = async (header: JWSHeaderParameters): Promise<CryptoKey | Uint8Array> => {
+      const { secret, keySet } = this.#keys;
       if (secret !== undefined && header.alg === SECRET_ALGORITHM) return secret;
-      if (keySet === undefined) throw new errors.JWKSNoMatchingKey();
-      return keySet.find(header, jws);
+      const [first, ...rest] = (await keySet?.candidates(header)) ?? [];
+      if (first === undefined) throw new errors.JWKSNoMatchingKey();
+      others = rest;
+      return first;
     };
     try {
-      return await jwtVerify(token, find, rules);
+      return await jwtVerify(token, findFirst, rules);
     } catch (error) {
-      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-      for await (const key of error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      for (const key of others) {
         try {
           return await jwtVerify(token, key, rules);
         } catch (mismatch) {
           if (!(mismatch instanceof errors.JWSSignatureVerificationFailed)) throw mismatch;
         }
       }
-      throw new errors.JWSSignatureVerificationFailed();
+      throw error;
     }
   }
 }

@@ -1,0 +1,155 @@
+import { setImmediate } from 'node:timers/promises';
+import { type CryptoKey, importJWK, type JWK } from 'jose';
+
+/** What a token's header says of its key. */
+export interface KeyName {
+  readonly alg?: string | undefined;
+  /** Anything that is no text counts as none. */
+  readonly kid?: unknown;
+}
+
+/** Why a key of a set is not used, in words for its operator. */
+export interface IgnoredKey {
+  readonly kid: string | undefined;
+  readonly why: string;
+  /** It is a secret that lies open: whoever reads the set can make tokens of this key. */
+  readonly secret: boolean;
+}
+
+/** A set has a handful; so many are indexed in half a second. */
+const MAX_KEYS = 5000;
+
+/** A stranger's token costs at most so many checks of a signature. */
+const MAX_CANDIDATES = 8;
+
+/** RFC 7518 §3.3 has the least; longer ones than the most, and larger exponents, are slow to check. */
+const RSA_BITS = { least: 2048, most: 8192 };
+const MAX_EXPONENT_BYTES = 4;
+
+/** Importing many keys is done in pieces of this length, so that others are served meanwhile. */
+const PIECE_MILLISECONDS = 5;
+
+/** The public keys of a JSON Web Key Set (RFC 7517 §5), imported, and found by what a token says of its key. */
+export class VerificationKeys {
+  /** How many keys can be used. */
+  readonly size: number;
+  readonly ignored: readonly IgnoredKey[];
+  readonly #candidates: ReadonlyMap<string, readonly CryptoKey[]>;
+
+  private constructor(
+    size: number,
+    ignored: readonly IgnoredKey[],
+    candidates: ReadonlyMap<string, readonly CryptoKey[]>,
+  ) {
+    this.size = size;
+    this.ignored = ignored;
+    this.#candidates = candidates;
+  }
+
+  /**
+   * Imports the keys of a set. Those that cannot be used are ignored, as RFC 7517 §5 has it; so are private and symmetric
+   * ones, since what lies open must not make tokens. A set without keys is a set.
+   *
+   * @throws {Error} if it is no set, or has too many keys
+   */
+  static async import(set: unknown): Promise<VerificationKeys> {
+    const keys: unknown = (set as { keys?: unknown } | null)?.keys;
+    if (!Array.isArray(keys)) throw new Error('it is no JSON Web Key Set: it needs a list "keys"');
+    if (keys.length > MAX_KEYS) throw new Error(`it has ${keys.length} keys; ${MAX_KEYS} are the most`);
+    const candidates = new Map<string, CryptoKey[]>();
+    const ignored: IgnoredKey[] = [];
+    let pieceEnd = performance.now() + PIECE_MILLISECONDS;
+    for (const jwk of keys as unknown[]) {
+      if (performance.now() > pieceEnd) {
+        await setImmediate();
+        pieceEnd = performance.now() + PIECE_MILLISECONDS;
+      }
+      try {
+        const { alg, kid, key } = await importPublic(jwk);
+        for (const place of kid === undefined ? [alg] : [alg, `${alg} ${kid}`]) {
+          const found = candidates.get(place) ?? [];
+          if (found.length < MAX_CANDIDATES) candidates.set(place, [...found, key]);
+        }
+      } catch (error) {
+        ignored.push({
+          kid: textOf(jwk, 'kid')?.slice(0, 100),
+          why: (error as Error).message,
+          secret: isSecret(jwk),
+        });
+      }
+    }
+    return new VerificationKeys(keys.length - ignored.length, ignored, candidates);
+  }
+
+  /**
+   * The keys that may have signed a token, in the order of the set: those of its algorithm and `kid`, or without `kid`
+   * all of its algorithm; of either the first 8. Empty if there is none.
+   */
+  candidates({ alg = '', kid }: KeyName): readonly CryptoKey[] {
+    return this.#candidates.get(typeof kid === 'string' ? `${alg} ${kid}` : alg) ?? [];
+  }
+}
+
+/** @throws {Error} with the reason why a key cannot be used */
+async function importPublic(jwk: unknown): Promise<{ alg: string; kid: string | undefined; key: CryptoKey }> {
+  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) throw new Error('it is no object');
+  if (isSecret(jwk)) throw new Error('it is private or symmetric, and only public keys belong into a set');
+  const { alg, key } = algorithmOf(jwk);
+  const { kid, use, key_ops: operations, alg: meant } = jwk as Record<string, unknown>;
+  if (kid !== undefined && typeof kid !== 'string') throw new Error('its "kid" is no text');
+  if (use !== undefined && use !== 'sig') throw new Error('its "use" is not "sig"');
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
+    throw new Error('its "key_ops" have no "verify"');
+  }
+  if (meant !== undefined && meant !== alg) throw new Error(`its "alg" is not "${alg}"`);
+  let imported: CryptoKey | Uint8Array;
+  try {
+    imported = await importJWK(key, alg);
+  } catch (error) {
+    throw new Error(`it is no key of ${alg}`, { cause: error });
+  }
+  if (imported instanceof Uint8Array) throw new Error(`it is no key of ${alg}`);
+  if (alg === 'RS256') checkRsa(imported);
+  return { alg, kid, key: imported };
+}
+
+/** The one algorithm that a key is for here, and what makes it a key. */
+function algorithmOf(jwk: object): { alg: string; key: JWK } {
+  const kty = textOf(jwk, 'kty');
+  const crv = textOf(jwk, 'crv');
+  const part = (name: string): string => textOf(jwk, name) ?? '';
+  if (kty === 'RSA') return { alg: 'RS256', key: { kty, n: part('n'), e: part('e') } };
+  if (kty === 'EC' && crv === 'P-256') return { alg: 'ES256', key: { kty, crv, x: part('x'), y: part('y') } };
+  if (kty === 'OKP' && crv === 'Ed25519') return { alg: 'EdDSA', key: { kty, crv, x: part('x') } };
+  throw new Error('it is neither RSA, nor EC on P-256, nor Ed25519');
+}
+
+function checkRsa(key: CryptoKey): void {
+  const algorithm: object = key.algorithm;
+  const { modulusLength, publicExponent } = algorithm as {
+    modulusLength: number;
+    publicExponent: Uint8Array;
+  };
+  if (modulusLength < RSA_BITS.least || modulusLength > RSA_BITS.most) {
+    throw new Error(`it has ${modulusLength} bits, and must have ${RSA_BITS.least} to ${RSA_BITS.most}`);
+  }
+  const exponent =
+    publicExponent.length > MAX_EXPONENT_BYTES
+      ? NaN
+      : Number(`0x${Buffer.from(publicExponent).toString('hex')}`);
+  if (!(exponent >= 3) || exponent % 2 === 0) throw new Error('its "e" must be odd, from 3 to 4294967295');
+}
+
+/** Whether a key is a private or a symmetric one. */
+function isSecret(jwk: unknown): boolean {
+  return textOf(jwk, 'kty') === 'oct' || ['d', 'p', 'q', 'k'].some((name) => has(jwk, name));
+}
+
+function has(jwk: unknown, name: string): boolean {
+  return typeof jwk === 'object' && jwk !== null && Object.hasOwn(jwk, name);
+}
+
+function textOf(jwk: unknown, name: string): string | undefined {
+  const value: unknown = has(jwk, name) ? (jwk as Record<string, unknown>)[name] : undefined;
+  return typeof value === 'string' ? value : undefined;
+}
