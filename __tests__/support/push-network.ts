@@ -163,12 +163,12 @@ export class PushNetwork {
     writeFileSync(join(this.#folder, 'hosts'), `127.0.0.1 localhost\n${lines.join('')}`);
   }
 
-  /** Starts a service in the network, which has the database of the one before. */
-  async startServer(env: Readonly<Record<string, string>> = {}): Promise<Server> {
+  /** Starts a service in the network. Its database is that of the one before, if none is given. */
+  async startServer(env: Readonly<Record<string, string>> = {}, database = this.#database): Promise<Server> {
     const pid = this.#relay?.pid;
     const options: ServerOptions = {
       port: PORT,
-      ...(this.#database === undefined ? {} : { database: this.#database }),
+      ...(database === undefined ? {} : { database }),
       env: {
         NODE_EXTRA_CA_CERTS: this.certificateFile,
         // A connection that is there, but was not looked at for a quarter of a second, would be made a second time.

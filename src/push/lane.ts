@@ -8,7 +8,7 @@ import type { PushJournal } from './push-journal.ts';
 import type { Made, Outcome, PushSender } from './push-sender.ts';
 import { waitBeforeRetry } from './retry.ts';
 
-/** What a lane works with. */
+/** What lanes work with. One object for all of them: there may be very many. */
 export interface LaneParts {
   readonly log: MessageLog;
   readonly sender: PushSender;
@@ -27,15 +27,15 @@ export interface LaneEvents {
   onLater(recipient: string, milliseconds: number): void;
   /** The device is gone: its subscriptions are to be removed. */
   onGone(endpoint: string): Promise<void>;
-  /** There is nothing to do any more. */
-  onIdle(): void;
+  /** There is nothing to do any more for a device. */
+  onIdle(endpoint: string): void;
 }
 
-/** How looking at a subscription ended: `done`, all is handed over; `again`, there may be more; `over`, the service ends. */
-type LookEnd = 'done' | 'again' | 'over' | Extract<Outcome, { kind: 'failed' }>;
+/** How looking at subscriptions ended: `done`, all is handed over; `over`, the service ends. */
+type RoundEnd = 'done' | 'over' | Extract<Outcome, { kind: 'failed' }>;
 
-/** Makes a notification when its turn to be sent has come. */
-type Make = (id: number, messageId: number) => Made | Promise<Made>;
+/** How looking at one ended: `again`, there may be more. */
+type LookEnd = RoundEnd | 'again';
 
 /**
  * One device's way through the log: for one of its subscriptions after the other, what is due is found, handed over one
@@ -76,7 +76,7 @@ export class Lane {
     if (this.#state !== 'waiting' || this.#pending.size > 0) return;
     clearTimeout(this.#timer);
     this.#state = 'idle';
-    this.#events.onIdle();
+    this.#events.onIdle(this.#endpoint);
   }
 
   /** The service ends: there is no other try. */
@@ -87,19 +87,33 @@ export class Lane {
 
   async #work(): Promise<void> {
     this.#state = 'working';
-    // One that is put in again comes round again.
-    for (const id of this.#pending) {
-      this.#pending.delete(id);
-      const end = await this.#tryLook(id);
+    while (this.#pending.size > 0) {
+      const end = await this.#round();
       if (end === 'over') break;
       if (end === 'done') continue;
-      this.#pending.add(id);
-      if (end === 'again') continue;
       this.#retry(end.asked);
       return;
     }
     this.#state = 'idle';
-    this.#events.onIdle();
+    this.#events.onIdle(this.#endpoint);
+  }
+
+  /** Looks at the pending subscriptions, one after the other. Those that are not done are pending again. */
+  async #round(): Promise<RoundEnd> {
+    const ids = [...this.#pending];
+    this.#pending.clear();
+    const written: Promise<void>[] = [];
+    let end: LookEnd = 'done';
+    for (const [index, id] of ids.entries()) {
+      end = await this.#tryLook(id, written);
+      if (end === 'again') this.#pending.add(id);
+      if (end === 'done' || end === 'again') continue;
+      for (const left of ids.slice(index)) this.#pending.add(left);
+      break;
+    }
+    // What was handed over is found again until that is written down.
+    await Promise.all(written);
+    return end === 'again' ? 'done' : end;
   }
 
   #retry(asked: number | undefined): void {
@@ -110,9 +124,9 @@ export class Lane {
     this.#timer = setTimeout(() => void this.#work(), wait).unref();
   }
 
-  async #tryLook(id: number): Promise<LookEnd> {
+  async #tryLook(id: number, written: Promise<void>[]): Promise<LookEnd> {
     try {
-      return await this.#look(id);
+      return await this.#look(id, written);
     } catch (error) {
       if (!this.#stopped)
         this.#parts.logger.error({ err: error }, 'notifications of a device wait: the log fails');
@@ -120,16 +134,14 @@ export class Lane {
     }
   }
 
-  async #look(id: number): Promise<LookEnd> {
+  /** @param written takes what settles when something is written down */
+  async #look(id: number, written: Promise<void>[]): Promise<LookEnd> {
     const { journal, turns } = this.#parts;
     const due = await inTurns(turns, this.#find(id));
     if (due === undefined) return 'done';
-    const written: Promise<void>[] = [];
     const end = await this.#handOver(id, due, written);
-    // What was handed over is found again until that is written down.
-    await Promise.all(written);
     if (end !== 'done') return end;
-    if (due.through !== undefined) await journal.write({ kind: 'through', id, through: due.through });
+    if (due.through !== undefined) written.push(journal.write({ kind: 'through', id, through: due.through }));
     return due.more ? 'again' : 'done';
   }
 
@@ -142,52 +154,35 @@ export class Lane {
     return due;
   }
 
-  /** @param written takes what settles when something that was handed over is written down */
   async #handOver(id: number, { covered, messages }: Due, written: Promise<void>[]): Promise<LookEnd> {
-    const pushes = [
-      { kind: 'closed', make: this.#reading, ids: covered },
-      { kind: 'notified', make: this.#notification, ids: messages },
-    ] as const;
+    const { sender, journal } = this.#parts;
     let again = false;
-    for (const { kind, make, ids } of pushes) {
-      for (const messageId of ids) {
-        const outcome = await this.#send(id, kind, messageId, make, written);
-        if (outcome.kind === 'failed') return outcome;
-        if (outcome.kind === 'dropped') return 'over';
-        if (outcome.kind === 'gone') {
-          await this.#events.onGone(this.#endpoint);
-          return 'done';
-        }
-        if (outcome.kind === 'needless') again = true;
-        else this.#failures = 0;
+    for (const [index, messageId] of [...covered, ...messages].entries()) {
+      const isRead = index < covered.length;
+      let peer: string | undefined;
+      const outcome = await sender.send(this.#endpoint, async () => {
+        const made = await (isRead ? this.#reading(id, messageId) : this.#notification(id, messageId));
+        if (typeof made === 'object') peer = made.push.peer;
+        return made;
+      });
+      if (outcome.kind === 'failed') return outcome;
+      if (outcome.kind === 'dropped') return 'over';
+      if (outcome.kind === 'gone') {
+        await this.#events.onGone(this.#endpoint);
+        return 'done';
       }
+      if (outcome.kind === 'needless') again = true;
+      else this.#failures = 0;
+      // What was refused is not to be found again either.
+      const kind = isRead ? 'closed' : 'notified';
+      if (peer !== undefined) written.push(journal.write({ kind, id, peer, messageId }));
     }
     // What was not needed any more may have stood before something that is.
     return again ? 'again' : 'done';
   }
 
-  async #send(
-    id: number,
-    kind: 'closed' | 'notified',
-    messageId: number,
-    make: Make,
-    written: Promise<void>[],
-  ): Promise<Outcome> {
-    let peer: string | undefined;
-    const outcome = await this.#parts.sender.send(this.#endpoint, async () => {
-      const made = await make(id, messageId);
-      if (typeof made === 'object') peer = made.push.peer;
-      return made;
-    });
-    // What was refused is not to be found again either.
-    if (peer !== undefined && (outcome.kind === 'sent' || outcome.kind === 'refused')) {
-      written.push(this.#parts.journal.write({ kind, id, peer, messageId }));
-    }
-    return outcome;
-  }
-
   /** Makes what a device is told of a message; `undefined` if it has been read, or has expired. */
-  readonly #notification = async (id: number, messageId: number): Promise<Made> => {
+  async #notification(id: number, messageId: number): Promise<Made> {
     const { log, turns, journal } = this.#parts;
     if (journal.isFull) return 'later';
     const unread = await inTurns(turns, log.pushes.unread(this.#endpoint));
@@ -204,10 +199,10 @@ export class Lane {
       urgency: 'high',
     } as const;
     return { subscription, push };
-  };
+  }
 
   /** Makes what a device is told of a conversation that was read; in its place if the device has not got that yet. */
-  readonly #reading = async (id: number, messageId: number): Promise<Made> => {
+  async #reading(id: number, messageId: number): Promise<Made> {
     const { log, turns, journal } = this.#parts;
     if (journal.isFull) return 'later';
     const unread = await inTurns(turns, log.pushes.unread(this.#endpoint));
@@ -218,5 +213,5 @@ export class Lane {
     const through = log.pushes.readThrough(reader, peer);
     const payload = readPayload({ recipient, peer, through, unread });
     return { subscription, push: { payload, peer, expiresAt: null, urgency: 'normal' } };
-  };
+  }
 }

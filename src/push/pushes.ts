@@ -3,7 +3,7 @@ import type { Turns } from '../hub/turns.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { NewPushSubscription, PushBounds, PushPlace, PushSubscription } from '../log/push-store.ts';
 import { type Message, MESSAGE_TYPE, READ_TYPE } from '../message.ts';
-import { Lane } from './lane.ts';
+import { Lane, type LaneEvents, type LaneParts } from './lane.ts';
 import { PushIndex } from './push-index.ts';
 import { PushJournal } from './push-journal.ts';
 import type { PushSender } from './push-sender.ts';
@@ -16,8 +16,8 @@ import { Walks } from './walks.ts';
  */
 const BOUNDS: PushBounds = { devices: 50, recipients: 100, ofClient: 5000 };
 
-/** Subscriptions in all: about 1 KB on the disk each, and 100 bytes in memory. */
-const MOST_IN_ALL = 1_000_000;
+/** Subscriptions in all. Each takes 1 KB on the disk, and of memory 3 KB while its device waits for its push service. */
+const MOST_IN_ALL = 200_000;
 
 /** Subscriptions of one device that are taken away in one transaction. */
 const REMOVE_AT_ONCE = 500;
@@ -46,6 +46,12 @@ export class Pushes {
   readonly #index = new PushIndex();
   /** By endpoint, those that are at work or wait for another try. */
   readonly #lanes = new Map<string, Lane>();
+  readonly #laneParts: LaneParts;
+  readonly #laneEvents: LaneEvents = {
+    onLater: (recipient, milliseconds) => this.#times.plan(recipient, milliseconds),
+    onGone: (endpoint) => this.unsubscribe(endpoint),
+    onIdle: (endpoint) => void this.#lanes.delete(endpoint),
+  };
   readonly #walks: Walks;
   /** When the devices of a recipient are looked at: one time for all of them, and for all messages that wait. */
   readonly #times = new WakeTimes((recipient) => {
@@ -60,6 +66,7 @@ export class Pushes {
     this.#delay = parts.delaySeconds * 1000;
     const { log, logger, turns } = parts;
     this.#journal = new PushJournal(log.pushes, logger);
+    this.#laneParts = { ...parts, journal: this.#journal, delay: this.#delay };
     this.#walks = new Walks(turns, logger, (place) => this.#look(place));
     for (const { recipient, count } of log.pushes.recipients()) this.#index.add(recipient, count);
     log.onCommit((messages) => this.#committed(messages));
@@ -149,15 +156,7 @@ export class Pushes {
     if (this.#ended) return;
     let lane = this.#lanes.get(endpoint);
     if (lane === undefined) {
-      lane = new Lane(
-        endpoint,
-        { ...this.#parts, journal: this.#journal, delay: this.#delay },
-        {
-          onLater: (recipient, milliseconds) => this.#times.plan(recipient, milliseconds),
-          onGone: (gone) => this.unsubscribe(gone),
-          onIdle: () => void this.#lanes.delete(endpoint),
-        },
-      );
+      lane = new Lane(endpoint, this.#laneParts, this.#laneEvents);
       this.#lanes.set(endpoint, lane);
     }
     lane.wake(id);

@@ -1,3 +1,5 @@
+import { Queue } from './queue.ts';
+
 /** How many requests may be under way at once, in all and to one push service. */
 export interface SlotLimits {
   readonly inAll: number;
@@ -6,7 +8,7 @@ export interface SlotLimits {
 
 interface Service {
   taken: number;
-  readonly waiting: (() => void)[];
+  readonly waiting: Queue<() => void>;
 }
 
 /**
@@ -29,7 +31,7 @@ export class Slots {
   /** Takes a place when there is one. Give it back with `release`. */
   async take(name: string): Promise<void> {
     let service = this.#services.get(name);
-    if (service === undefined) this.#services.set(name, (service = { taken: 0, waiting: [] }));
+    if (service === undefined) this.#services.set(name, (service = { taken: 0, waiting: new Queue() }));
     const { waiting } = service;
     this.waiting++;
     const turn = new Promise<void>((resolve) => waiting.push(resolve));
