@@ -16,6 +16,8 @@
  * @property {(line: string) => void} progress
  * @property {import('./ceiling.js').Ceiling} ceiling what the load client can do
  * @property {import('./stored-log.js').LargeLog} largeLog
+ * @property {readonly string[]} attacks names of those that the case `hostile` runs; all if there are none
+ * @property {(line: string) => void} note adds a line below the table
  */
 
 /**
@@ -35,6 +37,8 @@
  * @property {Figure} [other] the figure of that
  * @property {Target} [target]
  * @property {number} [ceiling] of the load client, in the unit of the figures
+ * @property {number} [floor] what the load client takes by itself, if a figure is a time
+ * @property {string} [line] rows with the same one are a line of another table, whose columns have the names of the rows
  */
 
 /** A number, or why there is none. @typedef {number | string} Figure */
@@ -45,6 +49,7 @@
  * @typedef {object} Case
  * @property {string} name on the command line
  * @property {string} about
+ * @property {true} [onlyNamed] whether it runs only if it is named
  * @property {(context: Context) => Promise<Row[]>} run
  */
 

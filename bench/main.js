@@ -1,10 +1,13 @@
 // `npm run bench`: what the service does on this machine, side by side with what one would take instead. Writes a table
 // to the output, and to `results/`; progress to the error output.
 import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { acknowledged } from './cases/acknowledged.js';
 import { conversations } from './cases/conversations.js';
 import { fanOut } from './cases/fan-out.js';
+import { hostile } from './cases/hostile.js';
 import { idleMemory } from './cases/idle-memory.js';
 import { latency } from './cases/latency.js';
 import { manyInboxes } from './cases/many-inboxes.js';
@@ -13,11 +16,12 @@ import { resume } from './cases/resume.js';
 import { room } from './cases/room.js';
 import { start } from './cases/start.js';
 import { Ceiling } from './ceiling.js';
+import { ATTACKS } from './hostile/attacks.js';
 import { machine } from './machine.js';
 import { nchan } from './peers/nchan.js';
 import { ntfy } from './peers/ntfy.js';
 import { plain } from './peers/plain.js';
-import { tidings } from './peers/tidings.js';
+import { tidings, useBuild } from './peers/tidings.js';
 import { LargeLog } from './stored-log.js';
 import { writeResults } from './table.js';
 
@@ -32,21 +36,25 @@ const CASES = [
   manyInboxes,
   room,
   conversations,
+  hostile,
 ];
 const PEERS = [tidings, nchan, ntfy, plain];
 
 const { values, positionals } = readArguments();
 if (values.list) {
   for (const { name, about } of CASES) process.stdout.write(`${name.padEnd(20)} ${about}\n`);
+  for (const { name, about } of ATTACKS) {
+    process.stdout.write(`  --attack ${name.padEnd(20)} ${about}\n`);
+  }
 } else {
-  await measure(values.quick, positionals);
+  await measure(values, positionals);
 }
 
 /**
- * @param {boolean} quick
- * @param {readonly string[]} names of the cases; all where there are none
+ * @param {{ quick: boolean, build?: string, results?: string, attack?: readonly string[] }} options
+ * @param {readonly string[]} names of the cases; if there are none, all that need not be named
  */
-async function measure(quick, names) {
+async function measure({ quick, build, results, attack: attacks = [] }, names) {
   if (!existsSync('/proc/self/status')) {
     refuse('It reads memory and CPU times from /proc. Run it on Linux.');
   }
@@ -54,6 +62,9 @@ async function measure(quick, names) {
   const progress = (/** @type {string} */ line) => {
     process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${line}\n`);
   };
+  if (build !== undefined) useBuild(build);
+  /** @type {string[]} */
+  const notes = [];
   const missing = PEERS.filter((peer) => peer.missing() !== undefined);
   const peers = PEERS.filter((peer) => !missing.includes(peer));
   const context = {
@@ -62,30 +73,62 @@ async function measure(quick, names) {
     progress,
     largeLog: new LargeLog(quick ? 200_000 : 5_000_000, progress),
     ceiling: new Ceiling(quick ? 0.1 : 2, progress),
+    attacks,
+    note: (/** @type {string} */ line) => void notes.push(line),
   };
   const rows = [];
-  for (const { name, run } of CASES) {
-    if (names.length === 0 || names.includes(name)) rows.push(...(await run(context)));
+  for (const { name, onlyNamed, run } of CASES) {
+    if (names.length === 0 ? onlyNamed !== true : names.includes(name)) rows.push(...(await run(context)));
   }
   const foot = [
+    ...notes,
     ...context.ceiling.lines.map((line) => `The load client alone, ${line}.`),
     ...missing.map((peer) => `${peer.name}: not installed; ${peer.missing()}`),
     ...(quick ? ['A quick run: its figures are rough.'] : []),
     `It took ${Math.round((performance.now() - began) / 1000)} s.`,
   ];
-  process.stdout.write(writeResults(new URL('results/', import.meta.url), { head: machine(), rows, foot }));
+  const folder = results === undefined ? new URL('results/', import.meta.url) : folderUrl(results);
+  const head = { ...machine(), ...(build === undefined ? {} : { build }) };
+  process.stdout.write(writeResults(folder, { head, rows, foot }));
 }
 
 function readArguments() {
   const flag = { type: /** @type {const} */ ('boolean'), default: false };
+  const text = { type: /** @type {const} */ ('string') };
+  const options = {
+    ...{ quick: flag, list: flag, build: text, results: text },
+    attack: { ...text, multiple: /** @type {const} */ (true) },
+  };
   try {
-    const read = parseArgs({ options: { quick: flag, list: flag }, allowPositionals: true });
-    const unknown = read.positionals.find((name) => !CASES.some((each) => each.name === name));
-    if (unknown === undefined) return read;
-    refuse(`There is no case "${unknown}". Give one of ${CASES.map(({ name }) => name).join(', ')}.`);
+    const read = parseArgs({ options, allowPositionals: true });
+    requireNames('case', CASES, read.positionals);
+    requireNames('attack', ATTACKS, read.values.attack ?? []);
+    if (read.values.build !== undefined && !existsSync(join(read.values.build, 'main.js'))) {
+      refuse(`--build ${read.values.build} has no main.js. Give the folder of a build, such as dist.`);
+    }
+    return read;
   } catch (error) {
-    refuse(`${/** @type {Error} */ (error).message}. The flags are --quick and --list.`);
+    const flags = '--quick, --list, --build FOLDER, --results FOLDER and --attack NAME';
+    refuse(`${/** @type {Error} */ (error).message}. The flags are ${flags}.`);
   }
+}
+
+/**
+ * Ends the program if a name is not known.
+ *
+ * @param {string} what they name
+ * @param {readonly { name: string }[]} known
+ * @param {readonly string[]} names
+ */
+function requireNames(what, known, names) {
+  const unknown = names.find((name) => !known.some((each) => each.name === name));
+  if (unknown === undefined) return;
+  refuse(`There is no ${what} "${unknown}". Give one of ${known.map(({ name }) => name).join(', ')}.`);
+}
+
+/** @param {string} folder */
+function folderUrl(folder) {
+  return pathToFileURL(`${resolve(folder)}/`);
 }
 
 /**

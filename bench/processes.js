@@ -7,6 +7,8 @@ import { join } from 'node:path';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
 
+/** One whose output can be read. @typedef {ChildProcess & { stdout: import('node:stream').Readable }} Started */
+
 /** @type {Set<ChildProcess>} */
 const running = new Set();
 /** @type {Set<string>} */
@@ -42,26 +44,38 @@ export function removeFolder(folder) {
  *
  * @param {string} command
  * @param {readonly string[]} args
+ * @param {{ env?: Readonly<Record<string, string>>, errors?: 'inherit' | 'ignore' | 'pipe' }} [options] `env`: what it
+ *   has besides `PATH`; `errors`: where its error output goes, with `pipe` into one that nobody reads
  */
-export function start(command, args) {
-  const env = { PATH: process.env['PATH'], TMPDIR: tmpdir() };
-  return keep(spawn(command, args, { env, stdio: ['ignore', 'pipe', 'inherit'] }));
+export function start(command, args, { env = {}, errors = 'inherit' } = {}) {
+  const all = { PATH: process.env['PATH'], TMPDIR: tmpdir(), ...env };
+  const child = spawn(command, args, { env: all, stdio: ['ignore', 'pipe', errors] });
+  return keep(/** @type {Started} */ (child));
 }
 
-/** @param {URL} module of a process that is told by messages what to do, and ends with the channel of these */
-export function startModule(module) {
-  return keep(fork(module));
+/**
+ * Starts a process that is told by messages what to do, and ends with the channel of these.
+ *
+ * @param {URL} module
+ * @param {number} [core] the one that it computes on; whichever is free if left out
+ */
+export function startModule(module, core) {
+  if (core === undefined) return keep(fork(module));
+  // taskset becomes the process that it starts, which has the channel and the number of it.
+  const pinned = { execPath: 'taskset', execArgv: ['--cpu-list', String(core), process.execPath] };
+  return keep(fork(module, [], pinned));
 }
 
 /**
  * Ends a process, and waits until it has ended. Nothing is done where it has.
  *
  * @param {ChildProcess} child
+ * @param {NodeJS.Signals} [signal]
  */
-export async function stop(child) {
+export async function stop(child, signal = 'SIGTERM') {
   if (!running.has(child)) return;
   const ended = once(child, 'exit');
-  child.kill();
+  child.kill(signal);
   await ended;
 }
 

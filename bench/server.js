@@ -50,8 +50,23 @@ export class Server {
     for (const pid of family(this.#child.pid)) writeFileSync(`/proc/${pid}/clear_refs`, '5');
   }
 
-  async stop() {
-    await stop(this.#child);
+  /** Whether it has ended by itself. */
+  get ended() {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Its error output, if that is a pipe. */
+  get errors() {
+    return this.#child.stderr;
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  /** @param {NodeJS.Signals} [signal] */
+  async stop(signal) {
+    await stop(this.#child, signal);
     if (this.#folder !== undefined) removeFolder(this.#folder);
   }
 

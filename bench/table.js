@@ -1,11 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { FELL_SHORT, figureText } from './samples.js';
+import { isClientBound, isReached, ratioOf, targetText } from './judge.js';
+import { matrix } from './matrix.js';
+import { figureText } from './samples.js';
 
 /** @typedef {import('./case.js').Row} Row */
-/** @typedef {import('./case.js').Target} Target */
-
-/** A figure from here on, as a part of what the load client can do, says more of the client. */
-const CLIENT_BOUND = 0.75;
 
 /**
  * Writes the results: `results.md` and `results.json`.
@@ -38,6 +36,20 @@ export function writeResults(folder, { head, rows, foot }) {
  */
 function markdown(head, rows, foot) {
   const facts = Object.entries(head).map(([name, value]) => `${name}: ${value}`);
+  const tables = [
+    tableOf(rows.filter(({ line }) => line === undefined)),
+    matrix(rows.filter(({ line }) => line !== undefined)),
+  ];
+  const end = foot.map((line) => `- ${line}\n`).join('');
+  return [`${facts.join('; ')}\n`, ...tables.filter((table) => table !== ''), end].join('\n');
+}
+
+/**
+ * @param {readonly Row[]} rows
+ * @returns {string} nothing if there is none
+ */
+function tableOf(rows) {
+  if (rows.length === 0) return '';
   const lines = rows.map((row, index) => {
     const { name, unit, figure, against, other, target } = row;
     const same = rows[index - 1]?.name === name;
@@ -57,48 +69,5 @@ function markdown(head, rows, foot) {
     Array(6).fill('---'),
     ...lines,
   ];
-  const table = cells.map((line) => `| ${line.join(' | ')} |\n`).join('');
-  return `${facts.join('; ')}\n\n${table}\n${foot.map((line) => `- ${line}\n`).join('')}`;
-}
-
-/**
- * @param {Row} row
- * @returns {number | undefined} how many times the other figure this one is, where there are both
- */
-function ratioOf({ figure, other }) {
-  return typeof figure === 'number' && typeof other === 'number' ? figure / other : undefined;
-}
-
-/**
- * @param {Row} row
- * @returns {boolean | undefined} nothing where there is no target, or nothing to compare with
- */
-function isReached(row) {
-  const { figure, other, target } = row;
-  if (target === undefined) return undefined;
-  const otherFellShort = typeof other === 'string' && other.startsWith(FELL_SHORT);
-  if (typeof figure === 'string') return otherFellShort ? undefined : false;
-  if (target.of === 'figure') return holds(target, figure);
-  if (otherFellShort) return true;
-  const ratio = ratioOf(row);
-  return ratio === undefined ? undefined : holds(target, ratio);
-}
-
-/**
- * @param {Target} target
- * @param {number} value
- */
-function holds(target, value) {
-  return 'atLeast' in target ? value >= target.atLeast : value <= target.atMost;
-}
-
-/** @param {Row} row */
-function isClientBound({ figure, ceiling }) {
-  return ceiling !== undefined && typeof figure === 'number' && figure >= ceiling * CLIENT_BOUND;
-}
-
-/** @param {Target} target */
-function targetText(target) {
-  const bound = 'atLeast' in target ? `≥ ${figureText(target.atLeast)}` : `≤ ${figureText(target.atMost)}`;
-  return target.of === 'ratio' ? `${bound} ×` : bound;
+  return cells.map((line) => `| ${line.join(' | ')} |\n`).join('');
 }

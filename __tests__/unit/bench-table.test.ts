@@ -67,3 +67,29 @@ test('of several runs the middle one is given; one that was refused refuses all'
   samples.add('case', 'Tidings', 'refused: a device got 1 message instead of 2');
   expect(samples.median('case', 'Tidings')).toMatch(/^refused/);
 });
+
+test('rows of one line stand side by side in a table of their own, with what misses its target in bold', () => {
+  const time = {
+    name: 'publish p99',
+    unit: 'ms',
+    against: 'alone',
+    target: { of: 'ratio', atMost: 3 },
+  } as const;
+  const failed = { name: 'failed', unit: 'requests', target: { of: 'figure', atMost: 0 } } as const;
+  const table = writeResults(pathToFileURL(`${folder}/`), {
+    head: {},
+    rows: [
+      { ...time, line: 'first', figure: 4, other: 2 },
+      { ...failed, line: 'first', figure: 0 },
+      { ...time, line: 'second', figure: 8, other: 2, floor: 7 },
+      { ...failed, line: 'second', figure: 1 },
+    ],
+    foot: [],
+  });
+  expect(table.trim().split('\n')).toEqual([
+    '|  | publish p99 (ms), ≤ 3 × | failed (requests), ≤ 0 | reached |',
+    '| --- | --- | --- | --- |',
+    '| first | 4, alone 2 (2 ×) | 0 | yes |',
+    '| second | **8**, alone 2 (4 ×), client-bound | **1** | no |',
+  ]);
+});

@@ -10,9 +10,12 @@ export class Remote {
   /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */
   #waiting = new Map();
 
-  /** @param {URL} module that calls `serve` */
-  constructor(module) {
-    this.#child = startModule(module);
+  /**
+   * @param {URL} module that calls `serve`
+   * @param {number} [core] the one that it computes on; whichever is free if left out
+   */
+  constructor(module, core) {
+    this.#child = startModule(module, core);
     this.#child.on('message', (/** @type {Answer} */ { call, value, refused }) => {
       const waiting = this.#waiting.get(call);
       this.#waiting.delete(call);

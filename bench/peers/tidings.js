@@ -1,10 +1,15 @@
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { makeFolder, start } from '../processes.js';
 import { Server } from '../server.js';
 import { get, post } from './peer.js';
 
-const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
+let main = new URL('../../dist/main.js', import.meta.url).pathname;
+
+/** @param {string} folder with the `main.js` of another build, which is started from now on */
+export function useBuild(folder) {
+  main = join(resolve(folder), 'main.js');
+}
 
 /** This service, as it is built. @type {import('./peer.js').Peer} */
 export const tidings = {
@@ -12,7 +17,7 @@ export const tidings = {
   missing: () => undefined,
   start: () => {
     const folder = makeFolder();
-    return startOn(join(folder, 'log.sqlite'), folder);
+    return startOn(join(folder, 'log.sqlite'), { folder });
   },
   publish: (port, recipient, contents, sender = 'alice') => {
     const messages = contents.map((content) => ({ recipient, sender, content }));
@@ -30,15 +35,29 @@ export const tidings = {
 };
 
 /**
+ * What is not as usual in a start.
+ *
+ * @typedef {object} StartOptions
+ * @property {readonly string[]} [args] after the usual ones, which they replace
+ * @property {Readonly<Record<string, string>>} [env]
+ * @property {'inherit' | 'ignore' | 'pipe'} [errors] where the log goes, with `pipe` into one that nobody reads
+ */
+
+/**
  * Starts the service on a log that may be there already.
  *
  * @param {string} database
- * @param {string} [folder] what to remove at its end
+ * @param {StartOptions & { folder?: string }} [options] `folder`: what to remove at its end
  * @returns {Promise<Server>} when it listens
+ * @throws {Error} if it ends instead
  */
-export async function startOn(database, folder) {
-  const child = spawnOn(database, 0);
-  const line = String(await once(child.stdout, 'data'));
+export async function startOn(database, { folder, ...options } = {}) {
+  const child = spawnOn(database, 0, options);
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the service ended at its start (${code})`);
+  });
+  const line = String(await Promise.race([once(child.stdout, 'data'), ended]));
+  ended.catch(() => undefined);
   return new Server(child, Number(/:(\d+) /.exec(line)?.[1]), folder);
 }
 
@@ -47,12 +66,10 @@ export async function startOn(database, folder) {
  *
  * @param {string} database
  * @param {number} port
+ * @param {StartOptions} [options]
  */
-export function spawnOn(database, port) {
-  return start(process.execPath, [
-    MAIN,
-    ...['--port', String(port), '--database', database, '--log-level', 'error'],
-    // None in a run, whose bytes are counted.
-    ...['--heartbeat-seconds', '3600'],
-  ]);
+export function spawnOn(database, port, { args = [], ...options } = {}) {
+  const usual = ['--port', String(port), '--database', database, '--log-level', 'error'];
+  // No heartbeat comes in a run, whose bytes are counted.
+  return start(process.execPath, [main, ...usual, '--heartbeat-seconds', '3600', ...args], options);
 }
