@@ -11,7 +11,7 @@ import { figureText } from '../samples.js';
 /** How many connections attack, in turn, unless the attack has other numbers. */
 const CONNECTIONS = [1, 4];
 
-/** How often honest clients have to wait longer than without an attack, at most. */
+/** How many times as long as alone honest clients may wait beside an attack. */
 const RATIO = 3;
 const HEALTH_MILLISECONDS = 100;
 const MEGABYTES = 64;
@@ -29,8 +29,8 @@ export const hostile = {
     const nothing = new Remote(new URL('../client/bare-process.js', import.meta.url));
     const control = Number(await nothing.call('listen', { answer: '{}' }));
     const times = scale.quick
-      ? { quick: true, alone: 0.5, attack: 1.5, warmUp: 300 }
-      : { quick: false, alone: 2, attack: 7, warmUp: 2000 };
+      ? { quick: true, setUp: 4, alone: 0.5, attack: 1.5, warmUp: 300 }
+      : { quick: false, setUp: 10, alone: 2, attack: 7, warmUp: 2000 };
     /** @type {Part[]} */
     const alone = [];
     const rows = [];

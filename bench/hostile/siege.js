@@ -13,9 +13,10 @@ import { makeFolder, removeFolder } from '../processes.js';
 /** @typedef {Record<'publish' | 'health' | 'control', import('./paced-requests.js').Outcome>} Load */
 
 /**
- * How long the parts take, in seconds, and how much warms the service up.
+ * How long the parts take, in seconds, and how many requests warm the service up. `setUp` is what the start, the streams
+ * and the crowd have if an attack begins by itself.
  *
- * @typedef {{ quick: boolean, alone: number, attack: number, warmUp: number }} Times
+ * @typedef {{ quick: boolean, setUp: number, alone: number, attack: number, warmUp: number }} Times
  */
 
 /**
@@ -38,9 +39,6 @@ const ACCOUNTS = 'mallory-';
 
 /** So many publish, and so many read: each stays well below the limits of a client. */
 const PEOPLE = 5;
-
-/** The start, the streams and the crowd of an attack that begins by itself have at least so long. */
-const SET_UP_SECONDS = 10;
 
 /** A log that an attack needs, filled once. */
 export class StoredTarget {
@@ -89,7 +87,7 @@ export class StoredTarget {
 export async function besiege(attack, connections, target, times, { control, core }) {
   const { folder, database } = target.copy();
   const secret = randomBytes(32).toString('base64');
-  const begins = Date.now() + (SET_UP_SECONDS + times.alone) * 1000;
+  const begins = Date.now() + (times.setUp + times.alone) * 1000;
   attack.arm?.(database, begins - Date.now());
   const errors = attack.unreadLog === true ? 'pipe' : 'ignore';
   const env = { AUTH_SECRET: secret };
