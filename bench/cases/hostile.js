@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { Remote } from '../client/remote.js';
 import { ATTACKS } from '../hostile/attacks.js';
 import { besiege, p99, StoredTarget } from '../hostile/siege.js';
@@ -23,6 +23,8 @@ export const hostile = {
     '50 publishes a second to 200 streams, alone and beside each of several attacks (only if it is named)',
   onlyNamed: true,
   run: async ({ scale, attacks, progress, note }) => {
+    const [load = NaN] = loadavg();
+    note(`The load average of the machine before: ${figureText(load)}, on ${availableParallelism()} cores.`);
     const core = attackersCore();
     if (core === undefined)
       note('taskset is missing, or there is one core: the attackers compute on any core.');
