@@ -309,8 +309,12 @@ export class ModelRun {
   }
 
   async #lookUp(): Promise<void> {
-    const { head } = this.#model;
-    const id = this.#random.integer(this.#random.chance(0.7) ? Math.max(1, head - 60) : 1, head + 2);
+    const random = this.#random;
+    const passing = this.#model.messages.filter(({ expiresAt }) => expiresAt !== undefined);
+    const id =
+      random.chance(0.5) && passing.length > 0
+        ? random.pick(passing).id
+        : random.integer(1, this.#model.head + 2);
     const { span, value: answer } = await timed(() => get(this.#server.url, `/messages/${id}`));
     const stored = this.#model.byId(id);
     const sight = stored === undefined ? 'hidden' : this.#model.sight(stored, span);
