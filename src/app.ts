@@ -3,7 +3,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import proxyaddr from 'proxy-addr';
 import { Refusal } from './errors.ts';
-import { ArrivingBytes } from './http/arriving-bytes.ts';
+import { ArrivingBytes } from './arriving-bytes.ts';
 import type { Authenticator } from './http/authenticate.ts';
 import { checkContentType } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
@@ -76,7 +76,8 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   const publisher = new Publisher(parts, parts.rate);
 
   const known = authenticator.middleware;
-  const read = [checkContentType, readBody(new ArrivingBytes()), authenticator.recheck];
+  const arriving = new ArrivingBytes();
+  const read = [checkContentType, readBody(arriving), authenticator.recheck];
   routes
     .route('/messages')
     .get(known, pull(parts))
@@ -104,7 +105,7 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes.use(pages());
 
   const openStream = stream(parts, authenticator, problems);
-  const openWebSocket = webSocket({ ...parts, publisher }, authenticator, problems);
+  const openWebSocket = webSocket({ ...parts, publisher, arriving }, authenticator, problems);
   // Typed for the requests of an application, of which it uses nothing.
   const route = routes as unknown as Route;
   return (request, response, upgrade) => {

@@ -4,6 +4,7 @@ import { createApp } from './app.ts';
 import { KeySet } from './auth/key-set.ts';
 import { Tokens } from './auth/tokens.ts';
 import { type AuthConfig, type Config, readConfig, usage } from './config.ts';
+import { type Ending, endOnSignal } from './end-on-signal.ts';
 import { Authenticator } from './http/authenticate.ts';
 import { Origins } from './http/origins.ts';
 import { PublishRate } from './http/publish-rate.ts';
@@ -30,15 +31,12 @@ import { Pings } from './ws/pings.ts';
 
 /** Connections that have not ended by then are cut, so that the whole end takes less than five seconds. */
 const DRAIN_MILLISECONDS = 3000;
-const END_MILLISECONDS = 4800;
 
 /** Notifications that are under way by then are cut: they are derived again at the next start. */
 const PUSH_MILLISECONDS = 1000;
 
-/** npm repeats a Ctrl-C that its child has got from the terminal already: not yet a second wish to end. */
-const SAME_SIGNAL_MILLISECONDS = 500;
-
-async function start(config: Config, { logger, lines }: ServiceLog): Promise<void> {
+/** Starts the service. It is not served any more if the process was told to end meanwhile. */
+async function start(config: Config, { logger, lines }: ServiceLog, ending: Ending): Promise<void> {
   const now = Date.now;
   const { publicUrl, trustProxy } = config;
   const tokens = config.auth === undefined ? undefined : await createTokens(config.auth, logger, now);
@@ -52,7 +50,10 @@ async function start(config: Config, { logger, lines }: ServiceLog): Promise<voi
   };
   const trustsClock = config.retentionClock === 'trusted';
   const file = config.database;
-  const log = await EmbeddedLog.open({ file, retention, trustsClock, logger, now, onFatal });
+  const opening = EmbeddedLog.open({ file, retention, trustsClock, logger, now, onFatal });
+  ending.end = () => opening.then((opened) => opened.close());
+  const log = await opening;
+  if (ending.isUnderWay) return;
   const vapidKeys = givenKeys ?? makeVapidKeys(vapidFile(config.database));
   const turns = new Turns();
   const hub = new Hub((id) => log.cursor(id), turns);
@@ -101,7 +102,7 @@ async function start(config: Config, { logger, lines }: ServiceLog): Promise<voi
   greet(http.origin, config);
   logger.info({ origin: http.origin, database: config.database, head: log.head }, 'listening');
 
-  endOnSignal(logger, async () => {
+  ending.end = async () => {
     devices.beginShutdown();
     const closed = http.close(DRAIN_MILLISECONDS);
     const pushed = pushes.close(PUSH_MILLISECONDS);
@@ -111,7 +112,7 @@ async function start(config: Config, { logger, lines }: ServiceLog): Promise<voi
     await pushed;
     heartbeats.stop();
     await log.close();
-  });
+  };
 }
 
 /** What tokens are checked with. @throws {StartError} where the file of the keys is none */
@@ -155,29 +156,6 @@ function greet(origin: string, config: Config): void {
   );
 }
 
-function endOnSignal(logger: Logger, end: () => Promise<void>): void {
-  let since: number | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (since !== undefined) {
-      if (performance.now() - since < SAME_SIGNAL_MILLISECONDS) return;
-      logger.warn({ signal }, 'a second signal: ending at once');
-      process.exit(1);
-    }
-    since = performance.now();
-    logger.info({ signal }, 'shutting down');
-    setTimeout(() => {
-      logger.error('shutting down took too long: ending at once');
-      process.exit(1);
-    }, END_MILLISECONDS).unref();
-    void end().then(() => {
-      logger.info('ended');
-      process.exit(0);
-    });
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-}
-
 // Whoever does not read the output is not told; that is no reason to end.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
 const openFiles = openFileLimit();
@@ -187,7 +165,8 @@ if (args.includes('--help')) {
 } else {
   try {
     const config = readConfig(process.env, args, openFiles);
-    await start(config, openLog(config.logLevel));
+    const log = openLog(config.logLevel);
+    await start(config, log, endOnSignal(log.logger));
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     process.stderr.write(`tidings: ${error.message.replaceAll(/\s+/g, ' ')}\n`);

@@ -6,6 +6,7 @@ import { get, publish, request } from '../support/api.ts';
 import { residentBytes } from '../support/memory.ts';
 import { expectProblem } from '../support/problems.ts';
 import { exchange, type RawAnswer, rawPublish, rawRequest, requestBytes } from '../support/raw.ts';
+import { clientFrame, RawSocket, TEXT } from '../support/raw-socket.ts';
 import { cleanUp, Server, undoAtEnd } from '../support/server.ts';
 import { bearer, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
@@ -39,8 +40,8 @@ describe('a body', () => {
     const before = residentBytes(server.pid);
     let most = 0;
     const pieces = function* (): Generator<string> {
-      // A million bytes, one a chunk: as objects of their own they would take hundreds of mebibytes.
-      for (let count = 0; count < 100; count++) {
+      // Bytes of a chunk each: as objects of their own they would take more than a hundred mebibytes.
+      for (let count = 0; count < 40; count++) {
         yield '1\r\n \r\n'.repeat(10_000);
         most = Math.max(most, residentBytes(server.pid));
       }
@@ -102,7 +103,7 @@ describe('a body', () => {
     ];
     const before = residentBytes(server.pid);
     const answers = await Promise.all(
-      Array.from({ length: 60 }, (_, index) =>
+      Array.from({ length: 24 }, (_, index) =>
         rawPublish(server.port, bombs[index % 2] as Buffer, {
           'Content-Encoding': index % 2 === 0 ? 'gzip' : 'br',
         }),
@@ -144,33 +145,48 @@ test('of large bodies that drip, 64 MiB are held in all: the oldest are refused,
   for (const socket of drips) socket.destroy();
 });
 
-describe('a token that expires while the body arrives', () => {
-  test.each([
-    ['POST', '/messages', MESSAGE],
-    ['POST', '/push-subscriptions', '{"recipient":"al","subscription":{}}'],
-    ['DELETE', '/push-subscriptions', '{"endpoint":"https://fcm.googleapis.com/x"}'],
-  ])('is 401, and nothing is done: %s %s', async (method, path, body) => {
-    const strict = await Server.start({ env: { AUTH_SECRET: SECRET } });
-    const exp = secondsFromNow(2);
-    const token = await tokenFor('al', { sendTo: ['bob'] }, { exp });
-    const bytes = requestBytes({
-      method,
-      path,
-      headers: { 'Content-Type': 'application/json', ...bearer(token) },
-      body,
-    });
-    const answer = await exchange(strict.port, (socket) => {
+test('of large messages that drip on WebSockets, 64 MiB are held in all, and others are published', async () => {
+  const bytes = 4 * MEBIBYTE;
+  const frame = clientFrame(0x80 | TEXT, Buffer.alloc(bytes, 'x'));
+  const sockets: RawSocket[] = [];
+  for (let count = 0; count < 24; count++) {
+    const socket = await RawSocket.open(server.port, 'recipient=bob');
+    undoAtEnd(() => socket.cut());
+    await socket.waitFor('live');
+    socket.write(frame.subarray(0, frame.length - 1));
+    sockets.push(socket);
+  }
+  await until(() => sockets.filter(({ closed }) => closed).length >= 9, 'the end of those that do not fit');
+  expect(sockets.at(-1)?.closed).toBe(false);
+  sockets.at(-1)?.write(frame.subarray(frame.length - 1));
+  await until(() => sockets.at(-1)?.said.some(({ event }) => event === 'refused') === true);
+  expect((await publish(server.url, { recipient: 'bob', content: 'small' })).status).toBe(201);
+  for (const socket of sockets) socket.cut();
+});
+
+test('a token that expires while the body arrives is 401, and nothing is done', async () => {
+  const strict = await Server.start({ env: { AUTH_SECRET: SECRET } });
+  const exp = secondsFromNow(2);
+  const token = await tokenFor('al', { sendTo: ['bob'] }, { exp });
+  const slowly = ([method, path, body]: readonly [string, string, string]): Promise<RawAnswer> => {
+    const headers = { 'Content-Type': 'application/json', ...bearer(token) };
+    const bytes = requestBytes({ method, path, headers, body });
+    return exchange(strict.port, (socket) => {
       socket.write(bytes.subarray(0, bytes.length - 1));
       setTimeout(() => socket.write(bytes.subarray(bytes.length - 1)), exp * 1000 - Date.now() + 100);
     });
+  };
+  const requests = [
+    ['POST', '/messages', MESSAGE],
+    ['POST', '/push-subscriptions', '{"recipient":"al","subscription":{}}'],
+    ['DELETE', '/push-subscriptions', '{"endpoint":"https://fcm.googleapis.com/x"}'],
+  ] as const;
+  for (const answer of await Promise.all(requests.map(slowly))) {
     expectProblem(answer, 401, []);
     expect(answer.headers.get('www-authenticate')).toContain('invalid_token');
-    const reader = bearer(await tokenFor('bob'));
-    expect((await request(`${strict.url}/messages`, { headers: reader })).body).toMatchObject({
-      messages: [],
-    });
-    await strict.kill();
-  });
+  }
+  const reader = bearer(await tokenFor('bob'));
+  expect((await request(`${strict.url}/messages`, { headers: reader })).body).toMatchObject({ messages: [] });
 });
 
 describe('a request that is framed in a way that is not understood', () => {

@@ -107,6 +107,11 @@ export class Server {
     return server;
   }
 
+  /** Starts a server, and does not wait for it. */
+  static launch(options: ServerOptions = {}): Server {
+    return new Server(options);
+  }
+
   /** Starts a server that is expected to end by itself, and waits for that. */
   static run(options: ServerOptions = {}): Promise<Ended> {
     return new Server(options).#ended;

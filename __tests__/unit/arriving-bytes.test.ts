@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { ArrivingBytes } from '../../src/http/arriving-bytes.ts';
+import { ArrivingBytes } from '../../src/arriving-bytes.ts';
 
 const KIBIBYTE = 1024;
 

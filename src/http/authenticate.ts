@@ -77,7 +77,8 @@ export class Authenticator {
   get middleware(): Handler {
     return async (request, _response, next) => {
       request.identity = await this.identify(request);
-      next();
+      // Nobody is left to be answered, and the log may be closed, if the client went while its token was checked.
+      if (!request.socket.destroyed) next();
     };
   }
 

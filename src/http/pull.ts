@@ -112,9 +112,9 @@ async function answerAfter(
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     if (request.socket.destroyed) return;
-    await HeldPoll.hold(parts, inboxes, identity, wait * 1000, gone.signal);
+    const mayRead = await HeldPoll.hold(parts, inboxes, identity, wait * 1000, gone.signal);
     if (gone.signal.aborted) return;
-    ({ page, ...facts } = read());
+    if (mayRead) ({ page, ...facts } = read());
   }
   page.send(response, 'messages', facts);
 }

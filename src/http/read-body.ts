@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import { Refusal, unavailable } from '../errors.ts';
-import type { Arriving, ArrivingBytes } from './arriving-bytes.ts';
+import type { Arriving, ArrivingBytes } from '../arriving-bytes.ts';
 import type { Handler } from './handler.ts';
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ArrivingBytes } from '../arriving-bytes.ts';
 import type { Identity } from '../auth/identity.ts';
 import type { StreamParts } from '../stream/device-stream.ts';
 import { type ByeReason, RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
@@ -16,6 +17,7 @@ import { notNow, StreamRequest } from './stream-request.ts';
 export interface WebSocketParts extends StreamParts {
   readonly pings: Pings;
   readonly publisher: Publisher;
+  readonly arriving: ArrivingBytes;
   readonly now: () => number;
 }
 
@@ -97,6 +99,7 @@ function open(
         upgrade.socket,
         owner,
         (text) => publisher.answer(text),
+        parts.arriving,
       );
       parts.pings.add(connection);
       upgrade.socket.once('close', () => parts.pings.remove(connection));

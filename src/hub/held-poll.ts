@@ -12,6 +12,7 @@ export class HeldPoll implements Follower, Device {
   readonly protocol = 'poll';
   readonly state = 'polling';
   readonly buffered = 0;
+  #hasExpired = false;
   #end: () => void = () => undefined;
 
   private constructor(inboxes: Inboxes, { client, expiresAt }: Identity) {
@@ -21,10 +22,11 @@ export class HeldPoll implements Follower, Device {
   }
 
   /**
-   * Waits until one of the inboxes gets a message, the time or the token is over, the client is gone or the service
-   * ends.
+   * Waits until one of the inboxes gets a message, the time has passed, the token has expired, the client is gone or the
+   * service ends.
    *
    * @param gone aborted when the client is
+   * @returns whether the inboxes may still be read: not if the token has expired
    */
   static async hold(
     { hub, turns, devices }: { hub: Hub; turns: Turns; devices: Devices },
@@ -32,7 +34,7 @@ export class HeldPoll implements Follower, Device {
     identity: Identity,
     milliseconds: number,
     gone: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const poll = new HeldPoll(inboxes, identity);
     const ended = new Promise<void>((resolve) => (poll.#end = resolve));
     const timer = setTimeout(poll.#end, milliseconds);
@@ -45,6 +47,7 @@ export class HeldPoll implements Follower, Device {
     devices.leave(poll);
     // Many may have waited for the same message, and each reads a page now.
     await new Promise<void>((resolve) => turns.add({ turn: resolve }));
+    return !poll.#hasExpired;
   }
 
   deliver(): void {
@@ -57,6 +60,7 @@ export class HeldPoll implements Follower, Device {
   }
 
   expire(): void {
+    this.#hasExpired = true;
     this.#end();
   }
 

@@ -40,6 +40,7 @@ const READ_MILLISECONDS = 8;
 /** ... but not before so many rows, about three milliseconds: on a busy machine a small page would end early. */
 const READ_ROWS = 5000;
 
+const ENDING = 'the service is shutting down';
 const DAMAGED = 'the log is damaged; its operator has to restore a backup';
 
 /**
@@ -52,8 +53,8 @@ export class EmbeddedLog implements MessageLog {
   readonly #options: LogOptions;
   readonly #lock: Lock;
   readonly #database: Database;
-  readonly #store: Store;
-  readonly #conversations: Conversations;
+  readonly #openStore: Store;
+  readonly #openConversations: Conversations;
   readonly #runs: Runs;
   readonly #writer: WriterClient;
   readonly #stopCheck: () => Promise<void>;
@@ -68,8 +69,8 @@ export class EmbeddedLog implements MessageLog {
     this.#options = options;
     this.#lock = lock;
     this.#database = database;
-    this.#store = new Store(database);
-    this.#conversations = new Conversations(database, this.#store);
+    this.#openStore = new Store(database);
+    this.#openConversations = new Conversations(database, this.#store);
     this.#head = this.#store.head();
     const runs = this.#store.runs();
     const tag = newTag();
@@ -228,7 +229,7 @@ export class EmbeddedLog implements MessageLog {
   }
 
   async seal(): Promise<void> {
-    this.#refusing = 'the service is shutting down';
+    this.#refusing = ENDING;
     await this.#groups.idle();
   }
 
@@ -238,6 +239,21 @@ export class EmbeddedLog implements MessageLog {
     this.#database.close();
     await this.#writer.close();
     this.#lock.release();
+  }
+
+  get #store(): Store {
+    this.#checkOpen();
+    return this.#openStore;
+  }
+
+  get #conversations(): Conversations {
+    this.#checkOpen();
+    return this.#openConversations;
+  }
+
+  /** @throws {LogUnavailable} if the log is closed */
+  #checkOpen(): void {
+    if (!this.#database.open) throw new LogUnavailable(ENDING);
   }
 
   /** @returns settles when all listeners are done with it */

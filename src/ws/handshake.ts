@@ -47,12 +47,24 @@ export function upgradeRequired(): Refusal {
   );
 }
 
-const options: ServerOptions & { readonly closeTimeout: number } = {
+/** Pieces in which one frame comes, and fragments of one message: enough for 4 MiB in the shortest packets. */
+const MAX_PIECES = 16 * 1024;
+
+/** What the types do not know yet. */
+interface NewOptions {
+  readonly closeTimeout: number;
+  readonly maxBufferedChunks: number;
+  readonly maxFragments: number;
+}
+
+const options: ServerOptions & NewOptions = {
   noServer: true,
   clientTracking: false,
   // WebSocketConnection writes whole frames beside those of `ws`, which would hold some back while it compresses.
   perMessageDeflate: false,
   maxPayload: MAX_MESSAGE_BYTES,
+  maxBufferedChunks: MAX_PIECES,
+  maxFragments: MAX_PIECES,
   // None is spoken here, so none is named; a client that insists on one closes (RFC 6455 §4.1).
   handleProtocols: () => false,
   closeTimeout: CLOSE_MILLISECONDS,

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { ArrivingBytes } from '../arriving-bytes.ts';
 import type { ConnectionOwner } from '../stream/connection.ts';
 import type { ByeReason } from '../stream/server-events.ts';
 import { SocketConnection } from '../stream/socket-connection.ts';
+import { ArrivingMessage } from './arriving-message.ts';
 import { type Answer, Incoming } from './incoming.ts';
 
 /** How the end of a stream stands in a close frame (RFC 6455 §7.4; the codes are in IANA's registry). */
@@ -31,18 +33,27 @@ export class WebSocketConnection extends SocketConnection {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #incoming: Incoming;
+  readonly #arriving: ArrivingMessage;
   #ending = false;
   #pingedAt = performance.now();
   #unanswered = 0;
   /** How many bytes had come when it was last looked at. */
   #heard: number;
 
-  constructor(webSocket: WebSocket, socket: Socket, owner: ConnectionOwner, answer: Answer) {
+  /** @param arriving where large messages are counted while they arrive */
+  constructor(
+    webSocket: WebSocket,
+    socket: Socket,
+    owner: ConnectionOwner,
+    answer: Answer,
+    arriving: ArrivingBytes,
+  ) {
     super(socket, owner, socket);
     this.#webSocket = webSocket;
     this.#socket = socket;
     this.#heard = socket.bytesRead;
     this.#incoming = new Incoming(webSocket, this, answer);
+    this.#arriving = new ArrivingMessage(webSocket, socket, arriving);
     socket.on('drain', () => this.#incoming.go());
   }
 
@@ -71,6 +82,7 @@ export class WebSocketConnection extends SocketConnection {
    * @returns whether it was pinged or cut
    */
   ping(now: number, interval: number): boolean {
+    this.#arriving.check(now);
     if (this.#heard !== this.#socket.bytesRead) {
       this.#heard = this.#socket.bytesRead;
       this.#unanswered = 0;

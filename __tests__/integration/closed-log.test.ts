@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { afterEach, expect, test } from '@jest/globals';
+import { pino } from 'pino';
+import type { EmbeddedLog as Log } from '../../src/log/embedded-log.ts';
+import { LogUnavailable } from '../../src/log/message-log.ts';
+import { cleanUp, newFolder } from '../support/server.ts';
+
+afterEach(cleanUp);
+
+test('a log that is closed says so to whoever reads it still, and fails in no other way', async () => {
+  // The built one: its writer is a thread of its own.
+  const module = join(import.meta.dirname, '../../dist/log/embedded-log.js');
+  const { EmbeddedLog } = (await import(module)) as { EmbeddedLog: typeof Log };
+  const log = await EmbeddedLog.open({
+    file: join(newFolder(), 'tidings.sqlite'),
+    retention: { days: 0, messages: 0 },
+    logger: pino({ level: 'silent' }),
+    now: Date.now,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  const reads: Record<string, () => unknown> = {
+    locate: () => log.locate('0', ['bob']),
+    newest: () => log.newest(['bob'], 1),
+    message: () => log.message(0),
+    readAfter: () => log.readAfter(['bob'], 0, 1, () => true),
+    readBack: () => log.readBack(['bob'], 1, 1, () => true),
+    readConversation: () => log.readConversation(['bob', 'ann'], 1, 1, () => true),
+    conversations: () => log.conversations('bob', 1, 1),
+  };
+  for (const read of Object.values(reads)) read();
+  await log.close();
+  for (const [name, read] of Object.entries(reads)) {
+    let thrown: unknown;
+    try {
+      read();
+    } catch (error) {
+      thrown = error;
+    }
+    // By its name: the class of the built one is another.
+    expect([name, (thrown as Error | undefined)?.name]).toEqual([name, LogUnavailable.name]);
+  }
+});
