@@ -59,8 +59,8 @@ export { Problem, Unreachable };
  * @typedef {object} Connection
  * @property {(draft: Draft) => Promise<Stored>} send stores a message, exactly once and in the order of sending, also
  *   when offline and over reloads. Resolves with the stored message; rejects with a `Problem` that a retry cannot mend
- * @property {(draft: Draft) => Promise<number>} sendEphemeral to the streams that are live now, not stored, not tried
- *   again; resolves with how many took it
+ * @property {(draft: Draft) => Promise<number | undefined>} sendEphemeral to the streams that are live now, not stored,
+ *   not tried again; resolves with how many took it, if one may see the recipient's presence
  * @property {(peer: string, messageId: number) => Promise<Stored>} markRead tells the peer and one's other devices
  *   through which message one has read. Rejects where it waits while the log goes back in time: ids begin anew in it
  * @property {(addresses: readonly string[]) => void} watch whose presence is told from now on, at most 100
@@ -176,7 +176,7 @@ export function connect(options) {
     send: (draft) => (closed ? Promise.reject(ended()) : outbox.add({ sender, ...draft })),
     sendEphemeral: async (draft) => {
       const answer = await service.post('messages', { sender, ...draft, ephemeral: true });
-      return /** @type {{ devices: number }} */ (answer).devices;
+      return /** @type {{ devices?: number }} */ (answer).devices;
     },
     markRead: (peer, messageId) => {
       if (closed) return Promise.reject(ended());

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { get, publish, send } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { SocketDevice } from '../support/socket-device.ts';
 import { DeviceStream } from '../support/stream.ts';
+import { bearer, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
 const ephemeral = (fields: Record<string, unknown>) => ({
@@ -123,4 +125,38 @@ describe('an ephemeral message', () => {
     expect((await publish(server.url, ephemeral({ recipient: 'gina' }))).body).toEqual({ devices: 1 });
     expect(await device.waitForMessages(1)).toMatchObject([{ recipient: 'gina', type: 'typing' }]);
   });
+});
+
+describe('with a token, an ephemeral message', () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await Server.start({ env: { AUTH_SECRET: SECRET } });
+  });
+  afterAll(cleanUp);
+
+  test.each<[string, Grants, object]>([
+    ['may not see the presence of its recipient', { presence: [] }, {}],
+    ['may see that of others', { presence: ['carol'] }, {}],
+    ['may read its recipient, and see nobody', { read: ['bob'], presence: [] }, {}],
+    ['may see its presence', { presence: ['bob'] }, { devices: 1 }],
+    ['may read it, and presence is as that', { read: ['b*'] }, { devices: 1 }],
+  ])(
+    'of a client that %s is answered with the streams that took it accordingly',
+    async (_who, grants, answer) => {
+      const device = await DeviceStream.open(server.url, '', { headers: bearer(await tokenFor('bob')) });
+      await device.waitFor('live');
+      const headers = bearer(await tokenFor('alice', { sendTo: ['bob'], ...grants }));
+      const posted = await publish(server.url, ephemeral({ recipient: 'bob' }), headers);
+      expect([posted.status, posted.body]).toEqual([202, answer]);
+      const own = grants.read === undefined ? '' : 'recipient=bob';
+      const socket = await SocketDevice.open(server.url, own, { headers });
+      await socket.waitFor('live');
+      const published = await socket.publish(ephemeral({ recipient: 'bob' }), 'r');
+      expect(published).toMatchObject({ event: 'published', ref: 'r' });
+      expect(Object.keys(published.data as object)).toEqual(Object.keys(answer));
+      await device.waitForMessages(2);
+      device.cut();
+      socket.cut();
+    },
+  );
 });

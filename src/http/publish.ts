@@ -18,9 +18,9 @@ export function limitRate(publisher: Publisher): Handler {
 /**
  * `POST /messages`: takes one message or a batch, and answers when it is on disk.
  *
- * 201 with the stored message (a batch: an array, in order); 200 where nothing new was stored, since each was sent
- * before or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one. Where anything is wrong, not
- * allowed (403), or too fast (429), nothing is stored.
+ * 201 with the stored message (a batch: an array, in order); 200 if nothing new was stored, since each was sent before
+ * or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one, or `{}` if the token may not see the
+ * presence of its recipient. If anything is wrong, not allowed (403), or too fast (429), nothing is stored.
  *
  * @param basePath what stands before the paths of this service where clients reach it, for `Location`
  */

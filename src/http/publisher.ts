@@ -16,8 +16,8 @@ const OPEN_MODE_SENDER = 'anonymous';
 export type Published =
   | { readonly kind: 'single'; readonly stored: Stored }
   | { readonly kind: 'batch'; readonly stored: readonly Stored[] }
-  /** How many streams took it. */
-  | { readonly kind: 'ephemeral'; readonly devices: number };
+  /** How many streams took it; `undefined` if its publisher may not see who is there. */
+  | { readonly kind: 'ephemeral'; readonly devices: number | undefined };
 
 /** Publishes what clients send, however it comes: checked, allowed, and not too fast. */
 export class Publisher {
@@ -62,7 +62,9 @@ export class Publisher {
     requireAllowed([publication], identity, false);
     this.#rate.take(identity, 1);
     if (publication.ephemeral) {
-      return { kind: 'ephemeral', devices: await this.#hub.dispatchEphemeral(publication.draft) };
+      const devices = await this.#hub.dispatchEphemeral(publication.draft);
+      const isVisible = identity.presence.has(publication.draft.recipient);
+      return { kind: 'ephemeral', devices: isVisible ? devices : undefined };
     }
     const [stored] = await append(this.#log, [publication], false);
     return { kind: 'single', stored: stored as Stored };
