@@ -14,7 +14,7 @@ import { metricsRoute } from './http/metrics.ts';
 import { pages } from './http/pages.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
-import { limitRate, publish } from './http/publish.ts';
+import { checkRoom, limitRate, publish } from './http/publish.ts';
 import type { PublishRate } from './http/publish-rate.ts';
 import { Publisher } from './http/publisher.ts';
 import { message, pull } from './http/pull.ts';
@@ -81,7 +81,7 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, limitRate(publisher), ...read, publish(publisher, place.basePath))
+    .post(known, limitRate(publisher), checkRoom(log), ...read, publish(publisher, place.basePath))
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));

@@ -7,7 +7,7 @@ export interface RoutedRequest extends IncomingMessage {
   method: string;
   /** What stood in the path, by name. */
   readonly params: Readonly<Record<string, string | string[] | undefined>>;
-  /** Set behind `readBody`. */
+  /** Set behind `readBody`; a route that waits for long takes it away. */
   body?: unknown;
   /** Set behind the authenticator. */
   identity?: Identity;

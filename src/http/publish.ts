@@ -1,5 +1,6 @@
 import { keyFault } from '../draft.ts';
 import { badFields, type Refusal } from '../errors.ts';
+import type { MessageLog } from '../log/message-log.ts';
 import { identityOf } from './authenticate.ts';
 import { parseBody } from './body.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
@@ -15,6 +16,14 @@ export function limitRate(publisher: Publisher): Handler {
   };
 }
 
+/** Refuses a publish before its body is read, if so much waits to be stored that nothing more is taken for now. */
+export function checkRoom(log: MessageLog): Handler {
+  return (_request, _response, next) => {
+    log.checkRoom();
+    next();
+  };
+}
+
 /**
  * `POST /messages`: takes one message or a batch, and answers when it is on disk.
  *
@@ -25,14 +34,18 @@ export function limitRate(publisher: Publisher): Handler {
  * @param basePath what stands before the paths of this service where clients reach it, for `Location`
  */
 export function publish(publisher: Publisher, basePath: string): Handler {
-  return async (request, response) => {
+  return (request, response) => {
     new Query(request.url, []).check();
     const body = withKey(parseBody(request), readHeaderKey(request));
-    const published = await publisher.publish(body, identityOf(request));
-    const isNewSingle = published.kind === 'single' && published.stored.isNew;
-    sendJson(response, publishedJson(published), {
-      status: statusOf(published),
-      headers: isNewSingle ? { Location: `${basePath}/messages/${published.stored.message.id}` } : {},
+    const publishing = publisher.publish(body, identityOf(request));
+    // Nothing of the body waits with the publish: that may take long, and what waits is counted without it.
+    request.body = undefined;
+    return publishing.then((published) => {
+      const isNewSingle = published.kind === 'single' && published.stored.isNew;
+      sendJson(response, publishedJson(published), {
+        status: statusOf(published),
+        headers: isNewSingle ? { Location: `${basePath}/messages/${published.stored.message.id}` } : {},
+      });
     });
   };
 }

@@ -39,14 +39,15 @@ export class Publisher {
   }
 
   /**
-   * Takes one message or a batch. Publishes are stored in the order of the calls.
+   * Takes one message or a batch. Publishes are stored in the order of the calls. It is no async function: those keep
+   * what they were given while they wait.
    *
    * @param body a parsed JSON value: an object, or an array for a batch
    * @returns what became of it, when it is on disk
    * @throws {Refusal} where anything is wrong, not allowed (403), or too fast (429): nothing is stored
    * @throws {LogUnavailable} where the log cannot be written
    */
-  async publish(body: unknown, identity: Identity): Promise<Published> {
+  publish(body: unknown, identity: Identity): Promise<Published> {
     const context = {
       now: this.#now(),
       defaultSender: identity.client ?? OPEN_MODE_SENDER,
@@ -56,18 +57,21 @@ export class Publisher {
       const batch = readBatch(body, context);
       requireAllowed(batch, identity, true);
       this.#rate.take(identity, batch.length);
-      return { kind: 'batch', stored: await append(this.#log, batch, true) };
+      return append(this.#log, batch, true).then((stored) => ({ kind: 'batch', stored }));
     }
     const publication = readSingle(body, context);
     requireAllowed([publication], identity, false);
     this.#rate.take(identity, 1);
     if (publication.ephemeral) {
-      const devices = await this.#hub.dispatchEphemeral(publication.draft);
       const isVisible = identity.presence.has(publication.draft.recipient);
-      return { kind: 'ephemeral', devices: isVisible ? devices : undefined };
+      return this.#hub
+        .dispatchEphemeral(publication.draft)
+        .then((devices) => ({ kind: 'ephemeral', devices: isVisible ? devices : undefined }));
     }
-    const [stored] = await append(this.#log, [publication], false);
-    return { kind: 'single', stored: stored as Stored };
+    return append(this.#log, [publication], false).then(([stored]) => ({
+      kind: 'single',
+      stored: stored as Stored,
+    }));
   }
 }
 

@@ -7,7 +7,7 @@ import { type Conversation, type ConversationPage, Conversations } from './conve
 import { newTag, parseCursor, Runs } from './cursor.ts';
 import { explain, openForReading, openForWriting } from './database.ts';
 import { measureFiles } from './files.ts';
-import { GroupCommit } from './group-commit.ts';
+import { FULL, GroupCommit } from './group-commit.ts';
 import { type Lock, lockDatabase } from './lock.ts';
 import { type CommitTimes, type ForwardPage, LogUnavailable, type MessageLog } from './message-log.ts';
 import type { LogCounts, LogFiles, Start, Stored } from './message-log.ts';
@@ -158,6 +158,10 @@ export class EmbeddedLog implements MessageLog {
   append(batch: readonly Draft[]): Promise<Stored[]> {
     if (this.#refusing !== undefined) return Promise.reject(new LogUnavailable(this.#refusing));
     return this.#groups.append(batch);
+  }
+
+  checkRoom(): void {
+    if (this.#groups.isFull) throw new LogUnavailable(FULL);
   }
 
   message(id: number): Message | undefined {

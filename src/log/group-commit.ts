@@ -1,18 +1,22 @@
 import { type Draft, type Message, withId } from '../message.ts';
 import type { AppendResult, Placement } from './append.ts';
 import { BatchRefused, type CommitTimes, LogUnavailable, type Stored } from './message-log.ts';
+import { weightOf } from './weight.ts';
 import type { Appended } from './writer.ts';
 import type { WriterClient } from './writer-client.ts';
 
 /** The messages that wait are stored in groups of at most this many, so that no one waits for a giant commit. */
 const GROUP_MESSAGES = 2048;
 
-/** Past so much content that is not on disk yet (the disk hangs, say), publishes are refused for now. */
+/** Past so much memory for what is not on disk yet (the disk hangs, say), publishes are refused for now. */
 const WAITING_BYTES = 64 * 1024 * 1024;
 const GROUP_BYTES = 8 * 1024 * 1024;
 
+/** Why nothing more is taken, in words for a client. */
+export const FULL = 'too much is waiting to be stored';
+
 interface Waiting {
-  /** Its content. */
+  /** What it takes in memory. */
   readonly bytes: number;
   readonly batch: readonly Draft[];
   readonly resolve: (stored: Stored[]) => void;
@@ -61,6 +65,11 @@ export class GroupCommit {
     this.#events = events;
   }
 
+  /** Whether so much waits that nothing more is taken for now. */
+  get isFull(): boolean {
+    return this.#waitingBytes > WAITING_BYTES;
+  }
+
   /**
    * Stores a batch: all of it in order, or nothing.
    *
@@ -69,10 +78,8 @@ export class GroupCommit {
    * @throws {LogUnavailable} where the log cannot be written, or too much waits for it
    */
   append(batch: readonly Draft[]): Promise<Stored[]> {
-    if (this.#waitingBytes > WAITING_BYTES) {
-      return Promise.reject(new LogUnavailable('too much is waiting to be stored'));
-    }
-    const bytes = batch.reduce((sum, { content }) => sum + content.length, 0);
+    if (this.isFull) return Promise.reject(new LogUnavailable(FULL));
+    const bytes = weightOf(batch);
     this.#waitingBytes += bytes;
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) this.#waitingSince = performance.now();
@@ -96,9 +103,9 @@ export class GroupCommit {
     while (commit !== undefined) {
       const { group, since, outcome } = commit;
       const settled = await outcome;
+      await this.#handingOn;
       // The writer goes on with the next group while this one is fanned out.
       commit = this.#nextCommit();
-      await this.#handingOn;
       this.#settle(group, since, settled);
       commit ??= this.#nextCommit();
     }

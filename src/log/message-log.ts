@@ -116,6 +116,13 @@ export interface MessageLog {
    */
   append(batch: readonly Draft[]): Promise<Stored[]>;
 
+  /**
+   * Looks whether an append would be refused because too much waits: to be asked before a publish is read.
+   *
+   * @throws {LogUnavailable} if so
+   */
+  checkRoom(): void;
+
   /** A message by its id, or `undefined` where there is none (any more). */
   message(id: number): Message | undefined;
 
