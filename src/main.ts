@@ -76,7 +76,18 @@ async function start(config: Config, { logger, lines }: ServiceLog, ending: Endi
   const signer = new VapidSigner({ ...vapidKeys, subject });
   const pushSender = new PushSender({ client: new PushClient(), hosts: pushHosts, signer, logger, now });
   const pushes = new Pushes({ log, sender: pushSender, turns, logger, now, delaySeconds });
-  const metrics = new Metrics({ log, readiness, hub, devices, refusals, pushes, pushSender, http, lines });
+  const metrics = new Metrics({
+    log,
+    readiness,
+    hub,
+    devices,
+    turns,
+    refusals,
+    pushes,
+    pushSender,
+    http,
+    lines,
+  });
   const parts = {
     log,
     hub,

@@ -28,7 +28,7 @@ function hangingGroup(): GroupCommit {
 function draftsOf(body: string): Draft[] {
   const context = { now: Date.now(), defaultSender: 'anonymous' };
   return (JSON.parse(body) as unknown[]).map((fields, index) => {
-    const publication = readPublication(fields, `/${index}`, context as never, []);
+    const publication = readPublication(fields, `/${index}`, context, []);
     if (publication === undefined) throw new Error('the draft is refused');
     return publication.draft;
   });

@@ -14,6 +14,12 @@ export interface Follower {
   deliverEphemeral(frames: EphemeralFrames): boolean;
 }
 
+/**
+ * So many messages that are not stored may wait to be handed on: while a commit goes to many, say. They are let go past
+ * it, as they are for a stream without room.
+ */
+const MOST_EPHEMERAL = 1000;
+
 /** Who follows which inbox, and what each commit has for them. */
 export class Hub {
   /** What went to followers since the start. */
@@ -21,6 +27,8 @@ export class Hub {
   readonly #cursor: (id: number) => string;
   readonly #turns: Pick<Turns, 'run'>;
   readonly #followers = new Map<string, Set<Follower>>();
+  /** Messages that are not stored, on their way. */
+  #ephemeral = 0;
 
   /**
    * @param cursor the cursor of an id
@@ -71,17 +79,20 @@ export class Hub {
    * Hands a message that is not stored to the live streams of its recipient and of its sender, behind what was handed on
    * before it.
    *
-   * @returns how many took it
+   * @returns how many took it; 0 if too many of its kind wait
    */
   async dispatchEphemeral(draft: Draft): Promise<number> {
+    this.traffic.ephemeral++;
+    if (this.#ephemeral >= MOST_EPHEMERAL) return 0;
     const frames = new EphemeralFrames(draft);
     let taken = 0;
+    this.#ephemeral++;
     await this.#turns.run(
       this.#eachOf(inboxesOf(draft), (follower) => {
         if (follower.deliverEphemeral(frames)) taken++;
       }),
     );
-    this.traffic.ephemeral++;
+    this.#ephemeral--;
     this.traffic.ephemeralDelivered += taken;
     return taken;
   }

@@ -1,5 +1,6 @@
 import type { Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { Turns } from '../hub/turns.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { Instruments } from './instruments.ts';
 
@@ -14,17 +15,18 @@ interface Survey {
 /** Who is connected, what they are doing, and how far behind they are. */
 export function measureDevices(
   instruments: Instruments,
-  { log, hub, devices }: { log: MessageLog; hub: Hub; devices: Devices },
+  { log, hub, devices, turns }: { log: MessageLog; hub: Hub; devices: Devices; turns: Turns },
 ): void {
-  let survey = look(devices, 0);
-  // The first of these gauges that is read looks at all devices, for those after it too: there may be many of them.
+  let looking: Promise<Survey> | undefined;
+  // Gauges that are read together look at all devices together: there may be many of them.
+  const look = (): Promise<Survey> =>
+    (looking ??= lookAt(devices, log.head, turns).finally(() => (looking = undefined)));
   instruments.gauges(
     'tidings_devices',
     'Open devices, by what they do: replaying (a stream that is sent its backlog), live (a stream), polling (a held poll).',
     ['state'],
-    () => {
-      survey = look(devices, log.head);
-      const { replaying, live, polling } = survey.states;
+    async () => {
+      const { replaying, live, polling } = (await look()).states;
       return [
         [{ state: 'replaying' }, replaying],
         [{ state: 'live' }, live],
@@ -36,8 +38,8 @@ export function measureDevices(
     'tidings_streams',
     'Open streams, by protocol: sse (Server-Sent Events), websocket.',
     ['protocol'],
-    () => {
-      const { sse, websocket } = survey.streams;
+    async () => {
+      const { sse, websocket } = (await look()).streams;
       return [
         [{ protocol: 'sse' }, sse],
         [{ protocol: 'websocket' }, websocket],
@@ -47,12 +49,12 @@ export function measureDevices(
   instruments.gauge(
     'tidings_replay_lag_ids',
     'How far the device that is furthest behind is behind the head of the log, in ids of the whole log; 0 where none is replaying.',
-    () => survey.behind,
+    async () => (await look()).behind,
   );
   instruments.gauge(
     'tidings_outbox_bytes',
     'Bytes that wait in memory for the sockets of all open streams.',
-    () => survey.buffered,
+    async () => (await look()).buffered,
   );
   instruments.gauge(
     'tidings_devices_limit',
@@ -70,18 +72,22 @@ export function measureDevices(
   );
 }
 
-function look(devices: Devices, head: number): Survey {
+async function lookAt(devices: Devices, head: number, turns: Turns): Promise<Survey> {
   const survey: Survey = {
     streams: { sse: 0, websocket: 0, poll: 0 },
     states: { replaying: 0, live: 0, polling: 0, closed: 0 },
     buffered: 0,
     behind: 0,
   };
-  for (const device of devices.open) {
-    survey.streams[device.protocol]++;
-    survey.states[device.state]++;
-    survey.buffered += device.buffered;
-    survey.behind = Math.max(survey.behind, device.behind(head));
-  }
+  const steps = function* (): Generator {
+    for (const device of devices.open) {
+      survey.streams[device.protocol]++;
+      survey.states[device.state]++;
+      survey.buffered += device.buffered;
+      survey.behind = Math.max(survey.behind, device.behind(head));
+      yield;
+    }
+  };
+  await turns.run(steps());
   return survey;
 }

@@ -1,5 +1,6 @@
 import type { Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { Turns } from '../hub/turns.ts';
 import type { Refusals } from '../http/refusals.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { Readiness } from '../log/readiness.ts';
@@ -18,6 +19,7 @@ export interface MeasuredParts {
   readonly readiness: Readiness;
   readonly hub: Hub;
   readonly devices: Devices;
+  readonly turns: Turns;
   readonly refusals: Refusals;
   readonly pushes: Pushes;
   readonly pushSender: PushSender;
