@@ -14,7 +14,7 @@ import { metricsRoute } from './http/metrics.ts';
 import { pages } from './http/pages.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
-import { checkRoom, limitRate, publish } from './http/publish.ts';
+import { checkRoom, limitRate, publish, takeBytes, takeExcess } from './http/publish.ts';
 import type { PublishRate } from './http/publish-rate.ts';
 import { Publisher } from './http/publisher.ts';
 import { message, pull } from './http/pull.ts';
@@ -66,22 +66,23 @@ const MAX_HEADERS = 100;
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): Listener {
-  const { log, devices, authenticator, origins, refusals } = parts;
+  const { log, devices, authenticator, origins, rate, refusals } = parts;
   // The router alone: an application gives each request and response another prototype, and what is slow to look up
   // after that is half of the time of a publish (docs/speed.md).
   const routes = express.Router({ caseSensitive: true, strict: true });
   const trust = trustIn(trustProxy);
   const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
   const problems = { requests, refusals };
-  const publisher = new Publisher(parts, parts.rate);
+  const publisher = new Publisher(parts, rate);
 
   const known = authenticator.middleware;
   const arriving = new ArrivingBytes();
   const read = [checkContentType, readBody(arriving), authenticator.recheck];
+  const readPublish = [limitRate(rate), ...read, takeExcess(rate), takeBytes(rate)];
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, limitRate(publisher), checkRoom(log), ...read, publish(publisher, place.basePath))
+    .post(known, checkRoom(log), ...readPublish, publish(publisher, place.basePath))
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
@@ -90,7 +91,7 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes
     .route('/push-subscriptions')
     .get(known, subscriptions(log.pushes))
-    .post(known, limitRate(publisher), ...read, subscribe(parts))
+    .post(known, ...readPublish, subscribe(parts))
     .delete(known, ...read, unsubscribe(parts, log.pushes))
     .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
   routes

@@ -1,5 +1,5 @@
 import { addressFault } from './address.ts';
-import type { FieldError } from './errors.ts';
+import { type FieldError, pointerToken } from './errors.ts';
 import { type Draft, MESSAGE_TYPE, READ_TYPE } from './message.ts';
 
 /** One publish, checked: a draft, and whether it is for the live streams alone. */
@@ -20,9 +20,6 @@ export interface PublishContext {
 
 /** At most this much content, as UTF-8 JSON, so that a frame's line stays under 64 KiB: common clients' limit. */
 const MAX_CONTENT_BYTES = 48 * 1024;
-
-/** Deeper content would overflow the stack of JSON parsers here and in clients (Python's stops near 1000). */
-const MAX_CONTENT_DEPTH = 500;
 
 /** So many unknown fields are named; an object could have a million. */
 const MOST_UNKNOWN = 100;
@@ -47,7 +44,7 @@ export class ContentTooLarge extends Error {
 /**
  * Checks one object of a publish.
  *
- * @param fields a parsed JSON value
+ * @param fields a parsed JSON value, of well-formed Unicode and finite numbers
  * @param path the JSON Pointer of that value in the body: empty for a single message
  * @param errors takes each bad field
  * @returns the publication, or `undefined` where `errors` got one
@@ -89,7 +86,7 @@ export function readPublication(
     recipient === undefined ? 'is required: the address to send to' : addressFault(recipient),
   );
   fault('type', typeFault(type));
-  fault('content', value === undefined ? 'is required: any JSON value' : contentFault(value));
+  if (value === undefined) fault('content', 'is required: any JSON value');
   if (key !== undefined) fault('idempotencyKey', keyFault(key));
   if (ttl !== undefined) fault('ttl', ttlFault(ttl));
   if (typeof ephemeral !== 'boolean') fault('ephemeral', 'must be true or false');
@@ -157,38 +154,4 @@ function markerFault(content: unknown): string | undefined {
   if (!Number.isSafeInteger(id) || (id as number) < 1)
     return 'must be the id of the last message that was read';
   return given.length > 1 ? 'must stand alone in the content of a read marker' : undefined;
-}
-
-/**
- * Finds what JSON text could carry but JavaScript would alter: a number beyond double range (parsed to Infinity,
- * written as null) and a lone surrogate (no UTF-8 has it). Walks without recursion: the depth is the sender's choice.
- */
-function contentFault(content: unknown): string | undefined {
-  if (typeof content === 'string') return content.isWellFormed() ? undefined : LONE_SURROGATE;
-  let level: unknown[] = [content];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > MAX_CONTENT_DEPTH) return `must not be nested deeper than ${MAX_CONTENT_DEPTH} levels`;
-    const next: unknown[] = [];
-    for (const value of level) {
-      if (typeof value === 'number') {
-        if (!Number.isFinite(value)) return 'has a number beyond the range of a double; send it as a string';
-      } else if (typeof value === 'string') {
-        if (!value.isWellFormed()) return LONE_SURROGATE;
-      } else if (Array.isArray(value)) {
-        for (const item of value) next.push(item);
-      } else if (typeof value === 'object' && value !== null) {
-        for (const [name, item] of Object.entries(value)) {
-          if (!name.isWellFormed()) return 'must be well-formed Unicode: a name has a lone surrogate';
-          next.push(item);
-        }
-      }
-    }
-    level = next;
-  }
-  return undefined;
-}
-
-/** A name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */
-export function pointerToken(name: string): string {
-  return name.slice(0, 128).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -71,6 +71,11 @@ export function badFields(errors: readonly FieldError[]): Refusal {
   });
 }
 
+/** A name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */
+export function pointerToken(name: string): string {
+  return name.slice(0, 128).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
 /**
  * The refusal of a request that may be repeated as it is a little later.
  *

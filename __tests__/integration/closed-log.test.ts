@@ -27,7 +27,7 @@ test('a log that is closed says so to whoever reads it still, and fails in no ot
     readAfter: () => log.readAfter(['bob'], 0, 1, () => true),
     readBack: () => log.readBack(['bob'], 1, 1, () => true),
     readConversation: () => log.readConversation(['bob', 'ann'], 1, 1, () => true),
-    conversations: () => log.conversations('bob', 1, 1),
+    conversations: () => log.conversations('bob', 1, 1, () => true),
   };
   for (const read of Object.values(reads)) read();
   await log.close();

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Answer, publish, request } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { rawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { SocketDevice } from '../support/socket-device.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { bearer, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
@@ -105,25 +107,6 @@ describe('a client publishes', () => {
     await server.kill();
   });
 
-  test('and what is refused takes nothing', async () => {
-    const server = await start({ PUBLISH_RATE: '1' });
-    const headers = await headersOf('al', { sendTo: ['bob'] });
-    for (let count = 0; count < 20; count += 1) {
-      expect((await publish(server.url, { recipient: 'x', content: 1 }, headers)).status).toBe(403);
-      expect((await publish(server.url, { recipient: 'bob' }, headers)).status).toBe(400);
-      expect((await publish(server.url, [...batch(50), { recipient: 'x', content: 1 }], headers)).status).toBe(403);
-    }
-    expect((await publish(server.url, message, headers)).status).toBe(201);
-    await drain(server, headers, 1);
-    // Nor does a refusal for the rate itself.
-    await overdraw(server, headers);
-    let wait = 0;
-    for (let count = 0; count < 50; count += 1) wait = expectTooFast(await publish(server.url, batch(100), headers));
-    await sleep(wait * 1000 + 20);
-    expect((await publish(server.url, message, headers)).status).toBe(201);
-    await server.kill();
-  }, 60_000); // prettier-ignore
-
   test('100 a second by default, and without a limit where PUBLISH_RATE is 0', async () => {
     const [server, free] = [await start({}), await start({ PUBLISH_RATE: '0' })];
     const headers = await headersOf('al');
@@ -142,6 +125,76 @@ describe('a client publishes', () => {
     await overdraw(limited);
     expectTooFast(await publish(limited.url, { ...message, sender: 'another' }));
     await Promise.all([free.kill(), limited.kill()]);
+  });
+});
+
+describe('a publish takes from the rate', () => {
+  const KIB = 1024;
+  const MIB = KIB * KIB;
+  /** Messages a second: so few that `Retry-After` tells, to the message, what was taken. */
+  const RATE = 0.001;
+  const JSON_TYPE = { 'Content-Type': 'application/json' };
+  const ZIPPED = { ...JSON_TYPE, 'Content-Encoding': 'gzip' };
+  const FORM_TYPE = { 'Content-Type': 'application/x-www-form-urlencoded' };
+  const padded = (bytes: number): string => JSON.stringify(message).padEnd(bytes);
+  const taken = (seconds: number): number => Math.round((seconds + 2 * RATE) * RATE);
+
+  let server: Server;
+  let clients = 0;
+  const newClient = () => headersOf(`client-${clients++}`, { sendTo: ['bob'], rate: RATE });
+  beforeAll(async () => {
+    server = await start({});
+  });
+
+  test.each<[string, number, number, string | Buffer, Record<string, string>]>([
+    ['a message', 201, 1, padded(0), JSON_TYPE],
+    ['a batch', 201, 30, JSON.stringify(batch(30)), JSON_TYPE],
+    ['malformed JSON', 400, 1, '{', JSON_TYPE],
+    ['another content type', 415, 1, '{}', { 'Content-Type': 'text/plain' }],
+    ['a message that one may not send', 403, 1, '{"recipient":"x","content":1}', JSON_TYPE],
+    ['a batch that one may not send', 403, 51, JSON.stringify([...batch(50), { ...message, recipient: 'x' }]), JSON_TYPE],
+    ['a batch of too many', 400, 1501, JSON.stringify(Array(1501).fill(1)), JSON_TYPE],
+    ['an empty batch', 400, 1, '[]', JSON_TYPE],
+    ['4 KiB less one byte', 201, 1, padded(4 * KIB - 1), JSON_TYPE],
+    ['4 KiB', 201, 2, padded(4 * KIB), JSON_TYPE],
+    ['4 MiB', 201, 1025, padded(4 * MIB), JSON_TYPE],
+    ['4 MiB that were compressed', 201, 1025, gzipSync(padded(4 * MIB)), ZIPPED],
+    ['4 MiB that are refused', 413, 1025, gzipSync(`[${'1,'.repeat(2 * MIB)}`.slice(0, 4 * MIB)), ZIPPED],
+    ['more than 4 MiB', 413, 1025, gzipSync(padded(5 * MIB)), ZIPPED],
+    ['a form', 400, 3, `content=${'x'.repeat(8 * KIB)}`, FORM_TYPE],
+  ])('for %s, answered with %i, %i', async (_what, status, price, body, headers) => {
+    const client = await newClient();
+    const request = { method: 'POST', headers: { ...client, ...headers }, body };
+    expect((await fetch(`${server.url}/messages`, request)).status).toBe(status);
+    expect(taken(expectTooFast(await publish(server.url, message, client)))).toBe(price);
+    // A refusal for the rate takes nothing.
+    expect(taken(expectTooFast(await publish(server.url, batch(100), client)))).toBe(price);
+  }); // prettier-ignore
+
+  test('for a notification that is refused', async () => {
+    const client = await newClient();
+    const body = `{"subscription":1}`.padEnd(8 * KIB);
+    const request = { method: 'POST', headers: { ...client, ...JSON_TYPE }, body };
+    expect((await fetch(`${server.url}/push-subscriptions`, request)).status).toBe(400);
+    expect(taken(expectTooFast(await publish(server.url, message, client)))).toBe(3);
+  });
+
+  test('on a socket as with POST, and a refusal for the rate says which publish it is for', async () => {
+    for (const [text, price] of [
+      ['nonsense', 1],
+      [JSON.stringify({ publish: batch(20) }), 20],
+      [JSON.stringify({ publish: { recipient: 'bob', content: 'x'.repeat(20 * KIB) } }), 6],
+      [`{"publish":[${'1,'.repeat(MIB)}1]}`, 513],
+    ] as const) {
+      const device = await SocketDevice.open(server.url, '', { headers: await newClient() });
+      device.socket.send(text);
+      device.socket.send(' { "publish" : {"ref":"b"} , "ref" : "\\u0061\\"" } ');
+      const refused = () => device.events.find(({ ref }) => ref === 'a"');
+      await until(() => refused() !== undefined);
+      expect(refused()).toMatchObject({ event: 'refused', data: { status: 429 } });
+      expect(taken((refused()?.retry ?? 0) / 1000)).toBe(price);
+      device.cut();
+    }
   });
 });
 

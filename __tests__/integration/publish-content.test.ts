@@ -3,6 +3,7 @@ import { get, publish, send } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { rawPublish } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { SocketDevice } from '../support/socket-device.ts';
 import { DeviceStream } from '../support/stream.ts';
 
 const KIB = 1024;
@@ -100,6 +101,30 @@ describe('content', () => {
     const answer = await rawPublish(server.port, `{"recipient":"proto","content":${proto}}`);
     expect(answer.status).toBe(201);
     expect(answer.text).toContain(`"content":${proto}`);
+  });
+
+  test.each<[string, string, string]>([
+    ['in a message', '{"recipient":"bob","recipient":"eve","content":1}', '/recipient'],
+    ['in a message, escaped', '{"recipient":"bob","r\\u0065cipient":"eve","content":1}', '/recipient'],
+    [
+      'in a batch',
+      '[{"recipient":"bob","content":1},{"recipient":"bob","content":1,"content":2}]',
+      '/1/content',
+    ],
+    ['in content', '{"recipient":"bob","content":{"a":[{"b":1,"b":1}]}}', '/content/a/0/b'],
+    [
+      'that objects have',
+      '{"recipient":"bob","content":{"__proto__":1,"__proto__":2}}',
+      '/content/__proto__',
+    ],
+  ])('a name twice %s is refused, over HTTP and on a socket', async (_what, body, path) => {
+    expectProblem(await rawPublish(server.port, body), 400, [path]);
+    const device = await SocketDevice.open(server.url, 'recipient=twice');
+    device.socket.send(`{"publish":${body},"ref":"r"}`);
+    expect(await device.waitFor('refused')).toMatchObject({
+      data: { status: 400, errors: [{ path }] },
+    });
+    device.cut();
   });
 
   test.each([

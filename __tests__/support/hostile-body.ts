@@ -5,6 +5,7 @@ import {
   hostileJson,
   type Json,
   Members,
+  crowded,
   mutateBytes,
   nested,
   writeJson,
@@ -60,8 +61,9 @@ export function hostileBody(random: Random, person: Person): HostileBody {
 /** The JSON of a publish, or what is nearly that. */
 export function hostileJsonText(random: Random, person: Person): Buffer {
   const single = message(random, person);
-  // The last one of a name counts.
-  if (random.chance(0.04)) single.list.push(['content', nested(random)]);
+  if (random.chance(0.04)) replace(single, 'content', nested(random));
+  if (random.chance(0.02)) single.list.push(random.pick(single.list));
+  if (random.chance(0.02)) replace(single, 'content', crowded(random));
   let value: Json = single;
   if (random.chance(0.12)) {
     value = Array.from({ length: random.chance(0.05) ? 1001 : random.integer(0, 4) }, () =>
@@ -82,6 +84,12 @@ export function hostileJsonText(random: Random, person: Person): Buffer {
         `(${text})`,
       ]);
   return Buffer.from(random.chance(0.003) ? around.padEnd(4 * MIB + 1) : around);
+}
+
+function replace({ list }: Members, name: string, value: Json): void {
+  const at = list.findIndex(([one]) => one === name);
+  if (at === -1) list.push([name, value]);
+  else list[at] = [name, value];
 }
 
 function message(random: Random, person: Person): Members {
@@ -127,7 +135,7 @@ function spoil(random: Random, list: [string, Json][]): void {
         list.splice(at, 1);
         break;
       case 3:
-        // A name twice: the last one counts.
+        // A name twice.
         list.unshift([name, random.pick([...ADDRESSES, hostileText(random)])]);
         break;
       default:

@@ -94,6 +94,13 @@ export function nested(random: Random): Verbatim {
   return new Verbatim(open.repeat(depth) + '0' + close.repeat(depth));
 }
 
+/** As many values as the service takes, one more, or far more, of which each is short; of objects, with a name twice. */
+export function crowded(random: Random): Verbatim {
+  const count = random.pick([100, 49_990, 50_000, 500_000]);
+  const item = random.pick(['1', '[]', '{}', '"a"', '{"a":1}', '{"a":1,"\\u0061":2}', '1e400', '"\\ud800"']);
+  return new Verbatim(`[${Array<string>(count).fill(item).join()}]`);
+}
+
 /** A value that is stored: well-formed, shallow, and full of what must not get out of its line. */
 export function harmlessJson(random: Random, depth = 0): Json {
   switch (random.integer(0, depth > 3 ? 1 : 3)) {

@@ -19,3 +19,11 @@ export type Handler = (
   response: ServerResponse,
   next: () => void,
 ) => void | Promise<void>;
+
+/** What a route does with what a handler before it has thrown. */
+export type ErrorHandler = (
+  error: unknown,
+  request: RoutedRequest,
+  response: ServerResponse,
+  next: (error: unknown) => void,
+) => void;

@@ -3,7 +3,7 @@ import { Refusal } from '../errors.ts';
 import { Recent } from '../recent.ts';
 
 interface Bucket {
-  /** Messages that may be published now; below zero where a batch has overdrawn it. */
+  /** Messages that may be published now; below zero if a batch has overdrawn it. */
   level: number;
   /** When that was so, on the clock of `performance.now()`. */
   at: number;
@@ -12,12 +12,16 @@ interface Bucket {
 /** A bucket holds what its rate gives in so many seconds: the burst. */
 const BURST_SECONDS = 2;
 
+/** A message of ordinary length is 1; so many bytes of a body are another, since reading and checking them takes as long. */
+const BYTES_OF_ONE = 4096;
+
 /** The buckets of so many clients are kept at least, of those who published last. One that is forgotten is full. */
 const KEPT_BUCKETS = 50_000;
 
 /**
  * How fast each client may publish: a token bucket for each. A publish is admitted while the bucket is not empty and
- * may overdraw it, so that a batch larger than the burst passes, and is paid for by the wait after it.
+ * may overdraw it, so that a batch larger than the burst passes, and is paid for by the wait after it. Refused ones pay
+ * as well: they cost as much.
  *
  * Our own, since the well-known limiters count in windows, or refuse what is larger than the bucket.
  */
@@ -31,24 +35,39 @@ export class PublishRate {
   }
 
   /**
-   * Takes messages out of a client's bucket.
+   * Admits a publish, and takes 1 for it: call it once for each, before its body is read.
    *
-   * @param messages how many; 0 only looks whether a publish would be admitted
-   * @throws {Refusal} 429 where it is empty, with the seconds until it is not
+   * @throws {Refusal} 429 if the client's bucket is empty, with the seconds until it is not; nothing is taken then
    */
-  take({ client = '', rate = this.#rate }: Identity, messages: number): void {
+  admit(identity: Identity): void {
+    const rate = identity.rate ?? this.#rate;
     if (rate === 0) return;
-    const now = performance.now();
-    const most = rate * BURST_SECONDS;
-    const bucket = this.#buckets.get(client);
-    const level =
-      bucket === undefined ? most : Math.min(most, bucket.level + ((now - bucket.at) / 1000) * rate);
+    const level = this.#levelOf(identity.client, rate);
     if (level <= 0) {
       const wait = Math.max(1, Math.ceil(-level / rate));
       throw new Refusal('too-fast', `More than ${rate} messages a second; the next is taken in ${wait} s.`, {
         headers: { 'Retry-After': String(wait) },
       });
     }
-    this.#buckets.set(client, { level: level - messages, at: now });
+    this.take(identity, 1);
+  }
+
+  /** Takes messages out of a client's bucket, more than are in it if need be. Nothing happens if they are 0. */
+  take({ client = '', rate = this.#rate }: Identity, messages: number): void {
+    if (rate === 0 || messages === 0) return;
+    const level = this.#levelOf(client, rate) - messages;
+    this.#buckets.set(client, { level, at: performance.now() });
+  }
+
+  /** Takes the bytes of a publish that was admitted: 1 for each full 4 KiB, whatever becomes of it. */
+  takeBytes(identity: Identity, bytes: number): void {
+    this.take(identity, Math.floor(bytes / BYTES_OF_ONE));
+  }
+
+  #levelOf(client = '', rate: number): number {
+    const most = rate * BURST_SECONDS;
+    const bucket = this.#buckets.get(client);
+    if (bucket === undefined) return most;
+    return Math.min(most, bucket.level + ((performance.now() - bucket.at) / 1000) * rate);
   }
 }

@@ -1,17 +1,19 @@
 import { keyFault } from '../draft.ts';
-import { badFields, type Refusal } from '../errors.ts';
+import { badFields, type Refusal, REFUSAL_STATUS } from '../errors.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import { identityOf } from './authenticate.ts';
-import { parseBody } from './body.ts';
-import type { Handler, RoutedRequest } from './handler.ts';
+import { bodyOf, parseBody } from './body.ts';
+import type { ErrorHandler, Handler, RoutedRequest } from './handler.ts';
+import type { PublishRate } from './publish-rate.ts';
 import { type Published, publishedJson, type Publisher } from './publisher.ts';
 import { Query } from './query.ts';
+import { MAX_BODY_BYTES } from './read-body.ts';
 import { sendJson } from './send-json.ts';
 
-/** Refuses a publish of a client over its rate before its body is read; what is in it is taken from the bucket after. */
-export function limitRate(publisher: Publisher): Handler {
+/** Refuses a publish of a client over its rate before its body is read, and takes 1 from the rate for any other. */
+export function limitRate(rate: PublishRate): Handler {
   return (request, _response, next) => {
-    publisher.checkRate(identityOf(request));
+    rate.admit(identityOf(request));
     next();
   };
 }
@@ -24,12 +26,29 @@ export function checkRoom(log: MessageLog): Handler {
   };
 }
 
+/** Takes the bytes of a body from the rate of its client. It stands behind `readBody`. */
+export function takeBytes(rate: PublishRate): Handler {
+  return (request, _response, next) => {
+    rate.takeBytes(identityOf(request), bodyOf(request).length);
+    next();
+  };
+}
+
+/** Takes the bytes of a body that was refused because there are too many of them. It stands behind `readBody`. */
+export function takeExcess(rate: PublishRate): ErrorHandler {
+  return (error, request, _response, next) => {
+    const { status } = error as { status?: unknown };
+    if (status === REFUSAL_STATUS['too-large']) rate.takeBytes(identityOf(request), MAX_BODY_BYTES);
+    next(error);
+  };
+}
+
 /**
  * `POST /messages`: takes one message or a batch, and answers when it is on disk.
  *
  * 201 with the stored message (a batch: an array, in order); 200 if nothing new was stored, since each was sent before
  * or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one, or `{}` if the token may not see the
- * presence of its recipient. If anything is wrong, not allowed (403), or too fast (429), nothing is stored.
+ * presence of its recipient. If anything is wrong, or not allowed (403), nothing is stored.
  *
  * @param basePath what stands before the paths of this service where clients reach it, for `Location`
  */

@@ -19,7 +19,7 @@ export type Published =
   /** How many streams took it; `undefined` if its publisher may not see who is there. */
   | { readonly kind: 'ephemeral'; readonly devices: number | undefined };
 
-/** Publishes what clients send, however it comes: checked, allowed, and not too fast. */
+/** Publishes what clients send, however it comes: checked and allowed. */
 export class Publisher {
   readonly #log: MessageLog;
   readonly #hub: Hub;
@@ -33,19 +33,14 @@ export class Publisher {
     this.#rate = rate;
   }
 
-  /** @throws {Refusal} 429 where a publish would be refused for the rate: to be asked before it is read */
-  checkRate(identity: Identity): void {
-    this.#rate.take(identity, 0);
-  }
-
   /**
-   * Takes one message or a batch. Publishes are stored in the order of the calls. It is no async function: those keep
-   * what they were given while they wait.
+   * Takes one message or a batch that the rate has admitted. Publishes are stored in the order of the calls. It is no
+   * async function: those keep what they were given while they wait.
    *
    * @param body a parsed JSON value: an object, or an array for a batch
    * @returns what became of it, when it is on disk
-   * @throws {Refusal} where anything is wrong, not allowed (403), or too fast (429): nothing is stored
-   * @throws {LogUnavailable} where the log cannot be written
+   * @throws {Refusal} if anything is wrong or not allowed (403): nothing is stored
+   * @throws {LogUnavailable} if the log cannot be written
    */
   publish(body: unknown, identity: Identity): Promise<Published> {
     const context = {
@@ -54,14 +49,14 @@ export class Publisher {
       mayRead: (address: string) => identity.read.has(address),
     };
     if (Array.isArray(body)) {
+      // One was taken when it was admitted.
+      this.#rate.take(identity, Math.max(0, body.length - 1));
       const batch = readBatch(body, context);
       requireAllowed(batch, identity, true);
-      this.#rate.take(identity, batch.length);
       return append(this.#log, batch, true).then((stored) => ({ kind: 'batch', stored }));
     }
     const publication = readSingle(body, context);
     requireAllowed([publication], identity, false);
-    this.#rate.take(identity, 1);
     if (publication.ephemeral) {
       const isVisible = identity.presence.has(publication.draft.recipient);
       return this.#hub

@@ -1,6 +1,6 @@
 import { addressFault } from '../address.ts';
 import type { Identity } from '../auth/identity.ts';
-import { badFields, type FieldError, Refusal, unavailable } from '../errors.ts';
+import { badFields, type FieldError, pointerToken, Refusal, unavailable } from '../errors.ts';
 import type { PushStore, PushSubscription } from '../log/push-store.ts';
 import { type PushHosts, shortened } from '../push/push-hosts.ts';
 import type { Pushes, SubscriptionRefused } from '../push/pushes.ts';
@@ -9,7 +9,6 @@ import { identityOf } from './authenticate.ts';
 import { parseBody } from './body.ts';
 import type { Handler } from './handler.ts';
 import { requireAll } from './permission.ts';
-import type { PublishRate } from './publish-rate.ts';
 import { Query } from './query.ts';
 import { sendJson } from './send-json.ts';
 
@@ -22,7 +21,6 @@ const MOST_INBOXES = 1000;
 export interface PushSubscriptionParts {
   readonly pushes: Pushes;
   readonly pushHosts: PushHosts;
-  readonly rate: PublishRate;
   /** Milliseconds since the Unix epoch, now. */
   readonly now: () => number;
 }
@@ -34,7 +32,7 @@ export interface PushSubscriptionParts {
  * Answers 201 with what stands, without its secrets; 200 if the device was subscribed before; 422 if the device follows
  * as many recipients as it may, or the client has as many subscriptions as it may; 503 if the service has.
  */
-export function subscribe({ pushes, pushHosts, rate, now }: PushSubscriptionParts): Handler {
+export function subscribe({ pushes, pushHosts, now }: PushSubscriptionParts): Handler {
   return async (request, response) => {
     new Query(request.url, []).check();
     const identity = identityOf(request);
@@ -55,7 +53,6 @@ export function subscribe({ pushes, pushHosts, rate, now }: PushSubscriptionPart
     const addresses = { recipient: recipient as string, reader: reader as string };
     requireAll(identity.read, [addresses.recipient], 'recipient', 'read');
     requireAll(identity.read, [addresses.reader], 'reader', 'read');
-    rate.take(identity, 1);
     const client = identity.client ?? null;
     const result = await pushes.subscribe({ ...addresses, ...given, client, createdAt: now() });
     if (typeof result === 'string') throw refusalOf(result);
@@ -148,7 +145,7 @@ function readFields(
   const fields = new Map<string, unknown>(Object.entries(body));
   for (const field of fields.keys()) {
     if (known.includes(field)) continue;
-    const path = `/${field.slice(0, 128).toWellFormed()}`;
+    const path = `/${pointerToken(field)}`;
     errors.push({ path, message: `is not a field here; they are ${known.join(', ')}` });
   }
   return fields;

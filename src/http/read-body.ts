@@ -5,7 +5,8 @@ import { Refusal, unavailable } from '../errors.ts';
 import type { Arriving, ArrivingBytes } from '../arriving-bytes.ts';
 import type { Handler } from './handler.ts';
 
-const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** The longest body that is taken, decompressed. */
+export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 /** Bodies that are decompressed at the same time: each may take 4 MiB, whatever it was before. */
 const MAX_DECOMPRESSING = 4;

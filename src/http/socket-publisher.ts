@@ -1,12 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
-import { keyFault, pointerToken } from '../draft.ts';
-import { badFields, type FieldError, Refusal } from '../errors.ts';
-import { parseJson } from './body.ts';
+import { keyFault } from '../draft.ts';
+import { badFields, type FieldError, pointerToken, Refusal } from '../errors.ts';
 import { type ProblemParts, problemOf } from './problem.ts';
 import { publishedJson, type Publisher } from './publisher.ts';
+import type { PublishRate } from './publish-rate.ts';
+import { type JsonForm, parseJson, textIn } from './strict-json.ts';
 
 const FIELDS = ['publish', 'ref'];
+
+const MESSAGE: JsonForm = { name: 'message', draftAt: ['publish'] };
+
+/** The JSON of 128 characters, each of which may be escaped as two units of six. */
+const MAX_REF_BYTES = 128 * 12 + 2;
 
 /** A request of a client on its socket: what to publish, and how the client calls it. */
 interface PublishRequest {
@@ -20,6 +26,7 @@ interface PublishRequest {
  */
 export class SocketPublisher {
   readonly #publisher: Publisher;
+  readonly #rate: PublishRate;
   readonly #now: () => number;
   readonly #problems: ProblemParts;
   readonly #identity: Identity;
@@ -31,13 +38,14 @@ export class SocketPublisher {
    * @param expire called where the token is over: nothing is answered any more
    */
   constructor(
-    { publisher, now }: { publisher: Publisher; now: () => number },
+    { publisher, rate, now }: { publisher: Publisher; rate: PublishRate; now: () => number },
     problems: ProblemParts,
     identity: Identity,
     request: IncomingMessage,
     expire: () => void,
   ) {
     this.#publisher = publisher;
+    this.#rate = rate;
     this.#now = now;
     this.#problems = problems;
     this.#identity = identity;
@@ -45,21 +53,23 @@ export class SocketPublisher {
     this.#expire = expire;
   }
 
-  /** Publishes. @returns the answer, as JSON; `undefined` where the token is over */
-  async answer(text: string): Promise<string | undefined> {
+  /** Publishes. @returns the answer, as JSON; `undefined` if the token has expired */
+  async answer(message: Buffer): Promise<string | undefined> {
     if ((this.#identity.expiresAt ?? Infinity) <= this.#now()) {
       this.#expire();
       return undefined;
     }
     let ref: string | undefined;
     try {
-      // Read before the rate is looked at, so that a refusal for that says which it is.
-      const request = readRequest(text);
+      this.#rate.admit(this.#identity);
+      this.#rate.takeBytes(this.#identity, message.length);
+      const request = readRequest(message);
       ({ ref } = request);
-      this.#publisher.checkRate(this.#identity);
       const published = await this.#publisher.publish(request.publish, this.#identity);
       return answerJson('published', ref, publishedJson(published));
     } catch (error) {
+      // The rate is looked at before the message is parsed; its refusal says all the same which publish it is for.
+      if (error instanceof Refusal && error.code === 'too-fast') ref = refOf(message);
       const { json, headers } = problemOf(this.#request, error, this.#problems);
       const seconds = headers['Retry-After'];
       return answerJson('refused', ref, json, seconds === undefined ? undefined : Number(seconds) * 1000);
@@ -67,9 +77,15 @@ export class SocketPublisher {
   }
 }
 
-/** @throws {Refusal} 400 where it is no JSON of that form; the draft is not looked at */
-function readRequest(text: string): PublishRequest {
-  const value = parseJson(text, 'message');
+/** How a client calls a publish, looked up without parsing the rest; `undefined` if it does not, or not well. */
+function refOf(message: Buffer): string | undefined {
+  const ref = textIn(message, 'ref', MAX_REF_BYTES);
+  return keyFault(ref) === undefined ? ref : undefined;
+}
+
+/** @throws {Refusal} as `parseJson`, or 400 if it is not of that form; the draft is not looked at */
+function readRequest(message: Buffer): PublishRequest {
+  const value = parseJson(message, MESSAGE);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Refusal('malformed', 'A message is a JSON object: {"publish": …, "ref": "…"}.');
   }

@@ -10,6 +10,7 @@ import { CLOSE_CODES, WebSocketConnection } from '../ws/web-socket-connection.ts
 import { type Authenticator, SessionExpired } from './authenticate.ts';
 import { methodNotAllowed, type ProblemParts } from './problem.ts';
 import type { Publisher } from './publisher.ts';
+import type { PublishRate } from './publish-rate.ts';
 import { SocketPublisher } from './socket-publisher.ts';
 import { notNow, StreamRequest } from './stream-request.ts';
 
@@ -18,6 +19,7 @@ export interface WebSocketParts extends StreamParts {
   readonly pings: Pings;
   readonly publisher: Publisher;
   readonly arriving: ArrivingBytes;
+  readonly rate: PublishRate;
   readonly now: () => number;
 }
 
@@ -98,7 +100,7 @@ function open(
         shakeHands(request, upgrade),
         upgrade.socket,
         owner,
-        (text) => publisher.answer(text),
+        (message) => publisher.answer(message),
         parts.arriving,
       );
       parts.pings.add(connection);

@@ -3,8 +3,8 @@ import type { Connection } from '../stream/connection.ts';
 import { webSocketFraming } from './frame.ts';
 import { MAX_MESSAGE_BYTES } from './handshake.ts';
 
-/** What is said back to a message of a client; `undefined` where nothing is. It never rejects. */
-export type Answer = (text: string) => Promise<string | undefined>;
+/** What is said back to a message of a client, whose bytes are UTF-8; `undefined` if nothing is. It never rejects. */
+export type Answer = (message: Buffer) => Promise<string | undefined>;
 
 /** So many messages of one socket are answered at once; what is more is not read yet. */
 const MOST_UNDER_WAY = 64;
@@ -22,7 +22,7 @@ export class Incoming {
   readonly #connection: Connection;
   readonly #answer: Answer;
   /** What came in the same chunk as the message at which reading stopped. */
-  readonly #waiting: string[] = [];
+  readonly #waiting: Buffer[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #bytesUnderWay = 0;
   #stopped = false;
@@ -37,7 +37,7 @@ export class Incoming {
         void this.stop();
         return;
       }
-      this.#waiting.push(data.toString());
+      this.#waiting.push(data);
       this.go();
     });
   }
@@ -45,9 +45,9 @@ export class Incoming {
   /** Goes on where it had to wait and need not any more. */
   go(): void {
     while (this.#hasRoom) {
-      const text = this.#waiting.shift();
-      if (text === undefined) break;
-      this.#take(text);
+      const message = this.#waiting.shift();
+      if (message === undefined) break;
+      this.#take(message);
     }
     const mayRead = this.#hasRoom && this.#waiting.length === 0;
     if (mayRead && this.#webSocket.isPaused) this.#webSocket.resume();
@@ -71,12 +71,13 @@ export class Incoming {
     );
   }
 
-  #take(text: string): void {
+  #take(message: Buffer): void {
     if (this.#stopped) return;
-    this.#bytesUnderWay += text.length;
-    const answered = this.#answer(text).then((answer) => {
+    const { length } = message;
+    this.#bytesUnderWay += length;
+    const answered = this.#answer(message).then((answer) => {
       if (answer !== undefined) this.#connection.write(webSocketFraming.encode([answer]));
-      this.#bytesUnderWay -= text.length;
+      this.#bytesUnderWay -= length;
       this.#underWay.delete(answered);
       this.go();
     });

@@ -1,0 +1,293 @@
+/**
+ * JSON of clients: I-JSON (RFC 7493), within bounds that are known before anything is built of it.
+ *
+ * JSON.parse alone keeps the last of two members with the same name without a word. Its cost follows from what a text
+ * says, not from its length: 4 MiB of `[`, or of short names, take a second and half a gigabyte.
+ */
+import { isUtf8 } from 'node:buffer';
+import { badFields, pointerToken, Refusal } from '../errors.ts';
+
+/** Deeper content overflows the stack of JSON parsers here and in clients (Python's stops near 1000). */
+const MAX_CONTENT_LEVELS = 500;
+
+/** Around a content are its message, a batch, and the envelope of a socket. */
+const MAX_LEVELS = MAX_CONTENT_LEVELS + 3;
+
+/**
+ * Values and names in one text. No content of 48 KiB has more than 32,768, and a batch of 1,000 messages has 50 for
+ * each. So many cost 40 ms at worst, if they are short names that all differ: reading, checking and writing together.
+ */
+const MAX_PARTS = 50_000;
+
+/** A pointer to a fault ends before the name that would make it longer: it then names what the fault stands in. */
+const MAX_POINTER_LENGTH = 512;
+
+/** So many faults are named. */
+const MAX_FAULTS = 100;
+
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_LIST = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+/** What a text is, for its refusal. */
+export interface JsonForm {
+  readonly name: string;
+  /** The names that lead to the message or batch in it: pointers in a refusal begin there. */
+  readonly draftAt: readonly string[];
+}
+
+/**
+ * Parses the JSON of a client.
+ *
+ * @throws {Refusal} 413 if it has too many values and names; 400 if it is not JSON in UTF-8, is nested too deep, has a
+ *   name twice in an object, a lone surrogate, or a number beyond the range of a double
+ */
+export function parseJson(bytes: Buffer, { name, draftAt }: JsonForm): unknown {
+  const text = decodeUtf8(bytes, name);
+  const extent = measure(bytes, name);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    // V8 quotes a part of the text; only the position helps, and nothing is to be echoed that need not be.
+    const at = /position \d+/.exec(String(error))?.[0];
+    throw new Refusal('malformed', `The ${name} is not JSON${at === undefined ? '' : `: see ${at}`}.`);
+  }
+  if (extent.levels > MAX_CONTENT_LEVELS) {
+    const draft = draftAt.reduce((inside, step) => (inside as Record<string, unknown> | null)?.[step], value);
+    const around = draftAt.length + (Array.isArray(draft) ? 2 : 1);
+    if (extent.levels > MAX_CONTENT_LEVELS + around) throw tooDeep(name);
+  }
+  const check = new Check();
+  check.look(value);
+  const faults = check.names < extent.names ? [repeatedName(bytes)] : check.faults;
+  if (faults.length > 0) {
+    throw badFields(faults.map(({ path, message }) => ({ path: pointerOf(path, draftAt), message })));
+  }
+  return value;
+}
+
+/**
+ * Decodes UTF-8; a byte order mark at its beginning is left out (RFC 8259 §8.1).
+ *
+ * @param name what the bytes are called in the refusal
+ * @throws {Refusal} 400 if it is not UTF-8
+ */
+export function decodeUtf8(bytes: Buffer, name: string): string {
+  if (!isUtf8(bytes)) throw new Refusal('malformed', `The ${name} is not UTF-8.`);
+  const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return bytes.toString('utf8', hasMark ? 3 : 0);
+}
+
+/** How deep a JSON text is, and how many names it has. */
+interface Extent {
+  readonly levels: number;
+  readonly names: number;
+}
+
+/**
+ * Measures a JSON text, and stops at the first excess. Nothing is built, so a refusal costs what reading so far costs.
+ * Text that is not JSON is measured as if it were.
+ */
+function measure(bytes: Buffer, name: string): Extent {
+  let level = 0;
+  let levels = 0;
+  let names = 0;
+  let values = 1;
+  for (let at = 0; at < bytes.length; at++) {
+    switch (bytes[at]) {
+      case QUOTE:
+        at = endOfString(bytes, at);
+        break;
+      case COMMA:
+        values++;
+        break;
+      case COLON:
+        names++;
+        break;
+      case OPEN_LIST:
+      case OPEN_OBJECT:
+        // The first value in it, before which there is no comma. An empty one counts as if it had one.
+        values++;
+        level++;
+        if (level > levels) levels = level;
+        if (levels > MAX_LEVELS) throw tooDeep(name);
+        break;
+      case CLOSE_LIST:
+      case CLOSE_OBJECT:
+        level--;
+        break;
+      default:
+        continue;
+    }
+    if (values + names > MAX_PARTS) throw tooMany(name);
+  }
+  return { levels, names };
+}
+
+/** The index of the quote that ends a string; past the end of the text if there is none. */
+function endOfString(bytes: Buffer, quote: number): number {
+  let at = quote + 1;
+  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
+  return at;
+}
+
+/** What is wrong with a value, and the names and indexes that lead to it. */
+interface Fault {
+  readonly message: string;
+  readonly path: string[];
+}
+
+/**
+ * Looks through a parsed value: counts the names that are left of it, and finds what its text could say and JavaScript
+ * would alter: a number beyond the range of a double (read as Infinity, written as null), and a lone surrogate (which
+ * no UTF-8 has). It recurses, since the depth is bounded by then.
+ */
+class Check {
+  names = 0;
+  readonly faults: Fault[] = [];
+
+  look(value: unknown): void {
+    if (typeof value === 'string') {
+      if (!value.isWellFormed()) this.#add('must be well-formed Unicode: it has a lone surrogate');
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) this.#add('is a number beyond the range of a double; send it as a string');
+    } else if (Array.isArray(value)) {
+      for (let index = 0; index < value.length; index++) {
+        const before = this.faults.length;
+        this.look(value[index]);
+        if (this.faults.length > before) this.#lead(before, String(index));
+      }
+    } else if (typeof value === 'object' && value !== null) {
+      this.#lookIntoObject(value as Record<string, unknown>);
+    }
+  }
+
+  #lookIntoObject(object: Record<string, unknown>): void {
+    // What JSON.parse makes inherits nothing that is enumerable.
+    for (const name in object) {
+      this.names++;
+      const before = this.faults.length;
+      if (!name.isWellFormed()) this.#add('must be well-formed Unicode: its name has a lone surrogate');
+      this.look(object[name]);
+      if (this.faults.length > before) this.#lead(before, name);
+    }
+  }
+
+  #add(message: string): void {
+    if (this.faults.length < MAX_FAULTS) this.faults.push({ message, path: [] });
+  }
+
+  /** Notes which name or index leads to the newest faults. */
+  #lead(from: number, name: string): void {
+    for (const { path } of this.faults.slice(from)) path.unshift(name);
+  }
+}
+
+/** A list or object on the way to a place in a text: the name or index in it, and the names that it had before. */
+interface Container {
+  place: string | number;
+  readonly names: Set<string> | undefined;
+}
+
+/** Finds the first name that an object has twice. @param bytes JSON in which there is one */
+function repeatedName(bytes: Buffer): Fault {
+  const way: Container[] = [];
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    const inside = way.at(-1);
+    if (byte === QUOTE) {
+      const end = endOfString(bytes, at);
+      if (inside?.names !== undefined && bytes[afterSpace(bytes, end + 1)] === COLON) {
+        inside.place = JSON.parse(bytes.toString('utf8', at, end + 1)) as string;
+        if (inside.names.has(inside.place)) break;
+        inside.names.add(inside.place);
+      }
+      at = end;
+    } else if (byte === COMMA) {
+      if (typeof inside?.place === 'number') inside.place++;
+    } else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      way.push(byte === OPEN_LIST ? { place: 0, names: undefined } : { place: '', names: new Set() });
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
+      way.pop();
+    }
+  }
+  return {
+    path: way.map(({ place }) => String(place)),
+    message: 'is given more than once: names in an object must be unique (RFC 7493 §2.3)',
+  };
+}
+
+/**
+ * Finds the text that an object has under a name, without parsing the rest of it.
+ *
+ * @param bytes should be the JSON of an object; whether it is, is not known yet
+ * @returns `undefined` if it has none, or one that is not a string of at most `most` bytes
+ */
+export function textIn(bytes: Buffer, name: string, most: number): string | undefined {
+  let level = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === OPEN_LIST || byte === OPEN_OBJECT) level++;
+    else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) level--;
+    if (byte !== QUOTE) continue;
+    const end = endOfString(bytes, at);
+    const colon = afterSpace(bytes, end + 1);
+    const isMember = level === 1 && bytes[colon] === COLON && bytes.toString('utf8', at + 1, end) === name;
+    at = end;
+    if (!isMember) continue;
+    const value = afterSpace(bytes, colon + 1);
+    const last = endOfString(bytes, value);
+    return bytes[value] === QUOTE && last - value <= most ? readText(bytes, value, last) : undefined;
+  }
+  return undefined;
+}
+
+function readText(bytes: Buffer, quote: number, end: number): string | undefined {
+  try {
+    return JSON.parse(bytes.toString('utf8', quote, end + 1)) as string;
+  } catch {
+    return undefined;
+  }
+}
+
+function afterSpace(bytes: Buffer, from: number): number {
+  let at = from;
+  while (bytes[at] === SPACE || bytes[at] === LINE_FEED || bytes[at] === CARRIAGE_RETURN || bytes[at] === TAB)
+    at++;
+  return at;
+}
+
+function pointerOf(path: readonly string[], draftAt: readonly string[]): string {
+  const isInDraft = path.length > draftAt.length && draftAt.every((name, index) => path[index] === name);
+  let pointer = '';
+  for (const name of isInDraft ? path.slice(draftAt.length) : path) {
+    const longer = `${pointer}/${pointerToken(name)}`;
+    if (longer.length > MAX_POINTER_LENGTH) break;
+    pointer = longer;
+  }
+  return pointer;
+}
+
+function tooDeep(name: string): Refusal {
+  return new Refusal(
+    'malformed',
+    `The ${name} is nested too deep; content may have ${MAX_CONTENT_LEVELS} levels of lists and objects.`,
+  );
+}
+
+function tooMany(name: string): Refusal {
+  return new Refusal(
+    'too-large',
+    `The ${name} has more than ${MAX_PARTS} values and names; split the batch, or send large data as one string.`,
+  );
+}
