@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { Logger } from 'pino';
 
 /** How the check is kept from being in the way. */
@@ -85,18 +85,15 @@ async function checkOnce(
   { program, walBytes }: CheckLimits,
   ended: AbortSignal,
 ): Promise<Outcome> {
-  const before = await walSize(file);
-  if (ended.aborted) return undefined;
+  const before = walSize(file);
   const child = fork(program, [file], { execArgv: [], stdio: 'ignore' });
   const stop = (): void => void child.kill('SIGKILL');
   ended.addEventListener('abort', stop);
   const givenUp = new AbortController();
   const watch = setInterval(() => {
-    void walSize(file).then((size) => {
-      if (size - before <= walBytes) return;
-      givenUp.abort();
-      stop();
-    });
+    if (walSize(file) - before <= walBytes) return;
+    givenUp.abort();
+    stop();
   }, LOOK_MILLISECONDS);
   try {
     const result = await resultOf(child, logger, () => givenUp.signal.aborted || ended.aborted);
@@ -130,12 +127,8 @@ function resultOf(
 }
 
 /** Bytes of the write-ahead log; 0 if there is none. */
-async function walSize(file: string): Promise<number> {
-  try {
-    return (await stat(`${file}-wal`)).size;
-  } catch {
-    return 0;
-  }
+function walSize(file: string): number {
+  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** Waits, but no longer than until the end of the service. */
