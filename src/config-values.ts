@@ -68,9 +68,22 @@ export function readLevel(text: string): string {
   throw new Error(`must be one of ${LEVELS.join(', ')}`);
 }
 
+/**
+ * Makes sure that a text is what its author meant: not bytes of another encoding, which decoding has replaced, and no
+ * white space around it (a byte order mark counts as such), which an editor, a template or a shell has left there.
+ */
+export function checkText(text: string): string {
+  if (text.includes('\uFFFD')) throw new Error('must be UTF-8');
+  if (text !== text.trim())
+    throw new Error('must not begin or end with white space, a line break or a byte order mark');
+  return text;
+}
+
 /** The secret of HS256 tokens, as it stands in a variable. */
 export function readSecret(text: string): Uint8Array | undefined {
   if (text === '') return undefined;
+  if (/\p{Cc}/u.test(checkText(text)))
+    throw new Error('must not have line breaks, zero bytes or other control characters');
   const secret = new TextEncoder().encode(text);
   if (secret.length >= LEAST_SECRET_BYTES) return secret;
   throw new Error(
@@ -78,18 +91,40 @@ export function readSecret(text: string): Uint8Array | undefined {
   );
 }
 
-/** The secret of HS256 tokens, in a file; a line break at its end is not part of it. */
+/**
+ * The secret of HS256 tokens, in a file; one line break at its end is not part of it.
+ *
+ * It is text, as in the variable, so that whoever makes tokens can take it from either.
+ */
 export function readSecretFile(path: string): Uint8Array | undefined {
   if (path === '') return undefined;
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(path, 'utf8');
+    bytes = readFileSync(path);
   } catch (error) {
     throw new Error(`cannot be read (${(error as Error).message})`, { cause: error });
   }
-  const secret = readSecret(text.replace(/\r?\n$/, ''));
-  if (secret === undefined) throw new Error('is an empty file: put a secret of 32 bytes or more into it');
-  return secret;
+  const text = decode(bytes).replace(/\r?\n$/, '');
+  if (text === '') throw new Error('is an empty file: put a secret of 32 bytes or more into it');
+  try {
+    return readSecret(text);
+  } catch (error) {
+    throw new Error(`names a file whose secret ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Decodes UTF-8 and leaves a byte order mark where it is. */
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new Error(
+      'names a file whose secret must be text in UTF-8: make one with "openssl rand -base64 32"',
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 /** Where the public keys of tokens are: a file, or an https URL. */

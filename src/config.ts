@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import {
+  checkText,
   isLoopbackAddress,
   LEVELS,
   readHost,
@@ -90,6 +91,8 @@ interface Variable<T> {
   readonly read: (text: string) => T;
   /** It has no flag, since those are seen by all on the machine (`ps`), and is never repeated. */
   readonly secret?: true;
+  /** White space stands between its parts, and may stand around them. */
+  readonly list?: true;
 }
 
 /** Files other than connections: the database, its log, the listener, what the process itself needs. */
@@ -161,6 +164,7 @@ function variables(
       fallback: '',
       about: "which proxies' X-Forwarded-For is believed, as Express has it",
       read: readTrust,
+      list: true,
     },
     logLevel: { fallback: 'info', about: LEVELS.join(', '), read: readLevel },
     authSecret: { fallback: '', about: 'secret of HS256 tokens', read: readSecret, secret: true },
@@ -172,7 +176,12 @@ function variables(
     },
     authIssuer: { fallback: '', about: 'what "iss" of a token has to be', read: readText },
     authAudience: { fallback: '', about: 'what "aud" of a token has to be', read: readText },
-    corsOrigins: { fallback: '', about: 'origins of other sites whose pages may use it', read: readOrigins },
+    corsOrigins: {
+      fallback: '',
+      about: 'origins of other sites whose pages may use it',
+      read: readOrigins,
+      list: true,
+    },
     pushDelaySeconds: {
       fallback: '10',
       about: 'how long a message is unread before its notification',
@@ -182,6 +191,7 @@ function variables(
       fallback: '',
       about: "hosts of push services (default: the browsers' own)",
       read: readPushHosts,
+      list: true,
     },
     vapidPublicKey: { fallback: '', about: 'key pair for notifications, in place of a file', read: readText },
     vapidPrivateKey: { fallback: '', about: 'its secret half', read: readText, secret: true },
@@ -220,11 +230,12 @@ export function readConfig(
     args,
     known.filter(([, { secret }]) => secret !== true).map(([key]) => flagName(key)),
   );
-  const entries = known.map(([key, { fallback, read, secret }]) => {
+  const entries = known.map(([key, { fallback, read, secret, list }]) => {
     const flag = flags[flagName(key)];
     const given = flag ?? environment[variableName(key)] ?? '';
     const name = flag === undefined ? variableName(key) : `--${flagName(key)}`;
     try {
+      if (list !== true) checkText(given);
       return [key, read(given === '' ? fallback : given)];
     } catch (error) {
       const what = secret === true ? '' : `, not "${given.slice(0, 100)}"`;

@@ -179,6 +179,23 @@ describe('a variable', () => {
     if (env['AUTH_SECRET'] !== undefined) expect(line).not.toContain(env['AUTH_SECRET']);
   });
 
+  test('white space around a value is refused with a word, and so are bytes that are not UTF-8', async () => {
+    const values: [string, string][] = [
+      ['PORT', ' 7070'],
+      ['AUTH_SECRET', '\uFFFD'.repeat(40)],
+      ['AUTH_AUDIENCE', 'tidings\n'],
+      ['AUTH_SECRET_FILE', secretFile(`${SECRET}\n\n`)],
+    ];
+    await Promise.all(
+      values.map(async ([name, value]) => {
+        const env = name.startsWith('AUTH_SECRET') ? {} : { AUTH_SECRET: SECRET };
+        const line = expectOneLine(await Server.run({ env: { ...env, [name]: value } }));
+        expect(line).toMatch(new RegExp(`${name} .*must `));
+        expect(line).not.toContain(SECRET);
+      }),
+    );
+  });
+
   test('AUTH_SECRET has no flag: the command line is seen by everybody on the machine', async () => {
     expect(expectOneLine(await Server.run({ args: ['--auth-secret', SECRET] }))).not.toContain(SECRET);
   });
@@ -186,6 +203,7 @@ describe('a variable', () => {
   test.each<[string, Record<string, string>]>([
     ['a secret of 32 bytes', { AUTH_SECRET: 'x'.repeat(32) }],
     ['a secret in a file', { AUTH_SECRET_FILE: secretFile(`${SECRET}\n`) }],
+    ['a list with white space around it', { AUTH_SECRET: SECRET, CORS_ORIGINS: '\n https://a.example\n' }],
     ['all addresses, with a key', { AUTH_SECRET: SECRET, HOST: '0.0.0.0' }],
     [
       'other sites, with a key',
