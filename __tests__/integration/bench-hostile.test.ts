@@ -37,7 +37,14 @@ test('the case of attacks says of each what honest clients have noticed, and wha
     expect(table).toContain(`\n| ${line} |`);
     const figure = (name: string): Row['figure'] | undefined =>
       rows.find((row) => row.line === line && row.name === name)?.figure;
-    for (const name of ['publish p99', '/healthz p99', 'control p99', 'CPU', 'sent']) {
+    for (const name of [
+      'publish p99',
+      '/healthz p99',
+      '/healthz p99 in CPU time',
+      'control p99',
+      'CPU',
+      'sent',
+    ]) {
       expect(figure(name)).toBeGreaterThan(0);
     }
     expect(figure('memory over alone')).toEqual(expect.any(Number));

@@ -91,6 +91,10 @@ function rowsOf(line, { alone, attacked, streams, ended, tally }) {
       figure: health / quiet,
       target: { of: 'figure', atMost: RATIO },
     },
+    {
+      ...{ name: '/healthz p99 in CPU time', unit: 'ms', figure: p99([attacked], 'health', 'computed') },
+      target: { of: 'figure', atMost: HEALTH_MILLISECONDS },
+    },
     { name: 'control p99', unit: 'ms', figure: floor },
     {
       ...{ name: 'memory over alone', unit: 'MB', figure: unlessEnded((attacked.peakBytes - before) / 1e6) },

@@ -1,4 +1,5 @@
 // The honest clients of an attacked service, as one process: publishers, streams, and somebody who asks for its health.
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serve } from '../client/remote.js';
 import { HonestStream } from './honest-stream.js';
@@ -38,13 +39,18 @@ let paced;
 /**
  * Opens the streams, and keeps where to ask.
  *
- * @param {{ port: number, control: number, publishers: readonly string[], readers: readonly string[] }} options `control`: the port of
+ * @param {{ port: number, pid: number, control: number, publishers: readonly string[], readers: readonly string[] }} options `control`: the port of
  *   a server that does nothing; `publishers`, `readers`: tokens
  */
-async function open({ port, control, publishers, readers }) {
+async function open({ port, pid, control, publishers, readers }) {
   paced = {
     publish: new PacedRequests(port, PUBLISHES, () => nextPublish(publishers)),
-    health: new PacedRequests(port, HEALTH_QUESTIONS, () => ({ bytes: requestBytes('/healthz') })),
+    health: new PacedRequests(
+      port,
+      HEALTH_QUESTIONS,
+      () => ({ bytes: requestBytes('/healthz') }),
+      () => computedBy(pid),
+    ),
     control: new PacedRequests(control, HEALTH_QUESTIONS, () => ({
       bytes: requestBytes('/', { method: 'POST', body: '{}' }),
     })),
@@ -58,6 +64,20 @@ async function open({ port, control, publishers, readers }) {
     });
     await Promise.all(some.map(({ stream }) => stream.live));
     streams = [...streams, ...some];
+  }
+}
+
+/**
+ * How long the first thread of a process has computed, of which the wait for a core is no part.
+ *
+ * @param {number} pid
+ * @returns {number} milliseconds; NaN if the process has ended
+ */
+function computedBy(pid) {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+  } catch {
+    return NaN;
   }
 }
 

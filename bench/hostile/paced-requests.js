@@ -5,13 +5,21 @@ import { now } from '../client/template.js';
 /** By then a client has given up. */
 const PATIENCE = 5000;
 
-/** What became of requests: milliseconds from when each was due to its answer, and why others had none. @typedef {{ times: number[], failures: string[] }} Outcome */
+/**
+ * What became of requests.
+ *
+ * @typedef {object} Outcome
+ * @property {number[]} times milliseconds from when each was due to its answer, or to its failure
+ * @property {number[]} computed milliseconds that the thread which serves has computed in each of these times
+ * @property {string[]} failures why requests failed
+ */
 
 /** Requests at set times, whether or not those before were answered. */
 export class PacedRequests {
   #port;
   #rate;
   #next;
+  #clock;
   /** @type {RequestConnection[]} */
   #free = [];
 
@@ -20,11 +28,13 @@ export class PacedRequests {
    * @param {number} rate requests a second
    * @param {() => { bytes: Buffer, onAnswer?: (() => void) | undefined }} next makes a request; `onAnswer` is called when
    *   it has succeeded
+   * @param {() => number} [clock] how long the thread which serves has computed, in milliseconds
    */
-  constructor(port, rate, next) {
+  constructor(port, rate, next, clock = () => NaN) {
     this.#port = port;
     this.#rate = rate;
     this.#next = next;
+    this.#clock = clock;
   }
 
   /**
@@ -35,12 +45,14 @@ export class PacedRequests {
    */
   async run(seconds) {
     /** @type {Outcome} */
-    const outcome = { times: [], failures: [] };
+    const outcome = { times: [], computed: [], failures: [] };
     const began = now();
     const requests = Array.from({ length: Math.round(seconds * this.#rate) }, async (_, index) => {
       const due = began + (index * 1e6) / this.#rate;
       await sleep(Math.max(0, (due - now()) / 1000));
+      const before = this.#clock();
       const failure = await this.#make();
+      outcome.computed.push(this.#clock() - before);
       outcome.times.push((now() - due) / 1000);
       if (failure !== undefined) outcome.failures.push(failure);
     });

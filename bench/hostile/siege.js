@@ -98,7 +98,7 @@ export async function besiege(attack, connections, target, times, { control, cor
   const attackers = new Remote(new URL('attacker-process.js', import.meta.url), core);
   const who = { name: attack.name, port, quick: times.quick, tokens: await accountsOf(attack, secret) };
   const measure = (/** @type {number} */ seconds) => partOf(server, honest, seconds);
-  await honest.call('open', { port, control, ...(await honestTokens(secret)) });
+  await honest.call('open', { port, pid: server.pid, control, ...(await honestTokens(secret)) });
   await honest.call('warm', { port, token: await warmUpToken(secret), requests: times.warmUp });
   await attackers.call('crowd', who);
   const relieve = await attack.hinder?.(server);
@@ -176,8 +176,9 @@ function tokenOf(secret, sub, tidings) {
 /**
  * @param {readonly Part[]} parts
  * @param {'publish' | 'health' | 'control'} what
+ * @param {'times' | 'computed'} [which]
  * @returns {number} the p99 of all of them together, in milliseconds
  */
-export function p99(parts, what) {
-  return percentiles(parts.flatMap((part) => part[what].times)).p99;
+export function p99(parts, what, which = 'times') {
+  return percentiles(parts.flatMap((part) => part[what][which])).p99;
 }
