@@ -26,8 +26,9 @@ import {
   unsubscribe,
 } from './http/push-subscriptions.ts';
 import { originForm, pathOf } from './http/query.ts';
-import { endSession, openSession, type Place, session } from './http/session.ts';
 import { readBody } from './http/read-body.ts';
+import { endSession, openSession, session } from './http/session.ts';
+import type { SessionCookie } from './http/session-cookie.ts';
 import type { Refusals } from './http/refusals.ts';
 import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
@@ -42,6 +43,7 @@ import type { Pings } from './ws/pings.ts';
 /** What the routes work with. */
 export interface AppParts extends StreamParts, PushSubscriptionParts {
   readonly authenticator: Authenticator;
+  readonly cookie: SessionCookie;
   readonly origins: Origins;
   readonly rate: PublishRate;
   readonly pings: Pings;
@@ -54,7 +56,9 @@ export interface AppParts extends StreamParts, PushSubscriptionParts {
 }
 
 /** What the configuration says of the routes. */
-export interface AppOptions extends Place {
+export interface AppOptions {
+  /** What stands before the paths of this service; empty, or `/…` without a slash at its end. */
+  readonly basePath: string;
   readonly trustProxy: boolean | number | string;
 }
 
@@ -65,8 +69,8 @@ type Route = (request: IncomingMessage, response: ServerResponse, done: (error?:
 const MAX_HEADERS = 100;
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
-export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions): Listener {
-  const { log, devices, authenticator, origins, rate, refusals } = parts;
+export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions): Listener {
+  const { log, devices, authenticator, cookie, origins, rate, refusals } = parts;
   // The router alone: an application gives each request and response another prototype, and what is slow to look up
   // after that is half of the time of a publish (docs/speed.md).
   const routes = express.Router({ caseSensitive: true, strict: true });
@@ -82,7 +86,7 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, checkRoom(log), ...readPublish, publish(publisher, place.basePath))
+    .post(known, checkRoom(log), ...readPublish, publish(publisher, basePath))
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
@@ -97,8 +101,8 @@ export function createApp(parts: AppParts, { trustProxy, ...place }: AppOptions)
   routes
     .route('/session')
     .get(known, session)
-    .put(known, openSession(authenticator, place))
-    .delete(endSession(authenticator, origins, place))
+    .put(known, openSession(authenticator, cookie))
+    .delete(endSession(authenticator, origins, cookie))
     .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
   routes.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
   routes.route('/readyz').get(readyz(parts.readiness, devices)).all(methodNotAllowed('GET, HEAD'));

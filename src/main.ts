@@ -9,6 +9,7 @@ import { Authenticator } from './http/authenticate.ts';
 import { Origins } from './http/origins.ts';
 import { PublishRate } from './http/publish-rate.ts';
 import { Refusals } from './http/refusals.ts';
+import { SessionCookie } from './http/session-cookie.ts';
 import { Devices } from './hub/devices.ts';
 import { Hub } from './hub/hub.ts';
 import { Presence } from './hub/presence.ts';
@@ -68,7 +69,9 @@ async function start(config: Config, { logger, lines }: ServiceLog, ending: Endi
   const heartbeats = new Heartbeats(config.heartbeatSeconds * 1000, turns, now);
   const pings = new Pings(config.heartbeatSeconds * 1000, turns);
   const origins = new Origins({ open: tokens === undefined, allowed: config.corsOrigins, publicUrl });
-  const authenticator = new Authenticator(tokens, origins);
+  const basePath = (publicUrl?.pathname ?? '').replace(/\/$/, '');
+  const cookie = new SessionCookie({ publicUrl, basePath });
+  const authenticator = new Authenticator(tokens, origins, cookie);
   const rate = new PublishRate(config.publishRate);
   const readiness = new Readiness(log);
   const refusals = new Refusals();
@@ -97,6 +100,7 @@ async function start(config: Config, { logger, lines }: ServiceLog, ending: Endi
     heartbeats,
     pings,
     authenticator,
+    cookie,
     origins,
     rate,
     pushes,
@@ -108,8 +112,7 @@ async function start(config: Config, { logger, lines }: ServiceLog, ending: Endi
     logger,
     now,
   };
-  const basePath = (publicUrl?.pathname ?? '').replace(/\/$/, '');
-  http.serve(createApp(parts, { publicUrl, basePath, trustProxy }));
+  http.serve(createApp(parts, { basePath, trustProxy }));
   greet(http.origin, config);
   logger.info({ origin: http.origin, database: config.database, head: log.head }, 'listening');
 

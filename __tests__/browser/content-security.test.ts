@@ -282,7 +282,7 @@ describeInBrowser('the policy of the page', () => {
     }
     const stream = await fetch(`${server.url}/stream?recipient=bob`);
     expect(stream.headers.get('x-content-type-options')).toBe('nosniff');
-    expect(stream.headers.get('cache-control')).toBe('no-cache, no-transform');
+    expect(stream.headers.get('cache-control')).toBe('no-store, no-transform');
     await stream.body?.cancel();
   });
 });

@@ -38,7 +38,7 @@ describeInBrowser('the page behind nginx, as deploy has it', () => {
     );
     expect(new Set(protocols)).toEqual(new Set(['h2']));
     const [session] = await alice.page.context().cookies();
-    expect(session).toMatchObject({ name: 'tidings', httpOnly: true, sameSite: 'Strict' });
+    expect(session).toMatchObject({ name: '__Host-tidings', httpOnly: true, sameSite: 'Strict' });
     expect(alice.errors).toEqual([]);
     expect(bob.errors).toEqual([]);
   });

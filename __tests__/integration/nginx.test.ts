@@ -49,6 +49,14 @@ describe('behind nginx, as deploy has it', () => {
   });
   afterAll(cleanUp);
 
+  nginxTest('browsers are told to come by https alone', async () => {
+    for (const path of ['/', '/messages', '/nothing']) {
+      const args = ['--silent', '--cacert', nginx.ca.file, '--head', `${nginx.url}${path}`];
+      const { stdout } = await run('curl', args);
+      expect(stdout).toMatch(/^strict-transport-security: max-age=31536000\r$/m);
+    }
+  });
+
   /** What curl says of a request to nginx with a token: status and type, and then the body. */
   async function curl(path: string, ...more: string[]): Promise<{ status: string; body: string }> {
     const said = [

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(cleanUp);
 
 /** A cookie's value, and its attributes by their names in lower case. */
-function setCookie(answer: Answer): { value: string; attributes: Record<string, string> } {
+function setCookie(answer: Answer, name = 'tidings'): { value: string; attributes: Record<string, string> } {
   const cookies = answer.headers.getSetCookie();
   expect(cookies).toHaveLength(1);
   const [first = '', ...rest] = (cookies[0] ?? '').split('; ');
@@ -23,8 +23,8 @@ function setCookie(answer: Answer): { value: string; attributes: Record<string, 
     const [name = '', value = ''] = one.split('=');
     return [name.toLowerCase(), value];
   });
-  expect(first).toMatch(/^tidings=/);
-  return { value: first.slice('tidings='.length), attributes: Object.fromEntries(attributes) };
+  expect(first.split('=')[0]).toBe(name);
+  return { value: first.slice(name.length + 1), attributes: Object.fromEntries(attributes) };
 }
 
 const session = (method: string, headers: Record<string, string>, where = server) =>
@@ -60,14 +60,16 @@ describe('PUT /session', () => {
     ['PUBLIC_URL of https', 'https://chat.example', '127.0.0.1:7070', '/', true],
     ['PUBLIC_URL with a base path', 'https://chat.example/push', '127.0.0.1:7070', '/push/', true],
     ['PUBLIC_URL with a base path and a slash', 'https://chat.example/a/b/', 'x.example', '/a/b/', true],
+    ['PUBLIC_URL of loopback with https', 'https://localhost:8443', 'localhost:8443', '/', true],
     ['PUBLIC_URL of loopback', 'http://localhost:8080/push', 'x.example', '/push/', false],
-  ])('behind %s, has the path and Secure that fit', async (_what, publicUrl, host, path, secure) => {
+  ])('behind %s, has the name, the path and Secure that fit', async (_what, publicUrl, host, path, secure) => {
     const env = { AUTH_SECRET: SECRET, ...(publicUrl === undefined ? {} : { PUBLIC_URL: publicUrl }) };
     const other = publicUrl === undefined ? server : await Server.start({ env });
     for (const [method, status] of [['PUT', 200], ['DELETE', 204]] as const) {
       const answer = await session(method, { ...bearer(token), Host: host }, other);
       expect(answer.status).toBe(status);
-      const { attributes } = setCookie(answer);
+      const name = !secure ? 'tidings' : path === '/' ? '__Host-tidings' : '__Secure-tidings';
+      const { attributes } = setCookie(answer, name);
       expect(attributes).toMatchObject({ path, httponly: '', samesite: 'Strict' });
       expect('secure' in attributes).toBe(secure);
     }
@@ -196,7 +198,7 @@ describe('a request that changes something with the cookie', () => {
     const env = { AUTH_SECRET: SECRET, PUBLIC_URL: 'https://chat.example/push' };
     const other = await Server.start({ env });
     const write = (origin: string, from: string) =>
-      session('DELETE', { ...cookie(token), Origin: origin, Host: from }, other);
+      session('DELETE', { Cookie: `__Secure-tidings=${token}`, Origin: origin, Host: from }, other);
     expect((await write('https://chat.example', '127.0.0.1:7070')).status).toBe(204);
     for (const origin of ['http://chat.example', 'https://chat.example:8443', 'https://a.chat.example', 'http://127.0.0.1:7070', 'https://chat.example.evil.example']) {
       expectProblem(await write(origin, '127.0.0.1:7070'), 403, []);

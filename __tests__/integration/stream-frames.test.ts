@@ -38,7 +38,7 @@ describe('a stream on the wire', () => {
         .map((line) => line.toLowerCase())
         .sort(),
     ).toEqual([
-      'cache-control: no-cache, no-transform',
+      'cache-control: no-store, no-transform',
       'connection: close',
       expect.stringMatching(/^content-type: text\/event-stream(; ?charset=utf-8)?$/),
       'cross-origin-resource-policy: same-origin',

@@ -5,10 +5,8 @@ import { Refusal } from '../errors.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
 import type { Origins } from './origins.ts';
 import { parsePairs } from './query.ts';
+import type { SessionCookie } from './session-cookie.ts';
 import { hasToken } from './signed-token.ts';
-
-/** The cookie whose value is a token: what a browser's EventSource carries. */
-export const SESSION_COOKIE = 'tidings';
 
 /** What other services call a token in a query (RFC 6750 §2.3 has the first). */
 const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt', 'bearer'];
@@ -33,11 +31,13 @@ export class SessionExpired extends Refusal {
 export class Authenticator {
   readonly #tokens: Tokens | undefined;
   readonly #origins: Origins;
+  readonly #cookie: SessionCookie;
 
   /** @param tokens `undefined` in open mode, where everybody may do everything */
-  constructor(tokens: Tokens | undefined, origins: Origins) {
+  constructor(tokens: Tokens | undefined, origins: Origins, cookie: SessionCookie) {
     this.#tokens = tokens;
     this.#origins = origins;
+    this.#cookie = cookie;
   }
 
   /** Whether no key is configured. */
@@ -49,8 +49,8 @@ export class Authenticator {
    * Reads `Authorization: Bearer`, else the session cookie.
    *
    * @param changes whether the request may change something
-   * @throws {Refusal} 400 where a token stands in the URL, 401 without a good token, 403 where a page that may not
-   *   changes something with a cookie
+   * @throws {Refusal} 400 where a token stands in the URL, 401 without a good token, 403 if a page that may not uses
+   *   the cookie
    * @throws {KeysUnavailable} where the token cannot be checked now
    */
   async identify(
@@ -58,17 +58,18 @@ export class Authenticator {
     changes = request.method !== 'GET' && request.method !== 'HEAD',
   ): Promise<Identity> {
     if (this.#tokens === undefined) return EVERYBODY;
-    refuseTokenInUrl(request);
+    refuseTokenInUrl(request, this.#cookie);
     const bearer = bearerOf(request);
     if (bearer !== undefined) return this.#check(this.#tokens, bearer);
-    const session = sessionOf(request);
+    const session = this.#sessionOf(request);
     if (session === undefined) {
       throw new Refusal(
         'unauthenticated',
-        `A token is required: as Authorization: Bearer, or in the cookie "${SESSION_COOKIE}".`,
+        `A token is required: as Authorization: Bearer, or in the cookie "${this.#cookie.name(request)}".`,
         { headers: { 'WWW-Authenticate': challenge() } },
       );
     }
+    this.#origins.refuseOtherPages(request);
     if (changes) this.#origins.requireOwn(request);
     return this.#check(this.#tokens, session, () => new SessionExpired());
   }
@@ -92,6 +93,23 @@ export class Authenticator {
       }
       next();
     };
+  }
+
+  /**
+   * The token of the session cookie.
+   *
+   * @returns `undefined` if there is none, or an empty one
+   * @throws {Refusal} 401 if there are several: another site under the same domain may have set one of them
+   */
+  #sessionOf(request: IncomingMessage): string | undefined {
+    const sessions = this.#cookie.read(request);
+    if (sessions.length > 1) {
+      const name = this.#cookie.name(request);
+      throw new Refusal('unauthenticated', `The cookie "${name}" is given more than once.`, {
+        headers: { 'WWW-Authenticate': challenge('invalid_request') },
+      });
+    }
+    return sessions[0];
   }
 
   async #check(tokens: Tokens, token: string, onExpired?: () => Refusal): Promise<Identity> {
@@ -136,34 +154,9 @@ export function bearerOf({ headers: { authorization } }: IncomingMessage): strin
   );
 }
 
-/** What a browser sends as session cookies: more than one where sites under the same domain have set one each. */
-export function sessionsOf({ headers: { cookie = '' } }: IncomingMessage): string[] {
-  return cookie
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(`${SESSION_COOKIE}=`))
-    .map((pair) => pair.slice(SESSION_COOKIE.length + 1))
-    .filter((value) => value !== '');
-}
-
-/**
- * The token of the session cookie.
- *
- * @returns `undefined` where there is none, or an empty one
- * @throws {Refusal} 401 where there are several: another site under the same domain may have set one of them
- */
-function sessionOf(request: IncomingMessage): string | undefined {
-  const sessions = sessionsOf(request);
-  if (sessions.length > 1) {
-    throw new Refusal('unauthenticated', `The cookie "${SESSION_COOKIE}" is given more than once.`, {
-      headers: { 'WWW-Authenticate': challenge('invalid_request') },
-    });
-  }
-  return sessions[0];
-}
-
 /** URLs end up in logs, histories and Referer headers. */
-function refuseTokenInUrl({ url = '' }: IncomingMessage): void {
+function refuseTokenInUrl(request: IncomingMessage, cookie: SessionCookie): void {
+  const { url = '' } = request;
   const mark = url.indexOf('?');
   if (mark === -1) return;
   const name = parsePairs(url.slice(mark + 1)).find(
@@ -173,7 +166,7 @@ function refuseTokenInUrl({ url = '' }: IncomingMessage): void {
   throw new Refusal(
     'malformed',
     `A token does not belong in a URL ("${name}"), which ends up in logs: send it as Authorization: Bearer, or in the ` +
-      `cookie "${SESSION_COOKIE}".`,
+      `cookie "${cookie.name(request)}".`,
   );
 }
 

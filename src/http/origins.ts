@@ -71,17 +71,39 @@ export class Origins {
    *
    * @throws {Refusal} 403 where it has no `Origin`, or that of another site
    */
-  requireOwn({ headers: { origin, host } }: IncomingMessage): void {
-    const { publicUrl, allowed } = this.#rules;
-    const own =
-      origin !== undefined &&
-      (publicUrl === undefined ? isOriginOf(origin, host) : origin === publicUrl.origin);
-    if (own || (origin !== undefined && allowed.includes(origin))) return;
+  requireOwn(request: IncomingMessage): void {
+    if (this.#isPageThatMay(request)) return;
     throw new Refusal(
       'forbidden',
       'With a session cookie, only a page of this site, or of one in CORS_ORIGINS, may change something: the Origin is ' +
-        `${origin === undefined ? 'missing' : 'another'}. Other programs send the token as Authorization: Bearer.`,
+        `${request.headers.origin === undefined ? 'missing' : 'another'}. Other programs send the token as Authorization: Bearer.`,
     );
+  }
+
+  /**
+   * Refuses a request with a cookie that a browser says comes from another origin (Fetch Metadata), unless that may use
+   * the session. A page of another host under the same domain has the cookie sent along (SameSite goes by the domain),
+   * without an `Origin` where it asks for a picture or a script: it would make the person present, and use up streams.
+   *
+   * @throws {Refusal} 403; never where the browser does not say
+   */
+  refuseOtherPages(request: IncomingMessage): void {
+    const site = request.headers['sec-fetch-site'];
+    if (site === undefined || site === 'same-origin' || site === 'none' || this.#isPageThatMay(request))
+      return;
+    throw new Refusal(
+      'forbidden',
+      'A session cookie is for pages of this site, and of those in CORS_ORIGINS: Sec-Fetch-Site says that this request ' +
+        'comes from another.',
+    );
+  }
+
+  /** Whether a request was sent by a page of this site, or of one in `CORS_ORIGINS`, by its `Origin`. */
+  #isPageThatMay({ headers: { origin, host } }: IncomingMessage): boolean {
+    const { publicUrl, allowed } = this.#rules;
+    if (origin === undefined) return false;
+    if (allowed.includes(origin)) return true;
+    return publicUrl === undefined ? isOriginOf(origin, host) : origin === publicUrl.origin;
   }
 
   #mayRead(origin: string): boolean {

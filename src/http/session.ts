@@ -1,12 +1,11 @@
-import type { IncomingMessage } from 'node:http';
-import { serialize } from 'cookie';
 import type { Identity } from '../auth/identity.ts';
 import { Refusal } from '../errors.ts';
-import { type Authenticator, bearerOf, identityOf, SESSION_COOKIE, sessionsOf } from './authenticate.ts';
+import { type Authenticator, bearerOf, identityOf } from './authenticate.ts';
 import type { Handler } from './handler.ts';
-import { isLoopback, type Origins } from './origins.ts';
+import type { Origins } from './origins.ts';
 import { Query } from './query.ts';
 import { sendJson } from './send-json.ts';
+import type { SessionCookie } from './session-cookie.ts';
 
 /** Browsers drop a cookie, in silence, whose name, value and attributes are over 4 KiB together (RFC 6265bis §5.6). */
 const MAX_TOKEN_BYTES = 3900;
@@ -19,14 +18,6 @@ const AFTERLIFE_MILLISECONDS = 7 * 86_400_000;
 
 /** RFC 6265 §5.1.1 reads years of four digits. */
 const LAST_YEAR = Date.UTC(9999, 0);
-
-/** Where the service stands for its clients. */
-export interface Place {
-  /** `undefined` where only the request tells. */
-  readonly publicUrl: URL | undefined;
-  /** What stands before the paths of this service; empty, or `/…` without a slash at its end. */
-  readonly basePath: string;
-}
 
 /**
  * `GET /session`: who one is. Answers `{"sub", "expiresAt"}`; both are null in open mode, where nobody says.
@@ -41,7 +32,7 @@ export const session: Handler = (request, response) => {
 /**
  * `PUT /session` with a bearer token: keeps the token in the session cookie. Answers `{"sub", "expiresAt"}`.
  */
-export function openSession(authenticator: Authenticator, place: Place): Handler {
+export function openSession(authenticator: Authenticator, cookie: SessionCookie): Handler {
   return (request, response) => {
     new Query(request.url, []).check();
     if (authenticator.open) throw noSessions();
@@ -60,38 +51,19 @@ export function openSession(authenticator: Authenticator, place: Place): Handler
       );
     }
     const until = Math.min((identity.expiresAt ?? 0) + AFTERLIFE_MILLISECONDS, LAST_YEAR);
-    const cookie = sessionCookie(token, new Date(until), request, place);
-    sendJson(response, JSON.stringify(toWire(identity)), { headers: { 'Set-Cookie': cookie } });
+    const headers = { 'Set-Cookie': cookie.set(token, new Date(until), request) };
+    sendJson(response, JSON.stringify(toWire(identity)), { headers });
   };
 }
 
 /** `DELETE /session`: takes the session cookie away. Answers 204, also where there is none. */
-export function endSession(authenticator: Authenticator, origins: Origins, place: Place): Handler {
+export function endSession(authenticator: Authenticator, origins: Origins, cookie: SessionCookie): Handler {
   return (request, response) => {
     new Query(request.url, []).check();
     if (authenticator.open) throw noSessions();
-    if (sessionsOf(request).length > 0) origins.requireOwn(request);
-    response.writeHead(204, { 'Set-Cookie': sessionCookie('', new Date(0), request, place) }).end();
+    if (cookie.read(request).length > 0) origins.requireOwn(request);
+    response.writeHead(204, { 'Set-Cookie': cookie.set('', new Date(0), request) }).end();
   };
-}
-
-/** `Secure` unless on loopback, where a browser may have no https to send it over. */
-function sessionCookie(
-  token: string,
-  expires: Date,
-  request: IncomingMessage,
-  { publicUrl, basePath }: Place,
-): string {
-  const host = publicUrl?.hostname ?? (request.headers.host ?? '').replace(/:\d*$/, '');
-  return serialize(SESSION_COOKIE, token, {
-    expires,
-    httpOnly: true,
-    sameSite: 'strict',
-    secure: !isLoopback(host),
-    path: `${basePath}/`,
-    // A token is made of characters that a cookie may have (RFC 7515 §3.1).
-    encode: String,
-  });
 }
 
 function toWire({ client, expiresAt }: Identity): { sub: string | null; expiresAt: string | null } {

@@ -5,7 +5,7 @@ import { SocketConnection } from '../stream/socket-connection.ts';
 /** All at once, since what `setHeader` is given stays in memory as long as the stream is open. */
 const HEADERS = {
   'Content-Type': 'text/event-stream',
-  'Cache-Control': 'no-cache, no-transform',
+  'Cache-Control': 'no-store, no-transform',
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
   Vary: 'Origin',
