@@ -4,11 +4,12 @@ import proxyaddr from 'proxy-addr';
 import { addressFault } from '../../src/address.ts';
 import { readPublication, keyFault } from '../../src/draft.ts';
 import { type FieldError, pointerToken } from '../../src/errors.ts';
-import { bearerOf, sessionsOf } from '../../src/http/authenticate.ts';
+import { bearerOf } from '../../src/http/authenticate.ts';
 import { checkContentType, parseBody } from '../../src/http/body.ts';
 import type { RoutedRequest } from '../../src/http/handler.ts';
 import { Origins } from '../../src/http/origins.ts';
 import { originForm, parsePairs, Query } from '../../src/http/query.ts';
+import { SessionCookie } from '../../src/http/session-cookie.ts';
 import { hasToken, withoutTokens } from '../../src/http/signed-token.ts';
 import { parseJson, textIn } from '../../src/http/strict-json.ts';
 import { parseCursor } from '../../src/log/cursor.ts';
@@ -30,6 +31,8 @@ const header =
   (look: (asked: RoutedRequest) => unknown, name: string, more: Record<string, string> = {}) =>
   (value: string): unknown =>
     look(request({}, { ...more, [name]: value }));
+const cookie = new SessionCookie({ publicUrl: undefined, basePath: '' });
+const sessionsOf = (asked: RoutedRequest): string[] => cookie.read(asked);
 const query = (text: string): void => {
   const asked = new Query(`/stream?${text}`, ['recipient', 'presence', 'last']);
   asked.inboxes('own');
@@ -103,7 +106,7 @@ describe('time grows as the length', () => {
     ],
     ['cookies of semicolons', header(sessionsOf, 'cookie'), (length) => of(';', length)],
     ['cookies of spaces', header(sessionsOf, 'cookie'), (length) => of('  a;', length)],
-    ['cookies of sessions', header(sessionsOf, 'cookie'), (length) => of('tidings=a;', length)],
+    ['cookies of sessions', header(sessionsOf, 'cookie'), (length) => of('__Host-tidings=a;', length)],
     [
       'a content type of parameters',
       header(contentType, 'content-type'),
