@@ -108,9 +108,10 @@ class ArrivingBody implements Arriving {
           if (this.#fault === undefined) resolve(this.#buffer.subarray(0, this.#length));
           else reject(this.#fault);
         })
-        // Behind 'end' this rejects nothing any more.
         .on('error', () => undefined)
-        .on('close', () => this.#fail(new Refusal('malformed', 'The body was broken off.')));
+        .on('close', () => {
+          if (!request.readableEnded) this.#fail(new Refusal('malformed', 'The body was broken off.'));
+        });
     });
   }
 
