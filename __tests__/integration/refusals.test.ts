@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import { get, send } from '../support/api.ts';
+import { peakBytes } from '../support/memory.ts';
 import { expectProblem } from '../support/problems.ts';
 import { exchange, rawPublish, type RawRequest, rawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
@@ -157,6 +158,24 @@ describe('a request is refused', () => {
     const answer = await rawPublish(server.port, bomb, { 'Content-Encoding': 'gzip' });
     expect([413, 415]).toContain(answer.status);
     expectProblem(answer, answer.status);
+  });
+
+  test('for JSON of too many values or levels, without building what it says', async () => {
+    const before = peakBytes(server.pid);
+    const fill = (item: string): string => item.repeat(Math.floor((4 * MIB - 100) / item.length));
+    const names = Array.from({ length: 90_000 }, (_, index) => `"k${index}":1`).join();
+    for (const [content, status] of [
+      [`[${fill(`${'['.repeat(489)}${']'.repeat(489)},`)}1]`, 413],
+      [`[${fill('{},')}1]`, 413],
+      [`[${fill('1,')}1]`, 413],
+      [`{${names}}`, 413],
+      ['['.repeat(2 * MIB), 400],
+    ] as const) {
+      const body = gzipSync(`{"recipient":"bob","content":${content}}`);
+      expectProblem(await rawPublish(server.port, body, { 'Content-Encoding': 'gzip' }), status);
+    }
+    // Built, they take half a gigabyte.
+    expect(peakBytes(server.pid) - before).toBeLessThan(200 * MIB);
   });
 
   test('for a header of 20 KB, with 431', async () => {

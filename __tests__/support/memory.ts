@@ -2,6 +2,14 @@ import { readFileSync } from 'node:fs';
 
 /** What a process holds in memory, in bytes (Linux). */
 export function residentBytes(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kilobytes) * 1024;
+  return fieldOf(pid, /^VmRSS:\s+(\d+) kB$/m);
+}
+
+/** The most that a process ever held in memory, in bytes (Linux). */
+export function peakBytes(pid: number): number {
+  return fieldOf(pid, /^VmHWM:\s+(\d+) kB$/m);
+}
+
+function fieldOf(pid: number, field: RegExp): number {
+  return Number(field.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }
