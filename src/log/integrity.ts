@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import type { Logger } from 'pino';
 
 /** How the check is kept from being in the way. */
-export interface CheckLimits {
+interface CheckLimits {
   /** The program of the check: it gets the file's name, and sends `ok` or the first fault. */
   readonly program: URL;
   /** The check is given up when the write-ahead log has grown by so many bytes. */

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { isExpired, MESSAGE_TYPE, READ_TYPE } from '../message.ts';
 
 /** Messages to take from the log: all that one bound covers, the oldest first. */
-export type PurgeEntry =
+type PurgeEntry =
   /** Past their `expiresAt`; only of those from the id `from` on that expired after `expiredAfter`, if it is given. */
   | (Bound & { readonly kind: 'expired'; readonly from?: number; readonly expiredAfter?: number })
   /** Of any recipient, from `after` on, up to the first that was created at `createdBefore` or later. */
