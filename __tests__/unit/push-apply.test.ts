@@ -161,9 +161,11 @@ test('of one subscription the newest 1000 open notifications are kept, and all t
   const apply = preparePush(database);
   apply([subscription('e1'), subscription('e2')]);
   const all = Array.from({ length: 1200 }, (_, index) => index + 1);
-  for (const id of [1, 2]) {
-    apply(all.map((messageId) => ({ kind: 'notified', id, peer: `p${messageId}`, messageId })));
-  }
+  database.transaction(() => {
+    for (const id of [1, 2]) {
+      apply(all.map((messageId) => ({ kind: 'notified', id, peer: `p${messageId}`, messageId })));
+    }
+  })();
   const kept = (id: number): unknown =>
     database
       .prepare('SELECT count(*), min(messageId), max(messageId) FROM pushNotices WHERE subscription = ?')

@@ -41,3 +41,15 @@ test('where all places are taken, the push services take turns', async () => {
   expect(got.slice(2).sort()).toEqual(['a', 'a', 'b', 'b', 'c']);
   expect(got.slice(2, 5).sort()).toEqual(['a', 'b', 'c']);
 });
+
+test('very many who wait get their places in order', async () => {
+  const slots = new Slots({ inAll: 1, perService: 1 });
+  const got: string[] = [];
+  const take = taking(slots, got);
+  const names = Array.from({ length: 10_000 }, (_, index) => `a${index}`);
+  for (const name of names) take('a', name);
+  for (let count = 1; count < names.length; count++) slots.release('a');
+  await settled();
+  expect(got).toEqual(names);
+  expect([slots.taken, slots.waiting]).toEqual([1, 0]);
+});

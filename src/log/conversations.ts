@@ -166,6 +166,7 @@ export class Conversations {
       let unread = 0;
       for (const { id, peer, received } of this.#tail.iterate({ address, projected, head, now })) {
         if (received === 1 && peer !== address && id > (this.#readThrough.get(address, peer) ?? 0)) unread++;
+        if (unread >= MOST_UNREAD) return MOST_UNREAD;
       }
       for (const peer of this.#peers.all(address)) {
         if (unread >= MOST_UNREAD) break;

@@ -1,4 +1,3 @@
-import type { Logger } from 'pino';
 import type { Turns } from '../hub/turns.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import { type Due, findDue, peerOf } from './due.ts';
@@ -14,7 +13,6 @@ export interface LaneParts {
   readonly sender: PushSender;
   readonly journal: PushJournal;
   readonly turns: Turns;
-  readonly logger: Logger;
   /** Milliseconds since the Unix epoch, now. */
   readonly now: () => number;
   /** Milliseconds until a message is old enough. */
@@ -27,6 +25,8 @@ export interface LaneEvents {
   onLater(recipient: string, milliseconds: number): void;
   /** The device is gone: its subscriptions are to be removed. */
   onGone(endpoint: string): Promise<void>;
+  /** The log fails: the device waits for another try. */
+  onFailure(error: unknown): void;
   /** There is nothing to do any more for a device. */
   onIdle(endpoint: string): void;
 }
@@ -128,8 +128,7 @@ export class Lane {
     try {
       return await this.#look(id, written);
     } catch (error) {
-      if (!this.#stopped)
-        this.#parts.logger.error({ err: error }, 'notifications of a device wait: the log fails');
+      if (!this.#stopped) this.#events.onFailure(error);
       return { kind: 'failed', asked: undefined };
     }
   }

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { lookupPublic } from './public-address.ts';
 import type { PushRequest } from './push-request.ts';
 
@@ -19,12 +20,27 @@ const MOST_ANSWER_BYTES = 16_384;
 /** A connection that is not used is closed after this. */
 const IDLE_MILLISECONDS = 30_000;
 
+/** Connections that are kept for the next request, to all push services together: each is an open file. */
+const MOST_IDLE = 100;
+
+/** Keeps a few connections: `maxFreeSockets` is for each host, and below a wildcard of PUSH_HOSTS there are many. */
+class FewIdleAgent extends Agent {
+  override keepSocketAlive(socket: Duplex): boolean {
+    let idle = 0;
+    for (const sockets of Object.values(this.freeSockets)) idle += sockets?.length ?? 0;
+    if (idle >= MOST_IDLE) return false;
+    // It returns whether to keep the connection, which its types leave out.
+    const keepSocketAlive = super.keepSocketAlive.bind(this) as (socket: Duplex) => boolean;
+    return keepSocketAlive(socket);
+  }
+}
+
 /**
  * Sends requests to push services, over TLS, and only to public addresses. Redirects are not followed: they would lead
  * past the list of hosts.
  */
 export class PushClient {
-  readonly #agent = new Agent({ keepAlive: true, timeout: IDLE_MILLISECONDS, lookup: lookupPublic });
+  readonly #agent = new FewIdleAgent({ keepAlive: true, timeout: IDLE_MILLISECONDS, lookup: lookupPublic });
   readonly #underWay = new Set<ClientRequest>();
 
   /**

@@ -28,6 +28,12 @@ export type PushCounts = Record<'sent' | 'gone' | 'refused' | 'failed', number>;
 
 const LIMITS = { inAll: 100, perService: 20 };
 
+/** Hosts that are not in PUSH_HOSTS, as one push service: there may be very many names of them. */
+const OTHERS = 'others';
+
+/** Lines in the log for one push service, until it takes messages again. */
+const MOST_REASONS = 20;
+
 export interface PushSenderParts {
   readonly client: PushClient;
   readonly hosts: PushHosts;
@@ -72,10 +78,8 @@ export class PushSender {
     const { client, hosts, signer, now } = this.#parts;
     const place = hosts.read(endpoint);
     // PUSH_HOSTS may have been another when it was subscribed.
-    if (typeof place === 'string') {
-      const { hostname } = new URL(endpoint);
-      return this.#refused(hostname, 'is not in PUSH_HOSTS');
-    }
+    if (typeof place === 'string')
+      return this.#refused(OTHERS, `${new URL(endpoint).hostname} is not in PUSH_HOSTS`);
     const { url, service } = place;
     await this.#slots.take(service);
     try {
@@ -150,7 +154,7 @@ export class PushSender {
   #log(service: string, why: string, message: string): void {
     let logged = this.#logged.get(service);
     if (logged === undefined) this.#logged.set(service, (logged = new Set()));
-    if (logged.has(why)) return;
+    if (logged.has(why) || logged.size >= MOST_REASONS) return;
     logged.add(why);
     this.#parts.logger.warn({ service, why }, message);
   }

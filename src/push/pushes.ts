@@ -22,6 +22,8 @@ const MOST_IN_ALL = 200_000;
 /** Subscriptions of one device that are taken away in one transaction. */
 const REMOVE_AT_ONCE = 500;
 
+const LOG_FAILURE_MILLISECONDS = 60_000;
+
 export interface PushesParts {
   readonly log: MessageLog;
   readonly sender: PushSender;
@@ -50,6 +52,7 @@ export class Pushes {
   readonly #laneEvents: LaneEvents = {
     onLater: (recipient, milliseconds) => this.#times.plan(recipient, milliseconds),
     onGone: (endpoint) => this.unsubscribe(endpoint),
+    onFailure: (error) => this.#failed(error),
     onIdle: (endpoint) => void this.#lanes.delete(endpoint),
   };
   readonly #walks: Walks;
@@ -58,6 +61,8 @@ export class Pushes {
     const { pushes } = this.#parts.log;
     this.#walks.go(recipient, (after, limit) => pushes.ofRecipient(recipient, after, limit));
   });
+  /** When a failure of the log was logged last, on the clock of `performance.now()`. */
+  #loggedFailure = -Infinity;
   #ended = false;
 
   /** Looks once at each subscription, and from then on at what is committed. */
@@ -160,6 +165,14 @@ export class Pushes {
       this.#lanes.set(endpoint, lane);
     }
     lane.wake(id);
+  }
+
+  /** Logs it once a minute: it may be of every device. */
+  #failed(error: unknown): void {
+    const now = performance.now();
+    if (now < this.#loggedFailure + LOG_FAILURE_MILLISECONDS) return;
+    this.#loggedFailure = now;
+    this.#parts.logger.error({ err: error }, 'notifications of devices wait: the log fails');
   }
 
   #forget(removed: readonly PushPlace[]): void {
