@@ -172,6 +172,9 @@ function greet(origin: string, config: Config): void {
 
 // Whoever does not read the output is not told; that is no reason to end.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
+
+// What it makes is for this user alone, also what SQLite makes in other threads.
+process.umask(0o077);
 const openFiles = openFileLimit();
 const args = process.argv.slice(2);
 if (args.includes('--help')) {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import type { EmbeddedLog as Log } from '../../src/log/embedded-log.ts';
-import { LogUnavailable } from '../../src/log/message-log.ts';
+import { LogUnreadable } from '../../src/log/message-log.ts';
 import { cleanUp, newFolder } from '../support/server.ts';
 
 afterEach(cleanUp);
@@ -39,6 +39,6 @@ test('a log that is closed says so to whoever reads it still, and fails in no ot
       thrown = error;
     }
     // By its name: the class of the built one is another.
-    expect([name, (thrown as Error | undefined)?.name]).toEqual([name, LogUnavailable.name]);
+    expect([name, (thrown as Error | undefined)?.name]).toEqual([name, LogUnreadable.name]);
   }
 });

@@ -17,10 +17,12 @@ describe('a disk that fails under the running service', () => {
   testWithTool('strace', 'strace').each([
     ['cannot be written any more', 'pwrite64', 'EROFS'],
     ['fails to write', 'pwrite64', 'EIO'],
+    ['has no more for its user', 'pwrite64', 'EDQUOT'],
     ['fails to sync', 'fsync,fdatasync', 'EIO'],
   ])(
     '(it %s) takes nothing that was acknowledged and shows nothing that was not, and works again by itself',
     async (_what, calls, error) => {
+      const words = error === 'EDQUOT' ? 'the disk of the log is full' : 'the log cannot be written';
       const server = await Server.start();
       const device = await DeviceStream.open(server.url, 'recipient=bob');
       await device.waitFor('live');
@@ -44,6 +46,11 @@ describe('a disk that fails under the running service', () => {
       for (const refusal of refusalsOf(publishers)) {
         expectProblem(refusal, 503, []);
         expect(refusal.headers.has('retry-after')).toBe(true);
+        expect(JSON.stringify(refusal.body)).toContain(words);
+      }
+      // Said once when it stops, and once when it goes on.
+      for (const said of ['the log cannot be written', 'the log can be written again']) {
+        expect(server.stderr.split(said)).toHaveLength(2);
       }
       const stored = storedBy(publishers);
       for (const stream of [device, late]) {

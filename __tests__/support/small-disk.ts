@@ -21,10 +21,18 @@ export class SmallDisk {
   readonly folder: string;
   readonly #filler: string;
 
-  constructor(mebibytes: number) {
+  /** @param files how many there can be on it */
+  constructor(mebibytes: number, files = 1000) {
     this.folder = newFolder();
     this.#filler = join(this.folder, 'filler');
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', this.folder]);
+    execFileSync('mount', [
+      '-t',
+      'tmpfs',
+      '-o',
+      `size=${mebibytes}m,nr_inodes=${files}`,
+      'tmpfs',
+      this.folder,
+    ]);
     undoAtEnd(() => execFileSync('umount', ['--lazy', this.folder]));
   }
 

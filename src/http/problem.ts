@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { KeysUnavailable } from '../auth/key-set.ts';
 import { type FieldError, Refusal, unavailable } from '../errors.ts';
-import { LogUnavailable } from '../log/message-log.ts';
+import { LogUnavailable, LogUnreadable } from '../log/message-log.ts';
 import { setDataHeaders } from './data-headers.ts';
 import type { Refusals } from './refusals.ts';
 import type { RequestLog } from './request-log.ts';
@@ -47,7 +47,9 @@ export function problemOf(
   const refusal = toRefusal(error);
   const status = refusal?.status ?? 500;
   if (refusal === undefined) requests.failed(request, status, error);
-  else if (refusal.code === 'unavailable') requests.failed(request, status);
+  else if (refusal.code === 'unavailable') {
+    requests.failed(request, status, error instanceof LogUnreadable ? error : undefined);
+  }
   if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
   return {
     status,
@@ -101,6 +103,7 @@ export function methodNotAllowed(
 /** What a client is told of an error; `undefined` where that is nothing. */
 function toRefusal(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
+  if (error instanceof LogUnreadable) return unavailable(`Not now: ${error.message}. Ask again later.`, 2);
   if (error instanceof LogUnavailable) {
     return unavailable(`Nothing was stored: ${error.message}. Send it again later.`, 2);
   }

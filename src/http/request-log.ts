@@ -90,12 +90,11 @@ export class RequestLog {
   /**
    * A request was answered with 5xx.
    *
-   * @param error what was thrown, if that is no refusal
+   * @param error what was thrown, if the operator learns more from it than from the answer
    */
   failed(request: IncomingMessage, status: number, error?: unknown): void {
-    const line = { ...this.#line(request), status };
-    if (status === 503) this.#logger.error(line, 'a request could not be served');
-    else this.#logger.error({ ...line, err: error }, 'a request failed');
+    const line = { ...this.#line(request), status, ...(error === undefined ? {} : { err: error }) };
+    this.#logger.error(line, status === 503 ? 'a request could not be served' : 'a request failed');
     this.#of(request).logged = true;
   }
 

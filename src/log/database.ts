@@ -1,16 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { StartError } from '../start-error.ts';
+import { checkPlace, makeFile, realFile } from './place.ts';
 
 /** In the header of the file (`PRAGMA application_id`): "TIDG". */
 const APPLICATION_ID = 0x54494447;
@@ -27,40 +18,49 @@ function migrationNames(): string[] {
     .sort();
 }
 
+/** What SQLite and the system say if the disk has no room for a file that is needed beside the database. */
+const NO_ROOM = /^(SQLITE_(FULL|IOERR_(WRITE|SHMSIZE|SHMOPEN)|CANTOPEN)|ENOSPC|EDQUOT|EFBIG)/;
+
 /**
  * Looks at a database file without changing anything.
  *
- * Nothing is done where there is no file yet, or an empty one.
+ * Nothing is done if there is no file yet, or an empty one.
  *
- * @throws {StartError} where it is no database, one of another program, of a newer schema, or cannot be read
+ * @param name the file, by any name
+ * @throws {StartError} if it is no database, one of another program, of a newer schema, or cannot be read
  */
-export function inspect(file: string): void {
-  if (!existsSync(file)) return;
-  if (!statSync(file).isFile()) throw new StartError(`${file} is not a file. Set DATABASE to a file's path.`);
-  explain(file, () => {
-    if (statSync(file).size === 0) return;
+export function inspect(name: string): void {
+  explain(name, () => {
+    const file = realFile(name);
+    checkPlace(file);
+    if (!existsSync(file) || statSync(file).size === 0) return;
     if (!hasSqliteHeader(file)) {
       throw new StartError(
-        `${file} is not a SQLite database. Set DATABASE to another path, or move that file away.`,
+        `${name} is not a SQLite database. Set DATABASE to another path, or move that file away.`,
       );
     }
-    const database = new Sqlite(file, { readonly: true, timeout: BUSY_MILLISECONDS });
-    try {
-      checkSchema(database, file);
-    } finally {
-      database.close();
-    }
+    // A full disk has no room for the index that readers share. The writer gives it some, and looks itself.
+    ifThereIsRoom(() => {
+      const database = new Sqlite(file, { readonly: true, timeout: BUSY_MILLISECONDS });
+      try {
+        checkSchema(database, name);
+      } finally {
+        database.close();
+      }
+    });
   });
 }
 
 /**
- * Opens the database for the one writer: makes it with its folder where missing, and applies the migrations it lacks.
+ * Opens the database for the one writer: makes it with its folder if missing, and applies the migrations it lacks.
  *
- * @throws {StartError} as `inspect`, and where it cannot be written
+ * @param file without links
+ * @throws {StartError} as `inspect`, and if it cannot be written
  */
 export function openForWriting(file: string): Database {
   return explain(file, () => {
-    makeFolder(dirname(file));
+    checkPlace(file);
+    makeFile(file);
     const database = new Sqlite(file, { timeout: BUSY_MILLISECONDS });
     try {
       checkSchema(database, file);
@@ -83,6 +83,20 @@ export function openForWriting(file: string): Database {
       throw error;
     }
   });
+}
+
+/** Whether a database could not be opened because its disk may be full. */
+export function lacksRoom(error: unknown): boolean {
+  const cause = error instanceof StartError ? error.cause : error;
+  return NO_ROOM.test(String((cause as { code?: unknown } | undefined)?.code));
+}
+
+function ifThereIsRoom(step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    if (!lacksRoom(error)) throw error;
+  }
 }
 
 /** Opens the database for reading beside the writer. It must exist, with its schema. */
@@ -120,13 +134,6 @@ function checkSchema(database: Database, file: string): void {
   }
 }
 
-/** Makes a folder and those above it. Not by `recursive`, which in node 20 never returns for a place under /proc. */
-export function makeFolder(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
-  makeFolder(dirname(folder));
-  mkdirSync(folder);
-}
-
 function hasSqliteHeader(file: string): boolean {
   const header = Buffer.alloc(16);
   const descriptor = openSync(file, 'r');
@@ -143,25 +150,27 @@ export function explain<T>(file: string, step: () => T): T {
   try {
     return step();
   } catch (error) {
-    if (error instanceof StartError) throw error;
-    const code = String((error as { code?: unknown }).code);
-    const why = error instanceof Error ? error.message : String(error);
-    if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {
-      throw new StartError(`${file} is corrupt (${why}). Restore it from a backup; nothing was changed.`);
-    }
-    if (/^SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|^E(ACCES|PERM|ROFS)$/.test(code)) {
-      throw new StartError(
-        `${file} cannot be written (${why}). Give this user the right to write the file and its folder, ` +
-          'or set DATABASE to another path.',
-      );
-    }
-    if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
-      throw new StartError(
-        `${file} is locked by another program (${why}). End that program, then start again.`,
-      );
-    }
-    throw new StartError(
-      `${file} cannot be opened (${code}: ${why}). Mend that, or set DATABASE to another path.`,
+    throw error instanceof StartError ? error : new StartError(lineOf(file, error), { cause: error });
+  }
+}
+
+function lineOf(file: string, error: unknown): string {
+  const code = String((error as { code?: unknown }).code);
+  const why = error instanceof Error ? error.message : String(error);
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {
+    return `${file} is corrupt (${why}). Restore it from a backup; nothing was changed.`;
+  }
+  if (/^(SQLITE_(FULL|IOERR_SHMSIZE)|ENOSPC|EDQUOT)/.test(code)) {
+    return `${file} cannot be opened: its disk is full (${code}: ${why}). Make room there, then start again.`;
+  }
+  if (/^SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|^E(ACCES|PERM|ROFS)$/.test(code)) {
+    return (
+      `${file} cannot be written (${why}). Give this user the right to write the file and its folder, ` +
+      'or set DATABASE to another path.'
     );
   }
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
+    return `${file} is locked by another program (${why}). End that program, then start again.`;
+  }
+  return `${file} cannot be opened (${code}: ${why}). Mend that, or set DATABASE to another path.`;
 }

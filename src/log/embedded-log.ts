@@ -5,21 +5,25 @@ import { type Draft, isExpired, type Message } from '../message.ts';
 import { Budget } from './budget.ts';
 import { type Conversation, type ConversationPage, Conversations } from './conversations.ts';
 import { newTag, parseCursor, Runs } from './cursor.ts';
-import { explain, openForReading, openForWriting } from './database.ts';
+import { explain, lacksRoom, openForReading, openForWriting } from './database.ts';
 import { measureFiles } from './files.ts';
 import { FULL, GroupCommit } from './group-commit.ts';
 import { type Lock, lockDatabase } from './lock.ts';
 import { type CommitTimes, type ForwardPage, LogUnavailable, type MessageLog } from './message-log.ts';
 import type { LogCounts, LogFiles, Start, Stored } from './message-log.ts';
+import { isReadByAll, realFile } from './place.ts';
 import { PushTable } from './push-table.ts';
+import { giveBackReserve, reserveFile } from './reserve.ts';
 import { startOfRetention } from './retention-clock.ts';
 import type { RetentionRule } from './retention.ts';
 import { type BackPage, type Inboxes, Store, type Take } from './store.ts';
 import { startIntegrityCheck } from './integrity.ts';
+import type { WriterOptions } from './writer.ts';
 import { WriterClient } from './writer-client.ts';
 
 /** What an embedded log is opened with. */
 export interface LogOptions {
+  /** As the operator names it. */
   readonly file: string;
   readonly retention: RetentionRule;
   /** Whether retention goes by the clock even if the newest message is of another time. */
@@ -40,7 +44,6 @@ const READ_MILLISECONDS = 8;
 /** ... but not before so many rows, about three milliseconds: on a busy machine a small page would end early. */
 const READ_ROWS = 5000;
 
-const ENDING = 'the service is shutting down';
 const DAMAGED = 'the log is damaged; its operator has to restore a backup';
 
 /**
@@ -51,10 +54,12 @@ export class EmbeddedLog implements MessageLog {
   readonly pushes: PushTable;
   #head: number;
   readonly #options: LogOptions;
+  /** The database, without links. */
+  readonly #file: string;
   readonly #lock: Lock;
   readonly #database: Database;
-  readonly #openStore: Store;
-  readonly #openConversations: Conversations;
+  readonly #store: Store;
+  readonly #conversations: Conversations;
   readonly #runs: Runs;
   readonly #writer: WriterClient;
   readonly #stopCheck: () => Promise<void>;
@@ -62,20 +67,29 @@ export class EmbeddedLog implements MessageLog {
   readonly #timers: ((times: CommitTimes) => void)[] = [];
   readonly #groups: GroupCommit;
   /** Why nothing is taken any more. */
-  #refusing: string | undefined;
+  #ending: string | undefined;
   #damaged = false;
 
-  private constructor(options: LogOptions, lock: Lock, database: Database, worker: (tag: string) => Worker) {
+  private constructor(options: LogOptions, file: string, lock: Lock) {
     this.#options = options;
+    this.#file = file;
     this.#lock = lock;
+    const database = openForReading(file);
     this.#database = database;
-    this.#openStore = new Store(database);
-    this.#openConversations = new Conversations(database, this.#store);
+    this.#store = new Store(database);
+    this.#conversations = new Conversations(database, this.#store);
     this.#head = this.#store.head();
     const runs = this.#store.runs();
     const tag = newTag();
     this.#runs = new Runs(runs, { firstId: this.#head + 1, tag });
-    this.#writer = new WriterClient(worker(tag), options.logger, options.onFatal);
+    const { file: name, retention } = options;
+    const retentionFrom = startOfRetention(database, options);
+    const workerData: WriterOptions = { name, file, tag, retention, retentionFrom };
+    const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData });
+    this.#writer = new WriterClient(worker, options.logger, {
+      onFatal: options.onFatal,
+      onReopened: (head) => this.#catchUp(head),
+    });
     this.pushes = new PushTable({
       database,
       conversations: this.#conversations,
@@ -93,10 +107,10 @@ export class EmbeddedLog implements MessageLog {
         for (const timer of this.#timers) timer(times);
       },
     });
-    this.#stopCheck = startIntegrityCheck(options.file, options.logger, (fault) => {
+    this.#stopCheck = startIntegrityCheck(file, options.logger, (fault) => {
       options.logger.fatal({ fault }, 'the database is corrupt: publishes are refused; restore a backup');
       this.#damaged = true;
-      this.#refusing = DAMAGED;
+      this.#ending = DAMAGED;
     });
   }
 
@@ -106,20 +120,20 @@ export class EmbeddedLog implements MessageLog {
    * @throws {StartError} a line for the person who starts the service
    */
   static async open(options: LogOptions): Promise<EmbeddedLog> {
-    const { file, retention } = options;
+    const { file: name, logger } = options;
+    const file = explain(name, () => realFile(name));
     const lock = lockDatabase(file);
     try {
-      openForWriting(file).close();
-      const log = explain(file, () => {
-        const database = openForReading(file);
-        const retentionFrom = startOfRetention(database, options);
-        const workerFor = (tag: string): Worker =>
-          new Worker(new URL('./writer-thread.js', import.meta.url), {
-            workerData: { file, tag, retention, retentionFrom },
-          });
-        return new EmbeddedLog(options, lock, database, workerFor);
-      });
+      openOnce(file);
+      const log = explain(file, () => new EmbeddedLog(options, file, lock));
       await log.#writer.opened;
+      const files = [file, `${file}-wal`, reserveFile(file)].filter((each) => isReadByAll(each));
+      if (files.length > 0) {
+        logger.warn(
+          { files },
+          'all users of this machine can read the log: chmod o-r these files, or their folder',
+        );
+      }
       return log;
     } catch (error) {
       lock.release();
@@ -129,6 +143,10 @@ export class EmbeddedLog implements MessageLog {
 
   get head(): number {
     return this.#head;
+  }
+
+  get refusing(): string | undefined {
+    return this.#ending ?? this.#writer.closed;
   }
 
   cursor(id: number): string {
@@ -156,7 +174,8 @@ export class EmbeddedLog implements MessageLog {
   }
 
   append(batch: readonly Draft[]): Promise<Stored[]> {
-    if (this.#refusing !== undefined) return Promise.reject(new LogUnavailable(this.#refusing));
+    const { refusing } = this;
+    if (refusing !== undefined) return Promise.reject(new LogUnavailable(refusing));
     return this.#groups.append(batch);
   }
 
@@ -218,22 +237,18 @@ export class EmbeddedLog implements MessageLog {
   }
 
   files(): Promise<LogFiles> {
-    return measureFiles(this.#options.file);
+    return measureFiles(this.#file);
   }
 
   async probe(): Promise<void> {
-    if (this.#refusing !== undefined) throw new LogUnavailable(this.#refusing);
+    const { refusing } = this;
+    if (refusing !== undefined) throw new LogUnavailable(refusing);
     await this.#writer.probe();
-    try {
-      this.#store.head();
-    } catch (error) {
-      this.#options.logger.error({ err: error }, 'the log cannot be read');
-      throw new LogUnavailable('the log cannot be read');
-    }
+    this.#store.head();
   }
 
   async seal(): Promise<void> {
-    this.#refusing = ENDING;
+    this.#ending = 'the service is shutting down';
     await this.#groups.idle();
   }
 
@@ -245,19 +260,27 @@ export class EmbeddedLog implements MessageLog {
     this.#lock.release();
   }
 
-  get #store(): Store {
-    this.#checkOpen();
-    return this.#openStore;
-  }
-
-  get #conversations(): Conversations {
-    this.#checkOpen();
-    return this.#openConversations;
-  }
-
-  /** @throws {LogUnavailable} if the log is closed */
-  #checkOpen(): void {
-    if (!this.#database.open) throw new LogUnavailable(ENDING);
+  /**
+   * Hands on what was stored and could not be acknowledged, since the log was moved away in that instant. Nothing is done
+   * if there is no such thing.
+   *
+   * @param head the highest id in the database; all up to the last acknowledged one was handed on
+   */
+  #catchUp(head: number): void {
+    while (this.#head < head) {
+      const missed: Message[] = [];
+      const take: Take = (message) => missed.push(message) > 0;
+      const { through, more } = this.#store.readAfter(
+        ['*'],
+        this.#head,
+        head,
+        LOOK_AT,
+        this.#options.now(),
+        take,
+      );
+      void this.#dispatch(missed);
+      this.#head = more ? through : head;
+    }
   }
 
   /** @returns settles when all listeners are done with it */
@@ -273,4 +296,14 @@ export class EmbeddedLog implements MessageLog {
 
 function readBudget(): Budget {
   return new Budget(() => performance.now(), READ_MILLISECONDS, READ_ROWS);
+}
+
+/** Opens the database and closes it: makes it and brings it up to date. On a full disk with the room of its reserve. */
+function openOnce(file: string): void {
+  try {
+    openForWriting(file).close();
+  } catch (error) {
+    if (!lacksRoom(error) || !giveBackReserve(file)) throw error;
+    openForWriting(file).close();
+  }
 }

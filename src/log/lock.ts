@@ -1,8 +1,14 @@
-import { existsSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { StartError } from '../start-error.ts';
-import { explain, makeFolder } from './database.ts';
+import { explain } from './database.ts';
+import { makeFolder } from './place.ts';
+
+/**
+ * Two that take the lock in the same instant hinder each other: both wait a little and one gets it. Who holds it keeps
+ * it for longer.
+ */
+const BUSY_MILLISECONDS = 500;
 
 /** A held lock. */
 export interface Lock {
@@ -14,15 +20,17 @@ export interface Lock {
  * frees it when the process ends, however it ends. SQLite's own lock on the log would keep readers (backups, a person
  * with the shell) out as well.
  *
- * @throws {StartError} where another process holds it
+ * @param file without links, so that two names of one file are one log
+ * @throws {StartError} if another process holds it
  */
 export function lockDatabase(file: string): Lock {
-  // Two names of one file are one log.
-  const lockFile = `${existsSync(file) ? realpathSync(file) : file}-lock`;
+  const lockFile = `${file}-lock`;
   return explain(lockFile, () => {
     makeFolder(dirname(lockFile));
-    const database = new Sqlite(lockFile, { timeout: 0 });
+    const database = new Sqlite(lockFile, { timeout: BUSY_MILLISECONDS });
     try {
+      // Without a file for its journal, for which a full disk has no room.
+      database.pragma('journal_mode = MEMORY');
       database.exec('BEGIN EXCLUSIVE');
     } catch (error) {
       database.close();

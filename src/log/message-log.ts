@@ -76,11 +76,19 @@ export class BatchRefused extends Error {
   }
 }
 
-/** The log cannot be written now. The message says why, in words fit for a client. */
+/** The log cannot be written or read now. The message says why, in words fit for a client. */
 export class LogUnavailable extends Error {
-  constructor(why: string) {
-    super(why);
+  constructor(why: string, options?: ErrorOptions) {
+    super(why, options);
     this.name = 'LogUnavailable';
+  }
+}
+
+/** The log cannot be read now. */
+export class LogUnreadable extends LogUnavailable {
+  constructor(why: string, options?: ErrorOptions) {
+    super(why, options);
+    this.name = 'LogUnreadable';
   }
 }
 
@@ -93,6 +101,9 @@ export class LogUnavailable extends Error {
 export interface MessageLog {
   /** The id of the newest message that was handed to the listeners, or of the newest ever; 0 before the first. */
   readonly head: number;
+
+  /** Why publishes are refused now, whatever they are; `undefined` while they are not. */
+  readonly refusing: string | undefined;
 
   /** The subscriptions to notifications. */
   readonly pushes: PushStore;

@@ -10,6 +10,7 @@ import type {
   PushSubscription,
   Received,
 } from './push-store.ts';
+import { reading } from './reading.ts';
 
 /** Of a room so many messages are looked at to count the unread ones: read markers and the like stand between them. */
 const LOOK_AT = 2000;
@@ -32,7 +33,7 @@ export interface PushTableParts {
   readonly apply: (entries: readonly PushEntry[]) => Promise<readonly PushChange[]>;
 }
 
-/** The subscriptions to notifications in the database of the log. */
+/** The subscriptions to notifications in the database of the log. All reads throw `LogUnreadable` if the disk fails. */
 export class PushTable implements PushStore {
   readonly #parts: PushTableParts;
   readonly #recipients: Statement<[], { recipient: string; count: number }>;
@@ -111,60 +112,62 @@ export class PushTable implements PushStore {
   }
 
   recipients(): Iterable<{ recipient: string; count: number }> {
-    return this.#recipients.iterate();
+    return reading(() => this.#recipients.all());
   }
 
   all(after: number, limit: number): PushPlace[] {
-    return this.#all.all(after, limit);
+    return reading(() => this.#all.all(after, limit));
   }
 
   ofRecipient(recipient: string, after: number, limit: number): PushSubscription[] {
-    return this.#ofRecipient.all(recipient, after, limit);
+    return reading(() => this.#ofRecipient.all(recipient, after, limit));
   }
 
   ofReader(reader: string, recipient: string, after: number, limit: number): PushPlace[] {
-    return this.#ofReader.all(reader, recipient, after, limit);
+    return reading(() => this.#ofReader.all(reader, recipient, after, limit));
   }
 
   subscription(id: number): PushSubscription | undefined {
-    return this.#byId.get(id);
+    return reading(() => this.#byId.get(id));
   }
 
   has(recipient: string, endpoint: string): boolean {
-    return this.#isRecipient.get(recipient, endpoint) !== undefined;
+    return reading(() => this.#isRecipient.get(recipient, endpoint) !== undefined);
   }
 
   inboxesOf(endpoint: string, limit: number): string[] {
-    return this.#inboxesOf.all(endpoint, limit).map(({ recipient }) => recipient);
+    return this.#inboxes(endpoint, limit).map(({ recipient }) => recipient);
   }
 
   isOwn(endpoint: string, address: string): boolean {
-    return this.has(address, endpoint) || this.#isReader.get(address, endpoint) !== undefined;
+    return (
+      this.has(address, endpoint) || reading(() => this.#isReader.get(address, endpoint) !== undefined)
+    );
   }
 
   received(recipient: string, after: number, head: number, limit: number): Received[] {
-    return this.#received.all(recipient, after, head, limit);
+    return reading(() => this.#received.all(recipient, after, head, limit));
   }
 
   readThrough(reader: string, peer: string): number {
-    return this.#readThrough.get(reader, peer) ?? 0;
+    return reading(() => this.#readThrough.get(reader, peer) ?? 0);
   }
 
   notified(id: number, peer: string): number {
-    return this.#notified.get(id, peer) ?? 0;
+    return reading(() => this.#notified.get(id, peer) ?? 0);
   }
 
   covered(id: number, reader: string, limit: number): number[] {
-    return this.#covered.all(id, reader, limit);
+    return reading(() => this.#covered.all(id, reader, limit));
   }
 
   peerOfNotice(id: number, messageId: number): string | undefined {
-    return this.#peerOfNotice.get(id, messageId);
+    return reading(() => this.#peerOfNotice.get(id, messageId));
   }
 
   *unread(endpoint: string): Generator<undefined, number> {
     let unread = 0;
-    for (const inbox of this.#inboxesOf.all(endpoint, MOST_INBOXES)) {
+    for (const inbox of this.#inboxes(endpoint, MOST_INBOXES)) {
       unread += this.#unreadOf(inbox);
       if (unread >= MOST_UNREAD) return MOST_UNREAD;
       yield;
@@ -176,11 +179,15 @@ export class PushTable implements PushStore {
     return this.#parts.apply(entries);
   }
 
+  #inboxes(endpoint: string, limit: number): Inbox[] {
+    return reading(() => this.#inboxesOf.all(endpoint, limit));
+  }
+
   /** What was in a room before one followed it is not unread. */
   #unreadOf({ recipient, reader, since }: Inbox): number {
     const { conversations, now, head } = this.#parts;
     if (reader === recipient) return conversations.unread(recipient, head(), now());
     const after = Math.max(since, this.readThrough(reader, recipient));
-    return this.#unreadOfRoom.get({ recipient, reader, after, head: head(), now: now() }) ?? 0;
+    return reading(() => this.#unreadOfRoom.get({ recipient, reader, after, head: head(), now: now() }) ?? 0);
   }
 }

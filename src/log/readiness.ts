@@ -10,6 +10,8 @@ const FRESH_MILLISECONDS = 1000;
 export class Readiness {
   readonly #log: MessageLog;
   #probed = -Infinity;
+  /** What the log said of itself at that time. */
+  #refusing: string | undefined;
   #probe = Promise.resolve();
 
   constructor(log: MessageLog) {
@@ -18,8 +20,11 @@ export class Readiness {
 
   /** Tries it, or waits for the try of another who asked within the last second. @throws {LogUnavailable} where it cannot */
   async check(): Promise<void> {
-    if (performance.now() - this.#probed > FRESH_MILLISECONDS) {
+    const { refusing } = this.#log;
+    // It changes with what publishes are answered, and not up to a second later.
+    if (performance.now() - this.#probed > FRESH_MILLISECONDS || refusing !== this.#refusing) {
       this.#probed = performance.now();
+      this.#refusing = refusing;
       this.#probe = this.#log.probe();
     }
     await withTimeout(this.#probe);

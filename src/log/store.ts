@@ -2,6 +2,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { EVERYTHING } from '../address.ts';
 import { isExpired, type Message } from '../message.ts';
 import type { Run } from './cursor.ts';
+import { reading } from './reading.ts';
 
 /** Addresses whose inboxes are read together, or `['*']` for the whole log. Each at most once. */
 export type Inboxes = readonly string[];
@@ -36,6 +37,8 @@ const MESSAGE_COLUMNS = 'id, sender, recipient, type, content, createdAt, idempo
  *
  * Pages are small enough to stay under a few milliseconds, since they are read on the thread that serves the sockets;
  * none is held open over an await, since an open reader keeps the write-ahead log from being reset.
+ *
+ * All of them throw `LogUnreadable` if the disk fails.
  */
 export class Store {
   readonly #database: Database;
@@ -55,28 +58,32 @@ export class Store {
 
   /** The highest id ever given. */
   head(): number {
-    return this.#database.prepare<[], number>('SELECT head FROM position').pluck().get() ?? 0;
+    return reading(() => this.#database.prepare<[], number>('SELECT head FROM position').pluck().get() ?? 0);
   }
 
   /** The runs on record, in order. */
   runs(): Run[] {
-    return this.#database.prepare<[], Run>('SELECT firstId, tag FROM runs ORDER BY firstId').all();
+    return reading(() =>
+      this.#database.prepare<[], Run>('SELECT firstId, tag FROM runs ORDER BY firstId').all(),
+    );
   }
 
   /** Runs a function that reads several things, all as of one moment. */
   snapshot<T>(read: () => T): T {
-    return this.#database.transaction(read)();
+    return reading(() => this.#database.transaction(read)());
   }
 
   /** A message by its id, or `undefined` where there is none (any more). */
   message(id: number, now: number): Message | undefined {
-    const message = this.#byId.get(id);
+    const message = reading(() => this.#byId.get(id));
     return message === undefined || isExpired(message, now) ? undefined : message;
   }
 
   /** The highest id that retention took from one of the inboxes; 0 where it took nothing. */
   purgedThrough(inboxes: Inboxes): number {
-    return inboxes.reduce((through, address) => Math.max(through, this.#purgedThrough.get(address) ?? 0), 0);
+    return reading(() =>
+      inboxes.reduce((through, address) => Math.max(through, this.#purgedThrough.get(address) ?? 0), 0),
+    );
   }
 
   /**
@@ -86,7 +93,7 @@ export class Store {
    * @param take gets each that has not expired at `now`
    */
   readAfter(inboxes: Inboxes, after: number, head: number, limit: number, now: number, take: Take): PageEnd {
-    return this.#read(inboxes, 'ASC', { after, head, limit }, now, take);
+    return reading(() => this.#read(inboxes, 'ASC', { after, head, limit }, now, take));
   }
 
   /**
@@ -96,7 +103,7 @@ export class Store {
    * @param take gets each that has not expired at `now`
    */
   readBack(inboxes: Inboxes, head: number, limit: number, now: number, take: Take): PageEnd {
-    return this.#read(inboxes, 'DESC', { after: 0, head, limit }, now, take);
+    return reading(() => this.#read(inboxes, 'DESC', { after: 0, head, limit }, now, take));
   }
 
   #read(

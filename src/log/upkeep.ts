@@ -40,6 +40,9 @@ const STEP_MILLISECONDS = 5;
 /** The work has at least this part of a step's time, however long commits take. */
 const LEAST_WORK = 0.2;
 
+/** So many pieces of each kind are purged at once on a full disk, where no more room than the reserve is there for it. */
+const PIECES_AT_ONCE = 5;
+
 /** Conversations are brought up to date by this many ids at once. */
 const PROJECTION_ROWS = 50;
 
@@ -66,6 +69,7 @@ export class Upkeep {
   readonly #tasks: readonly UpkeepTask[];
   readonly #head: () => number;
   readonly #runInTransaction: (time: RetentionTime) => void;
+  readonly #purgeInTransaction: (time: RetentionTime) => void;
   /** How much of the last step's time was work; its COMMIT took the rest. */
   #workPart = 1;
   #worked = 0;
@@ -90,6 +94,12 @@ export class Upkeep {
       this.#run(time);
       this.#worked = options.clock();
     });
+    const purge = database.transaction((time: RetentionTime) => {
+      for (let piece = 0; piece < PIECES_AT_ONCE; piece++) {
+        for (const task of this.#retention.tasks) if (task.isDue) task.run(time);
+      }
+    });
+    this.#purgeInTransaction = (time) => purge.immediate(time);
     this.#runInTransaction = (time) => {
       const began = options.clock();
       run.immediate(time);
@@ -145,8 +155,29 @@ export class Upkeep {
     return { purged: this.#retention.purged - before, more: this.#isDue || this.#vacuumDue };
   }
 
+  /**
+   * Purges a piece of what retention has due, and does nothing else: all that may be written while the disk is full.
+   *
+   * @param now milliseconds since the Unix epoch
+   * @returns what was purged, and whether there is more to purge
+   * @throws what SQLite throws if the log cannot be written
+   */
+  purge(now: number): UpkeepStep {
+    const before = this.#retention.purged;
+    const time = this.#time.read(now, this.#head());
+    try {
+      this.#purgeInTransaction(time);
+    } catch (error) {
+      // What was counted in it is undone.
+      this.#retention.counts?.recount();
+      throw error;
+    }
+    const { tasks, purged } = this.#retention;
+    return { purged: purged - before, more: isDue(tasks) };
+  }
+
   get #isDue(): boolean {
-    return this.#tasks.some(({ isDue }) => isDue);
+    return isDue(this.#tasks);
   }
 
   /** Does pieces of the tasks in turn until the time is up. */
@@ -179,6 +210,10 @@ export class Upkeep {
       this.#isLongerThanItsPages = result === undefined || result.checkpointed < result.log;
     }
   }
+}
+
+function isDue(tasks: readonly UpkeepTask[]): boolean {
+  return tasks.some((task) => task.isDue);
 }
 
 /** Brings conversations up to date with the log. */

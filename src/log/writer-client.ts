@@ -1,19 +1,34 @@
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { Draft } from '../message.ts';
-import { LogUnavailable } from './message-log.ts';
+import { LogUnavailable, LogUnreadable } from './message-log.ts';
 import { packDrafts } from './packed-drafts.ts';
 import type { PushChange, PushEntry } from './push-store.ts';
 import type { Appended } from './writer.ts';
 import type { WriterReply, WriterRequest } from './writer-thread.ts';
 
+const UNREADABLE = 'the log cannot be read';
+
 /** What a client is told for a SQLite error code: no path and no SQL leaves the process. */
 const CLIENT_WORDS: readonly [RegExp, string][] = [
-  [/^SQLITE_FULL/, 'the disk of the log is full'],
+  [/^(SQLITE_FULL|LOG_FULL)/, 'the disk of the log is full'],
+  [/^LOG_MOVED/, 'the files of the log were moved, removed or replaced'],
   [/^SQLITE_(READONLY|PERM)/, 'the log is read-only'],
   [/^SQLITE_(BUSY|LOCKED)/, 'the log is locked by another program'],
-  [/^SQLITE_(CORRUPT|NOTADB)/, 'the log is damaged'],
+  // Of an error of the disk, too, SQLite says that it is damage.
+  [/^SQLITE_(CORRUPT|NOTADB|IOERR_((SHORT_)?READ|CORRUPTFS))/, UNREADABLE],
 ];
+
+/** Failures that come one by one, as those of a damaged page, are one trouble while they are no further apart. */
+const QUIET_MILLISECONDS = 10_000;
+
+/** What is told of the writer, besides the answers. */
+export interface WriterEvents {
+  /** The thread has ended by itself: nothing can be stored any more. */
+  onFatal(error: Error): void;
+  /** The log is written again. @param head the highest id given */
+  onReopened(head: number): void;
+}
 
 /** The main thread's side of the writer thread: one append and one probe at a time, any number of other changes. */
 export class WriterClient {
@@ -23,16 +38,21 @@ export class WriterClient {
   purged = 0;
   readonly #worker: Worker;
   readonly #logger: Logger;
+  readonly #events: WriterEvents;
   #settleAppend: ((outcome: Appended | LogUnavailable) => void) | undefined;
   /** Those who wait for their changes, in the order in which the thread answers. */
   readonly #settlePushes: ((outcome: readonly PushChange[] | LogUnavailable) => void)[] = [];
   #probing: Promise<LogUnavailable | undefined> | undefined;
   #settleProbe: ((outcome: LogUnavailable | undefined) => void) | undefined;
-  #failing = false;
+  /** Why nothing is written, as the thread says; `undefined` while it is. */
+  #closed: string | undefined;
+  /** When a write failed last, on the clock of `performance.now()`, until it was said that they work again. */
+  #failedAt: number | undefined;
+  #unreadable = false;
   #closing = false;
 
-  /** @param onFatal called when the thread ends by itself: nothing can be stored any more */
-  constructor(worker: Worker, logger: Logger, onFatal: (error: Error) => void) {
+  constructor(worker: Worker, logger: Logger, events: WriterEvents) {
+    this.#events = events;
     this.#worker = worker;
     this.#logger = logger;
     this.opened = new Promise((resolve, reject) => {
@@ -42,12 +62,17 @@ export class WriterClient {
       });
       worker.once('error', (error) => {
         reject(error);
-        onFatal(error);
+        events.onFatal(error);
       });
       worker.once('exit', (code) => {
-        if (!this.#closing) onFatal(new Error(`the writer thread ended by itself, with code ${code}`));
+        if (!this.#closing) events.onFatal(new Error(`the writer thread ended by itself, with code ${code}`));
       });
     });
+  }
+
+  /** Why nothing is written now, in words fit for a client; `undefined` while it is. */
+  get closed(): string | undefined {
+    return this.#closed === undefined ? undefined : wordsFor(this.#closed);
   }
 
   /**
@@ -111,6 +136,8 @@ export class WriterClient {
         break;
       case 'probed':
         this.#succeeded();
+        if (this.#unreadable) this.#logger.info('the log can be read again');
+        this.#unreadable = false;
         this.#endProbe(undefined);
         break;
       case 'failed': {
@@ -121,12 +148,22 @@ export class WriterClient {
           );
           break;
         }
-        const failure = this.#failed(reply.reason);
+        const failure =
+          reply.request === 'probe' ? this.#probeFailed(reply.reason) : this.#failed(reply.reason);
         if (reply.request === 'append') this.#settleAppend?.(failure);
         else if (reply.request === 'push') this.#settlePushes.shift()?.(failure);
         else this.#endProbe(failure);
         break;
       }
+      case 'gate':
+        this.#closed = reply.closed;
+        if (reply.closed !== undefined) {
+          this.#failed(reply.closed);
+        } else {
+          this.#writes();
+          this.#events.onReopened(reply.head);
+        }
+        break;
       case 'purged':
         this.purged += reply.messages;
         this.#logger.debug({ messages: reply.messages }, 'purged');
@@ -141,17 +178,34 @@ export class WriterClient {
     this.#probing = undefined;
   }
 
-  /** Said once when it begins and once when it is over: a full disk is not to fill the log of the service too. */
+  /** Said once when it begins and once when it ends: a full disk is not to fill the log of the service too. */
   #failed(reason: string): LogUnavailable {
-    if (!this.#failing)
+    if (this.#failedAt === undefined)
       this.#logger.error({ reason }, 'the log cannot be written: publishes are refused until it can');
-    this.#failing = true;
-    const words = CLIENT_WORDS.find(([code]) => code.test(reason))?.[1] ?? 'the log cannot be written';
-    return new LogUnavailable(words);
+    this.#failedAt = performance.now();
+    return new LogUnavailable(wordsFor(reason));
+  }
+
+  /** A trial finds out what no publish has met: that the log cannot be read. */
+  #probeFailed(reason: string): LogUnavailable {
+    const words = wordsFor(reason);
+    if (words !== UNREADABLE) return this.#failed(reason);
+    if (!this.#unreadable) this.#logger.error({ reason }, words);
+    this.#unreadable = true;
+    return new LogUnreadable(words);
   }
 
   #succeeded(): void {
-    if (this.#failing) this.#logger.info('the log can be written again');
-    this.#failing = false;
+    if (this.#failedAt !== undefined && performance.now() - this.#failedAt > QUIET_MILLISECONDS)
+      this.#writes();
   }
+
+  #writes(): void {
+    if (this.#failedAt !== undefined) this.#logger.info('the log can be written again');
+    this.#failedAt = undefined;
+  }
+}
+
+function wordsFor(reason: string): string {
+  return CLIENT_WORDS.find(([code]) => code.test(reason))?.[1] ?? 'the log cannot be written';
 }

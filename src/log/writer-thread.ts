@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type PackedDrafts, unpackDrafts } from './packed-drafts.ts';
 import type { PushChange, PushEntry } from './push-store.ts';
 import { UpkeepPace } from './upkeep-pace.ts';
+import { reasonOf } from './write-gate.ts';
 import { type Appended, Writer, type WriterOptions } from './writer.ts';
 
 /** What the main thread asks. Requests are answered in order; each `append` waits for the answer to the one before. */
@@ -23,7 +24,9 @@ export type WriterReply =
       readonly request: 'append' | 'push' | 'probe' | 'upkeep';
       readonly reason: string;
     }
-  | { readonly kind: 'purged'; readonly messages: number };
+  | { readonly kind: 'purged'; readonly messages: number }
+  /** From now on nothing is written, for this reason; `undefined`: it is written again. `head`: the highest id given. */
+  | { readonly kind: 'gate'; readonly closed: string | undefined; readonly head: number };
 
 const TICK_MILLISECONDS = 1000;
 
@@ -37,9 +40,16 @@ let upkeepFails = false;
 
 const reply = (message: WriterReply): void => port.postMessage(message);
 
-const reasonOf = (error: unknown): string => {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return `${String(code)}: ${String(message)}`;
+/** What was said last of whether the log is written. */
+let closed: string | undefined;
+
+/** Tells it when the log is no longer written, and when it is again. */
+const tellGate = (): void => {
+  if (writer.closed === closed) return;
+  closed = writer.closed;
+  reply({ kind: 'gate', closed, head: writer.head });
+  // What fills the log may be purged at once.
+  if (closed !== undefined) planUpkeep();
 };
 
 /** Plans a step for when the requests that wait are done, and appends had their share of the time. */
@@ -54,18 +64,23 @@ const keepUp = (): void => {
   try {
     const { purged, more } = writer.upkeep(Date.now());
     upkeepFails = false;
+    tellGate();
     if (purged > 0) reply({ kind: 'purged', messages: purged });
     pace.stepped(performance.now() - began);
     if (more) planUpkeep();
   } catch (error) {
     // Tried again at the next tick.
-    if (!upkeepFails) reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
+    tellGate();
+    if (!upkeepFails && closed === undefined) {
+      reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
+    }
     upkeepFails = true;
   }
 };
 
 const clock = setInterval(() => {
   writer.tick();
+  tellGate();
   planUpkeep();
 }, TICK_MILLISECONDS);
 
@@ -89,9 +104,12 @@ port.on('message', (request: WriterRequest) => {
       writer.probe();
       reply({ kind: 'probed' });
     }
+    tellGate();
   } catch (error) {
+    tellGate();
     reply({ kind: 'failed', request: request.kind, reason: reasonOf(error) });
   }
 });
 
+tellGate();
 reply({ kind: 'open' });

@@ -1,15 +1,16 @@
 import type { Database } from 'better-sqlite3';
 import type { Draft } from '../message.ts';
 import { type Append, type AppendResult, prepareAppend } from './append.ts';
-import { openForWriting } from './database.ts';
+import { openForReading, openForWriting } from './database.ts';
 import { type ApplyPush, preparePush } from './push-apply.ts';
 import type { PushChange, PushEntry } from './push-store.ts';
+import { emptyWal, Relief } from './relief.ts';
 import type { RetentionRule } from './retention.ts';
 import { Upkeep, type UpkeepStep } from './upkeep.ts';
+import { type GateFiles, WriteGate } from './write-gate.ts';
 
 /** What the writer is started with. */
-export interface WriterOptions {
-  readonly file: string;
+export interface WriterOptions extends GateFiles {
   /** This run's tag. */
   readonly tag: string;
   readonly retention: RetentionRule;
@@ -27,6 +28,9 @@ export interface Appended {
   readonly syncSeconds: number;
 }
 
+/** The reserve is made in pieces of so many bytes, a few milliseconds each. */
+const RESERVE_PIECE = 4 * 1024 * 1024;
+
 /**
  * The one writer of the log: appends in one transaction all that waits, and between appends keeps the log in order by
  * small steps. It is run by a thread of its own, since an fsync is milliseconds in which no socket would be served.
@@ -38,8 +42,13 @@ export class Writer {
   /** When the last append was applied, and its COMMIT began. */
   #applied = 0;
   readonly #applyPush: ApplyPush;
-  readonly #probe: () => void;
+  readonly #touch: () => void;
+  #head = 0;
   readonly #upkeep: Upkeep;
+  readonly #gate: WriteGate;
+  readonly #relief: Relief;
+  /** A connection of its own, whose cache is emptied for each try: what is read comes from the disk. */
+  readonly #reader: Database;
 
   constructor(options: WriterOptions) {
     this.#database = openForWriting(options.file);
@@ -47,33 +56,55 @@ export class Writer {
     const append = prepareAppend(this.#database);
     this.#appendAll = immediate(this.#database, (entry) => {
       const results = append(entry);
+      this.#gate.checkPlace();
       this.#applied = performance.now();
       return results;
     });
     this.#applyPush = immediate(this.#database, preparePush(this.#database));
-    const touch = this.#database.prepare('UPDATE position SET probe = 1 - probe');
-    this.#probe = immediate(this.#database, () => void touch.run());
+    const touch = this.#database
+      .prepare<[], number>('UPDATE position SET probe = 1 - probe RETURNING head')
+      .pluck();
+    this.#touch = immediate(this.#database, () => {
+      this.#head = touch.get() ?? 0;
+    });
     const { retention, retentionFrom } = options;
     this.#upkeep = new Upkeep(this.#database, { retention, retentionFrom, clock: () => performance.now() });
+    this.#gate = new WriteGate(options);
+    this.#relief = new Relief(this.#database, this.#upkeep, this.#gate, this.#touch);
+    this.#reader = openForReading(options.file);
+  }
+
+  /** Why nothing is written now; `undefined` while it is. */
+  get closed(): string | undefined {
+    return this.#gate.closed;
+  }
+
+  /** The highest id given, as of the last trial: it was not acknowledged if the log was moved away in that instant. */
+  get head(): number {
+    return this.#head;
   }
 
   /**
    * Stores batches, all in one transaction. When it returns they are on disk.
    *
    * @returns what became of each batch, in order, and how long that took
-   * @throws what SQLite throws where the log cannot be written; then none is stored
+   * @throws {WriteRefused} if nothing is written now; what SQLite throws if it fails: then none is acknowledged, and what
+   *   was not flushed is overwritten by the next commit
    */
   append(batches: readonly (readonly Draft[])[]): Appended {
     this.#upkeep.beforeAppend(Date.now());
     const began = performance.now();
-    const results = this.#appendAll({ tag: this.#tag, batches });
+    const results = this.#gate.run(() => this.#appendAll({ tag: this.#tag, batches }));
     const ended = performance.now();
     for (const [index, batch] of batches.entries()) {
       const placements = results[index];
       if (placements === undefined || 'fault' in placements) continue;
+      let bytes = 0;
       for (const [place, draft] of batch.entries()) {
+        bytes += draft.content.length;
         if (typeof placements[place] === 'number') this.#upkeep.stored(draft);
       }
+      this.#gate.wrote(bytes);
     }
     return { results, seconds: (ended - began) / 1000, syncSeconds: (ended - this.#applied) / 1000 };
   }
@@ -82,14 +113,15 @@ export class Writer {
    * Changes subscriptions to notifications, in one transaction.
    *
    * @returns what each entry changed, in order; it is on disk
-   * @throws what SQLite throws where the log cannot be written; then nothing was changed
+   * @throws {WriteRefused} if nothing is written now; what SQLite throws if it fails: then nothing was changed
    */
   applyPush(entries: readonly PushEntry[]): PushChange[] {
-    return this.#applyPush(entries);
+    return this.#gate.run(() => this.#applyPush(entries));
   }
 
   /** Time has passed: what is due by the clock is done in the next steps. Call it about once a second. */
   tick(): void {
+    this.#gate.look();
     this.#upkeep.tick();
   }
 
@@ -97,29 +129,50 @@ export class Writer {
    * Does one step of upkeep, if there is something to do.
    *
    * @param now milliseconds since the Unix epoch
-   * @throws what SQLite throws where the log cannot be written
+   * @throws what SQLite throws if the log cannot be written
    */
   upkeep(now: number): UpkeepStep {
-    return this.#upkeep.step(now);
+    if (this.#gate.closed !== undefined) return this.#relief.step(now);
+    const growing = this.#gate.growReserve(RESERVE_PIECE);
+    const { purged, more } = this.#gate.run(() => this.#upkeep.step(now));
+    return { purged, more: more || growing };
   }
 
   /**
-   * Tries a commit. It changes a value: SQLite would write nothing for one that stays.
+   * Tries whether a publish of ordinary size would be taken, and whether the disk can be read. The commit changes a value:
+   * SQLite would write nothing for one that stays.
    *
-   * @throws what SQLite throws where the log cannot be written
+   * @throws {WriteRefused} if nothing is written now; what SQLite throws if the log cannot be written or read
    */
   probe(): void {
-    this.#probe();
+    this.#gate.run(() => {
+      this.#gate.tryRoom();
+      this.#touch();
+    });
+    this.#reader.pragma('shrink_memory');
+    this.#reader.prepare('SELECT * FROM messages ORDER BY id DESC LIMIT 1').get();
   }
 
   /** Checkpoints the write-ahead log into the database and closes it. */
   close(): void {
-    try {
-      this.#database.pragma('wal_checkpoint(TRUNCATE)');
-    } catch {
-      // On a full disk. Nothing is lost: the next start reads the write-ahead log.
-    }
+    this.#reader.close();
+    if (this.#gate.isInPlace) this.#emptyWal();
     this.#database.close();
+    this.#gate.close();
+  }
+
+  /** For the end: on a full disk with the room of the reserve. */
+  #emptyWal(): void {
+    try {
+      emptyWal(this.#database);
+    } catch {
+      try {
+        this.#gate.reserve.release();
+        emptyWal(this.#database);
+      } catch {
+        // Nothing is lost: the next start reads the write-ahead log.
+      }
+    }
   }
 }
 

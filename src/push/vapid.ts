@@ -5,13 +5,13 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
 import webPush from 'web-push';
 import { explain } from '../log/database.ts';
+import { realFile } from '../log/place.ts';
 import { StartError } from '../start-error.ts';
 
 /** The key pair by which push services know this service (RFC 8292), base64url. */
@@ -26,7 +26,7 @@ const PRIVATE_KEY = /^[A-Za-z0-9_-]{43}$/;
 
 /** Where the key pair of a log is kept: beside its database, by whichever name that is called. */
 export function vapidFile(database: string): string {
-  return `${existsSync(database) ? realpathSync(database) : database}-vapid.json`;
+  return explain(database, () => `${realFile(database)}-vapid.json`);
 }
 
 /**

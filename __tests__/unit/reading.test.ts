@@ -1,0 +1,76 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { Conversations } from '../../src/log/conversations.ts';
+import { LogUnavailable } from '../../src/log/message-log.ts';
+import { PushTable } from '../../src/log/push-table.ts';
+import { reading } from '../../src/log/reading.ts';
+import { Store } from '../../src/log/store.ts';
+import { newDatabase } from '../support/log-file.ts';
+import { cleanUp } from '../support/server.ts';
+
+afterEach(cleanUp);
+
+/** The methods of a class that its objects have. */
+function methodsOf({ prototype }: { prototype: object }): string[] {
+  return Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
+}
+
+const take = (): boolean => true;
+
+/** Arguments for each method that reads; a new one needs a line here. */
+const ARGUMENTS: Record<string, readonly unknown[]> = {
+  head: [],
+  runs: [],
+  snapshot: [(): number => 1],
+  message: [1, 0],
+  purgedThrough: [['bob']],
+  readAfter: [['bob'], 0, 9, 10, 0, take],
+  readBack: [['bob'], 9, 10, 0, take],
+  addresses: [],
+  subscription: [1],
+  ofRecipient: ['bob'],
+  ofEndpoint: ['https://push.example.org/1'],
+  received: ['bob', 0, 9, 10],
+  readThrough: ['bob', 'alice'],
+  notified: [1, 'alice'],
+  covered: [1, 'bob'],
+  unread: ['https://push.example.org/1'],
+  list: ['bob', Infinity, 9, 10, 0],
+};
+
+describe('a database that is closed', () => {
+  test('fails every read as a log that cannot be read now, and none as a fault of the service', () => {
+    const database = newDatabase();
+    const store = new Store(database);
+    const conversations = new Conversations(database, store);
+    const table = new PushTable({
+      database,
+      conversations,
+      now: () => 0,
+      head: () => 9,
+      apply: () => Promise.resolve([]),
+    });
+    database.close();
+    const readers: [object, string[]][] = [
+      [store, methodsOf(Store)],
+      [table, methodsOf(PushTable).filter((name) => name !== 'apply')],
+      [conversations, ['list']],
+    ];
+    for (const [reader, names] of readers) {
+      for (const name of names) {
+        const values = ARGUMENTS[name];
+        if (values === undefined) throw new Error(`no arguments for ${name}`);
+        const method = (reader as Record<string, (...all: readonly unknown[]) => unknown>)[name];
+        expect(() => method?.apply(reader, [...values])).toThrow(LogUnavailable);
+      }
+    }
+    expect(() => conversations.unread('bob', 9, 0)).toThrow(LogUnavailable);
+    expect(() => conversations.readBack(['bob', 'ann'], 9, 9, 10, 0, take)).toThrow(LogUnavailable);
+  });
+});
+
+test('a fault of the service stays one', () => {
+  const database = newDatabase();
+  expect(() => reading(() => database.exec('SELECT 1 FROM nowhere'))).toThrow('no such table');
+  expect(() => reading(() => database.exec('SELECT 1 FROM nowhere'))).not.toThrow(LogUnavailable);
+  database.close();
+});
