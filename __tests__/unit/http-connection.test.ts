@@ -86,6 +86,23 @@ describe('requests that come in one piece', () => {
     expect(most).toBe(1);
   });
 
+  test('are left unread while others wait, also when the body of the one under way is read meanwhile', async () => {
+    answer = (path, response, request) => {
+      if (path !== '/body') {
+        response.end(path);
+        return;
+      }
+      setTimeout(() => request.resume(), 30);
+      setTimeout(() => response.end(path), 150);
+    };
+    const { socket, answers } = client(post('/body', 'x') + get('/waits'));
+    // Too many to wait, and few enough in each piece.
+    const more = get('/more', `X-Padding: ${'x'.repeat(300)}\r\n`).repeat(900);
+    setTimeout(() => socket.write(more), 60);
+    await until(() => answers().length === 902);
+    expect(new Set(answers())).toEqual(new Set(['200 /body', '200 /waits', '200 /more']));
+  });
+
   test('cost one answer if the client takes none: the next is not handled before the first is out', async () => {
     answer = (_path, response) => response.end(Buffer.alloc(16 * MEBIBYTE));
     const { socket, isClosed } = client(get('/first') + get('/second').repeat(200), false);
