@@ -144,8 +144,8 @@ describe('a read marker', () => {
   });
 
   test('ahead of the log in a room is one at the newest message of the room', async () => {
-    const { id } = await send(server.url, 'room-9', 1, { sender: 'max' });
-    await send(server.url, 'kim', 1, { sender: 'max' });
+    const { id } = await send(server.url, 'room-9', 1, { sender: 'zoe' });
+    await send(server.url, 'kim', 1, { sender: 'zoe' });
     const answer = await mark('kim', 'room-9', Number.MAX_SAFE_INTEGER);
     expect(answer).toMatchObject({ status: 201, body: { content: { messageId: id } } });
   });
