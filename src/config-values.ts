@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import proxyaddr from 'proxy-addr';
 import { BROWSERS_PUSH_HOSTS, PushHosts } from './push/push-hosts.ts';
+import { StartError } from './start-error.ts';
 
 export const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
@@ -175,4 +177,18 @@ export function readVapidSubject(text: string): string | undefined {
   if (/^mailto:[^\s@]+@[^\s@]+$/.test(text)) return text;
   if (URL.canParse(text) && new URL(text).protocol === 'https:') return text;
   throw new Error('must be a mailto: address or an https: URL, such as mailto:operator@example.org');
+}
+
+/** Reads the flags of a command line. @throws {StartError} if one has another name, or no value */
+export function readFlags(
+  args: readonly string[],
+  names: readonly string[],
+): Record<string, string | undefined> {
+  try {
+    const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
+    return parseArgs({ args: [...args], options, strict: true }).values;
+  } catch (error) {
+    const [why = ''] = (error as Error).message.split('. ');
+    throw new StartError(`${why}. The flags are ${names.map((name) => `--${name}`).join(', ')}.`);
+  }
 }

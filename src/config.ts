@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import {
   checkText,
   isLoopbackAddress,
   LEVELS,
+  readFlags,
   readHost,
   readInteger,
   readKeySource,
@@ -18,6 +18,7 @@ import {
   readTrust,
   readVapidSubject,
 } from './config-values.ts';
+import { misspelt, type MisspeltName } from './misspelt.ts';
 import type { PushHosts } from './push/push-hosts.ts';
 import { checkedPair, type VapidKeys } from './push/vapid.ts';
 import { StartError } from './start-error.ts';
@@ -284,6 +285,13 @@ function together(settings: Settings, openFiles: number): Config {
   };
 }
 
+/** Returns the variables of an environment that are probably meant for this service, and have a name that it does not know. */
+export function unknownVariables(
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly MisspeltName[] {
+  return misspelt(Object.keys(environment), Object.keys(variables(0)).map(variableName));
+}
+
 /** What `--help` prints. */
 export function usage(openFiles: number): string {
   const rows = Object.entries(variables(openFiles)).map(([key, variable]) => {
@@ -292,14 +300,4 @@ export function usage(openFiles: number): string {
     return `  ${flag.padEnd(25)} ${variableName(key).padEnd(22)} ${fallback.padEnd(20)} ${about}\n`;
   });
   return `Usage: node dist/main.js [--flag value]...\n\n  flag                      variable               default\n${rows.join('')}`;
-}
-
-function readFlags(args: readonly string[], names: readonly string[]): Record<string, string | undefined> {
-  try {
-    const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
-    return parseArgs({ args: [...args], options, strict: true }).values;
-  } catch (error) {
-    const [why = ''] = (error as Error).message.split('. ');
-    throw new StartError(`${why}. The flags are ${names.map((name) => `--${name}`).join(', ')}.`);
-  }
 }

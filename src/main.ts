@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { createApp } from './app.ts';
 import { KeySet } from './auth/key-set.ts';
 import { Tokens } from './auth/tokens.ts';
-import { type AuthConfig, type Config, readConfig, usage } from './config.ts';
+import { type AuthConfig, type Config, readConfig, unknownVariables, usage } from './config.ts';
 import { type Ending, endOnSignal } from './end-on-signal.ts';
 import { Authenticator } from './http/authenticate.ts';
 import { Origins } from './http/origins.ts';
@@ -39,6 +39,12 @@ const PUSH_MILLISECONDS = 1000;
 /** Starts the service. It is not served any more if the process was told to end meanwhile. */
 async function start(config: Config, { logger, lines }: ServiceLog, ending: Ending): Promise<void> {
   const now = Date.now;
+  for (const { name, nearest } of unknownVariables(process.env)) {
+    logger.warn(
+      { name, nearest },
+      'an environment variable is not known, and has no effect: is the nearest one meant?',
+    );
+  }
   const { publicUrl, trustProxy } = config;
   const tokens = config.auth === undefined ? undefined : await createTokens(config.auth, logger, now);
   inspect(config.database);

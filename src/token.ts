@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { SignJWT } from 'jose';
 import { identityOf } from './auth/identity.ts';
-import { readConfig } from './config.ts';
+import { readConfig, unknownVariables } from './config.ts';
 import { StartError } from './start-error.ts';
 
 const USAGE = `Usage: npm run -s token -- --sub ADDRESS [--flag value]...
@@ -61,7 +61,10 @@ function parseFlags(args: readonly string[]) {
 async function makeToken(flags: ReturnType<typeof parseFlags>): Promise<string> {
   const { auth } = readConfig(process.env, [], Infinity);
   if (auth?.secret === undefined) {
-    throw new StartError('AUTH_SECRET is not set. Set it to the secret of the service.');
+    const meant = unknownVariables(process.env).find(({ nearest }) => nearest.startsWith('AUTH_SECRET'));
+    throw new StartError(
+      `AUTH_SECRET is not set${meant === undefined ? '' : `, but ${meant.name} is`}. Set it to the secret of the service.`,
+    );
   }
   const grants = Object.entries({
     sendAs: flags['send-as'],

@@ -223,6 +223,15 @@ describe('a variable', () => {
     await Promise.all(values.map((value) => expectServes({ env: { [name]: value } })));
   });
 
+  test('that is not known, and near one that is, has a line of the log that names both', async () => {
+    const server = await Server.start({ env: { PUSH_DELAY: '5', HOSTNAME: 'x', NODE_ENV: 'production' } });
+    const { stderr } = await server.stop();
+    const lines = stderr.split('\n').filter((line) => line.includes('not known'));
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({ level: 40, name: 'PUSH_DELAY', nearest: 'PUSH_DELAY_SECONDS' }),
+    ]);
+  });
+
   test('LOG_LEVEL decides what is logged, in lines of JSON', async () => {
     const logged = async (LOG_LEVEL: string) => {
       const server = await Server.start({ env: { LOG_LEVEL } });

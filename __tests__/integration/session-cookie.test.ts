@@ -24,8 +24,8 @@ const ask = (server: Server, path: string, headers: Record<string, string>) =>
 
 /** Whose session it is: the `sub`, or the status of the refusal. */
 async function who(server: Server, cookie: string): Promise<unknown> {
-  const { status, body } = await ask(server, '/session', { Cookie: cookie });
-  return status === 200 ? (body as { sub: unknown }).sub : status;
+  const answer = await ask(server, '/session', { Cookie: cookie });
+  return answer.status === 200 ? (answer.body as { sub: unknown }).sub : answer.status;
 }
 
 describe('over https the session is in the cookie that no other site can set', () => {
