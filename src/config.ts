@@ -62,6 +62,8 @@ export interface AuthConfig {
   readonly audience: string | undefined;
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** What the operator decided; read once at the start. */
 export interface Config extends Omit<
   Settings,
@@ -222,7 +224,7 @@ function flagName(key: string): string {
  * @throws {StartError} that names the variable or flag, and its rule
  */
 export function readConfig(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   args: readonly string[],
   openFiles: number,
 ): Config {
@@ -286,9 +288,7 @@ function together(settings: Settings, openFiles: number): Config {
 }
 
 /** Returns the variables of an environment that are probably meant for this service, and have a name that it does not know. */
-export function unknownVariables(
-  environment: Readonly<Record<string, string | undefined>>,
-): readonly MisspeltName[] {
+export function unknownVariables(environment: Environment): readonly MisspeltName[] {
   return misspelt(Object.keys(environment), Object.keys(variables(0)).map(variableName));
 }
 

@@ -38,8 +38,7 @@ test('a million clients that publish leave those over their rate where they are'
   for (let index = 0; index < 1_000_000; index++) {
     rate.take(identity(`client-${index}`), 1);
     // Refused: nothing is taken, so her bucket is not a recent one.
-    if (index === 40_000)
-      expect(() => rate.admit(identity('eve'))).toThrow('More than 1 messages a second');
+    if (index === 40_000) expect(() => rate.admit(identity('eve'))).toThrow('More than 1 messages a second');
   }
   rate.take(identity('client-999999'), 1_000_000);
   expect(() => rate.admit(identity('client-999999'))).toThrow('More than 1 messages a second');

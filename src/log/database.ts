@@ -2,6 +2,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, s
 import Sqlite, { type Database } from 'better-sqlite3';
 import { StartError } from '../start-error.ts';
 import { checkPlace, makeFile, realFile } from './place.ts';
+import { giveBackReserve } from './reserve.ts';
 
 /** In the header of the file (`PRAGMA application_id`): "TIDG". */
 const APPLICATION_ID = 0x54494447;
@@ -96,6 +97,20 @@ function ifThereIsRoom(step: () => void): void {
     step();
   } catch (error) {
     if (!lacksRoom(error)) throw error;
+  }
+}
+
+/**
+ * Makes the database if it is missing, and brings it up to date; on a full disk with the room of its reserve.
+ *
+ * @throws {StartError} as `openForWriting`
+ */
+export function makeReady(file: string): void {
+  try {
+    openForWriting(file).close();
+  } catch (error) {
+    if (!lacksRoom(error) || !giveBackReserve(file)) throw error;
+    openForWriting(file).close();
   }
 }
 

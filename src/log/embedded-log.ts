@@ -5,7 +5,7 @@ import { type Draft, isExpired, type Message } from '../message.ts';
 import { Budget } from './budget.ts';
 import { type Conversation, type ConversationPage, Conversations } from './conversations.ts';
 import { newTag, parseCursor, Runs } from './cursor.ts';
-import { explain, lacksRoom, openForReading, openForWriting } from './database.ts';
+import { explain, makeReady, openForReading } from './database.ts';
 import { measureFiles } from './files.ts';
 import { FULL, GroupCommit } from './group-commit.ts';
 import { type Lock, lockDatabase } from './lock.ts';
@@ -13,7 +13,7 @@ import { type CommitTimes, type ForwardPage, LogUnavailable, type MessageLog } f
 import type { LogCounts, LogFiles, Start, Stored } from './message-log.ts';
 import { isReadByAll, realFile } from './place.ts';
 import { PushTable } from './push-table.ts';
-import { giveBackReserve, reserveFile } from './reserve.ts';
+import { reserveFile } from './reserve.ts';
 import { startOfRetention } from './retention-clock.ts';
 import type { RetentionRule } from './retention.ts';
 import { type BackPage, type Inboxes, Store, type Take } from './store.ts';
@@ -124,7 +124,7 @@ export class EmbeddedLog implements MessageLog {
     const file = explain(name, () => realFile(name));
     const lock = lockDatabase(file);
     try {
-      openOnce(file);
+      makeReady(file);
       const log = explain(file, () => new EmbeddedLog(options, file, lock));
       await log.#writer.opened;
       const files = [file, `${file}-wal`, reserveFile(file)].filter((each) => isReadByAll(each));
@@ -296,14 +296,4 @@ export class EmbeddedLog implements MessageLog {
 
 function readBudget(): Budget {
   return new Budget(() => performance.now(), READ_MILLISECONDS, READ_ROWS);
-}
-
-/** Opens the database and closes it: makes it and brings it up to date. On a full disk with the room of its reserve. */
-function openOnce(file: string): void {
-  try {
-    openForWriting(file).close();
-  } catch (error) {
-    if (!lacksRoom(error) || !giveBackReserve(file)) throw error;
-    openForWriting(file).close();
-  }
 }

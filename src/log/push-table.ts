@@ -140,9 +140,7 @@ export class PushTable implements PushStore {
   }
 
   isOwn(endpoint: string, address: string): boolean {
-    return (
-      this.has(address, endpoint) || reading(() => this.#isReader.get(address, endpoint) !== undefined)
-    );
+    return this.has(address, endpoint) || reading(() => this.#isReader.get(address, endpoint) !== undefined);
   }
 
   received(recipient: string, after: number, head: number, limit: number): Received[] {
