@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { askDisk, planFor, roomIn, type SpacePlan } from './disk-space.ts';
 import { OpenFiles } from './place.ts';
 import { Reserve, reserveFile } from './reserve.ts';
@@ -25,8 +26,9 @@ class WriteRefused extends Error {
  */
 export function reasonOf(error: unknown): string {
   if (error instanceof WriteRefused) return error.message;
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return `${String(code)}: ${String(message)}`;
+  const { code, errno, message } = error as { code?: unknown; errno?: unknown; message?: unknown };
+  // Node has no name for it.
+  return `${errno === -constants.errno.EDQUOT ? 'EDQUOT' : String(code)}: ${String(message)}`;
 }
 
 /** Tells whether writing ends with an error, until a trial has shown that it works again. */
@@ -212,7 +214,7 @@ export class WriteGate {
       this.reserve.tryRoom(this.#plan.least);
       return false;
     } catch (error) {
-      return /^(ENOSPC|EDQUOT|EFBIG)$/.test(String((error as { code?: unknown }).code));
+      return /^(ENOSPC|EDQUOT|EFBIG)/.test(reasonOf(error));
     }
   }
 }

@@ -107,7 +107,7 @@ port.on('message', (request: WriterRequest) => {
     tellGate();
   } catch (error) {
     tellGate();
-    reply({ kind: 'failed', request: request.kind, reason: reasonOf(error) });
+    reply({ kind: 'failed', request: request.kind, reason: closed ?? reasonOf(error) });
   }
 });
 
