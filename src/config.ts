@@ -223,11 +223,7 @@ function flagName(key: string): string {
  * @param openFiles how many files this process may open
  * @throws {StartError} that names the variable or flag, and its rule
  */
-export function readConfig(
-  environment: Environment,
-  args: readonly string[],
-  openFiles: number,
-): Config {
+export function readConfig(environment: Environment, args: readonly string[], openFiles: number): Config {
   const known = Object.entries(variables(openFiles)) as [string, Variable<unknown>][];
   const flags = readFlags(
     args,
