@@ -42,6 +42,7 @@ test('the last ids that a client can hold come exactly, everywhere', async () =>
   expect(await pull(server.url, 'recipient=bob&before=latest&limit=2')).toEqual({
     messages: [penultimate, last],
     cursor,
+    before: penultimate.id,
     more: true,
   });
   const earlier = await pull(server.url, `recipient=bob&before=${LAST}&limit=1`);

@@ -80,7 +80,13 @@ export class Nginx {
   static async start(): Promise<Nginx> {
     const [plainPort, port] = [await freePort(), await freePort()];
     const url = `https://localhost:${port}`;
-    const env = { AUTH_SECRET: SECRET, PUBLIC_URL: url, TRUST_PROXY: 'loopback', LOG_LEVEL: 'debug' };
+    const env = {
+      AUTH_SECRET: SECRET,
+      PUBLIC_URL: url,
+      TRUST_PROXY: 'loopback',
+      LOG_LEVEL: 'debug',
+      PUBLISH_RATE: '0',
+    };
     const server = await Server.start({ env });
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const { file, pem } = selfSigned(privateKey);
