@@ -114,7 +114,9 @@ describe('the start ends with one line that says what is wrong and what to do', 
       return version;
     });
     const line = await refusedStart({ database });
-    expect(line).toContain(`${database} has schema version 99; this version of Tidings knows up to ${known}.`);
+    expect(line).toContain(
+      `${database} has schema version 99; this version of Tidings knows up to ${known}.`,
+    );
     expect(line).toContain('Start the newer version');
     withDatabase(database, (file) => file.pragma(`user_version = ${known}`));
     const server = await Server.start({ database });
