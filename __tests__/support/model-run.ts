@@ -94,7 +94,8 @@ export class ModelRun {
   async #step(): Promise<void> {
     const random = this.#random;
     const chance = random.next();
-    if (chance < 0.3) await this.#publishOne();
+    if (chance < 0.28) await this.#publishOne();
+    else if (chance < 0.3) await this.#markAhead();
     else if (chance < 0.42) await this.#publishBatch();
     else if (chance < 0.48) await this.#publishTogether();
     else if (chance < 0.58) await this.#pullOn();
@@ -152,6 +153,31 @@ export class ModelRun {
     const draft = this.#anyDraft();
     const { span, value: answer } = await timed(() => publish(this.#server.url, draft));
     this.#take([draft], answer, span);
+  }
+
+  /** A marker ahead of the log is one at the newest message of its conversation. */
+  async #markAhead(): Promise<void> {
+    const [sender, recipient] = [this.#random.pick(PEOPLE), this.#random.pick(PEOPLE)];
+    const { head } = this.#model;
+    const content = { messageId: head + this.#random.integer(1, 1000) };
+    const { span, value: answer } = await timed(() =>
+      publish(this.#server.url, { sender, recipient, type: 'read', content }),
+    );
+    const message = answer.body as WireMessage;
+    const facts = (): string => JSON.stringify({ sender, recipient, head, status: answer.status, message });
+    const standing = this.#model.marker(sender, recipient);
+    if (answer.status === 200) {
+      if (JSON.stringify(message) !== JSON.stringify(standing))
+        throw new Error(`not what stands: ${facts()}`);
+      return;
+    }
+    const { messageId } = message.content as { messageId: number };
+    const possible = this.#model.newestOf(sender, recipient, span);
+    const before = this.#model.readThrough(sender, recipient) ?? 0;
+    if (answer.status !== 201 || !possible.includes(messageId) || messageId <= before) {
+      throw new Error(`a marker ahead is stored elsewhere: ${facts()} ${possible.slice(0, 5).join()}`);
+    }
+    this.#store(message, { sender, recipient, type: 'read', content: { messageId } }, span);
   }
 
   async #publishBatch(): Promise<void> {
@@ -283,8 +309,11 @@ export class ModelRun {
       );
       const candidates = all.filter(({ id }) => id < before);
       checkPageBefore(this.#model, candidates, limit, page, span);
-      before = page.messages[0]?.id ?? 0;
-      if (!page.more || before === 0) break;
+      if (!page.more) break;
+      if (page.before === undefined || page.before >= before) {
+        throw new Error(`a page of history leads nowhere: ${JSON.stringify(page)}`);
+      }
+      before = page.before;
     }
   }
 
@@ -298,11 +327,15 @@ export class ModelRun {
           this.#server.url,
           `/conversations?recipient=${encodeURIComponent(address)}&limit=${limit}${before}`,
         );
-        const page = answer.body as { conversations: WireConversation[]; more: boolean };
+        const page = answer.body as {
+          conversations: WireConversation[];
+          more: boolean;
+          before?: number;
+        };
         all.push(...page.conversations);
-        const last = page.conversations.at(-1);
-        if (!page.more || last === undefined) return all;
-        before = `&before=${last.lastMessage.id}`;
+        if (!page.more) return all;
+        if (page.before === undefined) throw new Error(`a list leads nowhere: ${JSON.stringify(page)}`);
+        before = `&before=${page.before}`;
       }
     });
     checkConversations(this.#model, address, listed, span);

@@ -84,6 +84,28 @@ export class Model {
     return marker === undefined ? null : markedThrough(marker);
   }
 
+  /** The marker that stands for a reader; `undefined` if there is none. */
+  marker(reader: string, peer: string): WireMessage | undefined {
+    return this.#markers.get(pairKey(reader, peer));
+  }
+
+  /**
+   * Finds through which ids a marker that is ahead of the log may be stored: the newest message of its conversation, of the
+   * two, or of the room if the peer has sent the reader nothing; 1 if there is none. Several, if some may be gone.
+   */
+  newestOf(reader: string, peer: string, span: Span): readonly number[] {
+    const counted = (messages: readonly WireMessage[]): WireMessage[] =>
+      messages.filter(({ type }) => type === 'message');
+    const ofPair = counted(this.between(reader, peer));
+    const received = ofPair.filter(({ recipient }) => recipient === reader);
+    const isRoom = !received.some((message) => this.sight(message, span) === 'there');
+    const all = [...ofPair, ...(isRoom ? counted(this.inInboxes([peer])) : [])];
+    const newestFirst = all.sort((one, other) => other.id - one.id);
+    const certain = newestFirst.findIndex((message) => this.sight(message, span) === 'there');
+    const possible = certain === -1 || isRoom ? newestFirst : newestFirst.slice(0, certain + 1);
+    return [...possible.map(({ id }) => id), ...(certain === -1 || isRoom ? [1] : [])];
+  }
+
   sight(message: WireMessage, span: Span): Sight {
     const expiresAt = message.expiresAt === undefined ? Infinity : Date.parse(message.expiresAt);
     if (expiresAt <= span.from) return 'hidden';

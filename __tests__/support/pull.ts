@@ -8,6 +8,8 @@ export interface PulledPage {
   /** Only where the page is one after a cursor. */
   readonly gap?: unknown;
   readonly more: boolean;
+  /** Where a page before an id goes on, if there is more. */
+  readonly before?: number;
 }
 
 /** One page; `query` is what follows `/messages?`. Fails where the answer is not 200. */

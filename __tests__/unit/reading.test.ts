@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { Budget } from '../../src/log/budget.ts';
 import { Conversations } from '../../src/log/conversations.ts';
 import { LogUnavailable } from '../../src/log/message-log.ts';
 import { PushTable } from '../../src/log/push-table.ts';
@@ -16,6 +17,8 @@ function methodsOf({ prototype }: { prototype: object }): string[] {
 
 const take = (): boolean => true;
 
+const BOUNDS = { budget: new Budget(() => 0, 1), fits: () => true };
+
 /** Arguments for each method that reads; a new one needs a line here. */
 const ARGUMENTS: Record<string, readonly unknown[]> = {
   head: [],
@@ -25,16 +28,21 @@ const ARGUMENTS: Record<string, readonly unknown[]> = {
   purgedThrough: [['bob']],
   readAfter: [['bob'], 0, 9, 10, 0, take],
   readBack: [['bob'], 9, 10, 0, take],
-  addresses: [],
+  recipients: [],
+  all: [0, 10],
   subscription: [1],
-  ofRecipient: ['bob'],
-  ofEndpoint: ['https://push.example.org/1'],
+  ofRecipient: ['bob', 0, 10],
+  ofReader: ['bob', 'room', 0, 10],
+  has: ['bob', 'https://push.example.org/1'],
+  inboxesOf: ['https://push.example.org/1', 10],
+  isOwn: ['https://push.example.org/1', 'bob'],
   received: ['bob', 0, 9, 10],
   readThrough: ['bob', 'alice'],
   notified: [1, 'alice'],
-  covered: [1, 'bob'],
+  covered: [1, 'bob', 10],
+  peerOfNotice: [1, 1],
   unread: ['https://push.example.org/1'],
-  list: ['bob', Infinity, 9, 10, 0],
+  list: ['bob', Infinity, 9, 10, 0, BOUNDS],
 };
 
 describe('a database that is closed', () => {
@@ -60,11 +68,18 @@ describe('a database that is closed', () => {
         const values = ARGUMENTS[name];
         if (values === undefined) throw new Error(`no arguments for ${name}`);
         const method = (reader as Record<string, (...all: readonly unknown[]) => unknown>)[name];
-        expect(() => method?.apply(reader, [...values])).toThrow(LogUnavailable);
+        // A generator reads when it is asked.
+        const read = (): unknown => {
+          const result = method?.apply(reader, [...values]);
+          return name === 'unread' ? (result as Iterator<unknown>).next() : result;
+        };
+        expect(read).toThrow(LogUnavailable);
       }
     }
     expect(() => conversations.unread('bob', 9, 0)).toThrow(LogUnavailable);
-    expect(() => conversations.readBack(['bob', 'ann'], 9, 9, 10, 0, take)).toThrow(LogUnavailable);
+    expect(() => conversations.readBack(['bob', 'ann'], 9, 9, 10, 0, take, BOUNDS.budget)).toThrow(
+      LogUnavailable,
+    );
   });
 });
 
