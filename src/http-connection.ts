@@ -17,6 +17,9 @@ interface Exchange {
 /** Where the requests of a connection go, and what is told of it. */
 export interface HttpConnectionParts {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Called when a request begins to be handled, and when nothing is under way any more. */
+  readonly onBusy: (socket: Socket) => void;
+  readonly onIdle: (socket: Socket) => void;
   /** Called when the connection is cut because its client takes no answer. */
   readonly onStalled: () => void;
   /** How often unsent bytes are looked at. */
@@ -134,6 +137,7 @@ export class HttpConnection {
   #begin(exchange: Exchange): void {
     this.#underWay = exchange;
     this.#hasServed = true;
+    this.#parts.onBusy(this.#socket);
     // Comes after 'finish', or when the connection is gone.
     exchange.response.once('close', () => this.#next(exchange));
     this.#parts.handle(exchange.request, exchange.response);
@@ -145,6 +149,7 @@ export class HttpConnection {
     const next = mayGoOn ? this.#waiting.shift() : undefined;
     if (next === undefined) {
       this.#waiting.length = 0;
+      if (mayGoOn) this.#parts.onIdle(this.#socket);
       if (mayGoOn) this.#end?.();
       return;
     }

@@ -2,6 +2,7 @@ import { createServer, IncomingMessage, type Server, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 import { endWith, HttpConnection, type HttpConnectionParts } from './http-connection.ts';
 import { rawProblem } from './http/problem.ts';
+import { IdleConnections } from './idle-connections.ts';
 import { StartError } from './start-error.ts';
 import { LOOK_MILLISECONDS } from './stream/stalled-peer.ts';
 import { isHandshake, type Upgrade } from './ws/handshake.ts';
@@ -16,10 +17,11 @@ const REQUEST_MILLISECONDS = 30_000;
 const KEEP_ALIVE_MILLISECONDS = 75_000;
 
 /**
- * Where few connections are left, half of those that streams leave to requests (config.ts), who comes anew needs them
- * sooner. Those that are without a request already keep their time.
+ * So many connections are to be left for whoever comes: half of those that streams leave to requests (config.ts), or a
+ * quarter of all. If there are fewer, idle ones are closed, and kept for less time.
  */
 const FEW_CONNECTIONS = 96;
+const ROOM_MILLISECONDS = 1000;
 const FEW_KEEP_ALIVE_MILLISECONDS = 5000;
 
 /** While the server closes, connections that have become idle are looked for this often. */
@@ -46,12 +48,17 @@ export class HttpServer {
   /** Connections that node:http has handed over, of which it knows nothing any more. */
   readonly #handedOver = new Set<Socket>();
   readonly #parts: HttpConnectionParts;
+  /** Connections that have brought no request yet, and those that are kept alive for another one. */
+  readonly #fresh = new IdleConnections();
+  readonly #kept = new IdleConnections();
   #waiting: Parameters<Listener>[] = [];
   #listener: Listener = (...exchange) => void this.#waiting.push(exchange);
 
   private constructor(maxConnections: number, lookMilliseconds: number) {
     this.#parts = {
       handle: (request, response) => this.#listener(request, response, undefined),
+      onBusy: (socket) => this.#forget(socket),
+      onIdle: (socket) => this.#kept.add(socket),
       onStalled: () => {
         this.stalled++;
       },
@@ -79,16 +86,17 @@ export class HttpServer {
     this.#server.maxHeadersCount = 0;
     // What is over it is closed at once: out of descriptors, not even that could be done.
     this.#server.maxConnections = maxConnections;
-    this.#server.on('connection', () => {
-      this.#server.getConnections((_error, open) => {
-        const few = maxConnections - open < FEW_CONNECTIONS;
-        this.#server.keepAliveTimeout = few ? FEW_KEEP_ALIVE_MILLISECONDS : KEEP_ALIVE_MILLISECONDS;
-      });
+    this.#server.on('connection', (socket: Socket) => {
+      this.#fresh.add(socket);
+      socket.once('close', () => this.#forget(socket));
+      this.#makeRoom();
     });
+    setInterval(() => this.#makeRoom(), ROOM_MILLISECONDS).unref();
     // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
     const handOver = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
       this.#handedOver.add(socket);
+      this.#forget(socket);
       socket.once('close', () => this.#handedOver.delete(socket));
       const connection = this.#of(socket);
       if (canShakeHands(request, connection)) this.#upgrade(request, socket, head);
@@ -163,6 +171,24 @@ export class HttpServer {
     response.assignSocket(socket);
     response.once('finish', () => endWith(socket, ''));
     this.#listener(request, response, { socket, head });
+  }
+
+  /** Closes idle connections if few are left: first those that have brought nothing yet. */
+  #makeRoom(): void {
+    const most = this.#server.maxConnections;
+    const few = Math.min(FEW_CONNECTIONS, most / 4);
+    this.#server.getConnections((_error, open) => {
+      const lacking = few - (most - open);
+      this.#server.keepAliveTimeout = lacking > 0 ? FEW_KEEP_ALIVE_MILLISECONDS : KEEP_ALIVE_MILLISECONDS;
+      for (let left = lacking; left > 0; left--) {
+        if (!this.#fresh.closeOldest() && !this.#kept.closeOldest()) break;
+      }
+    });
+  }
+
+  #forget(socket: Socket): void {
+    this.#fresh.delete(socket);
+    this.#kept.delete(socket);
   }
 
   #of(socket: Socket): HttpConnection {

@@ -14,9 +14,9 @@ afterEach(cleanUp);
 const OPEN_FILES = 400;
 
 /** Connections that send nothing, take nothing and close nothing, more than there are files for. */
-function openSilent(port: number): Socket[] {
+function openSilent(port: number, localAddress = '127.0.0.1'): Socket[] {
   const sockets = Array.from({ length: OPEN_FILES }, () =>
-    connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => undefined),
+    connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true }).on('error', () => undefined),
   );
   undoAtEnd(() => {
     for (const socket of sockets) socket.destroy();
@@ -116,6 +116,30 @@ describe('at the limit of open files', () => {
       }
       expect(kept.statuses).toEqual(new Set([200]));
       expect(server.stderr).not.toMatch(/EMFILE|"level":(50|60)/);
+      expect((await server.stop()).code).toBe(0);
+    },
+    90_000,
+  );
+
+  testWithTool('prlimit', 'util-linux')(
+    'a client that holds all connections without a request loses its own, and others are served',
+    async () => {
+      const server = await Server.start({ wrapper: ['prlimit', `--nofile=${OPEN_FILES}`] });
+      const kept = new KeptConnection(`${server.url}/client.js`);
+      await until(() => kept.answers > 0);
+      for (let round = 0; round < 3; round++) {
+        const silent = openSilent(server.port, '127.0.0.2');
+        await until(() => silent.every(({ connecting }) => !connecting), 'the silent connections');
+        // Before the ten seconds in which a request must begin are over: those that are closed make room.
+        const answer = await persist(() => rawPublish(server.port, '{"recipient":"bob","content":"hi"}'));
+        expect(answer.status).toBe(201);
+        for (let count = 0; count < 20; count++) {
+          expect((await rawRequest(server.port, { path: '/healthz' })).status).toBe(200);
+        }
+        expect(silent.some(({ readableEnded, destroyed }) => !readableEnded && !destroyed)).toBe(true);
+      }
+      await kept.end();
+      expect(kept.statuses).toEqual(new Set([200]));
       expect((await server.stop()).code).toBe(0);
     },
     90_000,

@@ -40,8 +40,8 @@ test('requests and handshakes that come before it serves wait, and each is hande
   request.socket.destroy();
 });
 
-test('a connection is kept for longer than proxies keep theirs, but not where few are left', async () => {
-  const server = await HttpServer.listen('127.0.0.1', 0, 100);
+test('a connection is kept for longer than proxies keep theirs, but not if few are left', async () => {
+  const server = await HttpServer.listen('127.0.0.1', 0, 6);
   server.serve((_request, response) => response.end('served'));
   const opened: Socket[] = [];
   /** For how many seconds the answer to another one says that its connection is kept. */

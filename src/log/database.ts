@@ -87,7 +87,7 @@ export function openForWriting(file: string): Database {
 }
 
 /** Whether a database could not be opened because its disk may be full. */
-export function lacksRoom(error: unknown): boolean {
+function lacksRoom(error: unknown): boolean {
   const cause = error instanceof StartError ? error.cause : error;
   return NO_ROOM.test(String((cause as { code?: unknown } | undefined)?.code));
 }
