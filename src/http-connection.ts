@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { rawProblem } from './http/problem.ts';
+import { readingTurns } from './reading-turns.ts';
 import { LOOK_MILLISECONDS, StalledPeer } from './stream/stalled-peer.ts';
 
 /** A client that is still sending would lose the answer that refuses it to a reset (RFC 9112 §9.6). */
@@ -7,6 +9,21 @@ const LINGER_MILLISECONDS = 1000;
 
 /** Parsed requests that wait on one connection; each is 2 KiB of memory beside its header. */
 const MAX_WAITING = 512;
+
+/**
+ * node:http hands over a body in the pieces in which it comes, each chunk by itself, and each costs as much as some
+ * kilobytes do. After so many nothing is read for a turn.
+ */
+const PIECES_IN_TURN = 1024;
+
+/** A body that has more pieces is refused, if they have fewer bytes each: 4 MiB never have to come in more. */
+const MAX_PIECES = 16 * 1024;
+const MIN_PIECE_BYTES = 256;
+
+const TOO_MANY_PIECES = rawProblem(
+  413,
+  `The body came in more than ${MAX_PIECES} pieces of less than ${MIN_PIECE_BYTES} bytes. Send it in larger chunks.`,
+);
 
 /** A request, and where its answer goes. */
 interface Exchange {
@@ -20,6 +37,8 @@ export interface HttpConnectionParts {
   /** Called when a request begins to be handled, and when nothing is under way any more. */
   readonly onBusy: (socket: Socket) => void;
   readonly onIdle: (socket: Socket) => void;
+  /** Called when the connection is ended because a body came in too many pieces. */
+  readonly onUnreadable: () => void;
   /** Called when the connection is cut because its client takes no answer. */
   readonly onStalled: () => void;
   /** How often unsent bytes are looked at. */
@@ -43,6 +62,12 @@ export class HttpConnection {
   /** Ends the connection after the answers that are due: nothing more of what comes is looked at. */
   #end: (() => void) | undefined;
   #isWatchingReads = false;
+  /** Whether it has had its share of this turn of the event loop. */
+  #isResting = false;
+  /** The request whose body came last, and what came of it. */
+  #arriving: IncomingMessage | undefined;
+  #pieces = 0;
+  #bytes = 0;
 
   constructor(socket: Socket, parts: HttpConnectionParts) {
     this.#socket = socket;
@@ -72,6 +97,20 @@ export class HttpConnection {
     }
     this.#waiting.push({ request, response });
     this.#stopReading();
+  }
+
+  /** Takes note of a piece of a body, whether anyone reads that or not. */
+  pieceArrived(request: IncomingMessage, bytes: number): void {
+    if (this.#arriving !== request) {
+      this.#arriving = request;
+      this.#pieces = 0;
+      this.#bytes = 0;
+    }
+    this.#pieces++;
+    this.#bytes += bytes;
+    if (this.#pieces % PIECES_IN_TURN === 0) this.#rest();
+    const areTooMany = this.#pieces > MAX_PIECES && this.#bytes < this.#pieces * MIN_PIECE_BYTES;
+    if (areTooMany && this.#end === undefined) this.#refuseBody(request);
   }
 
   /**
@@ -135,12 +174,21 @@ export class HttpConnection {
   }
 
   #begin(exchange: Exchange): void {
+    this.#follow(exchange);
+    this.#parts.handle(exchange.request, exchange.response);
+  }
+
+  #follow(exchange: Exchange): void {
+    const { request, response } = exchange;
     this.#underWay = exchange;
     this.#hasServed = true;
     this.#parts.onBusy(this.#socket);
+    if (request.headers['transfer-encoding'] !== undefined) {
+      // Of a body that nobody reads node:http would take the pieces without handing them over.
+      response.prependOnceListener('finish', () => request.resume());
+    }
     // Comes after 'finish', or when the connection is gone.
-    exchange.response.once('close', () => this.#next(exchange));
-    this.#parts.handle(exchange.request, exchange.response);
+    response.once('close', () => this.#next(exchange));
   }
 
   #next({ response }: Exchange): void {
@@ -153,10 +201,35 @@ export class HttpConnection {
       if (mayGoOn) this.#end?.();
       return;
     }
-    this.#begin(next);
-    // Known to be a last one by now, if it is a stream.
-    if (!next.response.shouldKeepAlive) this.#waiting.length = 0;
-    if (!this.#holdsReading) this.#socket.resume();
+    this.#follow(next);
+    // Not now: hundreds may wait, and be answered at once.
+    readingTurns.wait(() => {
+      if (this.#underWay !== next) return;
+      this.#parts.handle(next.request, next.response);
+      // Known to be a last one by now, if it is a stream.
+      if (!next.response.shouldKeepAlive) this.#waiting.length = 0;
+      if (!this.#holdsReading) this.#socket.resume();
+    });
+  }
+
+  /** Reads nothing more until it is its turn again. */
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    this.#stopReading();
+    readingTurns.wait(() => {
+      this.#isResting = false;
+      if (!this.#holdsReading) this.#socket.resume();
+    });
+  }
+
+  /** Ends the connection at a body that is not to be read to its end. */
+  #refuseBody(request: IncomingMessage): void {
+    this.#parts.onUnreadable();
+    if (this.#underWay?.request === request) this.refuse(TOO_MANY_PIECES);
+    // It was answered before.
+    else endWith(this.#socket, '');
+    if (this.#end === undefined) this.#endAfterAnswers(() => undefined);
   }
 
   #endAfterAnswers(end: () => void): void {
@@ -165,7 +238,7 @@ export class HttpConnection {
   }
 
   get #holdsReading(): boolean {
-    return this.#waiting.length > 0 || this.#end !== undefined;
+    return this.#waiting.length > 0 || this.#isResting || this.#end !== undefined;
   }
 
   /**

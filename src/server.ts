@@ -39,7 +39,7 @@ export type Listener = (
  * use is known before anything else is touched.
  */
 export class HttpServer {
-  /** Connections that were ended for what came on them: no HTTP, too much header, or a request that dripped. */
+  /** Connections ended for what came on them: no HTTP, too much header, a slow request, a body in too many pieces. */
   unreadable = 0;
   /** Connections that were cut because their clients took no answer. */
   stalled = 0;
@@ -59,6 +59,9 @@ export class HttpServer {
       handle: (request, response) => this.#listener(request, response, undefined),
       onBusy: (socket) => this.#forget(socket),
       onIdle: (socket) => this.#kept.add(socket),
+      onUnreadable: () => {
+        this.unreadable++;
+      },
       onStalled: () => {
         this.stalled++;
       },
@@ -224,6 +227,12 @@ function upgradeable(connectionOf: (socket: Socket) => HttpConnection): typeof I
     set upgrade(_hasHeader: unknown) {
       // Nothing is kept.
     }
+
+    /** Takes a piece of the body, or `null` at its end, from the parser. */
+    override push(piece: Buffer | null): boolean {
+      if (piece !== null) connectionOf(this.socket).pieceArrived(this, piece.length);
+      return super.push(piece);
+    }
   };
 }
 
@@ -247,6 +256,9 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
 /** The answer to what could not be read as a request; node:http has no response for it. */
 function clientErrorAnswer(code: string | undefined): string {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return rawProblem(408, 'The request took too long to arrive.');
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
+    return rawProblem(413, 'A chunk of the body has more than 16 KiB of extensions.');
+  }
   if (code === 'HPE_HEADER_OVERFLOW') return rawProblem(431, 'The request has more than 16 KiB of header.');
   return rawProblem(400, 'This is no HTTP request.');
 }

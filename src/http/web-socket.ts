@@ -5,6 +5,7 @@ import type { StreamParts } from '../stream/device-stream.ts';
 import { type ByeReason, RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
 import { webSocketFraming } from '../ws/frame.ts';
 import { shakeHands, type Upgrade, upgradeRequired } from '../ws/handshake.ts';
+import { restBetweenReads } from '../ws/incoming.ts';
 import type { Pings } from '../ws/pings.ts';
 import { CLOSE_CODES, WebSocketConnection } from '../ws/web-socket-connection.ts';
 import { type Authenticator, SessionExpired } from './authenticate.ts';
@@ -128,4 +129,5 @@ function sendBye(
     webSocketFraming.encode([webSocketFraming.event('bye', { reason }, { cursor, retry })]),
   );
   opened.close(CLOSE_CODES[reason], reason);
+  restBetweenReads(opened, upgrade.socket);
 }

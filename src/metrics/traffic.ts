@@ -53,7 +53,7 @@ export function measureTraffic(
   );
   instruments.counters(
     'tidings_connections_dropped_total',
-    'Connections that the service cut, by reason: unreadable (no HTTP, too much header, or too slow a request), stalled (a client that took no bytes of its answer or stream, or answered no ping), failed (a stream whose log cannot be read).',
+    'Connections that the service cut, by reason: unreadable (no HTTP, too much header, too slow a request, or a body in too many pieces), stalled (a client that took no bytes of its answer or stream, or answered no ping), failed (a stream whose log cannot be read).',
     ['reason'],
     () => [
       [{ reason: 'unreadable' }, http.unreadable],

@@ -60,6 +60,8 @@ interface NewOptions {
 const options: ServerOptions & NewOptions = {
   noServer: true,
   clientTracking: false,
+  // WebSocketConnection does, and not one by one.
+  autoPong: false,
   // WebSocketConnection writes whole frames beside those of `ws`, which would hold some back while it compresses.
   perMessageDeflate: false,
   maxPayload: MAX_MESSAGE_BYTES,

@@ -37,6 +37,8 @@ export class WebSocketConnection extends SocketConnection {
   #ending = false;
   #pingedAt = performance.now();
   #unanswered = 0;
+  /** What the newest ping of the peer says, until it is answered. */
+  #unansweredPing: Buffer | undefined;
   /** How many bytes had come when it was last looked at. */
   #heard: number;
 
@@ -55,6 +57,12 @@ export class WebSocketConnection extends SocketConnection {
     this.#incoming = new Incoming(webSocket, this, answer);
     this.#arriving = new ArrivingMessage(webSocket, socket, arriving);
     socket.on('drain', () => this.#incoming.go());
+    webSocket.on('ping', (payload) => (this.#unansweredPing = payload));
+    // Called behind the listener of `ws`, which has emitted all that is in the piece by then.
+    socket.on('data', (piece: Buffer) => {
+      this.#pong();
+      this.#incoming.wasRead(piece.length);
+    });
   }
 
   /** Takes bytes; behind a close frame nothing may come any more (RFC 6455 §5.5.1), and they are dropped. */
@@ -96,6 +104,13 @@ export class WebSocketConnection extends SocketConnection {
     this.#unanswered++;
     this.#webSocket.ping();
     return true;
+  }
+
+  /** Answers the newest ping of those that came together, as RFC 6455 §5.5.3 allows: ten thousand fit in one read. */
+  #pong(): void {
+    if (this.#unansweredPing === undefined) return;
+    if (!this.#ending && this.#isOpen) this.#webSocket.pong(this.#unansweredPing);
+    this.#unansweredPing = undefined;
   }
 
   get #isOpen(): boolean {
