@@ -16,13 +16,13 @@ const MAX_WAITING = 512;
  */
 const PIECES_IN_TURN = 1024;
 
-/** A body that has more pieces is refused, if they have fewer bytes each: 4 MiB never have to come in more. */
+/** A body of more pieces is refused if they have fewer bytes on average. 4 MiB in chunks of 256 bytes are well within. */
 const MAX_PIECES = 16 * 1024;
-const MIN_PIECE_BYTES = 256;
+const MIN_PIECE_BYTES = 128;
 
 const TOO_MANY_PIECES = rawProblem(
   413,
-  `The body came in more than ${MAX_PIECES} pieces of less than ${MIN_PIECE_BYTES} bytes. Send it in larger chunks.`,
+  `The body came in more than ${MAX_PIECES} pieces of less than ${MIN_PIECE_BYTES} bytes each. Send it in larger chunks.`,
 );
 
 /** A request, and where its answer goes. */

@@ -36,19 +36,19 @@ async function upload(pieces: Iterable<string>, isEnough: () => boolean = () => 
 }
 
 describe('a body', () => {
-  test('takes memory for its bytes, however many pieces they come in', async () => {
+  test('takes memory for its bytes, however many pieces they come in; of more than 16,384 small ones it is 413', async () => {
     const before = residentBytes(server.pid);
     let most = 0;
-    const pieces = function* (): Generator<string> {
-      // Bytes of a chunk each: as objects of their own they would take more than a hundred mebibytes.
+    const pieces = function* (perWrite: number): Generator<string> {
+      // Bytes of a chunk each: 400,000 as objects of their own would take more than a hundred mebibytes.
       for (let count = 0; count < 40; count++) {
-        yield '1\r\n \r\n'.repeat(10_000);
+        yield '1\r\n \r\n'.repeat(perWrite);
         most = Math.max(most, residentBytes(server.pid));
       }
       yield `${MESSAGE.length.toString(16)}\r\n${MESSAGE}\r\n`;
     };
-    const answer = await upload(pieces());
-    expect(answer.status).toBe(201);
+    expect((await upload(pieces(400))).status).toBe(201);
+    expectProblem(await upload(pieces(10_000)), 413, []);
     expect(most - before).toBeLessThan(60 * MEBIBYTE);
   }, 60_000);
 

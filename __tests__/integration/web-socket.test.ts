@@ -211,6 +211,16 @@ describe('messages of a client', () => {
     socket.cut();
   });
 
+  test('of pings that come together only the newest is answered', async () => {
+    const socket = await open();
+    const pings = Array.from({ length: 1000 }, (_, index) => clientFrame(FIN | PING, String(index)));
+    socket.write(Buffer.concat(pings));
+    const newest = (): string | undefined => socket.of(PONG).at(-1)?.payload.toString();
+    await until(() => newest() === '999');
+    expect(socket.of(PONG).length).toBeLessThan(10);
+    socket.cut();
+  });
+
   test.each<[string, number, Uint8Array]>([
     ['a frame without a mask', 1002, Buffer.from([FIN | TEXT, 2, 0x7b, 0x7d])],
     ['a reserved bit (compression that nobody agreed on)', 1002, clientFrame(FIN | 0x40 | TEXT, '{}')],
