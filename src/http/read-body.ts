@@ -53,8 +53,7 @@ export function readBody(arriving: ArrivingBytes): Handler {
     const decompress = decompressorOf(request);
     let body = await new ArrivingBody(request, arriving).whole;
     if (decompress !== undefined && body.length > 0) {
-      const compressed = body;
-      body = await decompressing.pass(() => decompressed(decompress, compressed));
+      body = await new CompressedBody(body, arriving).decompressed(decompress, decompressing);
     }
     request.body = body;
     next();
@@ -84,6 +83,10 @@ async function decompressed(decompress: Decompress, bytes: Buffer): Promise<Buff
 
 function tooLarge(): Refusal {
   return new Refusal('too-large', 'The body is over 4 MiB; split the batch.');
+}
+
+function tooManyBodies(): Refusal {
+  return unavailable('Too many large bodies are arriving at once. Send this one again, faster.', 1);
 }
 
 /** A body on its way in: one buffer that grows with it. */
@@ -116,7 +119,7 @@ class ArrivingBody implements Arriving {
   }
 
   refuse(): void {
-    this.#fail(unavailable('Too many large bodies are arriving at once. Send this one again, faster.', 1));
+    this.#fail(tooManyBodies());
   }
 
   #fail(fault: Refusal): void {
@@ -153,6 +156,36 @@ class ArrivingBody implements Arriving {
     const grown = Buffer.allocUnsafe(Math.min(MAX_BODY_BYTES, Math.max(2 * length, 1024)));
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;
+  }
+}
+
+/** A body that has arrived, and waits to be decompressed. */
+class CompressedBody implements Arriving {
+  readonly #arriving: ArrivingBytes;
+  #bytes: Buffer | undefined;
+  #reject: (fault: Refusal) => void = () => undefined;
+
+  constructor(bytes: Buffer, arriving: ArrivingBytes) {
+    this.#bytes = bytes;
+    this.#arriving = arriving;
+  }
+
+  /** Decompresses it when there is a place. @throws {Refusal} if it cannot be, or others need its room meanwhile */
+  decompressed(decompress: Decompress, places: Turnstile): Promise<Buffer> {
+    const refused = new Promise<never>((_resolve, reject) => {
+      this.#reject = reject;
+    });
+    this.#arriving.set(this, this.#bytes?.length ?? 0);
+    const result = places.pass(async () => {
+      this.#arriving.delete(this);
+      return this.#bytes === undefined ? Buffer.alloc(0) : decompressed(decompress, this.#bytes);
+    });
+    return Promise.race([refused, result]);
+  }
+
+  refuse(): void {
+    this.#bytes = undefined;
+    this.#reject(tooManyBodies());
   }
 }
 
