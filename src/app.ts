@@ -86,7 +86,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, checkRoom(log), ...readPublish, publish(publisher, basePath))
+    .post(known, checkRoom(log), ...readPublish, checkRoom(log), publish(publisher, basePath))
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));

@@ -1,6 +1,9 @@
+/** A body or message of so many bytes is parsed in a turn of its own. */
+export const LARGE_BYTES = 32 * 1024;
+
 /**
- * Connections that have had enough of the event loop's time for one turn. They go on one after the other, one in each
- * turn, so that what many of them bring costs a turn no more than what one does.
+ * Connections that have had enough of the event loop's time for one turn, or have something large to be parsed. They go
+ * on one after the other, one in each turn, so that many of them cost a turn no more than one does.
  */
 export class ReadingTurns {
   readonly #resting = new Set<() => void>();
@@ -14,6 +17,11 @@ export class ReadingTurns {
   wait(goOn: () => void): void {
     this.#resting.add(goOn);
     this.#plan();
+  }
+
+  /** Settles in a later turn, behind those that wait already. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => this.wait(resolve));
   }
 
   #plan(): void {

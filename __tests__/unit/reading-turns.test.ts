@@ -1,9 +1,13 @@
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { WebSocket } from 'ws';
+import { ArrivingBytes } from '../../src/arriving-bytes.ts';
+import type { RoutedRequest } from '../../src/http/handler.ts';
+import { readBody } from '../../src/http/read-body.ts';
 import { ReadingTurns } from '../../src/reading-turns.ts';
 import { HttpServer } from '../../src/server.ts';
 import type { Connection } from '../../src/stream/connection.ts';
@@ -126,6 +130,23 @@ describe('a connection of HTTP', () => {
   });
 });
 
+test('of large bodies that have come at once, one is handed on in a turn; small ones are not held up', async () => {
+  const read = readBody(new ArrivingBytes());
+  const large = new PerTurn();
+  const body = (bytes: number, next: () => void): void => {
+    const request = Object.assign(Readable.from([Buffer.alloc(bytes)]), { headers: {} });
+    void read(request as unknown as RoutedRequest, {} as unknown as ServerResponse, next);
+  };
+  let largeBeforeSmall = 0;
+  for (let index = 0; index < 20; index++) body(32 * 1024, () => large.add());
+  body(1000, () => (largeBeforeSmall = large.all + 1));
+  await until(() => large.all === 20);
+  // The count of a turn may be taken behind the next one's first.
+  expect(large.most).toBeLessThanOrEqual(2);
+  expect(largeBeforeSmall).toBeGreaterThan(0);
+  expect(largeBeforeSmall).toBeLessThan(20);
+});
+
 describe('a WebSocket', () => {
   class FakeWebSocket extends EventEmitter {
     isPaused = false;
@@ -156,6 +177,14 @@ describe('a WebSocket', () => {
     await until(() => !webSocket.isPaused);
   });
 
+  test('has a large message taken in a turn of its own', async () => {
+    const before = answers.all;
+    incoming();
+    webSocket.emit('message', Buffer.alloc(32 * 1024), false);
+    expect(answers.all).toBe(before);
+    await until(() => answers.all === before + 1);
+  });
+
   test('is not read again in the turn of a large read; after a small one it is', async () => {
     const reading = incoming();
     reading.wasRead(1000);
@@ -169,7 +198,7 @@ describe('a WebSocket', () => {
 
   test('that is being closed rests too', async () => {
     const socket = new EventEmitter();
-    restBetweenReads(webSocket as unknown as WebSocket, socket as Socket);
+    restBetweenReads(webSocket as unknown as WebSocket, socket as unknown as Socket);
     socket.emit('data', Buffer.alloc(1000));
     expect(webSocket.isPaused).toBe(false);
     socket.emit('data', Buffer.alloc(64 * 1024));

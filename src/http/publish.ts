@@ -18,7 +18,7 @@ export function limitRate(rate: PublishRate): Handler {
   };
 }
 
-/** Refuses a publish before its body is read, if so much waits to be stored that nothing more is taken for now. */
+/** Refuses a publish before its body is read, or before it is parsed, if so much waits that nothing more is taken. */
 export function checkRoom(log: MessageLog): Handler {
   return (_request, _response, next) => {
     log.checkRoom();

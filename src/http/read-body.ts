@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import { Refusal, unavailable } from '../errors.ts';
 import type { Arriving, ArrivingBytes } from '../arriving-bytes.ts';
+import { LARGE_BYTES, readingTurns } from '../reading-turns.ts';
 import type { Handler } from './handler.ts';
 
 /** The longest body that is taken, decompressed. */
@@ -39,7 +40,8 @@ const DECOMPRESSORS: ReadonlyMap<string, Decompress | undefined> = new Map([
 
 /**
  * Reads a body into `request.body`, a Buffer of at most 4 MiB; gzip, deflate and br are undone. Without a body it is
- * empty. What a body takes in memory follows its bytes, however many pieces they come in.
+ * empty. What a body takes in memory follows its bytes, however many pieces they come in. Of large bodies one is handed
+ * on in a turn of the event loop.
  *
  * A body that is refused is read to its end first: a client that is still sending would lose the answer (RFC 9112 §9.6).
  *
@@ -91,7 +93,7 @@ function tooManyBodies(): Refusal {
 
 /** A body on its way in: one buffer that grows with it. */
 class ArrivingBody implements Arriving {
-  /** Settles when all has arrived. */
+  /** Settles when all has arrived; a large body in a turn of its own, and is counted until then. */
   readonly whole: Promise<Buffer>;
   readonly #arriving: ArrivingBytes;
   #buffer: Buffer = Buffer.alloc(0);
@@ -107,9 +109,13 @@ class ArrivingBody implements Arriving {
       request
         .on('data', (bytes: Buffer) => this.#take(bytes))
         .on('end', () => {
-          arriving.delete(this);
-          if (this.#fault === undefined) resolve(this.#buffer.subarray(0, this.#length));
-          else reject(this.#fault);
+          const settle = (): void => {
+            arriving.delete(this);
+            if (this.#fault === undefined) resolve(this.#buffer.subarray(0, this.#length));
+            else reject(this.#fault);
+          };
+          if (this.#length < LARGE_BYTES) settle();
+          else readingTurns.wait(settle);
         })
         .on('error', () => undefined)
         .on('close', () => {
@@ -178,7 +184,10 @@ class CompressedBody implements Arriving {
     this.#arriving.set(this, this.#bytes?.length ?? 0);
     const result = places.pass(async () => {
       this.#arriving.delete(this);
-      return this.#bytes === undefined ? Buffer.alloc(0) : decompressed(decompress, this.#bytes);
+      if (this.#bytes === undefined) return Buffer.alloc(0);
+      const whole = await decompressed(decompress, this.#bytes);
+      if (whole.length >= LARGE_BYTES) await readingTurns.turn();
+      return whole;
     });
     return Promise.race([refused, result]);
   }

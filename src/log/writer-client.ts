@@ -30,7 +30,19 @@ export interface WriterEvents {
   onReopened(head: number): void;
 }
 
-/** The main thread's side of the writer thread: one append and one probe at a time, any number of other changes. */
+/** Changes of subscriptions that wait for the thread, and who waits for them. */
+interface WaitingPush {
+  readonly entries: readonly PushEntry[];
+  readonly settle: (outcome: readonly PushChange[] | LogUnavailable) => void;
+}
+
+/** Entries in one transaction at most, unless one call has more. */
+const GROUP_ENTRIES = 500;
+
+/**
+ * The main thread's side of the writer thread: one append, one probe and one group of other changes at a time, so that
+ * an append waits for one transaction of another kind at most.
+ */
 export class WriterClient {
   /** Settles when the writer has opened the database. */
   readonly opened: Promise<void>;
@@ -40,8 +52,9 @@ export class WriterClient {
   readonly #logger: Logger;
   readonly #events: WriterEvents;
   #settleAppend: ((outcome: Appended | LogUnavailable) => void) | undefined;
-  /** Those who wait for their changes, in the order in which the thread answers. */
-  readonly #settlePushes: ((outcome: readonly PushChange[] | LogUnavailable) => void)[] = [];
+  /** Changes that the thread is making now, and those for the transactions after it. */
+  #pushing: readonly WaitingPush[] = [];
+  #waitingPushes: WaitingPush[] = [];
   #probing: Promise<LogUnavailable | undefined> | undefined;
   #settleProbe: ((outcome: LogUnavailable | undefined) => void) | undefined;
   /** Why nothing is written, as the thread says; `undefined` while it is. */
@@ -88,15 +101,15 @@ export class WriterClient {
   }
 
   /**
-   * Changes subscriptions to notifications, in one transaction.
+   * Changes subscriptions to notifications. The entries are in one transaction, with those of other calls.
    *
    * @returns what each entry changed, once it is on disk
    * @throws {LogUnavailable} where nothing was changed
    */
   async applyPush(entries: readonly PushEntry[]): Promise<readonly PushChange[]> {
-    const outcome = await new Promise<readonly PushChange[] | LogUnavailable>((resolve) => {
-      this.#settlePushes.push(resolve);
-      this.#send({ kind: 'push', entries });
+    const outcome = await new Promise<readonly PushChange[] | LogUnavailable>((settle) => {
+      this.#waitingPushes.push({ entries, settle });
+      if (this.#pushing.length === 0) this.#sendPushes();
     });
     if (outcome instanceof LogUnavailable) throw outcome;
     return outcome;
@@ -120,6 +133,24 @@ export class WriterClient {
     await ended;
   }
 
+  #sendPushes(): void {
+    let count = 0;
+    const end = this.#waitingPushes.findIndex(({ entries }) => (count += entries.length) > GROUP_ENTRIES);
+    this.#pushing = this.#waitingPushes.splice(0, end === -1 ? this.#waitingPushes.length : Math.max(end, 1));
+    if (this.#pushing.length === 0) return;
+    this.#send({ kind: 'push', entries: this.#pushing.flatMap(({ entries }) => entries) });
+  }
+
+  #settlePushes(outcome: readonly PushChange[] | LogUnavailable): void {
+    const pushed = this.#pushing;
+    this.#sendPushes();
+    let from = 0;
+    for (const { entries, settle } of pushed) {
+      settle(outcome instanceof LogUnavailable ? outcome : outcome.slice(from, from + entries.length));
+      from += entries.length;
+    }
+  }
+
   #send(request: WriterRequest): void {
     this.#worker.postMessage(request);
   }
@@ -132,7 +163,7 @@ export class WriterClient {
         break;
       case 'pushed':
         this.#succeeded();
-        this.#settlePushes.shift()?.(reply.changes);
+        this.#settlePushes(reply.changes);
         break;
       case 'probed':
         this.#succeeded();
@@ -151,7 +182,7 @@ export class WriterClient {
         const failure =
           reply.request === 'probe' ? this.#probeFailed(reply.reason) : this.#failed(reply.reason);
         if (reply.request === 'append') this.#settleAppend?.(failure);
-        else if (reply.request === 'push') this.#settlePushes.shift()?.(failure);
+        else if (reply.request === 'push') this.#settlePushes(failure);
         else this.#endProbe(failure);
         break;
       }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import { readingTurns } from '../reading-turns.ts';
+import { LARGE_BYTES, readingTurns } from '../reading-turns.ts';
 import type { Connection } from '../stream/connection.ts';
 import { webSocketFraming } from './frame.ts';
 import { MAX_MESSAGE_BYTES } from './handshake.ts';
@@ -46,6 +46,7 @@ export class Incoming {
         return;
       }
       this.#waiting.push(data);
+      if (data.length >= LARGE_BYTES) this.#rest();
       this.go();
     });
   }
