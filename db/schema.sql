@@ -44,7 +44,7 @@ CREATE TABLE position (
   head INTEGER NOT NULL,      -- the highest id ever given
   projected INTEGER NOT NULL, -- conversations are up to date through this id
   probe INTEGER NOT NULL      -- changed to see whether the log can be written
-) STRICT;
+, retentionTime INTEGER) STRICT;
 
 CREATE TABLE purged (
   address TEXT PRIMARY KEY,

@@ -157,4 +157,32 @@ describe('a clock that goes 40 days ahead for some seconds', () => {
     },
     60_000,
   );
+
+  clockTest(
+    'removes nothing after restarts while it is ahead, though messages were stored by it',
+    async () => {
+      const clock = new WrongClock();
+      const env = { ...clock.env, RETENTION_DAYS: '30' };
+      const first = await Server.start({ env });
+      const { database } = first;
+      const lasting = await send(first.url, 'bob', 'lasting');
+      const week = await send(first.url, 'bob', 'for a week', { ttl: 7 * DAY });
+      await waitForUpkeep(first);
+      clock.set(40 * DAY);
+      const stored = [await send(first.url, 'bob', 'by the wrong clock')];
+      await first.kill();
+      for (let round = 0; round < 2; round++) {
+        const ahead = await Server.start({ env, database });
+        expect(ahead.stderr).toContain('RETENTION_CLOCK=trusted');
+        stored.push(await send(ahead.url, 'bob', `again ${round}`));
+        await waitForUpkeep(ahead);
+        await (round === 0 ? ahead.kill() : ahead.stop());
+      }
+      clock.set(0);
+      const right = await Server.start({ env, database });
+      await waitForUpkeep(right);
+      expect(await pullAll(right.url, 'bob')).toEqual([lasting, week, ...stored]);
+    },
+    60_000,
+  );
 });

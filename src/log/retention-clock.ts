@@ -96,8 +96,9 @@ interface ClockStart {
 }
 
 /**
- * Compares the clock with the log at a start: if retention would remove something, and the newest message lies far in
- * the past, either the log was idle or the clock is wrong. That is logged, as is a newest message of the future.
+ * Compares the clock with the log at a start: if retention would remove something, and the time that it went by last (or
+ * the newest message, if that is not known) lies far in the past, either the log was idle or the clock is wrong. That is
+ * logged, as is a newest message of the future.
  *
  * @returns the time that retention starts from, in milliseconds since the Unix epoch; `undefined`: what the clock shows
  */
@@ -108,24 +109,24 @@ export function startOfRetention(database: Database, start: ClockStart): number 
     .pluck()
     .get();
   const clock = now();
-  if (trustsClock || newest === undefined || Math.abs(clock - newest) <= DOUBTFUL_MILLISECONDS)
-    return undefined;
-  const facts = { clock: new Date(clock), newest: new Date(newest) };
-  if (newest > clock) {
+  if (trustsClock || newest === undefined) return undefined;
+  if (newest - clock > DOUBTFUL_MILLISECONDS) {
     logger.warn(
-      facts,
+      { clock: new Date(clock), newest: new Date(newest) },
       'the clock is wrong, or was: the newest message lies days ahead of it. Nothing is removed too early. Set the clock',
     );
-    return undefined;
   }
-  if (!removesSomething(database, retention.days, clock)) return undefined;
+  const noted = database.prepare<[], number | null>('SELECT retentionTime FROM position').pluck().get();
+  const last = noted ?? newest;
+  if (clock - last <= DOUBTFUL_MILLISECONDS || !removesSomething(database, retention.days, clock))
+    return undefined;
   logger.warn(
-    facts,
-    'the newest message is days old: the log was idle, or the clock is wrong. So that nothing is removed by a wrong clock, ' +
-      'retention and expiry go on from the time of that message, and by the clock only after a day. If the clock is right, ' +
-      'start with RETENTION_CLOCK=trusted to remove what is due now',
+    { clock: new Date(clock), last: new Date(last) },
+    'the clock is days ahead of when the log was last in use: it was idle, or the clock is wrong. So that nothing is removed ' +
+      'by a wrong clock, retention and expiry go on from that time, and by the clock only after a day. If the clock is ' +
+      'right, start with RETENTION_CLOCK=trusted to remove what is due now',
   );
-  return newest;
+  return last;
 }
 
 /** Whether by this clock there is something to remove. */

@@ -49,6 +49,9 @@ const PROJECTION_ROWS = 50;
 /** ... when they are this far behind, or a second has passed: a query reads what is not projected itself. */
 const PROJECTION_LAG = 5000;
 
+/** The time of retention is noted so often: an idle log is to write next to nothing. */
+const NOTE_MILLISECONDS = 10 * 60_000;
+
 /** Pages are given back to the file system once this part of the file is free, and this many at once. */
 const FREE_PART = 0.2;
 const LEAST_FREE_PAGES = 256;
@@ -66,6 +69,7 @@ export class Upkeep {
   readonly #time: RetentionClock;
   readonly #retention: Retention;
   readonly #projection: Projection;
+  readonly #note: TimeNote;
   readonly #tasks: readonly UpkeepTask[];
   readonly #head: () => number;
   readonly #runInTransaction: (time: RetentionTime) => void;
@@ -89,7 +93,8 @@ export class Upkeep {
     this.#time = new RetentionClock(options.clock, options.retentionFrom, this.#head());
     this.#projection = new Projection(prepareProjection(database));
     this.#retention = new Retention(database, options.retention);
-    this.#tasks = [this.#projection, ...this.#retention.tasks];
+    this.#note = new TimeNote(database, options.clock);
+    this.#tasks = [this.#projection, this.#note, ...this.#retention.tasks];
     const run = database.transaction((time: RetentionTime) => {
       this.#run(time);
       this.#worked = options.clock();
@@ -129,6 +134,7 @@ export class Upkeep {
   tick(): void {
     this.#retention.tick();
     this.#projection.isTime = true;
+    this.#note.tick();
     this.#vacuumDue = true;
   }
 
@@ -236,6 +242,31 @@ class Projection implements UpkeepTask {
     // Once it has begun it goes on until it is up to date.
     this.isTime = this.behind > 0;
     return PROJECTION_ROWS;
+  }
+}
+
+/** Notes the time that retention goes by, so that the next start can compare the clock with it. */
+class TimeNote implements UpkeepTask {
+  isDue = true;
+  readonly #clock: () => number;
+  readonly #write: (held: number) => void;
+  #writtenAt = 0;
+
+  constructor(database: Database, clock: () => number) {
+    this.#clock = clock;
+    const note = database.prepare<[number]>('UPDATE position SET retentionTime = ?');
+    this.#write = (held) => void note.run(Math.floor(held));
+  }
+
+  tick(): void {
+    this.isDue ||= this.#clock() - this.#writtenAt >= NOTE_MILLISECONDS;
+  }
+
+  run({ held }: RetentionTime): number {
+    this.#write(held);
+    this.#writtenAt = this.#clock();
+    this.isDue = false;
+    return 1;
   }
 }
 
