@@ -66,7 +66,8 @@ const MOST_ERRORS = 100;
 export function badFields(errors: readonly FieldError[]): Refusal {
   const [first] = errors;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  return new Refusal('malformed', first === undefined ? '' : `${first.path} ${first.message}${more}`, {
+  const what = first?.path === '' ? 'The body' : first?.path;
+  return new Refusal('malformed', first === undefined ? '' : `${what} ${first.message}${more}`, {
     errors: errors.slice(0, MOST_ERRORS),
   });
 }

@@ -3,12 +3,17 @@ import type { Socket } from 'node:net';
 import { rawProblem } from './http/problem.ts';
 import { readingTurns } from './reading-turns.ts';
 import { LOOK_MILLISECONDS, StalledPeer } from './stream/stalled-peer.ts';
+import { tellUnwatched } from './unwatched.ts';
 
 /** A client that is still sending would lose the answer that refuses it to a reset (RFC 9112 §9.6). */
 const LINGER_MILLISECONDS = 1000;
 
-/** Parsed requests that wait on one connection; each is 2 KiB of memory beside its header. */
+/**
+ * Parsed requests that wait on one connection; each is 2 KiB of memory beside its header. If that many times more wait on
+ * all connections, one may on each.
+ */
 const MAX_WAITING = 512;
+const MAX_WAITING_IN_ALL = 16 * MAX_WAITING;
 
 /**
  * node:http hands over a body in the pieces in which it comes, each chunk by itself, and each costs as much as some
@@ -34,6 +39,8 @@ interface Exchange {
 /** Where the requests of a connection go, and what is told of it. */
 export interface HttpConnectionParts {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /** How many requests wait on all connections. */
+  readonly waiting: { inAll: number };
   /** Called when a request begins to be handled, and when nothing is under way any more. */
   readonly onBusy: (socket: Socket) => void;
   readonly onIdle: (socket: Socket) => void;
@@ -84,7 +91,8 @@ export class HttpConnection {
    * many wait. A client may send those again (RFC 9112 §9.3.2).
    */
   get isOpen(): boolean {
-    if (this.#end !== undefined || this.#waiting.length >= MAX_WAITING) return false;
+    const most = this.#parts.waiting.inAll < MAX_WAITING_IN_ALL ? MAX_WAITING : 1;
+    if (this.#end !== undefined || this.#waiting.length >= most) return false;
     const newest = this.#waiting.at(-1) ?? this.#underWay;
     return newest === undefined || newest.response.shouldKeepAlive;
   }
@@ -96,7 +104,9 @@ export class HttpConnection {
       return;
     }
     this.#waiting.push({ request, response });
+    this.#parts.waiting.inAll++;
     this.#stopReading();
+    this.#tellUnwatched();
   }
 
   /** Takes note of a piece of a body, whether anyone reads that or not. */
@@ -130,7 +140,7 @@ export class HttpConnection {
       else this.#socket.destroy();
       return;
     }
-    while (this.#waiting.at(-1)?.request.complete === false) this.#waiting.pop();
+    while (this.#waiting.at(-1)?.request.complete === false) this.#keepWaiting(this.#waiting.length - 1);
     this.#endAfterAnswers(end);
   }
 
@@ -194,20 +204,22 @@ export class HttpConnection {
   #next({ response }: Exchange): void {
     this.#underWay = undefined;
     const mayGoOn = response.shouldKeepAlive && !this.#socket.destroyed;
-    const next = mayGoOn ? this.#waiting.shift() : undefined;
+    const [next] = mayGoOn ? this.#waiting.splice(0, 1) : [];
     if (next === undefined) {
-      this.#waiting.length = 0;
+      this.#keepWaiting(0);
       if (mayGoOn) this.#parts.onIdle(this.#socket);
       if (mayGoOn) this.#end?.();
       return;
     }
+    this.#parts.waiting.inAll--;
     this.#follow(next);
+    if (this.#waiting.length > 0 || this.#end !== undefined) this.#tellUnwatched();
     // Not now: hundreds may wait, and be answered at once.
     readingTurns.wait(() => {
       if (this.#underWay !== next) return;
       this.#parts.handle(next.request, next.response);
       // Known to be a last one by now, if it is a stream.
-      if (!next.response.shouldKeepAlive) this.#waiting.length = 0;
+      if (!next.response.shouldKeepAlive) this.#keepWaiting(0);
       if (!this.#holdsReading) this.#socket.resume();
     });
   }
@@ -235,6 +247,17 @@ export class HttpConnection {
   #endAfterAnswers(end: () => void): void {
     this.#end = end;
     this.#stopReading();
+    this.#tellUnwatched();
+  }
+
+  /** Drops those that wait but for the first so many. */
+  #keepWaiting(count: number): void {
+    this.#parts.waiting.inAll -= this.#waiting.length - count;
+    this.#waiting.length = count;
+  }
+
+  #tellUnwatched(): void {
+    if (this.#underWay !== undefined) tellUnwatched(this.#underWay.request);
   }
 
   get #holdsReading(): boolean {

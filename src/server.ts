@@ -57,6 +57,7 @@ export class HttpServer {
   private constructor(maxConnections: number, lookMilliseconds: number) {
     this.#parts = {
       handle: (request, response) => this.#listener(request, response, undefined),
+      waiting: { inAll: 0 },
       onBusy: (socket) => this.#forget(socket),
       onIdle: (socket) => this.#kept.add(socket),
       onUnreadable: () => {

@@ -10,7 +10,7 @@ afterEach(cleanUp);
 const STEPS = 300;
 
 const given = process.env['TEST_SEED'];
-const seeds = given === undefined ? [1, 2, 3, 4, 5] : [Number(given)];
+const seeds = given === undefined ? [1, 2, 5, 7, 8] : [Number(given)];
 const minutes = Number(process.env['RANDOM_MINUTES'] ?? 0);
 
 async function play(seed: number): Promise<Report> {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { get, publish, send, type WireMessage } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
@@ -26,6 +27,25 @@ const headOf = async (address: string) =>
   ((await get(server.url, `/messages?recipient=${address}&before=latest`)).body as Page).cursor;
 
 describe('a poll that waits', () => {
+  test.each([
+    ['another request', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['what is no request', 'no request at all\r\n\r\n'],
+  ])(
+    'is answered at once if %s is sent behind it, since its client could not be seen to go',
+    async (_what, behind) => {
+      const socket = connect(server.port, '127.0.0.1');
+      let received = '';
+      socket.setEncoding('utf8').on('data', (text: string) => (received += text));
+      socket.write('GET /messages?recipient=gus&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await until(async () => (await devicesOf('gus')) === 1, 'the poll');
+      socket.write(behind);
+      await until(() => received.split('HTTP/1.1 ').length === 3, 'both answers');
+      expect(received).toContain('{"messages":[],');
+      expect(await devicesOf('gus')).toBe(0);
+      socket.destroy();
+    },
+  );
+
   test('is answered at once where there is something', async () => {
     const sent = await send(server.url, 'ann', 1);
     const answer = await get(server.url, '/messages?recipient=ann&wait=60');

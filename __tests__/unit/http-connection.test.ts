@@ -59,6 +59,23 @@ function client(text: string, takes = true): Client {
   return { socket, answers, isClosed: () => closed };
 }
 
+test('past 8,192 requests that wait on all connections, one waits on each further one', async () => {
+  answer = () => undefined;
+  const many = get('/first') + get('/waits').repeat(600);
+  const full = Array.from({ length: 16 }, () => client(many));
+  await until(() => handled.length === 16, 'the first requests');
+  const late = client(get('/late') + get('/behind').repeat(20));
+  await until(() => handled.length === 17, 'the late one');
+  answer = (path, response) => response.end(path);
+  for (const { response } of handled.splice(0)) response.end('done');
+  await until(() => late.isClosed() && full.every(({ isClosed }) => isClosed()), 'all to be closed');
+  expect(late.answers()).toEqual(['200 done', '200 /behind']);
+  for (const { answers } of full) expect(answers()).toHaveLength(513);
+  // What waited is forgotten: as many may wait again.
+  const again = client(get('/again').repeat(100));
+  await until(() => again.answers().length === 100, 'all answers');
+});
+
 describe('requests that come in one piece', () => {
   test('are handled one at a time and answered in order, with their bodies, however many there are', async () => {
     let most = 0;

@@ -15,6 +15,9 @@ const BURST_SECONDS = 2;
 /** A message of ordinary length is 1; so many bytes of a body are another, since reading and checking them takes as long. */
 const BYTES_OF_ONE = 4096;
 
+/** A client that has to wait for longer is told to ask again after a day. */
+const MAX_WAIT_SECONDS = 86_400;
+
 /** The buckets of so many clients are kept at least, of those who published last. One that is forgotten is full. */
 const KEPT_BUCKETS = 50_000;
 
@@ -44,7 +47,7 @@ export class PublishRate {
     if (rate === 0) return;
     const level = this.#levelOf(identity.client, rate);
     if (level <= 0) {
-      const wait = Math.max(1, Math.ceil(-level / rate));
+      const wait = Math.min(MAX_WAIT_SECONDS, Math.max(1, Math.ceil(-level / rate)));
       throw new Refusal('too-fast', `More than ${rate} messages a second; the next is taken in ${wait} s.`, {
         headers: { 'Retry-After': String(wait) },
       });

@@ -9,6 +9,7 @@ import type { Gap } from '../log/cursor.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { BackPage, Take } from '../log/store.ts';
 import { messageJson } from '../message.ts';
+import { onUnwatched } from '../unwatched.ts';
 import { identityOf } from './authenticate.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
 import { Page } from './page.ts';
@@ -109,11 +110,12 @@ async function answerAfter(
     if (devices.notNow(identity.client) === 'over-limit') {
       throw unavailable('As many streams are open as the service takes; poll without wait, or later.', 5);
     }
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    const end = new AbortController();
+    response.once('close', () => end.abort());
+    onUnwatched(request, () => end.abort());
     if (request.socket.destroyed) return;
-    const mayRead = await HeldPoll.hold(parts, inboxes, identity, wait * 1000, gone.signal);
-    if (gone.signal.aborted) return;
+    const mayRead = await HeldPoll.hold(parts, inboxes, identity, wait * 1000, end.signal);
+    if (response.destroyed) return;
     if (mayRead) ({ page, ...facts } = read());
   }
   page.send(response, 'messages', facts);

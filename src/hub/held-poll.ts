@@ -22,10 +22,10 @@ export class HeldPoll implements Follower, Device {
   }
 
   /**
-   * Waits until one of the inboxes gets a message, the time has passed, the token has expired, the client is gone or the
+   * Waits until one of the inboxes gets a message, the time has passed, the token has expired, it is cut short or the
    * service ends.
    *
-   * @param gone aborted when the client is
+   * @param cut aborted when it is to end: the client has gone, or could not be seen to go; aborted already, it ends at once
    * @returns whether the inboxes may still be read: not if the token has expired
    */
   static async hold(
@@ -33,12 +33,13 @@ export class HeldPoll implements Follower, Device {
     inboxes: Inboxes,
     identity: Identity,
     milliseconds: number,
-    gone: AbortSignal,
+    cut: AbortSignal,
   ): Promise<boolean> {
     const poll = new HeldPoll(inboxes, identity);
     const ended = new Promise<void>((resolve) => (poll.#end = resolve));
     const timer = setTimeout(poll.#end, milliseconds);
-    gone.addEventListener('abort', poll.#end);
+    if (cut.aborted) poll.#end();
+    cut.addEventListener('abort', poll.#end);
     hub.add(poll);
     devices.join(poll);
     await ended;
