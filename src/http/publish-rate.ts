@@ -15,8 +15,8 @@ const BURST_SECONDS = 2;
 /** A message of ordinary length is 1; so many bytes of a body are another, since reading and checking them takes as long. */
 const BYTES_OF_ONE = 4096;
 
-/** A client that has to wait for longer is told to ask again after a day. */
-const MAX_WAIT_SECONDS = 86_400;
+/** More seconds are not told: whoever reads them may take larger numbers for this one (RFC 9111 §1.2.2). */
+const MAX_WAIT_SECONDS = 2 ** 31;
 
 /** The buckets of so many clients are kept at least, of those who published last. One that is forgotten is full. */
 const KEPT_BUCKETS = 50_000;
