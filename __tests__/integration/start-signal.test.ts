@@ -28,6 +28,8 @@ describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s', (signal) => {
     const ask = (): Promise<number> =>
       new Promise((resolve) => {
         httpGet({ port, host: '127.0.0.1', path: '/healthz', agent }, (response) => {
+          // It may be cut: the service ends.
+          response.on('error', () => undefined).resume();
           resolve(response.statusCode ?? 0);
           // Within the callback: what the service does after this answer is still to come.
           starting.signal(signal);
