@@ -82,8 +82,11 @@ export class Server {
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     });
+    // How the outputs end says nothing: the process may be killed in the middle of a line.
+    const ignore = (): void => undefined;
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
+    for (const output of [this.#child.stdout, this.#child.stderr]) output?.on('error', ignore);
     running.add(this);
     this.#ended = once(this.#child, 'close').then(([code, signal]) => {
       running.delete(this);
