@@ -43,7 +43,7 @@ class Machine {
 
   /** Milliseconds since the start, by the time of retention; the head is 9. */
   read(): { held: number; shownFrom: number } {
-    const { held, shownFrom } = this.#clock.read(this.#monotonic + this.#ahead, 9);
+    const { held, shownFrom } = this.#clock.read(this.#monotonic + this.#ahead, () => 9);
     return { held: held - START, shownFrom };
   }
 }

@@ -120,6 +120,41 @@ export class OpenFiles {
   }
 }
 
+/**
+ * Notices that something was made, removed or renamed in the folders of files, or that a folder is another one: cheap
+ * enough for each commit. To ask for the times of a file that is written all the time is not: Linux then has to write them
+ * to the disk with each flush (multigrain timestamps, since 6.13).
+ */
+export class Folders {
+  readonly #folders: readonly string[];
+  #seen: string;
+
+  constructor(files: readonly string[]) {
+    this.#folders = [...new Set(files.map((file) => dirname(resolve(file))))];
+    this.#seen = this.#look();
+  }
+
+  /** Returns whether anything has changed since it was asked last. */
+  haveChanged(): boolean {
+    const before = this.#seen;
+    this.#seen = this.#look();
+    return this.#seen !== before;
+  }
+
+  #look(): string {
+    return this.#folders
+      .map((folder) => {
+        try {
+          const { dev, ino, ctimeNs } = statSync(folder, { bigint: true });
+          return `${dev} ${ino} ${ctimeNs}`;
+        } catch (error) {
+          return String(error);
+        }
+      })
+      .join();
+  }
+}
+
 /** The places where something is mounted; none if the system does not tell (proc_pid_mountinfo(5)). */
 function mountPoints(): string[] {
   let text: string;

@@ -57,14 +57,14 @@ export class RetentionClock {
    * Takes a reading. Call it at least once an hour, better each second.
    *
    * @param shown what the machine's clock shows
-   * @param head the highest id given
+   * @param head gives the highest id given
    */
-  read(shown: number, head: number): RetentionTime {
+  read(shown: number, head: () => number): RetentionTime {
     const now = this.#monotonic();
     const ahead = shown - now;
     this.#shown = shown;
     this.#set ??= ahead;
-    if (ahead - this.#set > SET_MILLISECONDS) this.#shownFrom = head + 1;
+    if (ahead - this.#set > SET_MILLISECONDS) this.#shownFrom = head() + 1;
     if (ahead < this.#set || ahead - this.#set > SET_MILLISECONDS) this.#set = ahead;
     const hour = hourOf(now);
     this.#leasts.set(hour, Math.min(ahead, this.#leasts.get(hour) ?? Infinity));

@@ -119,7 +119,7 @@ export class Upkeep {
    * @param now milliseconds since the Unix epoch
    */
   beforeAppend(now: number): void {
-    this.#time.read(now, this.#head());
+    this.#time.read(now, this.#head);
   }
 
   /** Notes that a message was stored. */
@@ -145,8 +145,9 @@ export class Upkeep {
    * @throws what SQLite throws if the log cannot be written
    */
   step(now: number): UpkeepStep {
+    if (!this.#isDue && !this.#vacuumDue) return { purged: 0, more: false };
     const before = this.#retention.purged;
-    const time = this.#time.read(now, this.#head());
+    const time = this.#time.read(now, this.#head);
     this.#database.pragma('synchronous = NORMAL');
     try {
       if (this.#isDue) this.#runInTransaction(time);
@@ -170,7 +171,7 @@ export class Upkeep {
    */
   purge(now: number): UpkeepStep {
     const before = this.#retention.purged;
-    const time = this.#time.read(now, this.#head());
+    const time = this.#time.read(now, this.#head);
     try {
       this.#purgeInTransaction(time);
     } catch (error) {

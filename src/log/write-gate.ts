@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { askDisk, planFor, roomIn, type SpacePlan } from './disk-space.ts';
-import { OpenFiles } from './place.ts';
+import { Folders, OpenFiles } from './place.ts';
 import { Reserve, reserveFile } from './reserve.ts';
 
 /** Bytes of messages between two looks at the disk, besides the one each second. */
@@ -51,18 +51,22 @@ export interface GateFiles {
 export class WriteGate {
   readonly reserve: Reserve;
   readonly #file: string;
-  /** What a message is lost with: looked at for each commit. */
+  readonly #folders: Folders;
+  /** What a message is lost with: looked at for each commit if something has changed in their folders. */
   readonly #essential: OpenFiles;
   /** These too: without them another process could write to the same database. */
   readonly #all: OpenFiles;
   readonly #plan: SpacePlan;
   #closed: string | undefined;
+  /** Whether the reserve was whole when it was looked at last. */
+  #isWhole = false;
   #written = 0;
 
   /** @param files open: SQLite has made all of them. @throws what the file system throws */
   constructor({ name, file }: GateFiles) {
     this.#file = file;
     this.reserve = new Reserve(reserveFile(file));
+    this.#folders = new Folders([name, file]);
     this.#essential = new OpenFiles([name, `${file}-wal`]);
     this.#all = new OpenFiles([name, `${file}-wal`, `${file}-shm`, `${file}-lock`]);
     this.#plan = planFor(askDisk(file).total);
@@ -104,6 +108,7 @@ export class WriteGate {
 
   /** Call it in a transaction, before it is committed: so that nothing is. @throws {WriteRefused} if its file is gone */
   checkPlace(): void {
+    if (!this.#folders.haveChanged()) return;
     const fault = this.#essential.fault();
     if (fault !== undefined) throw new WriteRefused(`LOG_MOVED: ${fault}`);
   }
@@ -122,6 +127,7 @@ export class WriteGate {
 
   /** Looks at the files and at the disk; closes it if something is wrong there. Costs a few system calls. */
   look(): void {
+    this.#isWhole = false;
     this.#lookFor(this.#plan.least);
   }
 
@@ -135,9 +141,9 @@ export class WriteGate {
 
   /** Makes a piece of what the reserve lacks. @returns whether there is more to make */
   growReserve(most: number): boolean {
-    return (
-      this.#closed === undefined && this.#try(() => !this.reserve.grow(this.#plan.reserve, most)) === true
-    );
+    if (this.#isWhole || this.#closed !== undefined) return false;
+    this.#isWhole = this.#try(() => this.reserve.grow(this.#plan.reserve, most)) === true;
+    return !this.#isWhole && this.#closed === undefined;
   }
 
   /** Tries whether there is room for a publish of ordinary size. @throws {WriteRefused} and closes it, if there is none */
