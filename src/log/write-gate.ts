@@ -143,7 +143,7 @@ export class WriteGate {
   growReserve(most: number): boolean {
     if (this.#isWhole || this.#closed !== undefined) return false;
     this.#isWhole = this.#try(() => this.reserve.grow(this.#plan.reserve, most)) === true;
-    return !this.#isWhole && this.#closed === undefined;
+    return !this.#isWhole && this.closed === undefined;
   }
 
   /** Tries whether there is room for a publish of ordinary size. @throws {WriteRefused} and closes it, if there is none */
