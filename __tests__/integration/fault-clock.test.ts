@@ -116,7 +116,7 @@ describe('a clock that goes a day ahead and comes back', () => {
 
 describe('a clock that goes 40 days ahead for some seconds', () => {
   clockTest(
-    'removes nothing for good, though retention is 30 days and ttl is over by that clock',
+    'removes nothing for good, though retention is 30 days and the ttl has passed by that clock',
     async () => {
       const clock = new WrongClock();
       const server = await Server.start({ env: { ...clock.env, RETENTION_DAYS: '30' } });

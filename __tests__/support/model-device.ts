@@ -4,7 +4,7 @@ import type { Model } from './model.ts';
 import { idOf } from './model-checks.ts';
 import { DeviceStream } from './stream.ts';
 
-/** What came on one connection. */
+/** The messages of one connection. */
 export interface Leg {
   readonly inboxes: readonly string[];
   /** It began after this id, and had all through that one. */
@@ -74,7 +74,7 @@ export class ModelDevice {
     return open.stream.find('live') !== undefined && positionOf(open) >= (newest?.id ?? 0);
   }
 
-  /** What has come on each connection since this was asked last. An open one is ended, at a frame's end. */
+  /** Returns what came on each connection since the last call. An open one is ended, at a frame's end. */
   take(): Leg[] {
     this.cut();
     const legs = this.#legs.map((leg): Leg => {

@@ -37,7 +37,7 @@ export interface Report {
   delivered: number;
 }
 
-/** What was sent and has no answer. */
+/** A publish that has no answer yet. */
 interface Sent {
   readonly drafts: readonly Draft[];
   readonly answer: Promise<Answer | undefined>;
