@@ -16,7 +16,7 @@ const HANDSHAKE =
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 const BODY = '{"recipient":"bob","content":"hello"}';
 
-/** What is sent on a connection before it is dropped. */
+/** The bytes that are sent on a connection before it is dropped. */
 const KINDS: Readonly<Record<string, (round: number) => string>> = {
   'says nothing': () => '',
   'sends half of a request': () => `GET /messages?recipient=bob ${HEAD}`,

@@ -73,7 +73,7 @@ describe('a clock that goes a day ahead and comes back', () => {
       expect(hoursAhead(after.createdAt)).toBeCloseTo(0, 1);
       expect(after.id).toBeGreaterThan(ahead.id);
       expect(await resumed(server, cursor)).toEqual({ messages: [ahead, after], gap: false });
-      // What had expired by the wrong clock is there again.
+      // The message that had expired by the wrong clock is there again.
       const all = [before, hour, week, ahead, after];
       expect(await resumed(server, '0')).toEqual({ messages: all, gap: false });
       expect((await poll).messages).toEqual([]);
@@ -123,7 +123,7 @@ describe('a clock that goes 40 days ahead for some seconds', () => {
       const lasting = await send(server.url, 'bob', 'lasting');
       const week = await send(server.url, 'bob', 'for a week', { ttl: 7 * DAY });
       clock.set(40 * DAY);
-      // What is stored meanwhile is purged by that clock: so upkeep has been through.
+      // Messages stored now are purged by that clock, so upkeep has run when they are gone.
       await waitForUpkeep(server);
       expect(await pullAll(server.url, 'bob')).toEqual([lasting]);
       clock.set(0);

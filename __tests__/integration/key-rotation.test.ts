@@ -71,7 +71,7 @@ test('another key of the same kid takes the place of the old one', async () => {
   });
 });
 
-/** What is no set. */
+/** Texts that are not a key set. */
 const malformed: [string, string][] = [
   ['no JSON', '{"keys":['],
   ['nothing', ''],

@@ -153,7 +153,13 @@ describe('a publish takes from the rate', () => {
     ['malformed JSON', 400, 1, '{', JSON_TYPE],
     ['another content type', 415, 1, '{}', { 'Content-Type': 'text/plain' }],
     ['a message that one may not send', 403, 1, '{"recipient":"x","content":1}', JSON_TYPE],
-    ['a batch that one may not send', 403, 51, JSON.stringify([...batch(50), { ...message, recipient: 'x' }]), JSON_TYPE],
+    [
+      'a batch that one may not send',
+      403,
+      51,
+      JSON.stringify([...batch(50), { ...message, recipient: 'x' }]),
+      JSON_TYPE,
+    ],
     ['a batch of too many', 400, 1501, JSON.stringify(Array(1501).fill(1)), JSON_TYPE],
     ['an empty batch', 400, 1, '[]', JSON_TYPE],
     ['4 KiB less one byte', 201, 1, padded(4 * KIB - 1), JSON_TYPE],
@@ -170,7 +176,7 @@ describe('a publish takes from the rate', () => {
     expect(taken(expectTooFast(await publish(server.url, message, client)))).toBe(price);
     // A refusal for the rate takes nothing.
     expect(taken(expectTooFast(await publish(server.url, batch(100), client)))).toBe(price);
-  }); // prettier-ignore
+  });
 
   test('for a notification that is refused', async () => {
     const client = await newClient();

@@ -130,7 +130,7 @@ describe('a database in which one device follows 10,000 recipients', () => {
     const opened = await network.waitFor(device, 101);
     expect(new Set(opened.map(({ payload }) => payload.recipient)).size).toBe(101);
     expect((await network.waitFor(other, 1))[0]?.payload.recipient).toBe('room-9');
-    // What one has sent oneself is no news, whichever of the names it was sent as.
+    // A message of one's own is no news, whichever of the names it was sent as.
     const own = await send(network.url, 'room-5', 'own', { sender: 'bob' });
     const fromRoom = await send(network.url, 'room-5', 'own', { sender: 'room-9876' });
     await dealtWith(server.database, 'room-5', fromRoom.id);

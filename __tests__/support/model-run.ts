@@ -359,7 +359,7 @@ export class ModelRun {
     }
   }
 
-  /** A device goes, or comes back to where it was. */
+  /** Cuts an open device, or lets a closed one come back. */
   async #moveDevice(): Promise<void> {
     const device = this.#random.pick(this.#devices);
     if (device.isOpen) device.cut();
@@ -476,7 +476,7 @@ export class ModelRun {
     for (const device of this.#devices) await device.ended();
   }
 
-  /** What is in the log behind all that the model knows. */
+  /** Reads the messages that are newer than all that the model knows. */
   async #newMessages(): Promise<WireMessage[]> {
     const messages: WireMessage[] = [];
     for (let after = String(this.#model.head); ;) {
@@ -518,7 +518,7 @@ function reordered(draft: Draft): Draft {
   return { ...draft, content: Object.fromEntries(Object.entries(content).reverse()) };
 }
 
-/** What an answer to new drafts says was stored. */
+/** Returns the messages that an answer to new drafts says were stored. */
 function storedIn({ status, body }: Answer, drafts: readonly Draft[]): WireMessage[] {
   const stored = (Array.isArray(body) ? body : [body]) as WireMessage[];
   if (status !== 201 || stored.length !== drafts.length) {

@@ -1,6 +1,6 @@
 /**
- * What docs/protocol.md promises of one log, in memory: what is stored, what is shown, and what may be missing. It knows
- * nothing of how the service does it.
+ * A model of one log, in memory, by the promises of docs/protocol.md: which messages are stored, which are shown, and
+ * which may be missing. It knows nothing of how the service works.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { WireMessage } from './api.ts';
