@@ -60,7 +60,7 @@ describe('a log whose files are taken away while it runs', () => {
     ['its lock is removed', (file) => rmSync(`${file}-lock`), undefined],
   ])(
     '(%s) refuses publishes and is not ready, serves what it has, and loses nothing',
-    async (_, take, giveBack) => {
+    async (what, take, giveBack) => {
       const server = await Server.start({ database: join(newFolder(), 'data', 'tidings.sqlite') });
       const device = await DeviceStream.open(server.url, 'recipient=bob');
       await device.waitFor('live');
@@ -68,6 +68,10 @@ describe('a log whose files are taken away while it runs', () => {
       await until(() => storedBy(publishers).length > 20, 'messages before');
 
       take(server.database);
+      // The very next one is refused: it would be lost. Without its lock the log itself is whole, and that is found out
+      // within a second.
+      const next = await publish(server.url, { recipient: 'carol', content: 'next' });
+      if (!what.includes('lock')) expectProblem(next, 503, []);
       await until(() => refusalsOf(publishers).length > 20, 'refusals');
       const held = storedBy(publishers);
       expectProblem(await get(server.url, '/readyz'), 503, []);
@@ -86,7 +90,7 @@ describe('a log whose files are taken away while it runs', () => {
       await Promise.all(publishers.map((publisher) => publisher.end()));
       const stored = storedBy(publishers);
       await device.waitForMessages(stored.length);
-      // What was flushed in the instant in which the file went was not acknowledged, and is seen all the same.
+      // Messages that were flushed as the file went were not acknowledged, and are shown all the same.
       const seen = await pullAll(server.url, 'bob');
       expect(device.messages).toEqual(seen);
       expect(seen).toEqual(expect.arrayContaining(stored));
