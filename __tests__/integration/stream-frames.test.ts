@@ -46,7 +46,7 @@ describe('a stream on the wire', () => {
       'x-accel-buffering: no',
       'x-content-type-options: nosniff',
     ]);
-    expect(body).toMatch(/^retry: \d+\n\n/);
+    expect(body).toMatch(/^event: ready\nid: .*\nretry: \d+\ndata: /);
     expect(body).not.toContain('\r');
   });
 
@@ -77,7 +77,7 @@ describe('a stream on the wire', () => {
     });
   });
 
-  test('sends retry, ready, the backlog and live, in this order, each as the contract shows it', async () => {
+  test('sends ready with its retry, the backlog and live, in this order, each as the contract shows it', async () => {
     await publish(
       server.url,
       [1, 2, 3].map((content) => ({ recipient: 'carol', content })),
@@ -88,17 +88,18 @@ describe('a stream on the wire', () => {
     const tag = /-([^"\s]+)$/.exec(live.id ?? '')?.[1] ?? '';
     expect(tag).not.toBe('');
     const frames = device.raw.split('\n\n');
-    expect(frames[0]).toMatch(/^retry: \d{4}$/);
-    expect(frames[1]).toBe('event: ready\nid: 0\ndata: {"type":"ready","cursor":"0","gap":false}');
-    expect(frames[3]).toBe(`id: ${second?.id ?? 0}-${tag}\ndata: ${JSON.stringify(second)}`);
-    expect(frames[5]).toBe(
+    expect(frames[0]).toMatch(
+      /^event: ready\nid: 0\nretry: \d{4}\ndata: {"type":"ready","cursor":"0","gap":false,"heartbeatSeconds":15}$/,
+    );
+    expect(frames[2]).toBe(`id: ${second?.id ?? 0}-${tag}\ndata: ${JSON.stringify(second)}`);
+    expect(frames[4]).toBe(
       `event: live\nid: ${third?.id ?? 0}-${tag}\n` +
         `data: {"type":"live","cursor":"${third?.id ?? 0}-${tag}","replayed":3}`,
     );
-    expect(frames.slice(6)).toEqual(['']);
+    expect(frames.slice(5)).toEqual(['']);
     const next = await send(server.url, 'carol', 4);
     await device.waitForMessages(4);
-    expect(device.raw.split('\n\n').slice(6)).toEqual([
+    expect(device.raw.split('\n\n').slice(5)).toEqual([
       `id: ${next.id}-${tag}\ndata: ${JSON.stringify(next)}`,
       '',
     ]);
@@ -110,7 +111,7 @@ describe('a stream on the wire', () => {
       const device = await DeviceStream.open(server.url, query);
       const ready = await device.waitFor('ready');
       device.cut();
-      expect(ready.data).toEqual({ type: 'ready', cursor: ready.id, gap: false });
+      expect(ready.data).toEqual({ type: 'ready', cursor: ready.id, gap: false, heartbeatSeconds: 15 });
       const missed = await send(server.url, 'dora', 'missed');
       const again = await DeviceStream.open(server.url, query, { lastEventId: ready.id ?? '' });
       await again.waitFor('live');

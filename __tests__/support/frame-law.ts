@@ -3,8 +3,8 @@ import { createParser } from 'eventsource-parser';
 import type { WireMessage } from './api.ts';
 import type { Person } from './persons.ts';
 
-const RETRY = /^retry: \d+$/;
-const FRAME = /^(?:event: ([a-z]+)\n)?(?:id: (0|(\d+)-[0-9a-z]{6})\n)?data: (\{[^\r\n]*\})$/;
+const FRAME =
+  /^(?:event: ([a-z]+)\n)?(?:id: (0|(\d+)-[0-9a-z]{6})\n)?(?:retry: (\d+)\n)?data: (\{[^\r\n]*\})$/;
 const SERVER_EVENTS = ['ready', 'live', 'heartbeat', 'presence', 'bye'];
 const GAPS = [false, 'purged', 'restored', 'unknown'];
 const REASONS = ['shutdown', 'token-expired', 'too-slow', 'over-limit'];
@@ -56,14 +56,14 @@ export class FrameLaw {
   }
 
   #take(frame: string): void {
-    if (RETRY.test(frame)) return;
-    const [, event, id, number, data] = FRAME.exec(frame) ?? [];
+    const [, event, id, number, retry, data] = FRAME.exec(frame) ?? [];
     const fault = (what: string): void => void this.faults.push(`${what}: ${JSON.stringify(frame)}`);
     if (data === undefined) {
       fault('no frame');
       return;
     }
     if (this.#parsed.shift() !== JSON.stringify([event, id, data])) fault('the parser sees another event');
+    if ((retry !== undefined) !== (event === 'ready' || event === 'bye')) fault('retry');
     if (id !== undefined) this.cursor = id;
     let parsed: Record<string, unknown>;
     try {

@@ -62,7 +62,8 @@ function faultsOfRefusal({ data }: SocketEvent): string[] {
 }
 
 /** The same as a frame of `/stream`, whose laws are its own. */
-function asServerSentEvent({ event, id, data }: SocketEvent): Buffer {
+function asServerSentEvent({ event, id, retry, data }: SocketEvent): Buffer {
   const name = event === 'message' ? '' : `event: ${event}\n`;
-  return Buffer.from(`${name}${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`);
+  const fields = `${id === undefined ? '' : `id: ${id}\n`}${retry === undefined ? '' : `retry: ${retry}\n`}`;
+  return Buffer.from(`${name}${fields}data: ${JSON.stringify(data)}\n\n`);
 }

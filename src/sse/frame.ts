@@ -14,9 +14,10 @@ export const sseFraming: Framing = {
   // Without `id:`, so that a device's position stays where it is.
   ephemeral: (draft) => `data: ${draftJson(draft)}\n\n`,
   event: (name, data, { cursor, retry } = {}) => {
-    const wait = retry === undefined ? '' : `retry: ${retry}\n\n`;
     const id = cursor === undefined ? '' : `id: ${cursor}\n`;
-    return `${wait}event: ${name}\n${id}data: ${JSON.stringify({ type: name, ...data })}\n\n`;
+    // In the block of an event: some clients dispatch an event for a block that has no data.
+    const wait = retry === undefined ? '' : `retry: ${retry}\n`;
+    return `event: ${name}\n${id}${wait}data: ${JSON.stringify({ type: name, ...data })}\n\n`;
   },
   byteLength: (text) => Buffer.byteLength(text),
   encode: (texts) => Buffer.from(texts.join('')),

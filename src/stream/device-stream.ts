@@ -71,7 +71,8 @@ export class DeviceStream implements Device, ConnectionOwner {
     this.framing = transport.framing;
     this.connection = transport.open(this);
     this.#subscription = new Subscription(parts, this, start);
-    this.#say('ready', { cursor: this.#cursor, gap: start.gap, ...endOf(identity) }, true);
+    const heartbeatSeconds = parts.heartbeats.seconds;
+    this.#say('ready', { cursor: this.#cursor, gap: start.gap, heartbeatSeconds, ...endOf(identity) }, true);
     // Present before it looks: a device that watches its own address sees itself.
     parts.devices.join(this);
     parts.hub.traffic.opened++;

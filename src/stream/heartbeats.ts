@@ -10,6 +10,8 @@ export interface Beating {
 
 /** Says something on streams that have been silent, so that a device knows a quiet stream from a dead one. */
 export class Heartbeats {
+  /** The silence after which a heartbeat is due, in seconds. */
+  readonly seconds: number;
   readonly #streams = new Set<Beating>();
   readonly #silence: number;
   readonly #stop: () => void;
@@ -20,6 +22,7 @@ export class Heartbeats {
    */
   constructor(silence: number, turns: Turns, now: () => number) {
     this.#silence = silence;
+    this.seconds = silence / 1000;
     // One look at all streams instead of a timer for each: a second late at most.
     this.#stop = turns.every(Math.min(1000, silence / 4), () => this.#beat(now()));
   }

@@ -2,8 +2,16 @@ import type { WirePresence } from '../hub/presence-state.ts';
 
 /** What the server itself says on a stream, by event name. */
 export interface ServerEvents {
-  /** `expiresAt`: when the token ends, and the stream with it. */
-  ready: { readonly cursor: string; readonly gap: false | string; readonly expiresAt?: string };
+  /**
+   * `heartbeatSeconds`: a client that hears nothing for much longer takes the connection for dead. `expiresAt`: when the
+   * token ends, and the stream with it.
+   */
+  ready: {
+    readonly cursor: string;
+    readonly gap: false | string;
+    readonly heartbeatSeconds: number;
+    readonly expiresAt?: string;
+  };
   live: { readonly cursor: string; readonly replayed: number };
   heartbeat: { readonly at: string };
   presence: { readonly recipient: string } & WirePresence;
