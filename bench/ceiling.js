@@ -6,7 +6,7 @@ import { tidings } from './peers/tidings.js';
 import { figureText } from './samples.js';
 
 /** A frame as long as the service's; the witness counts its mark. */
-const FRAME = `id: 100000-abcdef\ndata: {"id":100000,"sender":"alice","recipient":"inbox","type":"message","content":"${CONTENT}","createdAt":"2026-01-01T00:00:00.000Z"}\n\n`;
+const FRAME = `data: {"id":100000,"sender":"alice","recipient":"inbox","type":"message","content":"${CONTENT}","createdAt":"2026-01-01T00:00:00.000Z"}\nid: 100000-abcdef\n\n`;
 const DEVICES = 1000;
 
 /**

@@ -62,7 +62,7 @@ describeInBrowser('the drawer of frames', () => {
     expect(cursor).toMatch(new RegExp(`^${id}-`));
     const json = await row.locator('pre').innerText();
     expect(JSON.parse(json)).toMatchObject({ id, sender: 'bob', content: 'hé' });
-    const frame = `id: ${cursor}\ndata: ${JSON.stringify(JSON.parse(json))}\n\n`;
+    const frame = `data: ${JSON.stringify(JSON.parse(json))}\nid: ${cursor}\n\n`;
     expect(await row.locator('.size').innerText()).toBe(`${Buffer.byteLength(frame)} B`);
     expect(await rows(alice).locator('.event').first().innerText()).toBe('ready');
     const typing = rows(alice).filter({ hasText: '"typing"' }).first();
@@ -119,7 +119,7 @@ describeInBrowser('the drawer of frames', () => {
     expect(said).toEqual({ writes: 2, meanwhile: 'Copied', after: 'Copy frames' });
     const copied = (await clipboard(carol)).split('\n\n');
     expect(copied.length).toBe(2);
-    expect(copied[1]).toMatch(/^id: \d+-\w+\ndata: \{"id":\d+,.*"another apple"/);
+    expect(copied[1]).toMatch(/^data: \{"id":\d+,.*"another apple".*\nid: \d+-\w+/);
 
     await page.getByLabel('Filter frames').fill('');
     await page.getByRole('button', { name: 'Pause' }).click();

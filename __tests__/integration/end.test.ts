@@ -59,7 +59,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     const bye = device.events.at(-1);
     expect(bye).toEqual({ event: 'bye', id: cursor, data: { type: 'bye', reason: 'shutdown' } });
     const [, retry = 0] = device.retries;
-    expect(device.raw).toMatch(/event: bye\nid: .*\nretry: \d+\ndata: /);
+    expect(device.raw).toMatch(/event: bye\nretry: \d+\ndata: .*\nid: .*\n\n/);
     expect(retry).toBeGreaterThanOrEqual(1000);
     expect(retry).toBeLessThanOrEqual(4000);
 

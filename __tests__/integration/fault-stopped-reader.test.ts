@@ -61,7 +61,7 @@ describe('a reader whose process is stopped', () => {
       const last = ids.at(-1);
       await until(() => endsNear(file, `\nid: ${last}-`), 'the last message', 60_000);
       ids.push(...(await publishLargely(server, 1, 'afterwards')));
-      await until(() => endsNear(file, '"afterwards"'), 'a message that is live again');
+      await until(() => endsNear(file, `\nid: ${ids.at(-1)}-`), 'a message that is live again');
       const events = eventsIn(file);
       const messages = events.filter(({ event }) => event === undefined);
       expect(messages.map(({ data }) => (JSON.parse(data) as WireMessage).id)).toEqual(ids);

@@ -46,7 +46,7 @@ describe('a stream on the wire', () => {
       'x-accel-buffering: no',
       'x-content-type-options: nosniff',
     ]);
-    expect(body).toMatch(/^event: ready\nid: .*\nretry: \d+\ndata: /);
+    expect(body).toMatch(/^event: ready\nretry: \d+\ndata: .*\nid: .*\n\n/);
     expect(body).not.toContain('\r');
   });
 
@@ -89,18 +89,18 @@ describe('a stream on the wire', () => {
     expect(tag).not.toBe('');
     const frames = device.raw.split('\n\n');
     expect(frames[0]).toMatch(
-      /^event: ready\nid: 0\nretry: \d{4}\ndata: {"type":"ready","cursor":"0","gap":false,"heartbeatSeconds":15}$/,
+      /^event: ready\nretry: \d{4}\ndata: {"type":"ready","cursor":"0","gap":false,"heartbeatSeconds":15}\nid: 0$/,
     );
-    expect(frames[2]).toBe(`id: ${second?.id ?? 0}-${tag}\ndata: ${JSON.stringify(second)}`);
+    expect(frames[2]).toBe(`data: ${JSON.stringify(second)}\nid: ${second?.id ?? 0}-${tag}`);
     expect(frames[4]).toBe(
-      `event: live\nid: ${third?.id ?? 0}-${tag}\n` +
-        `data: {"type":"live","cursor":"${third?.id ?? 0}-${tag}","replayed":3}`,
+      `event: live\ndata: {"type":"live","cursor":"${third?.id ?? 0}-${tag}","replayed":3}\n` +
+        `id: ${third?.id ?? 0}-${tag}`,
     );
     expect(frames.slice(5)).toEqual(['']);
     const next = await send(server.url, 'carol', 4);
     await device.waitForMessages(4);
     expect(device.raw.split('\n\n').slice(5)).toEqual([
-      `id: ${next.id}-${tag}\ndata: ${JSON.stringify(next)}`,
+      `data: ${JSON.stringify(next)}\nid: ${next.id}-${tag}`,
       '',
     ]);
   });

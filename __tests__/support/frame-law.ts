@@ -4,7 +4,7 @@ import type { WireMessage } from './api.ts';
 import type { Person } from './persons.ts';
 
 const FRAME =
-  /^(?:event: ([a-z]+)\n)?(?:id: (0|(\d+)-[0-9a-z]{6})\n)?(?:retry: (\d+)\n)?data: (\{[^\r\n]*\})$/;
+  /^(?:event: ([a-z]+)\n)?(?:retry: (\d+)\n)?data: (\{[^\r\n]*\})(?:\nid: (0|(\d+)-[0-9a-z]{6}))?$/;
 const SERVER_EVENTS = ['ready', 'live', 'heartbeat', 'presence', 'bye'];
 const GAPS = [false, 'purged', 'restored', 'unknown'];
 const REASONS = ['shutdown', 'token-expired', 'too-slow', 'over-limit'];
@@ -56,7 +56,7 @@ export class FrameLaw {
   }
 
   #take(frame: string): void {
-    const [, event, id, number, retry, data] = FRAME.exec(frame) ?? [];
+    const [, event, retry, data, id, number] = FRAME.exec(frame) ?? [];
     const fault = (what: string): void => void this.faults.push(`${what}: ${JSON.stringify(frame)}`);
     if (data === undefined) {
       fault('no frame');

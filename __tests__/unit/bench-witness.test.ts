@@ -5,7 +5,7 @@ import { Witness } from '../../bench/client/witness.js';
 function frame(publisher: number, count: number): string {
   const template = new Template(CONTENT);
   template.number(publisher, count);
-  return `id: 1\ndata: {"content":"${template.bytes.toString()}"}\n\n`;
+  return `data: {"content":"${template.bytes.toString()}"}\nid: 1\n\n`;
 }
 
 test('a witness counts each message, however the network cuts the stream', () => {

@@ -118,8 +118,8 @@ export async function copyText(text, button) {
 function asSent({ event, id, data }) {
   const lines = [
     event === 'message' ? '' : `event: ${event}\n`,
-    id === '' ? '' : `id: ${id}\n`,
     `data: ${data}`,
+    id === '' ? '' : `\nid: ${id}`,
   ];
   return lines.join('');
 }

@@ -2,6 +2,9 @@
  * Server-Sent Events on the wire (WHATWG HTML §9.2.5, "Parsing an event stream"): pure functions from what is said to
  * its bytes. Every `data` is one line of JSON, which has no line break in it: JSON escapes CR and LF, and the stream's
  * grammar knows no other (U+2028 is none).
+ *
+ * `id` is the last line of its block. Some clients move their position when they read that line, not when the block is
+ * whole: with `id` before `data`, a connection that breaks in between would lose the message.
  */
 import { draftJson, messageJson } from '../message.ts';
 import type { Framing } from '../stream/framing.ts';
@@ -10,14 +13,14 @@ import type { Framing } from '../stream/framing.ts';
 export const sseFraming: Framing = {
   protocol: 'sse',
   // No `event:` line, so that EventSource's `onmessage` sees it.
-  message: (message, cursor) => `id: ${cursor}\ndata: ${messageJson(message)}\n\n`,
+  message: (message, cursor) => `data: ${messageJson(message)}\nid: ${cursor}\n\n`,
   // Without `id:`, so that a device's position stays where it is.
   ephemeral: (draft) => `data: ${draftJson(draft)}\n\n`,
   event: (name, data, { cursor, retry } = {}) => {
     const id = cursor === undefined ? '' : `id: ${cursor}\n`;
     // In the block of an event: some clients dispatch an event for a block that has no data.
     const wait = retry === undefined ? '' : `retry: ${retry}\n`;
-    return `event: ${name}\n${id}${wait}data: ${JSON.stringify({ type: name, ...data })}\n\n`;
+    return `event: ${name}\n${wait}data: ${JSON.stringify({ type: name, ...data })}\n${id}\n`;
   },
   byteLength: (text) => Buffer.byteLength(text),
   encode: (texts) => Buffer.from(texts.join('')),
