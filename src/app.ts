@@ -11,6 +11,7 @@ import { setDataHeaders } from './http/data-headers.ts';
 import { healthz, readyz } from './http/health.ts';
 import type { Origins } from './http/origins.ts';
 import { metricsRoute } from './http/metrics.ts';
+import { nothingAt } from './http/nothing-at.ts';
 import { pages } from './http/pages.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
@@ -128,15 +129,11 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
       request.url = target;
       if (path === '/stream') openStream(request, response).catch(fail);
       else if (path === WEB_SOCKET_PATH) openWebSocket(request, response, upgrade).catch(fail);
-      else route(request, response, (error) => fail(error ?? nothingHere()));
+      else route(request, response, (error) => fail(error ?? nothingAt(path, basePath)));
     } catch (error) {
       fail(error);
     }
   };
-}
-
-function nothingHere(): Refusal {
-  return new Refusal('not-found', 'There is nothing at this path.');
 }
 
 /** Which proxies are believed, as Express reads it. */
@@ -165,10 +162,11 @@ function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): voi
     throw new Refusal('not-implemented', 'The only Transfer-Encoding understood here is chunked.', CLOSE);
   }
   if (headers.host === undefined && httpVersion === '1.1') {
-    throw new Refusal('malformed', 'A request of HTTP/1.1 has a Host (RFC 9112 §3.2).');
+    throw new Refusal('malformed', 'A request of HTTP/1.1 must have a Host header (RFC 9112 §3.2).');
   }
   // Node gives the first; what stands before the service may have looked at another.
-  if (countHosts(rawHeaders) > 1) throw new Refusal('malformed', 'A request has one Host (RFC 9112 §3.2).');
+  if (countHosts(rawHeaders) > 1)
+    throw new Refusal('malformed', 'A request must have one Host header, not several (RFC 9112 §3.2).');
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
   }

@@ -1,5 +1,5 @@
 import { addressFault } from './address.ts';
-import { type FieldError, pointerToken } from './errors.ts';
+import { type FieldError, pointerToken, unknownName } from './errors.ts';
 import { type Draft, MESSAGE_TYPE, READ_TYPE } from './message.ts';
 
 /** One publish, checked: a draft, and whether it is for the live streams alone. */
@@ -26,7 +26,7 @@ const MOST_UNKNOWN = 100;
 
 const MAX_TTL_SECONDS = 31_536_000;
 const MAX_KEY_CODE_POINTS = 128;
-const FIELDS = new Set(['sender', 'recipient', 'type', 'content', 'idempotencyKey', 'ttl', 'ephemeral']);
+const FIELDS = ['sender', 'recipient', 'type', 'content', 'idempotencyKey', 'ttl', 'ephemeral'];
 const LONE_SURROGATE = 'must be well-formed Unicode: it has a lone surrogate';
 const TYPE_PATTERN = /^[a-z][a-z0-9._-]{0,63}$/;
 
@@ -34,8 +34,8 @@ const TYPE_PATTERN = /^[a-z][a-z0-9._-]{0,63}$/;
 export class ContentTooLarge extends Error {
   constructor(path: string, bytes: number) {
     super(
-      `${path}/content is ${bytes} bytes as JSON; at most ${MAX_CONTENT_BYTES} are taken. ` +
-        'Store it elsewhere and send where it is.',
+      `${path === '' ? '"content"' : `${path}/content`} is ${bytes} bytes as JSON, and may be at most ` +
+        `${MAX_CONTENT_BYTES}: store it elsewhere, and send a link to it.`,
     );
     this.name = 'ContentTooLarge';
   }
@@ -67,7 +67,8 @@ export function readPublication(
 
   for (const field of Object.keys(fields)) {
     if (errors.length - before >= MOST_UNKNOWN) break;
-    if (!FIELDS.has(field)) fault(field, `is not a field of a message; they are ${[...FIELDS].join(', ')}`);
+    if (!FIELDS.includes(field))
+      fault(field, unknownName(field, 'a field of a message', FIELDS, errors.length));
   }
   // A parsed value has no `undefined` in it: what is that was not given.
   const {

@@ -1,9 +1,14 @@
+import { nearestName } from './misspelt.ts';
+
 /**
  * What a client is told when the answer is no. Everything else that is thrown is internal: it is logged whole, and the
  * client sees a bare 500.
  */
 
-/** One bad field: a JSON Pointer into the body (or into the query, read as an object), and the rule it breaks. */
+/**
+ * One bad field: a JSON Pointer into the body (or into the query, read as an object), and the rule it breaks, as the end of
+ * a sentence that begins with the field.
+ */
 export interface FieldError {
   readonly path: string;
   readonly message: string;
@@ -59,17 +64,51 @@ export class Refusal extends Error {
 const MOST_ERRORS = 100;
 
 /**
- * The refusal of a request with bad fields.
+ * Returns the refusal of a request with bad fields. Its detail is about the first of them, and says how many more there
+ * are.
  *
- * @param errors at least one; past a hundred the rest is left out, and the detail says how many there are
+ * @param errors at least one; past a hundred the rest is left out
+ * @param code 400 by default
  */
-export function badFields(errors: readonly FieldError[]): Refusal {
+export function badFields(
+  errors: readonly FieldError[],
+  code: RefusalCode = 'malformed',
+  headers: Readonly<Record<string, string>> = {},
+): Refusal {
   const [first] = errors;
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  const what = first?.path === '' ? 'The body' : first?.path;
-  return new Refusal('malformed', first === undefined ? '' : `${what} ${first.message}${more}`, {
+  const problems = errors.length === 2 ? 'problem' : 'problems';
+  const more = errors.length > 1 ? ` ${errors.length - 1} more ${problems}, see errors.` : '';
+  return new Refusal(code, first === undefined ? '' : `${sentenceOf(first)}${more}`, {
     errors: errors.slice(0, MOST_ERRORS),
+    headers,
   });
+}
+
+/** A fault as a sentence: a field of a single message is called by its name, one of a batch by its pointer. */
+function sentenceOf({ path, message }: FieldError): string {
+  const [, name = '', ...deeper] = path.split('/');
+  const subject =
+    path === ''
+      ? 'The body'
+      : deeper.length > 0
+        ? path
+        : `"${name.replaceAll('~1', '/').replaceAll('~0', '~')}"`;
+  return `${subject} ${message}${/[.?]$/.test(message) ? '' : '.'}`;
+}
+
+/**
+ * Says that a name is not known: the message of a `FieldError`, which suggests the known name that is probably meant, or
+ * else lists all of them.
+ *
+ * @param what the kind of name: `a field of a message`
+ * @param faults how many faults there are before this one: one that is not shown suggests nothing, since that costs time
+ */
+export function unknownName(name: string, what: string, known: readonly string[], faults: number): string {
+  if (known.length === 0) return `is not ${what}: this request takes none`;
+  const meant = faults < MOST_ERRORS ? nearestName(name, known) : undefined;
+  return meant === undefined
+    ? `is not ${what}. Valid names: ${known.join(', ')}`
+    : `is not ${what}. Did you mean "${meant}"?`;
 }
 
 /** A name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */

@@ -8,6 +8,9 @@ export interface MisspeltName {
 const MIN_LENGTH = 7;
 const MAX_EDITS = 2;
 
+/** What is longer is no slip of a known name, and takes long to compare. */
+const MAX_LENGTH = 100;
+
 /** What Kubernetes and Docker set for each service, one of which may be called `push` or `auth`. */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 
@@ -27,17 +30,30 @@ export function misspelt(names: readonly string[], known: readonly string[]): re
     });
 }
 
+/**
+ * Finds the known name that is probably meant by another one: the same with another case or separator, or with other
+ * letters in one or two places, fewer than half of them.
+ *
+ * @returns the nearest; `undefined` if none is near
+ */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  if (name.length > MAX_LENGTH) return undefined;
+  const plain = plainForm(name);
+  const [near] = known
+    .map((one) => ({ one, edits: editsBetween(plain, plainForm(one)) }))
+    .filter(({ edits }) => edits <= MAX_EDITS && 2 * edits < plain.length)
+    .sort((a, b) => a.edits - b.edits);
+  return near?.one;
+}
+
 function nearestOf(name: string, known: readonly string[]): string | undefined {
   const plain = plainForm(name);
   const compound = known.filter((one) => one.includes('_'));
   const prefixed = compound.find((one) => plainForm(one) === plain || `TIDINGS${plainForm(one)}` === plain);
   if (prefixed !== undefined) return prefixed;
-  if (plain.length < MIN_LENGTH || plain.length > 100) return undefined;
-  const [near] = known
-    .map((one) => ({ one, edits: editsBetween(plain, plainForm(one)) }))
-    .filter(({ edits }) => edits <= MAX_EDITS)
-    .sort((a, b) => a.edits - b.edits);
-  if (near !== undefined) return near.one;
+  if (plain.length < MIN_LENGTH) return undefined;
+  const near = nearestName(name, known);
+  if (near !== undefined) return near;
   if (!name.includes('_')) return undefined;
   return compound.find((one) => one.startsWith(name) || name.startsWith(`${one}_`));
 }
@@ -46,8 +62,9 @@ function plainForm(name: string): string {
   return name.toUpperCase().replaceAll(/[_.-]/g, '');
 }
 
-/** The fewest letters to add, take away or replace (Levenshtein). */
+/** The fewest letters to add, take away or replace (Levenshtein), or more than `MAX_EDITS` if they are many. */
 function editsBetween(from: string, to: string): number {
+  if (Math.abs(from.length - to.length) > MAX_EDITS) return Infinity;
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let i = 1; i <= from.length; i++) {
     const next = [i];

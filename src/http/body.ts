@@ -15,8 +15,17 @@ const MAX_FORM_BYTES = 160 * 1024;
 
 const BODY: JsonForm = { name: 'body', draftAt: [] };
 
-/** Refuses a body of another type before it is read. */
+/** A JSON text has no `=` before its first quote. */
+const FORM_BEGINNING = /^[\w%+.-]+=/;
+
+/** No field has a name like that. curl says of whatever it sends with `-d` that it is a form. */
+const JSON_BEGINNING = /^(\s|\+|%20|%0[9AD])*([{["]|%7B|%5B|%22)/i;
+
+/** Refuses a request without a body, and a body of another type before it is read. */
 export const checkContentType: Handler = (request, _response, next) => {
+  const { headers } = request;
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  if (!hasBody && headers['content-type'] === undefined) throw noBody();
   contentTypeOf(request);
   next();
 };
@@ -25,11 +34,15 @@ export const checkContentType: Handler = (request, _response, next) => {
  * Returns the value that a body has: that of its JSON, or the fields of its form, with `ttl` and `ephemeral` as the
  * number and boolean that they look like.
  *
- * @throws {Refusal} 400 if the bytes are not UTF-8 or not JSON, or a name is given twice; 413 if there is too much in it
+ * @throws {Refusal} 400 if there is no JSON, if the bytes are not UTF-8 or not of their Content-Type, or a name is given
+ *   twice; 413 if there is too much in it
  */
 export function parseBody(request: RoutedRequest): unknown {
   const bytes = bodyOf(request);
-  return contentTypeOf(request) === FORM_TYPE ? parseForm(bytes) : parseJson(bytes, BODY);
+  if (contentTypeOf(request) === FORM_TYPE) return parseForm(bytes);
+  if (bytes.length === 0) throw noBody();
+  if (FORM_BEGINNING.test(beginningOf(bytes))) throw notOfItsType('a form', JSON_TYPE, FORM_TYPE);
+  return parseJson(bytes, BODY);
 }
 
 /** The bytes of a body that was read; none if there was no body. */
@@ -40,22 +53,49 @@ export function bodyOf({ body }: RoutedRequest): Buffer {
 function contentTypeOf(request: IncomingMessage): string {
   const header = request.headers['content-type'] ?? '';
   const [type, ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
+  if (type !== JSON_TYPE && type !== FORM_TYPE) {
+    const given = type === '' ? 'is missing' : `is "${header.slice(0, 100)}"`;
+    const hint = type === 'multipart/form-data' ? ' (curl sends the latter with -d, not with -F)' : '';
+    throw new Refusal(
+      'unsupported-media-type',
+      `The Content-Type ${given}. It must be ${JSON_TYPE} or ${FORM_TYPE}${hint}.`,
+    );
+  }
   const charset = parameters.find((parameter) => parameter.startsWith('charset='));
-  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  if ((type === JSON_TYPE || type === FORM_TYPE) && isUtf8) return type;
+  if (charset === undefined || /^charset="?utf-?8"?$/.test(charset)) return type;
   throw new Refusal(
     'unsupported-media-type',
-    `Content-Type must be ${JSON_TYPE} or ${FORM_TYPE}, in UTF-8, not "${header.slice(0, 100)}".`,
+    `The Content-Type is "${header.slice(0, 100)}", but a body must be UTF-8: send it so, without a charset.`,
   );
+}
+
+function noBody(): Refusal {
+  return new Refusal(
+    'malformed',
+    `The request has no body. Send JSON with Content-Type: ${JSON_TYPE}, or a form.`,
+  );
+}
+
+function notOfItsType(found: string, type: string, wanted: string): Refusal {
+  return new Refusal(
+    'malformed',
+    `The body looks like ${found}, but its Content-Type is ${type}: send Content-Type: ${wanted}.`,
+  );
+}
+
+/** Enough to tell a form from JSON. */
+function beginningOf(bytes: Buffer): string {
+  return bytes.toString('latin1', 0, 64);
 }
 
 function parseForm(bytes: Buffer): unknown {
   if (bytes.length > MAX_FORM_BYTES) {
     throw new Refusal(
       'too-large',
-      `The form is ${bytes.length} bytes; at most ${MAX_FORM_BYTES} are taken. Send JSON.`,
+      `The form is ${bytes.length} bytes, and may be at most ${MAX_FORM_BYTES}: send JSON.`,
     );
   }
+  if (JSON_BEGINNING.test(beginningOf(bytes))) throw notOfItsType('JSON', FORM_TYPE, JSON_TYPE);
   const text = decodeUtf8(bytes, 'body');
   if (text.split('&', MAX_FORM_PAIRS + 1).length > MAX_FORM_PAIRS) {
     throw new Refusal('malformed', `The form has more than ${MAX_FORM_PAIRS} fields.`);

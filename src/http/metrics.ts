@@ -1,7 +1,8 @@
+import { Refusal } from '../errors.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { identityOf } from './authenticate.ts';
 import type { Handler } from './handler.ts';
-import { forbidden } from './permission.ts';
+import { INSUFFICIENT_SCOPE } from './permission.ts';
 import { Query } from './query.ts';
 
 /**
@@ -12,7 +13,9 @@ export function metricsRoute(metrics: Metrics): Handler {
   return async (request, response) => {
     new Query(request.url, []).check();
     if (!identityOf(request).metrics) {
-      throw forbidden([{ path: '', message: 'The metrics need a token with "metrics": true' }]);
+      throw new Refusal('forbidden', 'The metrics need a token with "metrics": true.', {
+        headers: INSUFFICIENT_SCOPE,
+      });
     }
     const text = await metrics.text();
     response

@@ -1,5 +1,10 @@
 import type { AddressSet } from '../auth/address-set.ts';
-import { type FieldError, Refusal } from '../errors.ts';
+import { badFields, type FieldError, type Refusal } from '../errors.ts';
+
+/** For a token that is good and does not allow what was asked (RFC 6750 §3.1). */
+export const INSUFFICIENT_SCOPE = {
+  'WWW-Authenticate': 'Bearer realm="tidings", error="insufficient_scope"',
+};
 
 /**
  * Makes sure that a token allows all of several addresses.
@@ -19,16 +24,12 @@ export function requireAll(
     throw forbidden(refused.map(() => ({ path: `/${parameter}`, message: notNamed(grant) })));
 }
 
-/** The end of the sentence "sender …". */
+/** The end of a sentence that begins with the field in which an address stands. */
 export function notNamed(grant: string): string {
-  return `is not among the addresses of the token's "${grant}"`;
+  return `is not an address that the token's "${grant}" names`;
 }
 
-/** The refusal of what a token does not allow. @param errors at least one */
+/** Returns the refusal of what a token does not allow. @param errors at least one */
 export function forbidden(errors: readonly FieldError[]): Refusal {
-  const [first] = errors;
-  return new Refusal('forbidden', `${first?.path ?? ''} ${first?.message ?? ''}`.trim(), {
-    errors: errors.slice(0, 100),
-    headers: { 'WWW-Authenticate': 'Bearer realm="tidings", error="insufficient_scope"' },
-  });
+  return badFields(errors, 'forbidden', INSUFFICIENT_SCOPE);
 }

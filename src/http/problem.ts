@@ -87,7 +87,7 @@ export function rawProblem(status: number, detail: string): string {
   );
 }
 
-/** The answer to a path that exists, asked with another method. */
+/** Answers a request for a path that exists, with a method that it does not have. @param allowed those that it has */
 export function methodNotAllowed(
   allowed: string,
 ): (request: IncomingMessage, response: ServerResponse) => void {
@@ -96,7 +96,11 @@ export function methodNotAllowed(
       response.writeHead(204, { Allow: allowed }).end();
       return;
     }
-    throw new Refusal('method-not-allowed', `This path takes ${allowed}.`, { headers: { Allow: allowed } });
+    throw new Refusal(
+      'method-not-allowed',
+      `This path does not take ${request.method}. It takes ${allowed.replace(/, (\w+)$/, ' and $1')}.`,
+      { headers: { Allow: allowed } },
+    );
   };
 }
 
@@ -110,6 +114,6 @@ function toRefusal(error: unknown): Refusal | undefined {
   if (error instanceof KeysUnavailable) return unavailable(`Not now: ${error.message}.`, 5);
   const { status } = error as { status?: unknown };
   // The router throws it (http-errors).
-  if (status === 400) return new Refusal('malformed', 'The path cannot be decoded.');
+  if (status === 400) return new Refusal('malformed', 'The path is not valid percent-encoding of UTF-8.');
   return undefined;
 }

@@ -111,7 +111,10 @@ function readBatch(body: readonly unknown[], context: PublishContext): Publicati
   for (const [index, fields] of body.entries()) {
     const publication = readChecked(fields, `/${index}`, context, errors);
     if (publication?.ephemeral === true) {
-      errors.push({ path: `/${index}/ephemeral`, message: 'cannot be given in a batch' });
+      errors.push({
+        path: `/${index}/ephemeral`,
+        message: 'is not allowed in a batch: publish it by itself',
+      });
     } else if (publication !== undefined) {
       publications.push(publication);
     }
@@ -153,9 +156,7 @@ function faultOf({ fault, index }: BatchRefused, isBatch: boolean): Refusal {
   switch (fault) {
     case 'key-conflict': {
       const message = 'was used for a message with another type or content; give a new message a new key';
-      return new Refusal('conflict', `${path}/idempotencyKey ${message}`, {
-        errors: [{ path: `${path}/idempotencyKey`, message }],
-      });
+      return badFields([{ path: `${path}/idempotencyKey`, message }], 'conflict');
     }
     case 'ids-exhausted':
       return unavailable('Nothing was stored: the log has given its last id (2^53 - 1).', 3600);

@@ -13,7 +13,7 @@ import { onUnwatched } from '../unwatched.ts';
 import { identityOf } from './authenticate.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
 import { Page } from './page.ts';
-import { forbidden, notNamed, requireAll } from './permission.ts';
+import { forbidden, requireAll } from './permission.ts';
 import { nonEmpty, Query } from './query.ts';
 import { sendJson } from './send-json.ts';
 
@@ -147,9 +147,7 @@ function answerConversation(
   query.check();
   if (one === undefined || other === undefined) return;
   if (!read.has(one) && !read.has(other)) {
-    throw forbidden([
-      { path: '/between', message: `needs one address that ${notNamed('read').replace('not ', '')}` },
-    ]);
+    throw forbidden([{ path: '/between', message: 'has no address that the token\'s "read" names' }]);
   }
   const page = new Page(limit);
   sendBack(response, log, page, log.readConversation([one, other], before, ...readingInto(page, limit)));

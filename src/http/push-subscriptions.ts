@@ -1,6 +1,13 @@
 import { addressFault } from '../address.ts';
 import type { Identity } from '../auth/identity.ts';
-import { badFields, type FieldError, pointerToken, Refusal, unavailable } from '../errors.ts';
+import {
+  badFields,
+  type FieldError,
+  pointerToken,
+  type Refusal,
+  unavailable,
+  unknownName,
+} from '../errors.ts';
 import type { PushStore, PushSubscription } from '../log/push-store.ts';
 import { type PushHosts, shortened } from '../push/push-hosts.ts';
 import type { Pushes, SubscriptionRefused } from '../push/pushes.ts';
@@ -44,7 +51,10 @@ export function subscribe({ pushes, pushHosts, now }: PushSubscriptionParts): Ha
       ['/recipient', recipient],
       ['/reader', reader],
     ] as const) {
-      const message = address === undefined ? 'is required: whose messages' : addressFault(address);
+      const message =
+        address === undefined
+          ? 'is required: the address whose messages are notified'
+          : addressFault(address);
       if (message !== undefined && !(path === '/reader' && reader === recipient))
         errors.push({ path, message });
     }
@@ -73,7 +83,7 @@ function refusalOf(refused: SubscriptionRefused): Refusal {
 }
 
 function tooMany(path: string, message: string): Refusal {
-  return new Refusal('conflict', `${path} ${message}`, { errors: [{ path, message }] });
+  return badFields([{ path, message }], 'conflict');
 }
 
 /**
@@ -145,8 +155,8 @@ function readFields(
   const fields = new Map<string, unknown>(Object.entries(body));
   for (const field of fields.keys()) {
     if (known.includes(field)) continue;
-    const path = `/${pointerToken(field)}`;
-    errors.push({ path, message: `is not a field here; they are ${known.join(', ')}` });
+    const message = unknownName(field, 'a field of this request', known, errors.length);
+    errors.push({ path: `/${pointerToken(field)}`, message });
   }
   return fields;
 }

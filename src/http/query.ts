@@ -1,5 +1,5 @@
 import { addressFault, EVERYTHING } from '../address.ts';
-import { badFields, type FieldError, Refusal } from '../errors.ts';
+import { badFields, type FieldError, Refusal, unknownName } from '../errors.ts';
 
 /** The widest range of a whole number in a query. */
 export interface IntegerRule {
@@ -19,7 +19,11 @@ export function parsePairs(text: string): [name: string, value: string][] {
     try {
       return decodeURIComponent(part.replaceAll('+', ' '));
     } catch {
-      throw new Refusal('malformed', `"${part.slice(0, 100)}" is not percent-encoded UTF-8`);
+      throw new Refusal(
+        'malformed',
+        `"${part.slice(0, 100).toWellFormed()}" is not valid percent-encoding of UTF-8. Write "%" as "%25" ` +
+          '(with curl: --data-urlencode).',
+      );
     }
   };
   return text
@@ -43,7 +47,7 @@ export function originForm(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?]*/i, '');
   if (path.startsWith('/')) return path;
   if (path !== target) return `/${path}`;
-  throw new Refusal('not-found', 'There is nothing at this path.');
+  throw new Refusal('not-found', 'The request names no path: ask for one, such as /messages.');
 }
 
 /** The path of a request's target, without its query. */
@@ -80,8 +84,8 @@ export class Query {
       }
       this.#values.set(name, [value]);
       if (!known.includes(name)) {
-        const list = known.length === 0 ? 'it has none' : `they are ${known.join(', ')}`;
-        this.fault(name.slice(0, 128), `is not a parameter of ${pathOf(target)}; ${list}`);
+        const what = `a query parameter of ${pathOf(target)}`;
+        this.fault(name.slice(0, 128), unknownName(name, what, known, this.#errors.length));
       }
     }
   }
@@ -125,9 +129,9 @@ export class Query {
   /** Addresses, each once, in the order in which they are given. */
   addresses(name: string, { least, most }: IntegerRule): string[] {
     const values = [...new Set(this.#values.get(name) ?? [])];
-    if (values.length < least || values.length > most) {
-      const count = least === most ? String(least) : `${least} to ${most}`;
-      this.fault(name, `must be given with ${count} different address${most === 1 ? '' : 'es'}`);
+    if (values.length < least) this.fault(name, `is required: an address, as in ?${name}=bob`);
+    if (values.length > most) {
+      this.fault(name, most === 1 ? 'must be given once' : `may be given with at most ${most} addresses`);
     }
     for (const value of values.slice(0, most)) {
       const why = addressFault(value);

@@ -67,7 +67,7 @@ function decompressorOf({ headers }: IncomingMessage): Decompress | undefined {
   if (DECOMPRESSORS.has(coding)) return DECOMPRESSORS.get(coding);
   throw new Refusal(
     'unsupported-media-type',
-    'The body has a Content-Encoding other than gzip, deflate or br.',
+    'The Content-Encoding must be gzip, deflate or br, or be left out.',
   );
 }
 
@@ -77,14 +77,17 @@ async function decompressed(decompress: Decompress, bytes: Buffer): Promise<Buff
     result = await decompress(bytes, { maxOutputLength: MAX_BODY_BYTES, info: true });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge();
-    throw new Refusal('malformed', 'The body is not whole, or not in its Content-Encoding.');
+    throw new Refusal(
+      'malformed',
+      'The body is cut short, or is not compressed as its Content-Encoding says.',
+    );
   }
   if (result.engine.bytesWritten === bytes.length) return result.buffer;
-  throw new Refusal('malformed', 'Something stands behind the end of the compressed body.');
+  throw new Refusal('malformed', 'The compressed body is followed by other bytes.');
 }
 
 function tooLarge(): Refusal {
-  return new Refusal('too-large', 'The body is over 4 MiB; split the batch.');
+  return new Refusal('too-large', 'The body is over 4 MiB: split the batch.');
 }
 
 function tooManyBodies(): Refusal {
@@ -119,7 +122,7 @@ class ArrivingBody implements Arriving {
         })
         .on('error', () => undefined)
         .on('close', () => {
-          if (!request.readableEnded) this.#fail(new Refusal('malformed', 'The body was broken off.'));
+          if (!request.readableEnded) this.#fail(new Refusal('malformed', 'The body ended too early.'));
         });
     });
   }

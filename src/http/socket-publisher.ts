@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
 import { keyFault } from '../draft.ts';
-import { badFields, type FieldError, pointerToken, Refusal } from '../errors.ts';
+import { badFields, type FieldError, pointerToken, Refusal, unknownName } from '../errors.ts';
 import { type ProblemParts, problemOf } from './problem.ts';
 import { publishedJson, type Publisher } from './publisher.ts';
 import type { PublishRate } from './publish-rate.ts';
@@ -92,9 +92,9 @@ function readRequest(message: Buffer): PublishRequest {
   const fields = new Map<string, unknown>(Object.entries(value));
   const errors: FieldError[] = [...fields.keys()]
     .filter((name) => !FIELDS.includes(name))
-    .map((name) => ({
+    .map((name, index) => ({
       path: `/${pointerToken(name)}`,
-      message: `is not a field here; they are ${FIELDS.join(', ')}`,
+      message: unknownName(name, 'a field of a request on a socket', FIELDS, index),
     }));
   if (!fields.has('publish')) {
     errors.push({ path: '/publish', message: 'is required: what POST /messages takes' });

@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { badFields, pointerToken, Refusal } from '../errors.ts';
+import { jsonFault } from './json-fault.ts';
 
 /** Deeper content overflows the stack of JSON parsers here and in clients (Python's stops near 1000). */
 const MAX_CONTENT_LEVELS = 500;
@@ -58,9 +59,7 @@ export function parseJson(bytes: Buffer, { name, draftAt }: JsonForm): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    // V8 quotes a part of the text; only the position helps, and nothing is to be echoed that need not be.
-    const at = /position \d+/.exec(String(error))?.[0];
-    throw new Refusal('malformed', `The ${name} is not JSON${at === undefined ? '' : `: see ${at}`}.`);
+    throw new Refusal('malformed', `The ${name} is not valid JSON: ${jsonFault(error)}.`);
   }
   if (extent.levels > MAX_CONTENT_LEVELS) {
     const draft = draftAt.reduce((inside, step) => (inside as Record<string, unknown> | null)?.[step], value);
@@ -83,7 +82,7 @@ export function parseJson(bytes: Buffer, { name, draftAt }: JsonForm): unknown {
  * @throws {Refusal} 400 if it is not UTF-8
  */
 export function decodeUtf8(bytes: Buffer, name: string): string {
-  if (!isUtf8(bytes)) throw new Refusal('malformed', `The ${name} is not UTF-8.`);
+  if (!isUtf8(bytes)) throw new Refusal('malformed', `The ${name} is not valid UTF-8.`);
   const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   return bytes.toString('utf8', hasMark ? 3 : 0);
 }
@@ -281,13 +280,13 @@ function pointerOf(path: readonly string[], draftAt: readonly string[]): string 
 function tooDeep(name: string): Refusal {
   return new Refusal(
     'malformed',
-    `The ${name} is nested too deep; content may have ${MAX_CONTENT_LEVELS} levels of lists and objects.`,
+    `The ${name} is nested too deeply: content may have ${MAX_CONTENT_LEVELS} levels of lists and objects.`,
   );
 }
 
 function tooMany(name: string): Refusal {
   return new Refusal(
     'too-large',
-    `The ${name} has more than ${MAX_PARTS} values and names; split the batch, or send large data as one string.`,
+    `The ${name} has more than ${MAX_PARTS} values and names: split the batch, or send large data as one string.`,
   );
 }

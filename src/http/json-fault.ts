@@ -1,0 +1,17 @@
+/**
+ * Says why JSON.parse refused a text, and where, in words for its author. V8 may quote a part of the text, of which one
+ * character is shown at most: an answer is not to echo what need not be.
+ *
+ * @returns the end of the sentence "The body is not valid JSON: …"
+ */
+export function jsonFault(error: unknown): string {
+  const { message } = error as Error;
+  const [, what = '', position = ''] = /^([^"]+?)(?: in JSON)? at position (\d+)/.exec(message) ?? [];
+  if (what.endsWith('after JSON')) {
+    return `it goes on after its end, at position ${position} (several messages are sent as one array)`;
+  }
+  if (what !== '') return `${what.charAt(0).toLowerCase()}${what.slice(1)} at position ${position}`;
+  if (message === 'Unexpected end of JSON input') return 'it ends too early';
+  const [, token] = /^Unexpected token '([!-~])'/.exec(message) ?? [];
+  return token === undefined ? 'it is not a JSON value' : `unexpected character ${token}`;
+}
