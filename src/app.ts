@@ -4,19 +4,16 @@ import type { Logger } from 'pino';
 import proxyaddr from 'proxy-addr';
 import { Refusal } from './errors.ts';
 import { ArrivingBytes } from './arriving-bytes.ts';
-import type { Authenticator } from './http/authenticate.ts';
 import { checkContentType } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
 import { setDataHeaders } from './http/data-headers.ts';
 import { healthz, readyz } from './http/health.ts';
-import type { Origins } from './http/origins.ts';
 import { metricsRoute } from './http/metrics.ts';
 import { nothingAt } from './http/nothing-at.ts';
 import { pages } from './http/pages.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
 import { checkRoom, limitRate, publish, takeBytes, takeExcess } from './http/publish.ts';
-import type { PublishRate } from './http/publish-rate.ts';
 import { Publisher } from './http/publisher.ts';
 import { message, pull } from './http/pull.ts';
 import { pushKey } from './http/push-key.ts';
@@ -28,8 +25,7 @@ import {
 } from './http/push-subscriptions.ts';
 import { originForm, pathOf } from './http/query.ts';
 import { readBody } from './http/read-body.ts';
-import { endSession, openSession, session } from './http/session.ts';
-import type { SessionCookie } from './http/session-cookie.ts';
+import { endSession, openSession, session, type SessionParts } from './http/session.ts';
 import type { Refusals } from './http/refusals.ts';
 import { RequestLog } from './http/request-log.ts';
 import { stream } from './http/stream.ts';
@@ -42,11 +38,7 @@ import { WEB_SOCKET_PATH } from './ws/handshake.ts';
 import type { Pings } from './ws/pings.ts';
 
 /** What the routes work with. */
-export interface AppParts extends StreamParts, PushSubscriptionParts {
-  readonly authenticator: Authenticator;
-  readonly cookie: SessionCookie;
-  readonly origins: Origins;
-  readonly rate: PublishRate;
+export interface AppParts extends StreamParts, PushSubscriptionParts, SessionParts {
   readonly pings: Pings;
   /** What browsers subscribe to notifications with. */
   readonly publicKey: string;
@@ -71,7 +63,7 @@ const MAX_HEADERS = 100;
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions): Listener {
-  const { log, devices, authenticator, cookie, origins, rate, refusals } = parts;
+  const { log, devices, authenticator, origins, rate, refusals } = parts;
   // The router alone: an application gives each request and response another prototype, and what is slow to look up
   // after that is half of the time of a publish (docs/speed.md).
   const routes = express.Router({ caseSensitive: true, strict: true });
@@ -101,9 +93,9 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
     .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
   routes
     .route('/session')
-    .get(known, session)
-    .put(known, openSession(authenticator, cookie))
-    .delete(endSession(authenticator, origins, cookie))
+    .get(known, session(parts))
+    .put(known, openSession(parts))
+    .delete(endSession(parts))
     .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
   routes.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
   routes.route('/readyz').get(readyz(parts.readiness, devices)).all(methodNotAllowed('GET, HEAD'));

@@ -4,13 +4,12 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import proxyaddr from 'proxy-addr';
+import type { Secrets } from './auth/secret-keys.ts';
+import { secretOf, secretsIn } from './auth/secrets.ts';
 import { BROWSERS_PUSH_HOSTS, PushHosts } from './push/push-hosts.ts';
 import { StartError } from './start-error.ts';
 
 export const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
-
-/** RFC 7518 §3.2: a key of HS256 is at least as long as its hash. */
-const LEAST_SECRET_BYTES = 32;
 
 export function readInteger(least: number, most: number): (text: string) => number {
   return (text) => {
@@ -70,62 +69,25 @@ export function readLevel(text: string): string {
   throw new Error(`must be one of ${LEVELS.join(', ')}`);
 }
 
-/**
- * Makes sure that a text is what its author meant: not bytes of another encoding, which decoding has replaced, and no
- * white space around it (a byte order mark counts as such), which an editor, a template or a shell has left there.
- */
-export function checkText(text: string): string {
-  if (text.includes('\uFFFD')) throw new Error('must be UTF-8');
-  if (text !== text.trim())
-    throw new Error('must not begin or end with white space, a line break or a byte order mark');
-  return text;
-}
-
 /** The secret of HS256 tokens, as it stands in a variable. */
-export function readSecret(text: string): Uint8Array | undefined {
-  if (text === '') return undefined;
-  if (/\p{Cc}/u.test(checkText(text)))
-    throw new Error('must not have line breaks, zero bytes or other control characters');
-  const secret = new TextEncoder().encode(text);
-  if (secret.length >= LEAST_SECRET_BYTES) return secret;
-  throw new Error(
-    `must have ${LEAST_SECRET_BYTES} bytes or more (it has ${secret.length}): make one with "openssl rand -base64 32"`,
-  );
+export function readSecret(text: string): Secrets | undefined {
+  return text === '' ? undefined : { list: [secretOf(text)], file: undefined };
 }
 
-/**
- * The secret of HS256 tokens, in a file; one line break at its end is not part of it.
- *
- * It is text, as in the variable, so that whoever makes tokens can take it from either.
- */
-export function readSecretFile(path: string): Uint8Array | undefined {
+/** The secrets of HS256 tokens, in a file. */
+export function readSecretFile(path: string): Secrets | undefined {
   if (path === '') return undefined;
+  const file = readPath(path);
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readFileSync(file);
   } catch (error) {
     throw new Error(`cannot be read (${(error as Error).message})`, { cause: error });
   }
-  const text = decode(bytes).replace(/\r?\n$/, '');
-  if (text === '') throw new Error('is an empty file: put a secret of 32 bytes or more into it');
   try {
-    return readSecret(text);
+    return { list: secretsIn(bytes), file };
   } catch (error) {
-    throw new Error(`names a file whose secret ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** Decodes UTF-8 and leaves a byte order mark where it is. */
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    throw new Error(
-      'names a file whose secret must be text in UTF-8: make one with "openssl rand -base64 32"',
-      {
-        cause: error,
-      },
-    );
+    throw new Error(`names a file ${(error as Error).message}`, { cause: error });
   }
 }
 

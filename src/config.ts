@@ -1,5 +1,6 @@
+import type { Secrets } from './auth/secret-keys.ts';
+import { checkText } from './clean-text.ts';
 import {
-  checkText,
   isLoopbackAddress,
   LEVELS,
   readFlags,
@@ -40,8 +41,8 @@ interface Settings {
   readonly publishRate: number | undefined;
   readonly trustProxy: boolean | number | string;
   readonly logLevel: string;
-  readonly authSecret: Uint8Array | undefined;
-  readonly authSecretFile: Uint8Array | undefined;
+  readonly authSecret: Secrets | undefined;
+  readonly authSecretFile: Secrets | undefined;
   readonly authJwks: string | URL | undefined;
   readonly authIssuer: string | undefined;
   readonly authAudience: string | undefined;
@@ -55,7 +56,7 @@ interface Settings {
 
 /** The keys that tokens are checked with, and what has to be in them; at least one key. */
 export interface AuthConfig {
-  readonly secret: Uint8Array | undefined;
+  readonly secrets: Secrets | undefined;
   /** The path of a file, or an https URL. */
   readonly keySource: string | URL | undefined;
   readonly issuer: string | undefined;
@@ -171,7 +172,7 @@ function variables(
     },
     logLevel: { fallback: 'info', about: LEVELS.join(', '), read: readLevel },
     authSecret: { fallback: '', about: 'secret of HS256 tokens', read: readSecret, secret: true },
-    authSecretFile: { fallback: '', about: 'file with the secret of HS256 tokens', read: readSecretFile },
+    authSecretFile: { fallback: '', about: 'file with such secrets, one a line', read: readSecretFile },
     authJwks: {
       fallback: '',
       about: 'public keys of RS256, ES256 and EdDSA tokens: file or https URL',
@@ -255,13 +256,13 @@ function together(settings: Settings, openFiles: number): Config {
   if (authSecret !== undefined && authSecretFile !== undefined) {
     throw new StartError('AUTH_SECRET and AUTH_SECRET_FILE are both set. Set one.');
   }
-  const secret = authSecret ?? authSecretFile;
+  const secrets = authSecret ?? authSecretFile;
   if (authJwks !== undefined && (authIssuer === undefined || authAudience === undefined)) {
     throw new StartError(
       'AUTH_JWKS needs AUTH_ISSUER and AUTH_AUDIENCE: its issuer makes tokens for other services too.',
     );
   }
-  const open = secret === undefined && authJwks === undefined;
+  const open = secrets === undefined && authJwks === undefined;
   if (open && (authIssuer !== undefined || authAudience !== undefined || rest.corsOrigins.length > 0)) {
     throw new StartError(
       'AUTH_ISSUER, AUTH_AUDIENCE and CORS_ORIGINS need a key: set AUTH_SECRET or AUTH_JWKS as well.',
@@ -279,7 +280,7 @@ function together(settings: Settings, openFiles: number): Config {
     publishRate: rest.publishRate ?? (open ? 0 : KEYED_PUBLISH_RATE),
     vapidKeys: checkedPair(vapidPublicKey, vapidPrivateKey),
     vapidSubject: rest.vapidSubject ?? (rest.publicUrl?.protocol === 'https:' ? rest.publicUrl.href : NOBODY),
-    auth: open ? undefined : { secret, keySource: authJwks, issuer: authIssuer, audience: authAudience },
+    auth: open ? undefined : { secrets, keySource: authJwks, issuer: authIssuer, audience: authAudience },
   };
 }
 

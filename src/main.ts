@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { createApp } from './app.ts';
 import { KeySet } from './auth/key-set.ts';
+import { SecretKeys } from './auth/secret-keys.ts';
 import { Tokens } from './auth/tokens.ts';
 import { type AuthConfig, type Config, readConfig, unknownVariables, usage } from './config.ts';
 import { type Ending, endOnSignal } from './end-on-signal.ts';
@@ -137,7 +138,8 @@ async function start(config: Config, { logger, lines }: ServiceLog, ending: Endi
 
 /** What tokens are checked with. @throws {StartError} where the file of the keys is none */
 async function createTokens(auth: AuthConfig, logger: Logger, now: () => number): Promise<Tokens> {
-  const { secret, keySource, issuer, audience } = auth;
+  const { secrets: configured, keySource, issuer, audience } = auth;
+  const secrets = configured === undefined ? undefined : await SecretKeys.open(configured, logger);
   let keySet: KeySet | undefined;
   if (keySource !== undefined) {
     keySet = new KeySet(keySource, logger);
@@ -153,7 +155,7 @@ async function createTokens(auth: AuthConfig, logger: Logger, now: () => number)
       logger.error({ err: error }, 'AUTH_JWKS cannot be had yet: tokens cannot be checked until it can');
     }
   }
-  return new Tokens({ secret, keySet, issuer, audience }, now);
+  return new Tokens({ secrets, keySet, issuer, audience }, now);
 }
 
 /** Says where it listens and how to try it: for a person, so on the output and not in the log. */

@@ -17,7 +17,7 @@ const USAGE = `Usage: npm run -s token -- --sub ADDRESS [--flag value]...
   --expires    how long it is good, as 30s, 15m, 12h or 7d (default: 1h)
 
 Lists are made by giving a flag several times. AUTH_SECRET or AUTH_SECRET_FILE has the secret that it is signed with, as
-for the service; AUTH_ISSUER and AUTH_AUDIENCE are put into it where they are set.
+for the service; of a file with several it is the first. AUTH_ISSUER and AUTH_AUDIENCE are put into it if they are set.
 `;
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
@@ -60,7 +60,8 @@ function parseFlags(args: readonly string[]) {
 
 async function makeToken(flags: ReturnType<typeof parseFlags>): Promise<string> {
   const { auth } = readConfig(process.env, [], Infinity);
-  if (auth?.secret === undefined) {
+  const [secret] = auth?.secrets?.list ?? [];
+  if (auth === undefined || secret === undefined) {
     const meant = unknownVariables(process.env).find(({ nearest }) => nearest.startsWith('AUTH_SECRET'));
     throw new StartError(
       `AUTH_SECRET is not set${meant === undefined ? '' : `, but ${meant.name} is`}. Set it to the secret of the service.`,
@@ -88,7 +89,7 @@ async function makeToken(flags: ReturnType<typeof parseFlags>): Promise<string> 
   } catch (error) {
     throw new StartError(`This would be no good token: ${(error as Error).message}.`);
   }
-  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(auth.secret);
+  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret);
 }
 
 try {

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from '../support/api.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { DeviceStream } from '../support/stream.ts';
 import {
   AUDIENCE,
   bearer,
@@ -54,6 +55,32 @@ test('a new key is found at the first token that names it, and the old one ends'
   // A token of an unknown key makes the set be read again, and is itself refused.
   await until(async () => [await statusOf(stranger), await statusOf(first)].join() === '401,401');
   expect(await statusOf(second)).toBe(200);
+});
+
+test('a stream ends with the key of its token, and one of a key that stays goes on, whatever else changes in the set', async () => {
+  replace(setOf(first.publicJwk, second.publicJwk));
+  await until(async () => {
+    await statusOf(stranger);
+    return (await statusOf(first)) === 200;
+  });
+  const [ended, kept] = await Promise.all(
+    [first, second].map((key) =>
+      DeviceStream.open(server.url, '', { headers: bearer(tokenOf(key, claimsOf('alice'))) }),
+    ),
+  );
+  await Promise.all([ended?.waitFor('live'), kept?.waitFor('live')]);
+  // Nobody sends a request meanwhile.
+  replace(setOf(third.publicJwk, { ...second.publicJwk, use: 'sig' }));
+  await ended?.waitForEnd();
+  expect(ended?.events.at(-1)).toMatchObject({ event: 'bye', data: { reason: 'token-expired' } });
+  expect(await statusOf(first)).toBe(401);
+  replace(setOf(second.publicJwk));
+  await until(async () => {
+    await statusOf(stranger);
+    return (await statusOf(third)) === 401;
+  });
+  expect(kept?.closed).toBe(false);
+  kept?.cut();
 });
 
 test('another key of the same kid takes the place of the old one', async () => {

@@ -3,7 +3,7 @@ import { type Answer, request } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { rawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
-import { bearer, cookie, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
+import { bearer, cookie, type Grants, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
 
 const PARTNER = 'https://partner.example';
 let server: Server;
@@ -16,9 +16,8 @@ afterAll(cleanUp);
 
 /** A cookie's value, and its attributes by their names in lower case. */
 function setCookie(answer: Answer, name = 'tidings'): { value: string; attributes: Record<string, string> } {
-  const cookies = answer.headers.getSetCookie();
-  expect(cookies).toHaveLength(1);
-  const [first = '', ...rest] = (cookies[0] ?? '').split('; ');
+  const [cookie = ''] = answer.headers.getSetCookie();
+  const [first = '', ...rest] = cookie.split('; ');
   const attributes = rest.map((one): [string, string] => {
     const [name = '', value = ''] = one.split('=');
     return [name.toLowerCase(), value];
@@ -26,6 +25,22 @@ function setCookie(answer: Answer, name = 'tidings'): { value: string; attribute
   expect(first.split('=')[0]).toBe(name);
   return { value: first.slice(name.length + 1), attributes: Object.fromEntries(attributes) };
 }
+
+/** The cookies that are removed beside the first: `NAME at PATH`. */
+function removedBy(answer: Answer): string[] {
+  return answer.headers
+    .getSetCookie()
+    .slice(1)
+    .map((line) => {
+      const [, name, path, expires] = /^([^=]+)=; Path=([^;]+); Expires=([^;]+)/.exec(line) ?? [];
+      expect(Date.parse(expires ?? '')).toBe(0);
+      return `${name} at ${path}`;
+    });
+}
+
+/** `/a/`, `/` of `/a/b/`. */
+const parentsOf = (path: string): string[] =>
+  path === '/' ? [] : [path.replace(/[^/]+\/$/, ''), ...parentsOf(path.replace(/[^/]+\/$/, ''))];
 
 const session = (method: string, headers: Record<string, string>, where = server) =>
   rawRequest(where.port, {
@@ -72,6 +87,7 @@ describe('PUT /session', () => {
       const { attributes } = setCookie(answer, name);
       expect(attributes).toMatchObject({ path, httponly: '', samesite: 'Strict' });
       expect('secure' in attributes).toBe(secure);
+      expect(removedBy(answer)).toEqual(parentsOf(path).map((parent) => `${name} at ${parent}`));
     }
     if (other !== server) await other.kill();
   }); // prettier-ignore
@@ -107,10 +123,38 @@ describe('PUT /session', () => {
   });
 });
 
+test.each(['GET', 'PUT'])('%s /session says who one is, and what one may do', async (method) => {
+  const of = async (grants?: Grants): Promise<unknown> => {
+    const answer = await session(method, bearer(await tokenFor('alice', grants)));
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ sub: 'alice', expiresAt: expect.stringMatching(/^\d{4}-.*Z$/) });
+    return (answer.body as { grants: unknown }).grants;
+  };
+  const own = ['alice'];
+  const none = { sendAs: own, sendTo: [], read: own, presence: own, rate: 100, metrics: false };
+  expect(await of()).toEqual(none);
+  expect(await of({})).toEqual(none);
+  const read = ['room-*', 'alice', 'alice'];
+  expect(await of({ read })).toEqual({
+    ...none,
+    read: ['alice', 'room-*'],
+    presence: ['alice', 'room-*'],
+  });
+  const all = {
+    sendAs: ['*'],
+    sendTo: ['bob'],
+    read: ['*'],
+    presence: [],
+    rate: 0.5,
+    metrics: true as const,
+  };
+  expect(await of(all)).toEqual(all);
+});
+
 test('GET /session says who one is, by header and by cookie', async () => {
   for (const headers of [bearer(token), cookie(token)]) {
     const answer = await session('GET', headers);
-    expect(answer.body).toEqual({ sub: 'alice', expiresAt: expect.stringMatching(/^\d{4}-.*Z$/) });
+    expect(answer.body).toMatchObject({ sub: 'alice', grants: { sendTo: ['*'] } });
     expect(answer.headers.getSetCookie()).toEqual([]);
   }
 });

@@ -3,8 +3,19 @@ import { EventSource } from 'eventsource';
 import { publish, request, type WireMessage } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { SocketDevice } from '../support/socket-device.ts';
 import { DeviceStream } from '../support/stream.ts';
-import { bearer, cookie, type Grants, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
+import {
+  bearer,
+  cookie,
+  type Grants,
+  SECRET,
+  secondsFromNow,
+  segment,
+  signText,
+  signToken,
+  tokenFor,
+} from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
 const ACCEPT = { Accept: 'text/event-stream' };
@@ -67,7 +78,7 @@ class Page {
   }
 }
 
-describe('a session that is over', () => {
+describe('a session that does not count', () => {
   let over: string;
   beforeAll(async () => (over = await tokenFor('alice', {}, { exp: secondsFromNow(-1) })));
 
@@ -115,12 +126,59 @@ describe('a session that is over', () => {
     expectProblem(await request(`${server.url}/stream`, { headers: both }), 401, []);
   });
 
-  test('that was forged is 401, over or not', async () => {
+  test('is told in band as well if it is a token that cannot be verified, and is 401 for others', async () => {
+    const sign = (claims: object) => signToken({ sub: 'alice', ...claims });
+    const [header = '', payload = '', signature = ''] = (await sign({})).split('.');
+    const unverifiable: [string, string][] = [
+      ['of a secret that was replaced', await signToken({ sub: 'alice' }, 'z'.repeat(40))],
+      ['with another signature', `${header}.${payload}.AAAA`],
+      ['without a signature', `${header}.${payload}.`],
+      ['of no algorithm', `${segment({ alg: 'none' })}.${payload}.`],
+      ['of another algorithm', `${segment({ alg: 'ES256', kid: 'gone' })}.${payload}.${signature}`],
+      ['of no known algorithm', `${segment({})}.${payload}.${signature}`],
+      ['that begins later', await sign({ nbf: secondsFromNow(600) })],
+      ['without an end', await signText('{"sub":"alice"}')],
+      ['with a grant that is none', await sign({ tidings: { reed: ['alice'] } })],
+      ['of nobody', await sign({ sub: '' })],
+    ];
+    for (const [what, token] of unverifiable) {
+      const headers = cookie(token);
+      const device = await DeviceStream.open(server.url, 'recipient=alice', { headers });
+      await device.waitForEnd();
+      const bye = { event: 'bye', data: { reason: 'token-expired' } };
+      expect([what, device.response.statusCode, device.events]).toMatchObject([what, 200, [bye]]);
+      const page = await SocketDevice.open(server.url, '', { headers: { ...headers, Origin: server.url } });
+      await page.waitForEnd();
+      expect([what, page.events, page.close]).toMatchObject([what, [bye], { code: 3000 }]);
+      for (const path of ['/stream', '/messages', '/session']) {
+        expectProblem(await request(`${server.url}${path}`, { headers }), 401, []);
+      }
+      expectProblem(
+        await request(`${server.url}/stream`, { headers: { ...bearer(token), ...ACCEPT } }),
+        401,
+        [],
+      );
+    }
+  });
+
+  test('is 401 for all if it is no token, which no service has set', async () => {
     const [header = '', payload = ''] = over.split('.');
-    for (const bad of [`${header}.${payload}.AAAA`, 'x', `${header}.${payload}.`]) {
+    const text = segment('x');
+    for (const bad of ['x', 'x.y.z', `${header}.${payload}`, `${header}.${payload}.A.A.A`, `${header}.${text}.A`, `${text}.${payload}.A`, `${header}.${segment('[]')}.A`, `${header}.${payload}.~`]) {
       const answer = await request(`${server.url}/stream`, { headers: { ...cookie(bad), ...ACCEPT } });
       expectProblem(answer, 401, []);
     }
+  }); // prettier-ignore
+
+  test('beside a good one of another client is told in band, and beside one of the same does not matter', async () => {
+    const [alice, bob] = [await tokenFor('alice'), await tokenFor('bob')];
+    const of = (...tokens: string[]) => ({ Cookie: tokens.map((one) => `tidings=${one}`).join('; ') });
+    const both = await DeviceStream.open(server.url, '', { headers: of(alice, bob) });
+    await both.waitForEnd();
+    expect(both.events).toMatchObject([{ event: 'bye', data: { reason: 'token-expired' } }]);
+    const one = await DeviceStream.open(server.url, '', { headers: of(over, 'x', alice) });
+    await one.waitFor('live');
+    one.cut();
   });
 });
 

@@ -15,6 +15,8 @@ import {
   newKey,
   rawToken,
   SECRET,
+  secondsFromNow,
+  signToken,
   type TestKey,
   tokenFor,
   tokenOf,
@@ -204,13 +206,35 @@ describe('the cookie', () => {
   });
 
   // [RFC 6265 §8.6] A sibling domain can set a second cookie of the name; the server cannot tell which is whose.
+  test.each([['tidings=TOKEN; tidings=MALLORY'], ['tidings=MALLORY; tidings=TOKEN']])(
+    'with good tokens of two clients is nobody: %s',
+    async (value) => {
+      const header = value.replaceAll('TOKEN', token).replaceAll('MALLORY', mallory);
+      expect(await known({ Cookie: header })).toBe(401);
+    },
+  );
+
   test.each([
-    ['tidings=TOKEN; tidings=MALLORY'],
-    ['tidings=MALLORY; tidings=TOKEN'],
     ['tidings=TOKEN; a=1; tidings=x'],
-  ])('twice is nobody: %s', async (value) => {
-    const header = value.replaceAll('TOKEN', token).replaceAll('MALLORY', mallory);
-    expect(await known({ Cookie: header })).toBe(401);
+    ['tidings=x; tidings=TOKEN'],
+    ['tidings=FORGED; tidings=TOKEN'],
+    ['tidings=EXPIRED; tidings=TOKEN; tidings=x; tidings='],
+    ['tidings=TOKEN; tidings=TOKEN'],
+    ['tidings=TOKEN; tidings=LATER'],
+    ['tidings=x; tidings=y; tidings=x; tidings=z; tidings=y; tidings=TOKEN'],
+  ])('several times has the client of the one that is good: %s', async (value) => {
+    const header = value
+      .replaceAll('TOKEN', token)
+      .replaceAll('FORGED', await signToken({ sub: 'mallory' }, 'y'.repeat(40)))
+      .replaceAll('EXPIRED', await signToken({ sub: 'mallory', exp: secondsFromNow(-5) }))
+      .replaceAll('LATER', await signToken({ sub: 'alice', exp: secondsFromNow(7200) }));
+    expect(await known({ Cookie: header })).toBe('alice');
+  });
+
+  test('many times is looked at four times', async () => {
+    const others = Array.from({ length: 4 }, (_, index) => `tidings=x${index}`);
+    expect(await known({ Cookie: [...others.slice(1), `tidings=${token}`].join('; ') })).toBe('alice');
+    expect(await known({ Cookie: [...others, `tidings=${token}`].join('; ') })).toBe(401);
   });
 });
 

@@ -8,13 +8,16 @@ import { cleanUp, newFolder } from '../support/server.ts';
 afterAll(cleanUp);
 
 const SECRET = 'a secret for tests, which is long enough';
+const OTHER = 'another secret for tests, of its own line';
 
-function secretOf(content: string | Uint8Array): string | undefined {
+function secretOf(content: string | Uint8Array): string {
   const file = join(newFolder(), 'secret');
   writeFileSync(file, content);
-  const secret = readSecretFile(file);
-  return secret === undefined ? undefined : Buffer.from(secret).toString();
+  return secretsOfFile(file).join('\n');
 }
+
+const secretsOfFile = (file: string): string[] =>
+  (readSecretFile(file)?.list ?? []).map((secret) => Buffer.from(secret).toString());
 
 test.each<[string, string | Uint8Array]>([
   ['nothing', ''],
@@ -34,14 +37,25 @@ test.each<[string, string | Uint8Array]>([
   ['spaces alone', ' '.repeat(40)],
   ['zero bytes alone', Buffer.alloc(40)],
   ['a zero byte', `${SECRET}\0${SECRET}`],
-  ['two lines', `${SECRET}\n${SECRET}`],
+  ['one secret twice', `${SECRET}\n${OTHER}\n${SECRET}`],
   ['31 bytes', `${'é'.repeat(15)}x`],
-])('a file with a secret is refused with %s', (_what, content) => {
+  ['31 bytes in its second line', `${SECRET}\n${'é'.repeat(15)}x\n`],
+  ['a line break at its beginning', `\n${SECRET}`],
+  ['an empty line', `${SECRET}\n\n${OTHER}`],
+  ['a space at the end of its first line', `${SECRET} \n${OTHER}`],
+  ['a byte order mark in its second line', `${SECRET}\n\uFEFF${OTHER}`],
+  ['line breaks of the Mac of old', `${SECRET}\r${OTHER}`],
+  ['more line breaks of Unicode', `${SECRET}\u0085${OTHER}`],
+  ['a comment', `# the secrets of the service, the newest first\n${SECRET}`],
+  ['a key in PEM', `-----BEGIN OPENSSH PRIVATE KEY-----\n${SECRET}\n-----END OPENSSH PRIVATE KEY-----\n`],
+  ['nine secrets', Array.from({ length: 9 }, (_, index) => `${SECRET} ${index}`).join('\n')],
+])('a file with secrets is refused with %s', (_what, content) => {
   expect(() => secretOf(content)).toThrow(/./);
   try {
     secretOf(content);
   } catch (error) {
     expect((error as Error).message).not.toContain(SECRET);
+    expect((error as Error).message).not.toContain(OTHER);
   }
 });
 
@@ -49,6 +63,17 @@ test('a file with a secret of 32 bytes or more is taken, without one line break 
   for (const secret of [SECRET, 'x'.repeat(32), 'é'.repeat(16), `${SECRET} ${SECRET}`]) {
     for (const end of ['', '\n', '\r\n']) expect(secretOf(secret + end)).toBe(secret);
   }
+});
+
+test('a file has up to eight secrets, one a line, in their order', () => {
+  const secrets = Array.from({ length: 8 }, (_, index) => `${index}${SECRET}`);
+  for (const end of ['\n', '\r\n']) expect(secretOf(secrets.join(end) + end).split('\n')).toEqual(secrets);
+});
+
+test('what is wrong in a file with secrets is told by the number of its line', () => {
+  expect(() => secretOf(`${SECRET}\nshort\n`)).toThrow('whose line 2 must have 32 bytes or more (it has 5)');
+  expect(() => secretOf(`${SECRET}\n\n${OTHER}`)).toThrow('whose line 2 must not be empty');
+  expect(() => secretOf(`${SECRET}\n${OTHER}\n${SECRET}`)).toThrow('whose line 3 must not repeat line 1');
 });
 
 test('white space around a value, and what could not be decoded, is refused, with the name of the variable', () => {

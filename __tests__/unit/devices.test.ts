@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { CryptoKey } from 'jose';
 import type { Identity } from '../../src/auth/identity.ts';
+import { TrustedKey } from '../../src/auth/trusted-key.ts';
 import { type Device, Devices } from '../../src/hub/devices.ts';
 import { HeldPoll } from '../../src/hub/held-poll.ts';
 import { Hub } from '../../src/hub/hub.ts';
@@ -35,6 +37,25 @@ describe('a device whose token ends', () => {
       expect(ends[0]).toBeGreaterThanOrEqual(START + left);
     },
   );
+
+  test('by the removal of its key is ended within a second of that, and others stay', () => {
+    const keys = [new TrustedKey({} as CryptoKey), new TrustedKey({} as CryptoKey)];
+    const ended: unknown[] = [];
+    for (const key of keys) {
+      const device = { inboxes: ['bob'], client: 'bob', expiresAt: Infinity, key } as unknown as Device;
+      device.expire = () => {
+        ended.push(key);
+        devices.leave(device);
+      };
+      devices.join(device);
+    }
+    jest.advanceTimersByTime(5000);
+    expect(ended).toEqual([]);
+    keys[1]?.revoke();
+    jest.advanceTimersByTime(1000);
+    expect(ended).toEqual([keys[1]]);
+    expect(devices.open.size).toBe(1);
+  });
 
   test('and is a held poll is answered within a second of that, and not before', async () => {
     const parts = { hub: new Hub(String, turns), turns, devices };

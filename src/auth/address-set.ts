@@ -19,6 +19,11 @@ export class AddressSet {
     this.#prefixes = [...patterns].map((pattern) => pattern.slice(0, -EVERYTHING.length));
   }
 
+  /** Returns its entries, without repetitions: addresses, and behind them prefixes that end in `*`. */
+  toJSON(): readonly string[] {
+    return [...this.#exact, ...this.#prefixes.map((prefix) => `${prefix}${EVERYTHING}`)];
+  }
+
   /** Whether it has an address. `*`, the whole log, is in it only where everything is. */
   has(address: string): boolean {
     return this.#exact.has(address) || this.#prefixes.some((prefix) => address.startsWith(prefix));

@@ -1,8 +1,22 @@
 import { addressFault, EVERYTHING } from '../address.ts';
 import { AddressSet } from './address-set.ts';
+import type { TrustedKey } from './trusted-key.ts';
+
+/** How long what a token allows holds. */
+export interface Term {
+  /** When the token ends, as milliseconds since the Unix epoch; `undefined` in open mode. */
+  readonly expiresAt: number | undefined;
+  /** What the token was verified with; `undefined` in open mode. */
+  readonly key: TrustedKey | undefined;
+}
+
+/** Says whether what a token allows has ended: it has expired, or its key was removed. */
+export function hasEnded({ expiresAt = Infinity, key }: Term, now: number): boolean {
+  return expiresAt <= now || key?.isRevoked === true;
+}
 
 /** Who makes a request, and what they may do. */
-export interface Identity {
+export interface Identity extends Term {
   /** The token's `sub`; `undefined` in open mode, where nobody says who they are. */
   readonly client: string | undefined;
   readonly sendAs: AddressSet;
@@ -13,8 +27,6 @@ export interface Identity {
   /** Messages a second, in place of the configured rate. */
   readonly rate: number | undefined;
   readonly metrics: boolean;
-  /** When the token ends, as milliseconds since the Unix epoch; `undefined` in open mode. */
-  readonly expiresAt: number | undefined;
 }
 
 const everything = new AddressSet([EVERYTHING]);
@@ -29,6 +41,7 @@ export const EVERYBODY: Identity = {
   rate: undefined,
   metrics: true,
   expiresAt: undefined,
+  key: undefined,
 };
 
 const GRANTS = ['sendAs', 'sendTo', 'read', 'presence', 'rate', 'metrics'];
@@ -41,9 +54,10 @@ const MOST_RATE = 1_000_000;
  * Reads the claims of a token whose signature is good. What it does not name, it does not allow: without a list it
  * sends as its `sub`, to nobody, and reads its `sub`; presence is as `read`.
  *
- * @throws {RangeError} where a claim has not its form: a typo is not to pass as a grant, nor as the lack of one
+ * @param key what the token was verified with
+ * @throws {RangeError} if a claim does not have its form: a typo must not pass as a grant, nor as the lack of one
  */
-export function identityOf(claims: Readonly<Record<string, unknown>>): Identity {
+export function identityOf(claims: Readonly<Record<string, unknown>>, key?: TrustedKey): Identity {
   const { sub, exp } = claims;
   const fault = addressFault(sub);
   if (fault !== undefined) throw new RangeError(`"sub" ${fault}: it is the address of the client`);
@@ -62,6 +76,7 @@ export function identityOf(claims: Readonly<Record<string, unknown>>): Identity 
     rate: readRate(grants.get('rate')),
     metrics: readMetrics(grants.get('metrics')),
     expiresAt: Math.floor(exp * 1000),
+    key,
   };
 }
 

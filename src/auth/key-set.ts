@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
 import { get } from 'node:https';
-import type { CryptoKey } from 'jose';
 import type { Logger } from 'pino';
+import { readKeyFile, Rotation } from './rotation.ts';
+import { revokeRemoved, type TrustedKey } from './trusted-key.ts';
 import { type KeyName, VerificationKeys } from './verification-keys.ts';
 
 /** The keys cannot be had now; tokens can be neither taken nor refused. */
@@ -42,24 +42,29 @@ const MAX_NAMED = 5;
  * keys is taken as it is: it has none.
  */
 export class KeySet {
-  readonly #source: string | URL;
   readonly #logger: Logger;
   readonly #kind: 'file' | 'url';
+  readonly #rotation: Rotation;
   #keys: VerificationKeys | undefined;
-  /** What the keys were read from. */
-  #text: string | undefined;
-  #isTold = false;
-  #loading: Promise<void> | undefined;
-  #triedAt = -Infinity;
-  /** Why the newest try failed; `undefined` if it did not. */
-  #failure: Error | undefined;
+  /** Whether `open` has ended, which itself says what is wrong with the first set. */
+  #isOpen = false;
 
   /** @param source the path of a file, or an https URL */
   constructor(source: string | URL, logger: Logger) {
-    this.#source = source;
     this.#logger = logger;
     this.#kind = typeof source === 'string' ? 'file' : 'url';
-    setInterval(() => void this.#refresh(), LOOK_MILLISECONDS).unref();
+    const read = (): Promise<Buffer> =>
+      typeof source === 'string' ? readKeyFile(source, MAX_LENGTH) : fetchText(source);
+    const pace = {
+      look: LOOK_MILLISECONDS,
+      refresh: REFRESH_MILLISECONDS[this.#kind],
+      retry: RETRY_MILLISECONDS[this.#kind],
+    };
+    this.#rotation = new Rotation(
+      { name: 'AUTH_JWKS', read, take: (content) => this.#take(content) },
+      pace,
+      logger,
+    );
   }
 
   /**
@@ -68,12 +73,17 @@ export class KeySet {
    * @throws what the file or the network says, or that it is no key set, or has keys of which none can be used
    */
   async open(): Promise<void> {
-    await this.#load();
-    const [first] = this.#keys?.ignored ?? [];
-    if (this.#keys?.size === 0 && first !== undefined) {
+    try {
+      await this.#rotation.load();
+    } finally {
+      this.#isOpen = true;
+    }
+    if (this.#keys === undefined) return;
+    const [first] = this.#keys.ignored;
+    if (this.#keys.size === 0 && first !== undefined) {
       throw new Error(`none of its keys can be used: of the first, ${first.why}`);
     }
-    this.#tell();
+    this.#tell(this.#keys);
   }
 
   /**
@@ -82,7 +92,7 @@ export class KeySet {
    * @returns empty if the set has no such key
    * @throws {KeysUnavailable} if there is no set, or the key may be in a newer one that cannot be read
    */
-  async candidates(name: KeyName): Promise<readonly CryptoKey[]> {
+  async candidates(name: KeyName): Promise<readonly TrustedKey[]> {
     if (this.#keys === undefined) await this.#readAgain(COOLDOWN_WITHOUT_KEYS_MILLISECONDS);
     const known = this.#known(name);
     if (known.length > 0) return known;
@@ -90,72 +100,35 @@ export class KeySet {
     return this.#known(name);
   }
 
-  #known(name: KeyName): readonly CryptoKey[] {
+  #known(name: KeyName): readonly TrustedKey[] {
     if (this.#keys === undefined) throw new KeysUnavailable(undefined);
     return this.#keys.candidates(name);
   }
 
-  /** Reads the keys again when they are old. If that fails, those that are known stay. */
-  async #refresh(): Promise<void> {
-    const due = (this.#failure === undefined ? REFRESH_MILLISECONDS : RETRY_MILLISECONDS)[this.#kind];
-    if (performance.now() - this.#triedAt >= due) await this.#loadAgain().catch(() => undefined);
-  }
-
   /** Reads the keys again, unless that was tried within the cooldown: a source that fails is not to be flooded either. */
   async #readAgain(cooldown: number): Promise<void> {
-    if (this.#loading === undefined && performance.now() - this.#triedAt < cooldown) {
-      if (this.#failure !== undefined) throw new KeysUnavailable(this.#failure);
+    const rotation = this.#rotation;
+    if (!rotation.isLoading && rotation.age < cooldown) {
+      if (rotation.failure !== undefined) throw new KeysUnavailable(rotation.failure);
       return;
     }
     try {
-      await this.#loadAgain();
+      await rotation.loadAgain();
     } catch (error) {
       throw new KeysUnavailable(error);
     }
   }
 
-  async #loadAgain(): Promise<void> {
-    const before = this.#failure?.message;
-    try {
-      await this.#load();
-      this.#tell();
-    } catch (error) {
-      if ((error as Error).message !== before) {
-        this.#logger.error({ err: error }, 'AUTH_JWKS cannot be read: the keys that are known stay in use');
-      }
-      throw error;
-    }
-  }
-
-  #load(): Promise<void> {
-    this.#loading ??= this.#read()
-      .then(() => {
-        this.#failure = undefined;
-      })
-      .catch((error: unknown) => {
-        this.#failure = error as Error;
-        throw error;
-      })
-      .finally(() => {
-        this.#loading = undefined;
-        this.#triedAt = performance.now();
-      });
-    return this.#loading;
-  }
-
-  async #read(): Promise<void> {
-    const text = await (typeof this.#source === 'string' ? readText(this.#source) : fetchText(this.#source));
-    if (text === this.#text) return;
-    this.#keys = await VerificationKeys.import(JSON.parse(text) as unknown);
-    this.#text = text;
-    this.#isTold = false;
+  async #take(content: Buffer): Promise<void> {
+    const before = this.#keys?.trusted ?? new Map<string, TrustedKey>();
+    const keys = await VerificationKeys.import(JSON.parse(content.toString()) as unknown, before);
+    this.#keys = keys;
+    revokeRemoved(before, keys.trusted);
+    if (this.#isOpen) this.#tell(keys);
   }
 
   /** Says once of each set what is wrong with it. */
-  #tell(): void {
-    if (this.#keys === undefined || this.#isTold) return;
-    this.#isTold = true;
-    const { size, ignored } = this.#keys;
+  #tell({ size, ignored }: VerificationKeys): void {
     const named = ignored.slice(0, MAX_NAMED).map(({ kid = '(no kid)', why }) => `${kid}: ${why}`);
     const facts = { usable: size, ignored: ignored.length, named };
     if (ignored.some(({ secret }) => secret)) {
@@ -170,17 +143,11 @@ export class KeySet {
   }
 }
 
-async function readText(path: string): Promise<string> {
-  const { size } = await stat(path);
-  if (size > MAX_LENGTH) throw new Error(`the file is over ${MAX_LENGTH} bytes`);
-  return readFile(path, 'utf8');
-}
-
 /**
  * Gets a text over https. Not by `fetch`, whose signal can be collected before the body has come, which then takes for
  * ever. A redirect is not followed: to another host would be to trust that one.
  */
-function fetchText(url: URL): Promise<string> {
+function fetchText(url: URL): Promise<Buffer> {
   const headers = { Accept: 'application/jwk-set+json, application/json' };
   return new Promise((resolve, reject) => {
     const request = get(url, { headers, agent: false }, (response) => {
@@ -194,7 +161,7 @@ function fetchText(url: URL): Promise<string> {
           text += part;
           if (text.length > MAX_LENGTH) fail(`the answer is over ${MAX_LENGTH} characters`);
         })
-        .on('end', () => resolve(text));
+        .on('end', () => resolve(Buffer.from(text)));
     });
     const late = new Error(`no whole answer came in ${FETCH_MILLISECONDS} ms`);
     const timer = setTimeout(() => request.destroy(late), FETCH_MILLISECONDS);

@@ -1,22 +1,21 @@
-import { type CryptoKey, errors, type JWSHeaderParameters, jwtVerify } from 'jose';
-import { type Identity, identityOf } from './identity.ts';
+import { type CryptoKey, errors, type JWSHeaderParameters, type JWTPayload, jwtVerify } from 'jose';
+import { hasEnded, type Identity, identityOf } from './identity.ts';
 import { type KeySet, KeysUnavailable } from './key-set.ts';
+import type { SecretKeys } from './secret-keys.ts';
+import type { TrustedKey } from './trusted-key.ts';
 
-/** A token that is not taken. The message says why, in words for whoever sent it. */
+/** A token that is not accepted. The message says why, in words for whoever sent it. */
 export class TokenRefused extends Error {
-  /** Whether it was good, and its time is over: a new one will do. */
-  readonly expired: boolean;
-  constructor(why: string, { expired = false } = {}) {
+  constructor(why: string) {
     super(why);
     this.name = 'TokenRefused';
-    this.expired = expired;
   }
 }
 
 /** What tokens are checked with. */
 export interface TokenKeys {
   /** Of HS256 tokens. */
-  readonly secret: Uint8Array | undefined;
+  readonly secrets: SecretKeys | undefined;
   /** Of RS256, ES256 and EdDSA tokens. */
   readonly keySet: KeySet | undefined;
   /** What `iss` and `aud` have to be; `undefined` where that is left open. */
@@ -44,7 +43,7 @@ export class Tokens {
     this.#keys = keys;
     this.#now = now;
     this.#algorithms = [
-      ...(keys.secret === undefined ? [] : [SECRET_ALGORITHM]),
+      ...(keys.secrets === undefined ? [] : [SECRET_ALGORITHM]),
       ...(keys.keySet === undefined ? [] : KEY_SET_ALGORITHMS),
     ];
   }
@@ -52,18 +51,23 @@ export class Tokens {
   /**
    * Says who sends a token.
    *
-   * @throws {TokenRefused} where it is none, or not good, or over
-   * @throws {KeysUnavailable} where it cannot be checked now
+   * @throws {TokenRefused} if it is none, or not good, or has ended
+   * @throws {KeysUnavailable} if it cannot be checked now
    */
   async identify(token: string): Promise<Identity> {
     const identity = await this.#verify(token);
-    if (this.isExpired(identity)) throw expired();
+    this.recheck(identity);
     return identity;
   }
 
-  /** Whether the token of an identity has expired by now. */
-  isExpired({ expiresAt }: Identity): boolean {
-    return expiresAt !== undefined && expiresAt <= this.#now();
+  /**
+   * Makes sure that a token that was good is good still.
+   *
+   * @throws {TokenRefused} if it has expired, or its key was removed
+   */
+  recheck(identity: Identity): void {
+    if (!hasEnded(identity, this.#now())) return;
+    throw identity.key?.isRevoked === true ? unknownKey() : expired();
   }
 
   async #verify(token: string): Promise<Identity> {
@@ -77,7 +81,8 @@ export class Tokens {
       ...(audience === undefined ? {} : { audience }),
     };
     try {
-      return identityOf((await this.#verifyWithOneOf(token, rules)).payload);
+      const { payload, key } = await this.#verifyWithOneOf(token, rules);
+      return identityOf(payload, key);
     } catch (error) {
       throw error instanceof KeysUnavailable ? error : refusalOf(error);
     }
@@ -87,35 +92,39 @@ export class Tokens {
   async #verifyWithOneOf(
     token: string,
     rules: Parameters<typeof jwtVerify>[2],
-  ): Promise<Awaited<ReturnType<typeof jwtVerify>>> {
-    let others: readonly CryptoKey[] = [];
+  ): Promise<{ payload: JWTPayload; key: TrustedKey | undefined }> {
+    let candidates: Iterator<TrustedKey> | undefined;
+    let key: TrustedKey | undefined;
     // Asked for a key once the form and the algorithm of the token are known to be good.
-    const findFirst = async (header: JWSHeaderParameters): Promise<CryptoKey | Uint8Array> => {
-      const { secret, keySet } = this.#keys;
-      if (secret !== undefined && header.alg === SECRET_ALGORITHM) return secret;
-      const [first, ...rest] = (await keySet?.candidates(header)) ?? [];
-      if (first === undefined) throw new errors.JWKSNoMatchingKey();
-      others = rest;
-      return first;
+    const next = async (header: JWSHeaderParameters): Promise<CryptoKey> => {
+      candidates ??= (await this.#candidates(header))[Symbol.iterator]();
+      key = candidates.next().value as TrustedKey | undefined;
+      if (key === undefined) throw new errors.JWKSNoMatchingKey();
+      return key.key;
     };
-    try {
-      return await jwtVerify(token, findFirst, rules);
-    } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
-      for (const key of others) {
-        try {
-          return await jwtVerify(token, key, rules);
-        } catch (mismatch) {
-          if (!(mismatch instanceof errors.JWSSignatureVerificationFailed)) throw mismatch;
-        }
+    for (;;) {
+      try {
+        const { payload } = await jwtVerify(token, next, rules);
+        return { payload, key };
+      } catch (error) {
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
       }
-      throw error;
     }
+  }
+
+  async #candidates(header: JWSHeaderParameters): Promise<readonly TrustedKey[]> {
+    const { secrets, keySet } = this.#keys;
+    if (secrets !== undefined && header.alg === SECRET_ALGORITHM) return secrets.candidates;
+    return (await keySet?.candidates(header)) ?? [];
   }
 }
 
 function expired(): TokenRefused {
-  return new TokenRefused('The token is over ("exp"); get a new one', { expired: true });
+  return new TokenRefused('The token has expired ("exp"); get a new one');
+}
+
+function unknownKey(): TokenRefused {
+  return new TokenRefused('The token is not signed with a key that is known here');
 }
 
 /** In words for whoever sent the token: what is wrong with it, and nothing of the keys. */
@@ -130,8 +139,6 @@ function refusalOf(error: unknown): TokenRefused {
   if (error instanceof errors.JOSEAlgNotAllowed) {
     return new TokenRefused('The token is signed with an algorithm that none of the configured keys has');
   }
-  if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey) {
-    return new TokenRefused('The token is not signed with a key that is known here');
-  }
-  return new TokenRefused('The token is no signed JSON Web Token that can be checked');
+  if (error instanceof errors.JWKSNoMatchingKey) return unknownKey();
+  return new TokenRefused('The token is not a valid signed JSON Web Token');
 }

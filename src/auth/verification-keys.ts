@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { type CryptoKey, importJWK, type JWK } from 'jose';
+import { TrustedKey } from './trusted-key.ts';
 
 /** What a token's header says of its key. */
 export interface KeyName {
@@ -34,15 +35,19 @@ export class VerificationKeys {
   /** How many keys can be used. */
   readonly size: number;
   readonly ignored: readonly IgnoredKey[];
-  readonly #candidates: ReadonlyMap<string, readonly CryptoKey[]>;
+  /** Each by what it is: algorithm, `kid` and material. */
+  readonly trusted: ReadonlyMap<string, TrustedKey>;
+  readonly #candidates: ReadonlyMap<string, readonly TrustedKey[]>;
 
   private constructor(
     size: number,
     ignored: readonly IgnoredKey[],
-    candidates: ReadonlyMap<string, readonly CryptoKey[]>,
+    trusted: ReadonlyMap<string, TrustedKey>,
+    candidates: ReadonlyMap<string, readonly TrustedKey[]>,
   ) {
     this.size = size;
     this.ignored = ignored;
+    this.trusted = trusted;
     this.#candidates = candidates;
   }
 
@@ -50,13 +55,18 @@ export class VerificationKeys {
    * Imports the keys of a set. Those that cannot be used are ignored, as RFC 7517 §5 has it; so are private and symmetric
    * ones, since what lies open must not make tokens. A set without keys is a set.
    *
+   * @param known those of the set before: a key that is in both stays the same object
    * @throws {Error} if it is no set, or has too many keys
    */
-  static async import(set: unknown): Promise<VerificationKeys> {
+  static async import(
+    set: unknown,
+    known: ReadonlyMap<string, TrustedKey> = new Map(),
+  ): Promise<VerificationKeys> {
     const keys: unknown = (set as { keys?: unknown } | null)?.keys;
     if (!Array.isArray(keys)) throw new Error('it is no JSON Web Key Set: it needs a list "keys"');
     if (keys.length > MAX_KEYS) throw new Error(`it has ${keys.length} keys; ${MAX_KEYS} are the most`);
-    const candidates = new Map<string, CryptoKey[]>();
+    const trusted = new Map<string, TrustedKey>();
+    const candidates = new Map<string, TrustedKey[]>();
     const ignored: IgnoredKey[] = [];
     let pieceEnd = performance.now() + PIECE_MILLISECONDS;
     for (const jwk of keys as unknown[]) {
@@ -65,7 +75,9 @@ export class VerificationKeys {
         pieceEnd = performance.now() + PIECE_MILLISECONDS;
       }
       try {
-        const { alg, kid, key } = await importPublic(jwk);
+        const { alg, kid, name, key: imported } = await importPublic(jwk);
+        const key = trusted.get(name) ?? known.get(name) ?? new TrustedKey(imported);
+        trusted.set(name, key);
         for (const place of kid === undefined ? [alg] : [alg, `${alg} ${kid}`]) {
           const found = candidates.get(place) ?? [];
           if (found.length < MAX_CANDIDATES) candidates.set(place, [...found, key]);
@@ -78,20 +90,22 @@ export class VerificationKeys {
         });
       }
     }
-    return new VerificationKeys(keys.length - ignored.length, ignored, candidates);
+    return new VerificationKeys(keys.length - ignored.length, ignored, trusted, candidates);
   }
 
   /**
    * The keys that may have signed a token, in the order of the set: those of its algorithm and `kid`, or without `kid`
    * all of its algorithm; of either the first 8. Empty if there is none.
    */
-  candidates({ alg = '', kid }: KeyName): readonly CryptoKey[] {
+  candidates({ alg = '', kid }: KeyName): readonly TrustedKey[] {
     return this.#candidates.get(typeof kid === 'string' ? `${alg} ${kid}` : alg) ?? [];
   }
 }
 
 /** @throws {Error} with the reason why a key cannot be used */
-async function importPublic(jwk: unknown): Promise<{ alg: string; kid: string | undefined; key: CryptoKey }> {
+async function importPublic(
+  jwk: unknown,
+): Promise<{ alg: string; kid: string | undefined; name: string; key: CryptoKey }> {
   if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) throw new Error('it is no object');
   if (isSecret(jwk)) throw new Error('it is private or symmetric, and only public keys belong into a set');
   const { alg, key } = algorithmOf(jwk);
@@ -110,7 +124,7 @@ async function importPublic(jwk: unknown): Promise<{ alg: string; kid: string | 
   }
   if (imported instanceof Uint8Array) throw new Error(`it is no key of ${alg}`);
   if (alg === 'RS256') checkRsa(imported);
-  return { alg, kid, key: imported };
+  return { alg, kid, name: JSON.stringify([alg, kid, key]), key: imported };
 }
 
 /** The one algorithm that a key is for here, and what makes it a key. */

@@ -6,7 +6,7 @@ import type { Handler, RoutedRequest } from './handler.ts';
 import type { Origins } from './origins.ts';
 import { parsePairs } from './query.ts';
 import type { SessionCookie } from './session-cookie.ts';
-import { hasToken } from './signed-token.ts';
+import { hasToken, isToken } from './signed-token.ts';
 
 /** What other services call a token in a query (RFC 6750 §2.3 has the first). */
 const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt', 'bearer'];
@@ -17,13 +17,16 @@ const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt
  */
 const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
 
-/** A session, a token in a cookie, that was good and is over: the page can renew it. */
-export class SessionExpired extends Refusal {
-  constructor() {
-    super('unauthenticated', 'The session is over; renew it with PUT /session.', {
+/**
+ * A session cookie has a token that does not count: it has expired, or cannot be verified, as after a change of keys. The
+ * page can renew it. What is no token at all is an ordinary 401.
+ */
+export class SessionRefused extends Refusal {
+  constructor(why: string) {
+    super('unauthenticated', `${why}. Renew the session with PUT /session.`, {
       headers: { 'WWW-Authenticate': challenge('invalid_token') },
     });
-    this.name = 'SessionExpired';
+    this.name = 'SessionRefused';
   }
 }
 
@@ -61,8 +64,8 @@ export class Authenticator {
     refuseTokenInUrl(request, this.#cookie);
     const bearer = bearerOf(request);
     if (bearer !== undefined) return this.#check(this.#tokens, bearer);
-    const session = this.#sessionOf(request);
-    if (session === undefined) {
+    const sessions = this.#cookie.read(request);
+    if (sessions.length === 0) {
       throw new Refusal(
         'unauthenticated',
         `A token is required: as Authorization: Bearer, or in the cookie "${this.#cookie.name(request)}".`,
@@ -71,7 +74,7 @@ export class Authenticator {
     }
     this.#origins.refuseOtherPages(request);
     if (changes) this.#origins.requireOwn(request);
-    return this.#check(this.#tokens, session, () => new SessionExpired());
+    return this.#ownerOf(this.#tokens, sessions);
   }
 
   /** As `identify`, for a route: `identityOf` has the result. */
@@ -84,41 +87,54 @@ export class Authenticator {
   }
 
   /**
-   * Refuses a token that has expired since it was checked, as a slow body arrived: for a route, behind `readBody`.
+   * Refuses a token that has ended since it was checked, as a slow body arrived: for a route, behind `readBody`.
    */
   get recheck(): Handler {
     return (request, _response, next) => {
-      if (this.#tokens?.isExpired(identityOf(request)) === true) {
-        throw bearerOf(request) === undefined ? new SessionExpired() : refusedToken('The token has expired');
+      try {
+        this.#tokens?.recheck(identityOf(request));
+      } catch (error) {
+        if (!(error instanceof TokenRefused)) throw error;
+        throw bearerOf(request) === undefined
+          ? new SessionRefused(error.message)
+          : refusedToken(error.message);
       }
       next();
     };
   }
 
   /**
-   * The token of the session cookie.
+   * Finds whose session a request has. Of several cookies of one name the one with a good token counts: the others may be
+   * left of an earlier base path, or set by another site of the domain.
    *
-   * @returns `undefined` if there is none, or an empty one
-   * @throws {Refusal} 401 if there are several: another site under the same domain may have set one of them
+   * @param sessions the values of the cookies, at least one
+   * @throws {SessionRefused} if none is good and one is a token, or two clients have a good one each
+   * @throws {Refusal} 401 if none is a token
    */
-  #sessionOf(request: IncomingMessage): string | undefined {
-    const sessions = this.#cookie.read(request);
-    if (sessions.length > 1) {
-      const name = this.#cookie.name(request);
-      throw new Refusal('unauthenticated', `The cookie "${name}" is given more than once.`, {
-        headers: { 'WWW-Authenticate': challenge('invalid_request') },
-      });
+  async #ownerOf(tokens: Tokens, sessions: readonly string[]): Promise<Identity> {
+    const identities: Identity[] = [];
+    let refusal = refusedToken('The session cookie has no signed JSON Web Token');
+    for (const session of sessions) {
+      try {
+        identities.push(await tokens.identify(session));
+      } catch (error) {
+        if (!(error instanceof TokenRefused)) throw error;
+        if (isToken(session)) refusal = new SessionRefused(error.message);
+      }
     }
-    return sessions[0];
+    const [owner] = identities;
+    if (owner === undefined) throw refusal;
+    if (identities.some(({ client }) => client !== owner.client)) {
+      throw new SessionRefused('The request has sessions of two clients');
+    }
+    return owner;
   }
 
-  async #check(tokens: Tokens, token: string, onExpired?: () => Refusal): Promise<Identity> {
+  async #check(tokens: Tokens, token: string): Promise<Identity> {
     try {
       return await tokens.identify(token);
     } catch (error) {
-      if (!(error instanceof TokenRefused)) throw error;
-      if (error.expired && onExpired !== undefined) throw onExpired();
-      throw refusedToken(error.message);
+      throw error instanceof TokenRefused ? refusedToken(error.message) : error;
     }
   }
 }

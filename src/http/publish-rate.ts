@@ -37,13 +37,18 @@ export class PublishRate {
     this.#rate = rate;
   }
 
+  /** Returns how many messages a second a client may publish; 0: no limit. */
+  rateOf({ rate = this.#rate }: Identity): number {
+    return rate;
+  }
+
   /**
    * Admits a publish, and takes 1 for it: call it once for each, before its body is read.
    *
    * @throws {Refusal} 429 if the client's bucket is empty, with the seconds until it is not; nothing is taken then
    */
   admit(identity: Identity): void {
-    const rate = identity.rate ?? this.#rate;
+    const rate = this.rateOf(identity);
     if (rate === 0) return;
     const level = this.#levelOf(identity.client, rate);
     if (level <= 0) {

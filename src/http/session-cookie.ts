@@ -12,6 +12,9 @@ export interface Place {
 
 const NAME = 'tidings';
 
+/** So many cookies of one name are looked at: each costs a check of its token. */
+const MAX_SESSIONS = 4;
+
 /**
  * The cookie whose value is a token: what a browser's EventSource carries.
  *
@@ -32,28 +35,43 @@ export class SessionCookie {
     return this.#place.basePath === '' ? `__Host-${NAME}` : `__Secure-${NAME}`;
   }
 
-  /** Returns the tokens that a request has as its session; more than one if sites of the same domain have set one each. */
+  /**
+   * Returns the different tokens that a request has as its session, 4 at most, those of the longest path first (RFC 6265
+   * §5.4): there are several if one is left of an earlier base path, or another site of the domain has set one.
+   */
   read(request: IncomingMessage): string[] {
-    const { cookie = '' } = request.headers;
-    const start = `${this.name(request)}=`;
-    return cookie
-      .split(';')
-      .map(withoutSpaces)
-      .filter((pair) => pair.startsWith(start) && pair.length > start.length)
-      .map((pair) => pair.slice(start.length));
+    return [...new Set(valuesOf(this.name(request), request))].slice(0, MAX_SESSIONS);
   }
 
-  /** Returns the `Set-Cookie` that keeps a token until a time. */
-  set(token: string, expires: Date, request: IncomingMessage): string {
-    return serialize(this.name(request), token, {
-      expires,
-      httpOnly: true,
-      sameSite: 'strict',
-      secure: this.#isSecure(request),
-      path: `${this.#place.basePath}/`,
+  /**
+   * Returns the `Set-Cookie` headers that keep a token until a time, in place of every other session: those at the parent
+   * paths, of an earlier base path, and those of the name that a session had over https before.
+   */
+  set(token: string, expires: Date, request: IncomingMessage): string[] {
+    const name = this.name(request);
+    const [own = '/', ...parents] = this.#paths();
+    const secure = this.#isSecure(request);
+    const cookie = (name: string, value: string, expires: Date, path: string): string =>
       // A token is made of characters that a cookie may have (RFC 7515 §3.1).
-      encode: String,
-    });
+      serialize(name, value, { expires, httpOnly: true, sameSite: 'strict', secure, path, encode: String });
+    const remove = (name: string, path: string): string => cookie(name, '', new Date(0), path);
+    const hasOld = name !== NAME && valuesOf(NAME, request).length > 0;
+    return [
+      cookie(name, token, expires, own),
+      ...parents.map((path) => remove(name, path)),
+      ...(hasOld ? [own, ...parents].map((path) => remove(NAME, path)) : []),
+    ];
+  }
+
+  /** Returns the `Set-Cookie` headers that remove the session, and all that `set` removes. */
+  remove(request: IncomingMessage): string[] {
+    return this.set('', new Date(0), request);
+  }
+
+  /** The path of the cookie, and its parents up to the root: `/a/b/`, `/a/`, `/`. */
+  #paths(): string[] {
+    const parts = this.#place.basePath.split('/');
+    return parts.map((_, index) => `${parts.slice(0, parts.length - index).join('/')}/`);
   }
 
   /** Everywhere but on loopback, where a browser may have no https to send it over. */
@@ -62,6 +80,16 @@ export class SessionCookie {
     if (publicUrl?.protocol === 'https:') return true;
     return !isLoopback(publicUrl?.hostname ?? host.replace(/:\d*$/, ''));
   }
+}
+
+/** Returns the values that are not empty of the cookies of a name, in the order of the request. */
+function valuesOf(name: string, { headers: { cookie = '' } }: IncomingMessage): string[] {
+  const start = `${name}=`;
+  return cookie
+    .split(';')
+    .map(withoutSpaces)
+    .filter((pair) => pair.startsWith(start) && pair.length > start.length)
+    .map((pair) => pair.slice(start.length));
 }
 
 /** Only spaces: a name that begins with another white space is another name, which any site may set. */

@@ -3,6 +3,7 @@ import { Refusal } from '../errors.ts';
 import { type Authenticator, bearerOf, identityOf } from './authenticate.ts';
 import type { Handler } from './handler.ts';
 import type { Origins } from './origins.ts';
+import type { PublishRate } from './publish-rate.ts';
 import { Query } from './query.ts';
 import { sendJson } from './send-json.ts';
 import type { SessionCookie } from './session-cookie.ts';
@@ -19,20 +20,31 @@ const AFTERLIFE_MILLISECONDS = 7 * 86_400_000;
 /** RFC 6265 §5.1.1 reads years of four digits. */
 const LAST_YEAR = Date.UTC(9999, 0);
 
-/**
- * `GET /session`: who one is. Answers `{"sub", "expiresAt"}`; both are null in open mode, where nobody says.
- *
- * For a page: the cookie of its session is out of its sight.
- */
-export const session: Handler = (request, response) => {
-  new Query(request.url, []).check();
-  sendJson(response, JSON.stringify(toWire(identityOf(request))));
-};
+/** What the routes work with. */
+export interface SessionParts {
+  readonly authenticator: Authenticator;
+  readonly cookie: SessionCookie;
+  readonly origins: Origins;
+  readonly rate: PublishRate;
+}
 
 /**
- * `PUT /session` with a bearer token: keeps the token in the session cookie. Answers `{"sub", "expiresAt"}`.
+ * `GET /session`: who one is, and what one may do. Answers `{"sub", "expiresAt", "grants"}`; the first two are null in open
+ * mode, where nobody says who they are.
+ *
+ * For a page: it cannot see the cookie of its session.
  */
-export function openSession(authenticator: Authenticator, cookie: SessionCookie): Handler {
+export function session({ rate }: SessionParts): Handler {
+  return (request, response) => {
+    new Query(request.url, []).check();
+    sendJson(response, toJson(identityOf(request), rate));
+  };
+}
+
+/**
+ * `PUT /session` with a bearer token: keeps the token in the session cookie. Answers as `GET`.
+ */
+export function openSession({ authenticator, cookie, rate }: SessionParts): Handler {
   return (request, response) => {
     new Query(request.url, []).check();
     if (authenticator.open) throw noSessions();
@@ -51,26 +63,30 @@ export function openSession(authenticator: Authenticator, cookie: SessionCookie)
       );
     }
     const until = Math.min((identity.expiresAt ?? 0) + AFTERLIFE_MILLISECONDS, LAST_YEAR);
-    const headers = { 'Set-Cookie': cookie.set(token, new Date(until), request) };
-    sendJson(response, JSON.stringify(toWire(identity)), { headers });
+    response.setHeader('Set-Cookie', cookie.set(token, new Date(until), request));
+    sendJson(response, toJson(identity, rate));
   };
 }
 
-/** `DELETE /session`: takes the session cookie away. Answers 204, also where there is none. */
-export function endSession(authenticator: Authenticator, origins: Origins, cookie: SessionCookie): Handler {
+/** `DELETE /session`: removes the session cookie. Answers 204, also if there is none. */
+export function endSession({ authenticator, origins, cookie }: SessionParts): Handler {
   return (request, response) => {
     new Query(request.url, []).check();
     if (authenticator.open) throw noSessions();
     if (cookie.read(request).length > 0) origins.requireOwn(request);
-    response.writeHead(204, { 'Set-Cookie': cookie.set('', new Date(0), request) }).end();
+    response.writeHead(204, { 'Set-Cookie': cookie.remove(request) }).end();
   };
 }
 
-function toWire({ client, expiresAt }: Identity): { sub: string | null; expiresAt: string | null } {
-  return {
+/** The grants in the words of a token, with the defaults for those that it does not name. */
+function toJson(identity: Identity, rate: PublishRate): string {
+  const { client, expiresAt, sendAs, sendTo, read, presence, metrics } = identity;
+  const perSecond = rate.rateOf(identity);
+  return JSON.stringify({
     sub: client ?? null,
-    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-  };
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt),
+    grants: { sendAs, sendTo, read, presence, rate: perSecond === 0 ? null : perSecond, metrics },
+  });
 }
 
 function noSessions(): Refusal {

@@ -1,4 +1,8 @@
-/** Signed tokens (RFC 7515 §7.1) in text where none belongs. Each looks at a character of the text a few times at most. */
+/** Signed tokens (RFC 7515 §7.1) in text. Each function looks at a character of the text a few times at most. */
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+
+/** Three parts in base64url, of which the last may be empty. */
+const THREE_PARTS = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /** What tokens are made of. A run of it ends at any other character, so no character is in two runs. */
 const RUN = /[\w.-]+/g;
@@ -14,6 +18,18 @@ export function withoutTokens(text: string): string {
 /** Says whether there is a signed token in a text. */
 export function hasToken(text: string): boolean {
   return withoutTokens(text) !== text;
+}
+
+/** Says whether a text has the form of a token: a header and claims that are JSON objects, and a signature. */
+export function isToken(text: string): boolean {
+  if (!THREE_PARTS.test(text)) return false;
+  try {
+    decodeProtectedHeader(text);
+    decodeJwt(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A token is three parts with a dot between them, of which the last may be empty. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Identity } from '../auth/identity.ts';
+import { hasEnded, type Identity } from '../auth/identity.ts';
 import { keyFault } from '../draft.ts';
 import { badFields, type FieldError, pointerToken, Refusal, unknownName } from '../errors.ts';
 import { type ProblemParts, problemOf } from './problem.ts';
@@ -35,7 +35,7 @@ export class SocketPublisher {
 
   /**
    * @param request the handshake, for the log
-   * @param expire called where the token is over: nothing is answered any more
+   * @param expire called if the token has ended: nothing is answered any more
    */
   constructor(
     { publisher, rate, now }: { publisher: Publisher; rate: PublishRate; now: () => number },
@@ -53,9 +53,9 @@ export class SocketPublisher {
     this.#expire = expire;
   }
 
-  /** Publishes. @returns the answer, as JSON; `undefined` if the token has expired */
+  /** Publishes. @returns the answer, as JSON; `undefined` if the token has ended */
   async answer(message: Buffer): Promise<string | undefined> {
-    if ((this.#identity.expiresAt ?? Infinity) <= this.#now()) {
+    if (hasEnded(this.#identity, this.#now())) {
       this.#expire();
       return undefined;
     }

@@ -4,7 +4,7 @@ import { openEventStream, sendHeaders } from '../sse/event-stream.ts';
 import { sseFraming } from '../sse/frame.ts';
 import type { StreamParts } from '../stream/device-stream.ts';
 import { type ByeReason, RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
-import { type Authenticator, SessionExpired } from './authenticate.ts';
+import { type Authenticator, SessionRefused } from './authenticate.ts';
 import { methodNotAllowed, type ProblemParts } from './problem.ts';
 import { notNow, StreamRequest } from './stream-request.ts';
 
@@ -13,9 +13,9 @@ import { notNow, StreamRequest } from './stream-request.ts';
  * inboxes; with a token, of its `sub` where none is given. It begins after `Last-Event-ID`, else after `lastEventId`,
  * else with the newest `last` messages, else now.
  *
- * What will pass is said in band where the client reads event streams, since EventSource gives up for good on any
- * status but 200 (WHATWG HTML §9.2.3); others get 503, or 401 for a session that is over. A bearer token that is over
- * is 401 for all: the client would come back with the same. `HEAD` gets the headers, and opens nothing.
+ * What will pass is said in band if the client reads event streams, since EventSource gives up for good on any status but
+ * 200 (WHATWG HTML §9.2.3); others get 503, or 401 for a session that does not count. A bearer token that does not is 401
+ * for all: the client would come back with the same. `HEAD` gets the headers, and opens nothing.
  *
  * @returns the handler, for the listener in front of Express: an open stream costs a third less without it
  * @throws {Refusal} from the handler, where the request is malformed, not allowed, or cannot be served now
@@ -39,7 +39,7 @@ export function stream(
   };
 }
 
-/** Who asks; `undefined` where it was answered in band that the session is over. */
+/** Returns who asks; `undefined` if it was answered in band that the session does not count. */
 async function identify(
   request: IncomingMessage,
   response: ServerResponse,
@@ -49,7 +49,7 @@ async function identify(
   try {
     return await authenticator.identify(request);
   } catch (error) {
-    if (!(error instanceof SessionExpired) || !readsEventStreams(request)) throw error;
+    if (!(error instanceof SessionRefused) || !readsEventStreams(request)) throw error;
     sendBye(request, response, 'token-expired', undefined);
     refusals.add('unauthenticated', 200);
     return undefined;

@@ -8,7 +8,7 @@ import { shakeHands, type Upgrade, upgradeRequired } from '../ws/handshake.ts';
 import { restBetweenReads } from '../ws/incoming.ts';
 import type { Pings } from '../ws/pings.ts';
 import { CLOSE_CODES, WebSocketConnection } from '../ws/web-socket-connection.ts';
-import { type Authenticator, SessionExpired } from './authenticate.ts';
+import { type Authenticator, SessionRefused } from './authenticate.ts';
 import { methodNotAllowed, type ProblemParts } from './problem.ts';
 import type { Publisher } from './publisher.ts';
 import type { PublishRate } from './publish-rate.ts';
@@ -44,12 +44,12 @@ export function webSocket(
   const refuseMethod = methodNotAllowed('GET');
   const { requests, refusals } = problems;
 
-  /** Who asks; for a page whose session is over, that. */
-  const identify = async (request: IncomingMessage): Promise<Identity | SessionExpired> => {
+  /** Returns who asks; for a page whose session does not count, that. */
+  const identify = async (request: IncomingMessage): Promise<Identity | SessionRefused> => {
     try {
       return await authenticator.identify(request, true);
     } catch (error) {
-      if (error instanceof SessionExpired && isPage(request)) return error;
+      if (error instanceof SessionRefused && isPage(request)) return error;
       throw error;
     }
   };
@@ -66,7 +66,7 @@ export function webSocket(
       upgrade.socket.destroy();
       return;
     }
-    if (identity instanceof SessionExpired) {
+    if (identity instanceof SessionRefused) {
       sendBye(request, upgrade, 'token-expired', undefined);
       requests.answered(request, 101);
       refusals.add('unauthenticated', 101);

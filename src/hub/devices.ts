@@ -1,4 +1,5 @@
 import { EVERYTHING } from '../address.ts';
+import { hasEnded, type Term } from '../auth/identity.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Framing } from '../stream/framing.ts';
 import type { Presence } from './presence.ts';
@@ -9,13 +10,11 @@ import type { Turns } from './turns.ts';
 export type NotNow = 'shutdown' | 'over-limit';
 
 /** One open stream or held poll. */
-export interface Device {
+export interface Device extends Term {
   readonly inboxes: Inboxes;
   /** Who opened it: the token's `sub`, or `undefined` in open mode. */
   readonly client: string | undefined;
-  /** When it has to end, as milliseconds since the Unix epoch; `undefined` where nothing says so. */
-  readonly expiresAt: number | undefined;
-  /** Its token is over: say so and close. */
+  /** Its token has expired, or the key of that was removed: say so and close. */
   expire(): void;
   /** What is spoken with it. */
   readonly protocol: Framing['protocol'] | 'poll';
@@ -36,7 +35,10 @@ export interface DeviceLimits {
   readonly perClient: number;
 }
 
-/** Devices whose time is over are looked for this often: on the clock, whichever way that is set meanwhile. */
+/**
+ * Devices whose token has ended are looked for this often: on the clock, whichever way that is set meanwhile. A key that is
+ * removed ends them within this time, too.
+ */
 const EXPIRY_MILLISECONDS = 250;
 
 /** All open devices: counted against limits, known to presence, ended with their tokens, and ended together. */
@@ -115,7 +117,7 @@ export class Devices {
 
   *#endExpired(now: number): Generator {
     for (const device of this.#expiring) {
-      if ((device.expiresAt ?? Infinity) > now) continue;
+      if (!hasEnded(device, now)) continue;
       device.expire();
       yield;
     }

@@ -1,4 +1,5 @@
 import type { Identity } from '../auth/identity.ts';
+import type { TrustedKey } from '../auth/trusted-key.ts';
 import type { Inboxes } from '../log/store.ts';
 import type { Device, Devices } from './devices.ts';
 import type { Follower, Hub } from './hub.ts';
@@ -9,24 +10,26 @@ export class HeldPoll implements Follower, Device {
   readonly inboxes: Inboxes;
   readonly client: string | undefined;
   readonly expiresAt: number | undefined;
+  readonly key: TrustedKey | undefined;
   readonly protocol = 'poll';
   readonly state = 'polling';
   readonly buffered = 0;
   #hasExpired = false;
   #end: () => void = () => undefined;
 
-  private constructor(inboxes: Inboxes, { client, expiresAt }: Identity) {
+  private constructor(inboxes: Inboxes, { client, expiresAt, key }: Identity) {
     this.inboxes = inboxes;
     this.client = client;
     this.expiresAt = expiresAt;
+    this.key = key;
   }
 
   /**
-   * Waits until one of the inboxes gets a message, the time has passed, the token has expired, it is cut short or the
+   * Waits until one of the inboxes gets a message, the time has passed, the token has ended, it is cut short or the
    * service ends.
    *
    * @param cut aborted when it is to end: the client has gone, or could not be seen to go; aborted already, it ends at once
-   * @returns whether the inboxes may still be read: not if the token has expired
+   * @returns whether the inboxes may still be read: not if the token has ended
    */
   static async hold(
     { hub, turns, devices }: { hub: Hub; turns: Turns; devices: Devices },

@@ -1,4 +1,5 @@
 import type { Identity } from '../auth/identity.ts';
+import type { TrustedKey } from '../auth/trusted-key.ts';
 import type { Device, Devices } from '../hub/devices.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Presence } from '../hub/presence.ts';
@@ -52,6 +53,7 @@ export class DeviceStream implements Device, ConnectionOwner {
   readonly inboxes: Inboxes;
   readonly client: string | undefined;
   readonly expiresAt: number | undefined;
+  readonly key: TrustedKey | undefined;
   readonly connection: Connection;
   readonly framing: Framing;
   readonly #parts: StreamParts;
@@ -66,6 +68,7 @@ export class DeviceStream implements Device, ConnectionOwner {
     this.inboxes = inboxes;
     this.client = identity.client;
     this.expiresAt = identity.expiresAt;
+    this.key = identity.key;
     this.#parts = parts;
     this.#onFailed = onFailed;
     this.framing = transport.framing;
