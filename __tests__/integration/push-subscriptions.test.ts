@@ -27,6 +27,22 @@ function call(
   });
 }
 
+interface Shown {
+  readonly id: number;
+  readonly sub: string | null;
+}
+
+/** What a client is shown of the devices of a recipient. */
+async function subscriptionsOf(
+  server: Server,
+  recipient: string,
+  headers: Record<string, string> = {},
+): Promise<readonly Shown[]> {
+  const answer = await request(`${server.url}/push-subscriptions?recipient=${recipient}`, { headers });
+  expect(answer.status).toBe(200);
+  return (answer.body as { subscriptions: Shown[] }).subscriptions;
+}
+
 describe('without a key', () => {
   let server: Server;
   beforeAll(async () => (server = await Server.start()));
@@ -98,6 +114,52 @@ describe('without a key', () => {
     expect((await listOf('room-e')).body).toEqual({ subscriptions: [] });
     expect(readNumber(server.database, sql, endpoint, 'elsa')).toBe(before);
     expectProblem(await call(server, 'DELETE', { endpoint, recipient: 'a*' }), 400, ['/recipient']);
+  });
+
+  test('DELETE with an id ends the subscription that GET shows by it, and no other of the device', async () => {
+    const { subscription, endpoint } = newDevice();
+    const made = await subscribe({ recipient: 'fay', subscription });
+    for (const recipient of ['room-f', 'room-g']) await subscribe({ recipient, subscription });
+    await subscribe({ recipient: 'fay', subscription: newDevice().subscription });
+    const idsOf = async (recipient: string): Promise<number[]> =>
+      (await subscriptionsOf(server, recipient)).map(({ id }) => id);
+    const [id = 0, other] = await idsOf('fay');
+    expect(made.body).toMatchObject({ id, sub: null });
+    expect((await call(server, 'DELETE', { id })).status).toBe(204);
+    expect(await idsOf('fay')).toEqual([other]);
+    expect([await idsOf('room-f'), await idsOf('room-g')]).toEqual([[id + 1], [id + 2]]);
+    expectProblem(await call(server, 'DELETE', { id }), 404, []);
+    // As curl sends it.
+    const form = { method: 'DELETE', body: new URLSearchParams({ id: String(id + 1) }) };
+    expect((await request(`${server.url}/push-subscriptions`, form)).status).toBe(204);
+    expect(await idsOf('room-f')).toEqual([]);
+    // An id is never used again.
+    const again = await subscribe({ recipient: 'fay', subscription });
+    expect((again.body as { id: number }).id).toBeGreaterThan(other ?? Infinity);
+    expect((await scrape(server.url)).value('tidings_push_subscriptions')).toBe(
+      subscriptionsIn(server.database),
+    );
+    expect((await call(server, 'DELETE', { endpoint })).status).toBe(204);
+  });
+
+  test.each<[unknown, string[]]>([
+    [{ id: '7' }, ['/id']],
+    [{ id: 0 }, ['/id']],
+    [{ id: -1 }, ['/id']],
+    [{ id: 1.5 }, ['/id']],
+    [{ id: null }, ['/id']],
+    [{ id: [1] }, ['/id']],
+    [{ id: 2 ** 53 }, ['/id']],
+    [{ id: 1, endpoint: newDevice().endpoint }, ['/endpoint']],
+    [{ id: 1, recipient: 'bob' }, ['/recipient']],
+    [{ id: 'x', recipient: 'bob', more: 1 }, ['/more', '/id', '/recipient']],
+    [{}, ['/endpoint']],
+  ])('DELETE with %j is refused by name', async (body, paths) => {
+    expectProblem(await call(server, 'DELETE', body), 400, paths);
+  });
+
+  test('an id that was never given is 404', async () => {
+    expectProblem(await call(server, 'DELETE', { id: Number.MAX_SAFE_INTEGER }), 404, []);
   });
 
   test('of one reader the newest 50 devices are kept', async () => {
@@ -220,6 +282,55 @@ describe('with a token', () => {
     const member = await headersOf('bob', { read: ['room-1'] });
     expect((await call(server, 'DELETE', { endpoint }, member)).status).toBe(204);
     expect(subscriptionsIn(server.database)).toBe(0);
+  });
+
+  test('by its id a device is ended by whoever is shown it; to others it looks as if it were not there', async () => {
+    const server = await start();
+    const alice = await headersOf('alice', { read: ['alice', 'room-*'] });
+    const { subscription } = newDevice();
+    for (const recipient of ['alice', 'room-1']) {
+      expect((await call(server, 'POST', { recipient, subscription }, alice)).status).toBe(201);
+    }
+    const end = (id: number, headers: Record<string, string>) => call(server, 'DELETE', { id }, headers);
+    const others: Grants[] = [
+      {},
+      { read: [] },
+      { read: ['mallory', 'room-1'] },
+      { read: ['room-*'], sendAs: ['*'], sendTo: ['*'], presence: ['*'] },
+    ];
+    for (const grants of others) {
+      const mallory = await headersOf('mallory', grants);
+      const unknown = await end(99, mallory);
+      expectProblem(unknown, 404, []);
+      for (const id of [1, 2]) {
+        const answer = await end(id, mallory);
+        expect([answer.status, answer.body]).toEqual([404, unknown.body]);
+      }
+    }
+    // One may read the reader, and not the room.
+    const friend = await headersOf('friend', { read: ['alice'] });
+    expectProblem(await end(2, friend), 404, []);
+    expect(subscriptionsIn(server.database)).toBe(2);
+    // Whoever signs in as the person, or may read everything, ends what is shown.
+    const itself = await subscriptionsOf(server, 'room-1', alice);
+    expect(itself).toMatchObject([{ id: 2, sub: 'alice' }]);
+    expect((await end(2, alice)).status).toBe(204);
+    const admin = await headersOf('admin', { read: ['*'] });
+    expect(await subscriptionsOf(server, 'alice', admin)).toMatchObject([{ id: 1, sub: 'alice' }]);
+    expect((await end(1, admin)).status).toBe(204);
+    expect(subscriptionsIn(server.database)).toBe(0);
+    expectProblem(await end(1, admin), 404, []);
+    expectProblem(await call(server, 'DELETE', { id: 1 }), 401, []);
+  });
+
+  test('what shows a subscription names the client that made it, also when another renewed it', async () => {
+    const server = await start();
+    const { subscription } = newDevice();
+    const recipient = 'room';
+    const post = async (sub: string) =>
+      call(server, 'POST', { recipient, subscription }, await headersOf(sub, { read: [sub, 'room'] }));
+    expect(await post('ann')).toMatchObject({ status: 201, body: { id: 1, sub: 'ann', reader: 'ann' } });
+    expect(await post('ben')).toMatchObject({ status: 200, body: { id: 1, sub: 'ann', reader: 'ben' } });
   });
 
   test('with a session, only a page of this site changes something', async () => {

@@ -46,6 +46,22 @@ describe('a message for a person whose devices are closed', () => {
     expect((await server.stop()).code).toBe(0);
   });
 
+  pushTest('does not come to a device that was ended by its id meanwhile', async () => {
+    const network = await PushNetwork.start();
+    const server = await network.startServer({ PUSH_DELAY_SECONDS: '2' });
+    const phone = await network.subscribe('bob');
+    const tablet = await network.subscribe('bob');
+    const sent = await send(network.url, 'bob', 'hi', { sender: 'alice' });
+    const ended = await fetch(`${network.url}/push-subscriptions`, {
+      method: 'DELETE',
+      body: new URLSearchParams({ id: '1' }),
+    });
+    expect(ended.status).toBe(204);
+    await dealtWith(server.database, 'bob', sent.id);
+    await network.waitFor(tablet, 1);
+    expect(await network.openedOf(phone)).toEqual([]);
+  });
+
   pushTest('is the newest of its conversation, and of each conversation one', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ PUSH_DELAY_SECONDS: '4' });

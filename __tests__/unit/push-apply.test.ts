@@ -72,6 +72,21 @@ test('past the most of one reader the oldest goes; an id is never used again', (
   expect(apply([subscription('e5')])).toMatchObject([{ stored: { id: 6 } }]);
 });
 
+test('one that is named by its id goes with its notifications, and no other of its device', () => {
+  const database = newDatabase();
+  const apply = preparePush(database);
+  apply([subscription('e1', 'r1'), subscription('e1', 'r2')]);
+  apply([1, 2].map((id) => ({ kind: 'notified', id, peer: 'alice', messageId: 4 })));
+  const remove = { kind: 'remove', id: 1 } as const;
+  expect(apply([remove, remove, { kind: 'remove', id: 99 }])).toMatchObject([
+    { removed: [{ id: 1, recipient: 'r1', endpoint: 'e1' }] },
+    { removed: [] },
+    { removed: [] },
+  ]);
+  expect(idsOf(database)).toEqual([2]);
+  expect(noticesOf(database)).toEqual([[2, 'alice', 4]]);
+});
+
 test('one that is known stays, also where its new reader has the most already', () => {
   const database = newDatabase();
   const apply = preparePush(database);

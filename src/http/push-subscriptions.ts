@@ -94,7 +94,8 @@ function tooMany(path: string, message: string): Refusal {
 export function subscriptions(store: PushStore): Handler {
   return (request, response) => {
     const query = new Query(request.url, ['recipient', 'after']);
-    const { client, read } = identityOf(request);
+    const identity = identityOf(request);
+    const { client, read } = identity;
     const [recipient = ''] =
       client !== undefined && !query.has('recipient')
         ? [client]
@@ -103,33 +104,61 @@ export function subscriptions(store: PushStore): Handler {
     query.check();
     requireAll(read, [recipient], 'recipient', 'read');
     const page = store.ofRecipient(recipient, after, PAGE);
-    const visible = page.filter(({ reader }) => read.has(reader));
+    const visible = page.filter((subscription) => isShown(subscription, identity));
     const next = page.length === PAGE ? page.at(-1)?.id : undefined;
     sendJson(response, JSON.stringify({ subscriptions: visible.map(toWire), after: next }));
   };
 }
 
 /**
- * `DELETE /push-subscriptions` `{"endpoint", "recipient"}`: has a device notified no more of this recipient's messages, or
- * of anything where none is given. Answers 204, also where it is not known, and where the token may not: nothing is done
- * then.
+ * `DELETE /push-subscriptions`, one of two forms.
+ *
+ * `{"id"}` ends the subscription that `GET` shows by this id. Answers 204, or 404 if `GET` shows none to this client.
+ *
+ * `{"endpoint", "recipient"}` has a device notified no more of this recipient's messages, or of anything if none is given.
+ * Answers 204, also if the device is not known, or the token may not: then nothing is done.
  */
 export function unsubscribe({ pushes, pushHosts }: PushSubscriptionParts, store: PushStore): Handler {
   return async (request, response) => {
     new Query(request.url, []).check();
     const identity = identityOf(request);
     const errors: FieldError[] = [];
-    const fields = readFields(parseBody(request), ['endpoint', 'recipient'], errors);
-    const endpoint = readEndpoint(fields.get('endpoint'), pushHosts);
-    if (!(endpoint instanceof URL)) errors.push({ path: '/endpoint', message: endpoint });
-    const recipient = fields.get('recipient');
-    const fault = recipient === undefined ? undefined : addressFault(recipient);
-    if (fault !== undefined) errors.push({ path: '/recipient', message: fault });
-    if (!(endpoint instanceof URL) || errors.length > 0) throw badFields(errors);
-    const one = recipient as string | undefined;
-    if (mayEnd(identity, store, endpoint.href, one)) await pushes.unsubscribe(endpoint.href, one);
+    const fields = readFields(parseBody(request), ['id', 'endpoint', 'recipient'], errors);
+    if (fields.has('id')) {
+      const id = readId(fields, errors);
+      const found = store.subscription(id);
+      const ended = found !== undefined && isShown(found, identity) && (await pushes.remove(id));
+      if (!ended) throw new Refusal('not-found', 'There is no such subscription.');
+    } else {
+      const endpoint = readEndpoint(fields.get('endpoint'), pushHosts);
+      if (!(endpoint instanceof URL)) errors.push({ path: '/endpoint', message: endpoint });
+      const recipient = fields.get('recipient');
+      const fault = recipient === undefined ? undefined : addressFault(recipient);
+      if (fault !== undefined) errors.push({ path: '/recipient', message: fault });
+      if (!(endpoint instanceof URL) || errors.length > 0) throw badFields(errors);
+      const one = recipient as string | undefined;
+      if (mayEnd(identity, store, endpoint.href, one)) await pushes.unsubscribe(endpoint.href, one);
+    }
     response.writeHead(204).end();
   };
+}
+
+/** Reads the id of the subscription that is to end. @throws {Refusal} 400 if it is none, or stands beside another field */
+function readId(fields: ReadonlyMap<string, unknown>, errors: FieldError[]): number {
+  const id = fields.get('id');
+  if (!Number.isSafeInteger(id) || (id as number) < 1) {
+    errors.push({ path: '/id', message: 'must be a number as GET /push-subscriptions shows it' });
+  }
+  for (const name of ['endpoint', 'recipient']) {
+    if (fields.has(name)) errors.push({ path: `/${name}`, message: 'cannot be given with "id"' });
+  }
+  if (errors.length > 0) throw badFields(errors);
+  return id as number;
+}
+
+/** Says whether `GET` shows a subscription to a client: of a room one sees the devices of the readers that one may read. */
+function isShown({ recipient, reader }: PushSubscription, { read }: Identity): boolean {
+  return read.has(recipient) && read.has(reader);
 }
 
 /** Whether a client may end what a device follows: whoever knows its endpoint, a secret, and may read one of its inboxes. */
@@ -161,10 +190,13 @@ function readFields(
   return fields;
 }
 
-function toWire({ recipient, reader, endpoint, createdAt, expirationTime }: PushSubscription): object {
+function toWire(subscription: PushSubscription): object {
+  const { id, recipient, reader, client, endpoint, createdAt, expirationTime } = subscription;
   return {
+    id,
     recipient,
     reader,
+    sub: client,
     endpoint: shortened(endpoint),
     createdAt: new Date(createdAt).toISOString(),
     expirationTime,

@@ -42,6 +42,9 @@ export function preparePush(database: Database): ApplyPush {
   const ofReader = database.prepare<[string, string], PushPlace>(
     'SELECT id, recipient, endpoint FROM pushSubscriptions WHERE reader = ? AND recipient = ? ORDER BY id',
   );
+  const byId = database.prepare<[number], PushPlace>(
+    'SELECT id, recipient, endpoint FROM pushSubscriptions WHERE id = ?',
+  );
   const ofEndpoint = database.prepare<[{ endpoint: string; limit: number }], PushPlace>(
     'SELECT id, recipient, endpoint FROM pushSubscriptions WHERE endpoint = :endpoint LIMIT :limit',
   );
@@ -122,6 +125,8 @@ export function preparePush(database: Database): ApplyPush {
           return subscribe(entry.subscription, entry.bounds);
         case 'unsubscribe':
           return unsubscribe(entry.endpoint, entry.recipient, entry.limit);
+        case 'remove':
+          return removeAll(byId.all(entry.id));
         case 'notified':
           notice.run(entry);
           return NOTHING;

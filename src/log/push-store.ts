@@ -1,6 +1,6 @@
 /** A device that wants the notifications of one inbox (W3C Push API §9, the fields of its JSON). */
 export interface NewPushSubscription {
-  /** The client that asks for it, the `sub` of its token; `null` in open mode. */
+  /** The client that made it, the `sub` of its token; `null` in open mode. */
   readonly client: string | null;
   /** Whose messages. */
   readonly recipient: string;
@@ -62,6 +62,8 @@ export type PushEntry =
       readonly recipient: string | undefined;
       readonly limit: number;
     }
+  /** Takes one subscription away. */
+  | { readonly kind: 'remove'; readonly id: number }
   /** A notification of a conversation was handed over. */
   | PushNotice<'notified'>
   /** The notification that showed this message, or one before, is closed. */

@@ -126,6 +126,19 @@ export class Pushes {
     }
   }
 
+  /**
+   * Takes one subscription away.
+   *
+   * @returns whether there was one
+   * @throws {LogUnavailable} if that cannot be stored
+   */
+  async remove(id: number): Promise<boolean> {
+    const [change] = await this.#parts.log.pushes.apply([{ kind: 'remove', id }]);
+    const removed = change?.removed ?? [];
+    this.#forget(removed);
+    return removed.length > 0;
+  }
+
   /** Ends: what is under way has the time to come through; the rest is derived again at the next start. */
   async close(milliseconds: number): Promise<void> {
     this.#ended = true;
