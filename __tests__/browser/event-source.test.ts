@@ -4,7 +4,11 @@ import type { Browser, JSHandle } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { SECRET, signToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+
+/** The `readyState` of one that will come back. */
+const EVENT_SOURCE_CONNECTING = 0;
 
 /** In the page, where it is the browser's own. */
 declare const EventSource: typeof EventSourceType;
@@ -91,4 +95,32 @@ describeInBrowser('an EventSource in a page', () => {
     expect(events.slice(1, 3).map(({ data }) => data)).toEqual(sent.slice(1));
     expect(events.at(-1)?.data).toMatchObject({ replayed: 2 });
   });
+
+  test('goes on by itself after a change of keys: it keeps coming back until the page has another session', async () => {
+    const keyed = await Server.start({ env: { AUTH_SECRET: SECRET } });
+    const context = await browser.newContext();
+    const setSession = (value: string) =>
+      context.addCookies([{ name: 'tidings', value, url: keyed.url, sameSite: 'Strict', httpOnly: true }]);
+    await setSession(await signToken({ sub: 'alice' }, 'the secret of before, which was long enough'));
+    const page = await context.newPage();
+    await page.goto(keyed.url);
+    const handle = await page.evaluateHandle((url) => {
+      const seen: string[] = [];
+      const source = new EventSource(url);
+      source.onerror = () => seen.push(`error ${source.readyState}`);
+      for (const name of ['ready', 'bye']) {
+        source.addEventListener(name, ({ data }) => seen.push(`${name} ${data as string}`));
+      }
+      return seen;
+    }, `${keyed.url}/stream`);
+    const seen = () => handle.jsonValue();
+    await until(async () => (await seen()).length >= 2);
+    expect(await seen()).toEqual([
+      'bye {"type":"bye","reason":"token-expired"}',
+      `error ${EVENT_SOURCE_CONNECTING}`,
+    ]);
+    await setSession(await signToken({ sub: 'alice' }));
+    await until(async () => (await seen()).some((line) => line.startsWith('ready')), 'ready', 40_000);
+    await context.close();
+  }, 90_000);
 });

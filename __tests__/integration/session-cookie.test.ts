@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { expectProblem } from '../support/problems.ts';
 import { rawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
-import { SECRET, tokenFor } from '../support/tokens.ts';
+import { SECRET, signToken, tokenFor } from '../support/tokens.ts';
 
 const PARTNER = 'https://app.example.org';
 const HOST = 'push.example.org';
@@ -50,6 +50,77 @@ describe('over https the session is in the cookie that no other site can set', (
     expectProblem(refused, 401, []);
     expect(JSON.stringify(refused.body)).toContain(`\\"${name}\\"`);
   });
+});
+
+describe('a cookie of an earlier base path, or of the earlier name', () => {
+  const cookiesOf = async (server: Server, method: string, cookie: string): Promise<string[]> => {
+    const headers = {
+      Host: HOST,
+      Cookie: cookie,
+      Origin: `https://${HOST}`,
+      ...(method === 'PUT' ? { Authorization: `Bearer ${alice}` } : {}),
+    };
+    const answer = await rawRequest(server.port, { method, path: '/session', headers });
+    expect(answer.status).toBe(method === 'PUT' ? 200 : 204);
+    return answer.headers.getSetCookie();
+  };
+  /** What a browser keeps of the cookies of this host: `NAME PATH` with its value. */
+  const keptAfter = (jar: Record<string, string>, cookies: readonly string[]): Record<string, string> => {
+    const kept = { ...jar };
+    for (const cookie of cookies) {
+      const [, name = '', value = '', path = ''] = /^([^=]+)=([^;]*); Path=([^;]+);/.exec(cookie) ?? [];
+      expect(cookie).toContain('; Secure');
+      if (cookie.includes('Thu, 01 Jan 1970')) Reflect.deleteProperty(kept, `${name} ${path}`);
+      else kept[`${name} ${path}`] = value;
+    }
+    return kept;
+  };
+
+  test('beside the one of now does not matter if it is not good', async () => {
+    const stale = await signToken({ sub: 'alice', exp: 1 });
+    for (const other of [
+      stale,
+      'x',
+      await signToken({ sub: 'bob' }, 'a secret of before, which was long enough'),
+    ]) {
+      for (const pair of [
+        [alice, other],
+        [other, alice],
+      ]) {
+        const cookie = pair.map((value) => `__Secure-tidings=${value}`).join('; ');
+        expect(await who(below, cookie)).toBe('alice');
+      }
+    }
+    expect(await who(below, `__Secure-tidings=${alice}; __Secure-tidings=${mallory}`)).toBe(401);
+  });
+
+  test.each(['PUT', 'DELETE'])(
+    'is removed by %s, so that there is one session then, or none',
+    async (method) => {
+      const jar = {
+        '__Secure-tidings /push/': 'x',
+        '__Secure-tidings /': mallory,
+        'tidings /push/': 'y',
+        'tidings /': mallory,
+        'other /': '1',
+      };
+      const sent = Object.entries(jar).map(([name, value]) => `${name.split(' ')[0]}=${value}`);
+      const kept = keptAfter(jar, await cookiesOf(below, method, sent.join('; ')));
+      const own = method === 'PUT' ? { '__Secure-tidings /push/': alice } : {};
+      expect(kept).toEqual({ ...own, 'other /': '1' });
+    },
+  );
+
+  test.each(['PUT', 'DELETE'])(
+    'at the root the earlier name is removed by %s if it is there',
+    async (method) => {
+      const own = method === 'PUT' ? { '__Host-tidings /': alice } : {};
+      const jar = { '__Host-tidings /': mallory, 'tidings /': mallory };
+      const cookies = await cookiesOf(root, method, `__Host-tidings=${mallory}; tidings=${mallory}`);
+      expect(keptAfter(jar, cookies)).toEqual(own);
+      expect(await cookiesOf(root, method, `__Host-tidings=${mallory}`)).toHaveLength(1);
+    },
+  );
 });
 
 describe('a request with the cookie, of which the browser says where it comes from', () => {
