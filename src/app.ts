@@ -61,6 +61,9 @@ type Route = (request: IncomingMessage, response: ServerResponse, done: (error?:
 /** Clients send a dozen; with so many, what stands before them has gone wrong, or means ill. */
 const MAX_HEADERS = 100;
 
+/** Bytes of their names and values. A target may be longer: node:http counts it with them (server.ts). */
+const MAX_FIELD_BYTES = 16 * 1024;
+
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions): Listener {
   const { log, devices, authenticator, origins, rate, refusals } = parts;
@@ -161,6 +164,12 @@ function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): voi
     throw new Refusal('malformed', 'A request must have one Host header, not several (RFC 9112 §3.2).');
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
+  }
+  // Each byte is a character of its own: node:http reads them as Latin-1.
+  let bytes = 0;
+  for (const text of rawHeaders) bytes += text.length;
+  if (bytes > MAX_FIELD_BYTES) {
+    throw new Refusal('header-too-large', 'The header fields take more than 16 KiB.');
   }
 }
 

@@ -1,7 +1,8 @@
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { ArrivingHeaders } from './arriving-headers.ts';
 import { endWith, HttpConnection, type HttpConnectionParts } from './http-connection.ts';
-import { rawProblem } from './http/problem.ts';
+import { TOO_MANY_HEADERS, unreadableAnswer } from './http/unreadable.ts';
 import { IdleConnections } from './idle-connections.ts';
 import { StartError } from './start-error.ts';
 import { LOOK_MILLISECONDS } from './stream/stalled-peer.ts';
@@ -9,6 +10,12 @@ import { isHandshake, type Upgrade } from './ws/handshake.ts';
 
 const HEADERS_MILLISECONDS = 10_000;
 const REQUEST_MILLISECONDS = 30_000;
+
+/**
+ * The most that a header takes: its fields 16 KiB (app.ts), and the rest the target, with 100 addresses to follow and 100
+ * to watch (protocol.md). Each is up to 128 code points, of 12 bytes as `%F0%9F%8C%8A`, and has its name before it.
+ */
+const MAX_HEADER_BYTES = 320 * 1024;
 
 /**
  * A proxy is to let go of a connection without a request before the service does: a publish on one that is being closed
@@ -51,6 +58,7 @@ export class HttpServer {
   /** Connections that have brought no request yet, and those that are kept alive for another one. */
   readonly #fresh = new IdleConnections();
   readonly #kept = new IdleConnections();
+  readonly #headers = new ArrivingHeaders();
   #waiting: Parameters<Listener>[] = [];
   #listener: Listener = (...exchange) => void this.#waiting.push(exchange);
 
@@ -70,7 +78,8 @@ export class HttpServer {
     };
     this.#server = createServer(
       {
-        IncomingMessage: upgradeable((socket) => this.#of(socket)),
+        IncomingMessage: upgradeable((socket) => this.#of(socket), this.#headers),
+        maxHeaderSize: MAX_HEADER_BYTES,
         // Answered by the listener, as a problem.
         requireHostHeader: false,
         // A request that drips is ended with 408, looked at every second.
@@ -81,7 +90,10 @@ export class HttpServer {
         keepAlive: true,
         keepAliveInitialDelay: 60_000,
       },
-      (request, response) => this.#of(request.socket).take(request, response),
+      (request, response) => {
+        this.#headers.arrived(request.socket);
+        this.#of(request.socket).take(request, response);
+      },
     );
     // Unsent bytes are looked at when nothing has happened for this long.
     this.#server.timeout = lookMilliseconds;
@@ -92,15 +104,21 @@ export class HttpServer {
     this.#server.maxConnections = maxConnections;
     this.#server.on('connection', (socket: Socket) => {
       this.#fresh.add(socket);
-      socket.once('close', () => this.#forget(socket));
+      this.#headers.add(socket, () => this.#refuseHeader(socket));
+      socket.once('close', () => {
+        this.#forget(socket);
+        this.#headers.delete(socket);
+      });
       this.#makeRoom();
     });
     setInterval(() => this.#makeRoom(), ROOM_MILLISECONDS).unref();
+    this.#headers.start();
     // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
     const handOver = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
       this.#handedOver.add(socket);
       this.#forget(socket);
+      this.#headers.delete(socket);
       socket.once('close', () => this.#handedOver.delete(socket));
       const connection = this.#of(socket);
       if (canShakeHands(request, connection)) this.#upgrade(request, socket, head);
@@ -110,7 +128,7 @@ export class HttpServer {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       const isFault = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$)/.test(error.code ?? '');
       if (isFault) this.unreadable++;
-      if (isFault && socket.writable) this.#of(socket).refuse(clientErrorAnswer(error.code));
+      if (isFault && socket.writable) this.#of(socket).refuse(unreadableAnswer(error.code));
       else socket.destroy();
     });
   }
@@ -177,6 +195,18 @@ export class HttpServer {
     this.#listener(request, response, { socket, head });
   }
 
+  /** Ends a connection whose header takes room that others need. */
+  #refuseHeader(socket: Socket): void {
+    this.unreadable++;
+    // Before an answer that is under way there is no place for another, and it may take long.
+    if (!this.#of(socket).isFree) {
+      socket.destroy();
+      return;
+    }
+    socket.pause();
+    endWith(socket, TOO_MANY_HEADERS);
+  }
+
   /** Closes idle connections if few are left: first those that have brought nothing yet. */
   #makeRoom(): void {
     const most = this.#server.maxConnections;
@@ -211,7 +241,10 @@ export class HttpServer {
  * for 'upgrade' it would hand over all that have the header, and with it their bodies. What else a client would rather
  * speak (`Upgrade: h2c` of Java and of curl --http2) may be ignored (RFC 9110 §7.8).
  */
-function upgradeable(connectionOf: (socket: Socket) => HttpConnection): typeof IncomingMessage {
+function upgradeable(
+  connectionOf: (socket: Socket) => HttpConnection,
+  headers: ArrivingHeaders,
+): typeof IncomingMessage {
   return class extends IncomingMessage {
     #leaves: boolean | undefined;
 
@@ -231,7 +264,8 @@ function upgradeable(connectionOf: (socket: Socket) => HttpConnection): typeof I
 
     /** Takes a piece of the body, or `null` at its end, from the parser. */
     override push(piece: Buffer | null): boolean {
-      if (piece !== null) connectionOf(this.socket).pieceArrived(this, piece.length);
+      if (piece === null) headers.requestEnded(this.socket);
+      else connectionOf(this.socket).pieceArrived(this, piece.length);
       return super.push(piece);
     }
   };
@@ -252,14 +286,4 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
     return new StartError(`PORT ${port} is kept for the administrator. Set PORT to one of 1024 or more.`);
   }
   return new StartError(`HOST ${host} cannot be listened on (${error.message}). Set HOST to 127.0.0.1.`);
-}
-
-/** The answer to what could not be read as a request; node:http has no response for it. */
-function clientErrorAnswer(code: string | undefined): string {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return rawProblem(408, 'The request took too long to arrive.');
-  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
-    return rawProblem(413, 'A chunk of the body has more than 16 KiB of extensions.');
-  }
-  if (code === 'HPE_HEADER_OVERFLOW') return rawProblem(431, 'The request has more than 16 KiB of header.');
-  return rawProblem(400, 'This is no HTTP request.');
 }

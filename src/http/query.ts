@@ -7,14 +7,20 @@ export interface IntegerRule {
   readonly most: number;
 }
 
+/** No endpoint takes more than 200 addresses, and a few parameters beside them. */
+const MAX_PAIRS = 1000;
+
 /**
  * Reads `application/x-www-form-urlencoded` text (a query, or a body) as it stands: where URLSearchParams would put
  * U+FFFD in the place of bytes that are not UTF-8, and so alter a name without a word, this refuses.
  *
  * @returns each pair, in order
- * @throws {Refusal} malformed
+ * @throws {Refusal} malformed, or more than 1,000 pairs
  */
 export function parsePairs(text: string): [name: string, value: string][] {
+  if (text.split('&', MAX_PAIRS + 1).length > MAX_PAIRS) {
+    throw new Refusal('malformed', `The query has more than ${MAX_PAIRS} parameters.`);
+  }
   const decode = (part: string): string => {
     try {
       return decodeURIComponent(part.replaceAll('+', ' '));

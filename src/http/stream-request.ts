@@ -7,7 +7,7 @@ import type { Inboxes } from '../log/store.ts';
 import { DeviceStream, type StreamParts, type Transport } from '../stream/device-stream.ts';
 import { RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
 import { requireAll } from './permission.ts';
-import { nonEmpty, Query } from './query.ts';
+import { nonEmpty, pathOf, Query } from './query.ts';
 import type { RequestLog } from './request-log.ts';
 
 const PARAMETERS = ['recipient', 'lastEventId', 'last', 'presence'];
@@ -56,6 +56,8 @@ export class StreamRequest {
 
   /** Opens the stream, where the request says that it begins. */
   open(parts: StreamParts, requests: RequestLog, transport: Transport): DeviceStream {
+    // The request is there as long as the stream, and its query may take 300 KiB.
+    this.#request.url = pathOf(this.#request.url ?? '');
     const stream = new DeviceStream(parts, transport, {
       identity: this.#identity,
       inboxes: this.#inboxes,

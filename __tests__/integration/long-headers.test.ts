@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { get, publish } from '../support/api.ts';
+import { LONGEST, LONGEST_QUERY, queryOf } from '../support/long-addresses.ts';
+import { residentBytes } from '../support/memory.ts';
+import { expectProblem } from '../support/problems.ts';
+import { rawRequest } from '../support/raw.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { SocketDevice } from '../support/socket-device.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+afterAll(cleanUp);
+
+const MIB = 1024 * 1024;
+
+describe('a header', () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await Server.start();
+  });
+
+  test('has room for as many addresses as may be given, each as long as it may be, on each path', async () => {
+    const [stream, socket] = await Promise.all([
+      DeviceStream.open(server.url, LONGEST_QUERY),
+      SocketDevice.open(server.url, LONGEST_QUERY),
+    ]);
+    await Promise.all([stream.waitFor('live'), socket.waitFor('live')]);
+    const recipient = LONGEST[99];
+    const stored = await publish(server.url, { recipient, content: 'hi' });
+    expect(await stream.waitForMessages(1)).toEqual([stored.body]);
+    expect(await socket.waitForMessages(1)).toEqual([stored.body]);
+    // With a cursor in the query and fields of 16 KiB beside it.
+    const again = await DeviceStream.open(server.url, `${LONGEST_QUERY}&lastEventId=0&last=1000`, {
+      headers: { 'X-Long': 'x'.repeat(16_000) },
+    });
+    expect(await again.waitForMessages(1)).toEqual([stored.body]);
+    for (const device of [stream, again]) device.cut();
+    socket.socket.close();
+
+    const addresses = queryOf('recipient', LONGEST.slice(0, 100));
+    expect((await get(server.url, `/messages?${addresses}`)).body).toMatchObject({ messages: [stored.body] });
+    const present = await get(server.url, `/presence?${addresses}`);
+    expect(Object.keys(present.body as object)).toEqual(LONGEST.slice(0, 100));
+    expect((await get(server.url, `/presence?${LONGEST_QUERY}`)).status).toBe(400);
+  });
+
+  test('whose fields take more than 16 KiB is 431, and so is one of more than 320 KiB', async () => {
+    const headers = { 'X-Long': 'x'.repeat(16_384) };
+    expectProblem(await rawRequest(server.port, { path: '/healthz', headers }), 431, []);
+    const path = `/healthz?${'x'.repeat(320 * 1024)}`;
+    expectProblem(await rawRequest(server.port, { path }), 431);
+  });
+
+  test('with more than a thousand parameters is 400', async () => {
+    const answer = await rawRequest(server.port, { path: `/messages?${'recipient=a&'.repeat(1000)}` });
+    expectProblem(answer, 400, []);
+  });
+});
+
+test('of long headers that never end 64 MiB are kept, the newest; others are served', async () => {
+  const server = await Server.start();
+  const before = residentBytes(server.pid);
+  const HEADER = 300_000;
+  const COUNT = 500;
+  const answers: string[] = [];
+  const sockets: Socket[] = [];
+  // In pieces: what comes faster than it is looked at takes room for as long as that.
+  for (let index = 0; index < COUNT; index++) {
+    const socket = connect(server.port, '127.0.0.1').setEncoding('latin1');
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.once('data', (text: unknown) => answers.push((text as string).slice(9, 12)));
+    socket.write(`GET /messages?${'x'.repeat(HEADER)}`);
+    if (index % 50 === 0) await once(socket, 'connect').then(() => get(server.url, '/healthz'));
+  }
+  const mostKept = Math.floor((64 * MIB) / HEADER);
+  await until(() => answers.length >= COUNT - mostKept, 'the first ones to be refused');
+  expect(new Set(answers)).toEqual(new Set(['503']));
+  expect((await publish(server.url, { recipient: 'bob', content: 'hi' })).status).toBe(201);
+  const device = await DeviceStream.open(server.url, LONGEST_QUERY);
+  await device.waitFor('live');
+  device.cut();
+  expect(residentBytes(server.pid) - before).toBeLessThan(COUNT * HEADER + 50 * MIB);
+  for (const socket of sockets) socket.destroy();
+});
