@@ -3,6 +3,7 @@ import { get, send, type WireMessage } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { SocketDevice } from '../support/socket-device.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { SystemFault } from '../support/system-fault.ts';
 import { testWithTool } from '../support/tool.ts';
@@ -43,6 +44,17 @@ testWithTool('strace', 'strace')(
       expect(JSON.stringify(answer.body)).toContain('the log cannot be read');
       expect(JSON.stringify(answer.body)).not.toContain('SQLITE');
     }
+    // EventSource, and a page with a WebSocket, would give up for good on that.
+    const away = await DeviceStream.open(server.url, 'recipient=bob&last=10');
+    await away.waitForEnd();
+    const page = { headers: { Origin: server.url } };
+    const socket = await SocketDevice.open(server.url, 'recipient=bob&last=10', page);
+    await until(() => socket.close !== undefined, 'the end of the socket');
+    expect(socket.close).toEqual({ code: 1013, reason: 'unavailable' });
+    for (const { events } of [away, socket]) {
+      expect(events).toMatchObject([{ event: 'bye', data: { type: 'bye', reason: 'unavailable' } }]);
+    }
+    expect(away.retries).toEqual([expect.any(Number)]);
     expect((await get(server.url, '/healthz')).status).toBe(200);
     expect(bystander.closed).toBe(false);
     await fault.end();

@@ -7,7 +7,7 @@ const FRAME =
   /^(?:event: ([a-z]+)\n)?(?:retry: (\d+)\n)?data: (\{[^\r\n]*\})(?:\nid: (0|(\d+)-[0-9a-z]{6}))?$/;
 const SERVER_EVENTS = ['ready', 'live', 'heartbeat', 'presence', 'bye'];
 const GAPS = [false, 'purged', 'restored', 'unknown'];
-const REASONS = ['shutdown', 'token-expired', 'too-slow', 'over-limit'];
+const REASONS = ['shutdown', 'token-expired', 'too-slow', 'over-limit', 'unavailable'];
 
 /** The laws that the token and the query of a stream make. */
 export interface StreamRights {

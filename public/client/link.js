@@ -208,6 +208,7 @@ export class Link {
       case 'refused':
         return this.#explain(wake);
       case 'broken':
+      case 'unavailable':
         return this.#pause(Math.max(this.#backoff.next(), spread(SOON.least, SOON.most)), wake);
       default:
         return this.#pause(spread(SOON.least, SOON.most), wake);

@@ -13,7 +13,7 @@
  * for too long; `broken`: the connection was; `refused`: the answer was no stream; `closed`: from here; else what the
  * service said in its `bye`.
  *
- * @typedef {'silent' | 'quiet' | 'broken' | 'refused' | 'closed' | 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit'} End
+ * @typedef {'silent' | 'quiet' | 'broken' | 'refused' | 'closed' | 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit' | 'unavailable'} End
  */
 
 /** The events that the service names; what has no name is a `message`. */

@@ -78,6 +78,11 @@ export function sendProblem(
   response.writeHead(status).end(request.method === 'HEAD' ? undefined : json);
 }
 
+/** Whether an error is a 503: the same request may be served a little later. */
+export function willPass(error: unknown): boolean {
+  return toRefusal(error)?.code === 'unavailable';
+}
+
 /** A whole response for a connection whose request could not be parsed. */
 export function rawProblem(status: number, detail: string): string {
   const body = problemJson(status, detail);

@@ -1,13 +1,6 @@
 import { addressFault } from '../address.ts';
 import type { Identity } from '../auth/identity.ts';
-import {
-  badFields,
-  type FieldError,
-  pointerToken,
-  type Refusal,
-  unavailable,
-  unknownName,
-} from '../errors.ts';
+import { badFields, type FieldError, pointerToken, Refusal, unavailable, unknownName } from '../errors.ts';
 import type { PushStore, PushSubscription } from '../log/push-store.ts';
 import { type PushHosts, shortened } from '../push/push-hosts.ts';
 import type { Pushes, SubscriptionRefused } from '../push/pushes.ts';

@@ -3,9 +3,9 @@ import type { Identity } from '../auth/identity.ts';
 import { openEventStream, sendHeaders } from '../sse/event-stream.ts';
 import { sseFraming } from '../sse/frame.ts';
 import type { StreamParts } from '../stream/device-stream.ts';
-import { type ByeReason, RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
+import { type ByeReason, RETRY_REFUSED, spreadRetry, type Unavailable } from '../stream/server-events.ts';
 import { type Authenticator, SessionRefused } from './authenticate.ts';
-import { methodNotAllowed, type ProblemParts } from './problem.ts';
+import { methodNotAllowed, type ProblemParts, willPass } from './problem.ts';
 import { notNow, StreamRequest } from './stream-request.ts';
 
 /**
@@ -33,9 +33,16 @@ export function stream(
     }
     // What is sent behind it would never be answered, so it is not to be looked at either, while the token is checked.
     response.shouldKeepAlive = false;
-    const identity = await identify(request, response, authenticator, problems);
-    if (identity !== undefined && !request.socket.destroyed)
-      open(parts, identity, problems, request, response);
+    try {
+      const identity = await identify(request, response, authenticator, problems);
+      if (identity !== undefined && !request.socket.destroyed)
+        open(parts, identity, problems, request, response);
+    } catch (error) {
+      if (!willPass(error) || response.headersSent || !readsEventStreams(request)) throw error;
+      sendBye(request, response, 'unavailable', undefined);
+      problems.requests.failed(request, 503);
+      problems.refusals.add('unavailable', 200);
+    }
   };
 }
 
@@ -88,7 +95,7 @@ function readsEventStreams({ headers: { accept } }: IncomingMessage): boolean {
 function sendBye(
   { method }: IncomingMessage,
   response: ServerResponse,
-  reason: ByeReason,
+  reason: ByeReason | Unavailable,
   cursor: string | undefined,
 ): void {
   const frames = sseFraming.event('bye', { reason }, { cursor, retry: spreadRetry(RETRY_REFUSED) });

@@ -2,14 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ArrivingBytes } from '../arriving-bytes.ts';
 import type { Identity } from '../auth/identity.ts';
 import type { StreamParts } from '../stream/device-stream.ts';
-import { type ByeReason, RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
+import { type ByeReason, RETRY_REFUSED, spreadRetry, type Unavailable } from '../stream/server-events.ts';
 import { webSocketFraming } from '../ws/frame.ts';
 import { shakeHands, type Upgrade, upgradeRequired } from '../ws/handshake.ts';
 import { restBetweenReads } from '../ws/incoming.ts';
 import type { Pings } from '../ws/pings.ts';
 import { CLOSE_CODES, WebSocketConnection } from '../ws/web-socket-connection.ts';
 import { type Authenticator, SessionRefused } from './authenticate.ts';
-import { methodNotAllowed, type ProblemParts } from './problem.ts';
+import { methodNotAllowed, type ProblemParts, willPass } from './problem.ts';
 import type { Publisher } from './publisher.ts';
 import type { PublishRate } from './publish-rate.ts';
 import { SocketPublisher } from './socket-publisher.ts';
@@ -54,12 +54,7 @@ export function webSocket(
     }
   };
 
-  return async (request, response, upgrade) => {
-    if (request.method !== 'GET') {
-      refuseMethod(request, response);
-      return;
-    }
-    if (upgrade === undefined) throw upgradeRequired();
+  const serve = async (request: IncomingMessage, upgrade: Upgrade): Promise<void> => {
     const identity = await identify(request);
     // The client may have gone while its token was checked.
     if (!upgrade.socket.readable || !upgrade.socket.writable) {
@@ -82,6 +77,22 @@ export function webSocket(
     sendBye(request, upgrade, away.reason, away.cursor);
     requests.answered(request, 101);
     refusals.add('unavailable', 101);
+  };
+
+  return async (request, response, upgrade) => {
+    if (request.method !== 'GET') {
+      refuseMethod(request, response);
+      return;
+    }
+    if (upgrade === undefined) throw upgradeRequired();
+    try {
+      await serve(request, upgrade);
+    } catch (error) {
+      if (!willPass(error) || !isPage(request)) throw error;
+      sendBye(request, upgrade, 'unavailable', undefined);
+      requests.failed(request, 503);
+      refusals.add('unavailable', 101);
+    }
   };
 }
 
@@ -120,7 +131,7 @@ function isPage({ headers: { origin } }: IncomingMessage): boolean {
 function sendBye(
   request: IncomingMessage,
   upgrade: Upgrade,
-  reason: ByeReason,
+  reason: ByeReason | Unavailable,
   cursor: string | undefined,
 ): void {
   const opened = shakeHands(request, upgrade);

@@ -15,11 +15,14 @@ export interface ServerEvents {
   live: { readonly cursor: string; readonly replayed: number };
   heartbeat: { readonly at: string };
   presence: { readonly recipient: string } & WirePresence;
-  bye: { readonly reason: ByeReason };
+  bye: { readonly reason: ByeReason | Unavailable };
 }
 
 /** Why the server ends a stream. */
 export type ByeReason = 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit';
+
+/** Why a stream is not opened: the service, or the proxy before it, would answer 503. */
+export type Unavailable = 'unavailable';
 
 /** What stands beside an event. */
 export interface EventFields {

@@ -2,19 +2,20 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { ArrivingBytes } from '../arriving-bytes.ts';
 import type { ConnectionOwner } from '../stream/connection.ts';
-import type { ByeReason } from '../stream/server-events.ts';
+import type { ByeReason, Unavailable } from '../stream/server-events.ts';
 import { SocketConnection } from '../stream/socket-connection.ts';
 import { ArrivingMessage } from './arriving-message.ts';
 import { type Answer, Incoming } from './incoming.ts';
 
 /** How the end of a stream stands in a close frame (RFC 6455 §7.4; the codes are in IANA's registry). */
-export const CLOSE_CODES: Readonly<Record<ByeReason, number>> = {
+export const CLOSE_CODES: Readonly<Record<ByeReason | Unavailable, number>> = {
   /** Going Away. */
   shutdown: 1001,
   /** Policy Violation. */
   'too-slow': 1008,
   /** Try Again Later. */
   'over-limit': 1013,
+  unavailable: 1013,
   /** Unauthorized. */
   'token-expired': 3000,
 };
