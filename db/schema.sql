@@ -20,7 +20,7 @@ CREATE TABLE messages (
   createdAt INTEGER NOT NULL, -- milliseconds since the Unix epoch, as expiresAt
   idempotencyKey TEXT,
   expiresAt INTEGER
-) STRICT;
+, background INTEGER) STRICT;
 
 CREATE INDEX messagesByExpiry ON messages (expiresAt) WHERE expiresAt IS NOT NULL;
 

@@ -26,7 +26,7 @@ const MOST_UNKNOWN = 100;
 
 const MAX_TTL_SECONDS = 31_536_000;
 const MAX_KEY_CODE_POINTS = 128;
-const FIELDS = ['sender', 'recipient', 'type', 'content', 'idempotencyKey', 'ttl', 'ephemeral'];
+const FIELDS = ['sender', 'recipient', 'type', 'content', 'idempotencyKey', 'ttl', 'background', 'ephemeral'];
 const LONE_SURROGATE = 'must be well-formed Unicode: it has a lone surrogate';
 const TYPE_PATTERN = /^[a-z][a-z0-9._-]{0,63}$/;
 
@@ -78,6 +78,7 @@ export function readPublication(
     content: value,
     idempotencyKey: key,
     ttl,
+    background = false,
     ephemeral = false,
   } = fields as Record<string, unknown>;
 
@@ -90,15 +91,19 @@ export function readPublication(
   if (value === undefined) fault('content', 'is required: any JSON value');
   if (key !== undefined) fault('idempotencyKey', keyFault(key));
   if (ttl !== undefined) fault('ttl', ttlFault(ttl));
+  if (typeof background !== 'boolean') fault('background', 'must be true or false');
   if (typeof ephemeral !== 'boolean') fault('ephemeral', 'must be true or false');
   if (ephemeral === true) {
     const why = 'cannot be given with "ephemeral": such a message is not stored';
     if (ttl !== undefined) fault('ttl', why);
     if (key !== undefined) fault('idempotencyKey', why);
+    if (background === true) fault('background', why);
     if (type === READ_TYPE) fault('ephemeral', 'cannot be given with type "read": a read marker is stored');
   }
   if (type === READ_TYPE) {
     if (ttl !== undefined) fault('ttl', 'cannot be given with type "read": a read marker does not expire');
+    if (background === true)
+      fault('background', 'cannot be given with type "read": a read marker never counts');
     if (value !== undefined) {
       const why = markerFault(value);
       if (why !== undefined) errors.push({ path: `${path}/content/messageId`, message: why });
@@ -117,6 +122,7 @@ export function readPublication(
     createdAt: context.now,
     idempotencyKey: (key as string | undefined) ?? null,
     expiresAt: ttl === undefined ? null : context.now + (ttl as number) * 1000,
+    background: background === true ? 1 : 0,
   };
   if (type !== READ_TYPE) return { draft, ephemeral: ephemeral as boolean };
   return { draft: { ...draft, readsRecipient: context.mayRead(draft.recipient) }, ephemeral: false };

@@ -1,4 +1,4 @@
-/** A message as it is handed to the log: everything but its `id`. */
+/** A message as it is handed to the log: everything but its `id`. A new field is added in this file alone. */
 export interface Draft {
   readonly sender: string;
   readonly recipient: string;
@@ -12,6 +12,11 @@ export interface Draft {
   /** Milliseconds since the Unix epoch; past it the message is not shown to anyone. */
   readonly expiresAt: number | null;
   /**
+   * 1 if it is in streams and history, and that is all: not unread, no conversation, no notification; else 0. `null` for
+   * messages from before there was this field: of these only those of type `message` count.
+   */
+  readonly background: 0 | 1 | null;
+  /**
    * Of a read marker: whether whoever publishes it may read the inbox of its recipient, as a member of a room may. It is
    * not stored: it decides which newest message a marker ahead of the log is set to.
    */
@@ -23,11 +28,58 @@ export interface Message extends Draft {
   readonly id: number;
 }
 
-/** The type that the conversations are made of. */
+/** The type of a message that its publisher gave none. */
 export const MESSAGE_TYPE = 'message';
 
 /** The type of a read marker: `content` is `{"messageId": n}`, and the log keeps only those that move ahead. */
 export const READ_TYPE = 'read';
+
+/** What is stored of a message: its columns, in their order. */
+export const MESSAGE_FIELDS = [
+  'id',
+  'sender',
+  'recipient',
+  'type',
+  'content',
+  'createdAt',
+  'idempotencyKey',
+  'expiresAt',
+  'background',
+] as const satisfies readonly (keyof Message)[];
+
+/**
+ * Adds the fields of a draft to values, in the order of `MESSAGE_FIELDS` without the id. Written out: a list of lists,
+ * made one, would cost more than is saved.
+ */
+export function pushFields(values: FieldValue[], draft: Draft): void {
+  values.push(draft.sender, draft.recipient, draft.type, draft.content);
+  values.push(draft.createdAt, draft.idempotencyKey, draft.expiresAt, draft.background);
+}
+
+/** What a field may be as a value. */
+export type FieldValue = string | number | null;
+
+/** Reads a draft from values, in the order of `pushFields`. @param next gives the next value */
+export function takeFields(next: () => FieldValue | undefined): Draft {
+  return {
+    sender: next() as string,
+    recipient: next() as string,
+    type: next() as string,
+    content: next() as string,
+    createdAt: next() as number,
+    idempotencyKey: next() as string | null,
+    expiresAt: next() as number | null,
+    background: next() as Draft['background'],
+  };
+}
+
+/** Returns whether a message counts as unread, makes a conversation and notifies. */
+export function counts({ type, background }: Pick<Draft, 'type' | 'background'>): boolean {
+  return type !== READ_TYPE && (background === null ? type === MESSAGE_TYPE : background === 0);
+}
+
+/** The same of a row of messages, in SQL: 1 or 0. */
+export const COUNTS = `(type <> '${READ_TYPE}' AND ifnull(background, type <> '${MESSAGE_TYPE}') = 0)`;
 
 /**
  * Whether a message is past its `expiresAt`.
@@ -52,6 +104,7 @@ export function withId(id: number, draft: Draft): Message {
     createdAt: draft.createdAt,
     idempotencyKey: draft.idempotencyKey,
     expiresAt: draft.expiresAt,
+    background: draft.background,
   };
 }
 
@@ -79,5 +132,6 @@ function fieldsJson(draft: Draft): string {
     `"type":"${draft.type}","content":${draft.content},"createdAt":"${toIso(draft.createdAt)}"`;
   if (draft.idempotencyKey !== null) json += `,"idempotencyKey":${JSON.stringify(draft.idempotencyKey)}`;
   if (draft.expiresAt !== null) json += `,"expiresAt":"${new Date(draft.expiresAt).toISOString()}"`;
+  if (draft.background === 1) json += ',"background":true';
   return `${json}}`;
 }

@@ -65,7 +65,7 @@ describe('an ephemeral message', () => {
   test('is not stored: no replay, no list, no conversation', async () => {
     const { id } = await send(server.url, 'emil', 'before');
     expect((await publish(server.url, ephemeral({ recipient: 'emil', type: 'message' }))).status).toBe(202);
-    expect((await send(server.url, 'emil', 'after', { type: 'note' })).id).toBe(id + 1);
+    expect((await send(server.url, 'emil', 'after', { background: true })).id).toBe(id + 1);
     for (const path of ['/messages?recipient=emil', '/messages?recipient=emil&before=latest']) {
       const { messages } = (await get(server.url, path)).body as { messages: { content: unknown }[] };
       expect(messages.map(({ content }) => content)).toEqual(['before', 'after']);
@@ -95,6 +95,7 @@ describe('an ephemeral message', () => {
   test.each<[string, unknown, Record<string, string>, string[]]>([
     ['a ttl', ephemeral({ recipient: 'bob', ttl: 60 }), {}, ['/ttl']],
     ['a key', ephemeral({ recipient: 'bob', idempotencyKey: 'k' }), {}, ['/idempotencyKey']],
+    ['background', ephemeral({ recipient: 'bob', background: true }), {}, ['/background']],
     ['a key in the header', ephemeral({ recipient: 'bob' }), { 'Idempotency-Key': 'k' }, ['/idempotencyKey']],
     [
       'a batch around it',

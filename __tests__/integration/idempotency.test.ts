@@ -67,6 +67,15 @@ describe('an idempotency key', () => {
     expect((await publish(server.url, keyed(to, 'k'))).status).toBe(200);
   });
 
+  test('with another ttl or background is a repeat of the first message, which stays as it is', async () => {
+    const first = await publish(server.url, keyed('cyd', 'k', { background: true }));
+    expect(first).toMatchObject({ status: 201, body: { background: true } });
+    for (const fields of [{}, { background: false }, { ttl: 60 }]) {
+      expect(await publish(server.url, keyed('cyd', 'k', fields))).toMatchObject({ status: 200, body: first.body as object }); // prettier-ignore
+    }
+    expect(await stored('cyd')).toEqual([first.body]);
+  });
+
   test('of another sender or recipient is another message', async () => {
     const bodies = [
       keyed('dan', 'k', { sender: 'ann' }),

@@ -27,6 +27,10 @@ describe('a form', () => {
       idempotencyKey: 'k',
     });
     expect((await rawForm(server.port, 'recipient=bob&content=')).body).toMatchObject({ content: '' });
+    const background = await rawForm(server.port, 'recipient=bob&content=x&background=true');
+    expect(background).toMatchObject({ status: 201, body: { background: true } });
+    const plain = await rawForm(server.port, 'recipient=bob&content=x&background=false');
+    expect(plain.body).not.toHaveProperty('background');
     const ephemeral = await rawForm(server.port, 'recipient=nobody&content=x&ephemeral=true');
     expect(ephemeral).toMatchObject({ status: 202, body: { devices: 0 } });
   });
@@ -38,6 +42,11 @@ describe('a form', () => {
     ['a field twice', 'recipient=bob&recipient=eve&content=x', ['/recipient']],
     ['a ttl that is no number', 'recipient=bob&content=x&ttl=soon', ['/ttl']],
     ['a ttl with a fraction', 'recipient=bob&content=x&ttl=1.5', ['/ttl']],
+    [
+      'a background that is neither true nor false',
+      'recipient=bob&content=x&background=yes',
+      ['/background'],
+    ],
     ['an empty ttl', 'recipient=bob&content=x&ttl=', ['/ttl']],
   ])('with %s is refused', async (_what, form, paths) => {
     expectProblem(await rawForm(server.port, form), 400, paths);

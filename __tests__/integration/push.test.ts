@@ -85,25 +85,48 @@ describe('a message for a person whose devices are closed', () => {
     expect(carol?.topic).not.toBe(alice?.topic);
   });
 
-  pushTest(
-    'is none where it is no message, where it has expired, and where one sent it oneself',
-    async () => {
-      const network = await PushNetwork.start();
-      const server = await network.startServer({ PUSH_DELAY_SECONDS: '2' });
-      const phone = await network.subscribe('bob');
-      await network.subscribe('bob-at-work', { device: phone });
-      await send(network.url, 'bob', 'typing', { sender: 'alice', type: 'typing' });
-      const sent = await send(network.url, 'alice', 'from bob', { sender: 'bob' });
-      await markRead(network.url, 'alice', 'bob', sent.id);
-      await send(network.url, 'bob', 'to oneself', { sender: 'bob' });
-      await send(network.url, 'bob', 'from oneself', { sender: 'bob-at-work' });
-      await send(network.url, 'bob', 'short', { sender: 'alice', ttl: 1 });
-      const last = await send(network.url, 'bob', 'last', { sender: 'carol' });
-      await dealtWith(server.database, 'bob', last.id);
-      const opened = await network.openedOf(phone);
-      expect(opened.map(({ payload }) => payload.content)).toEqual(['last']);
-    },
-  );
+  pushTest('is none if it is in the background, has expired, or was sent by oneself', async () => {
+    const network = await PushNetwork.start();
+    const server = await network.startServer({ PUSH_DELAY_SECONDS: '2' });
+    const phone = await network.subscribe('bob');
+    await network.subscribe('bob-at-work', { device: phone });
+    await send(network.url, 'bob', 'silent', { sender: 'alice', background: true });
+    await send(network.url, 'bob', 'telemetry', { sender: 'alice', type: 'telemetry', background: true });
+    const sent = await send(network.url, 'alice', 'from bob', { sender: 'bob' });
+    await markRead(network.url, 'alice', 'bob', sent.id);
+    await send(network.url, 'bob', 'to oneself', { sender: 'bob' });
+    await send(network.url, 'bob', 'from oneself', { sender: 'bob-at-work' });
+    await send(network.url, 'bob', 'short', { sender: 'alice', ttl: 1 });
+    const last = await send(network.url, 'bob', 'last', { sender: 'carol' });
+    await dealtWith(server.database, 'bob', last.id);
+    const opened = await network.openedOf(phone);
+    expect(opened.map(({ payload }) => payload.content)).toEqual(['last']);
+  });
+
+  pushTest('of a type of its own is one too, and says the type', async () => {
+    const network = await PushNetwork.start();
+    await network.startServer();
+    const phone = await network.subscribe('bob');
+    const device = new PushDevice();
+    await network.subscribe('room-tea', { device, reader: 'carol' });
+    await send(network.url, 'bob', { n: 1 }, { sender: 'shop', type: 'order' });
+    const [opened] = await network.waitFor(phone, 1);
+    expect(opened?.payload).toMatchObject({
+      type: 'message',
+      messageType: 'order',
+      peer: 'shop',
+      content: { n: 1 },
+      unread: 1,
+    });
+    const batch = ['message', 'order'].flatMap((type) =>
+      [true, false].map((background) => ({ recipient: 'room-tea', type, background, content: type })),
+    );
+    await publish(network.url, batch);
+    const [shown] = await network.waitFor(device, 1);
+    expect(shown?.payload).toMatchObject({ messageType: 'order', unread: 2 });
+    await send(network.url, 'bob', 'hi', { sender: 'alice' });
+    expect((await network.waitFor(phone, 2))[1]?.payload).not.toHaveProperty('messageType');
+  });
 
   pushTest('is kept by the push service no longer than it holds', async () => {
     const network = await PushNetwork.start();

@@ -46,6 +46,8 @@ const READS: [string, (address: string) => string][] = [
   ['a conversation of another', (address) => `/messages?between=nobody-else&between=${enc(address)}`],
   ['a stream', (address) => `/stream?recipient=${enc(address)}`],
   ['conversations', (address) => `/conversations?recipient=${enc(address)}`],
+  ['one conversation', (address) => `/conversations?recipient=${enc(address)}&peer=nobody-else`],
+  ['how it stands in a room', (address) => `/conversations?recipient=${enc(address)}&room=${enc(address)}`],
   ['presence', (address) => `/presence?recipient=${enc(address)}`],
 ];
 
@@ -103,6 +105,10 @@ test('a refusal names the parameter, and is one for HEAD and for an event stream
     ['/stream?presence=alice', ['/presence']],
     ['/stream?recipient=bob&presence=bob&presence=alice', ['/presence']],
     ['/conversations?recipient=alice', ['/recipient']],
+    ['/conversations?recipient=alice&peer=bob', ['/recipient']],
+    ['/conversations?recipient=alice&room=bob', ['/recipient']],
+    ['/conversations?recipient=bob&room=room-1', ['/room']],
+    ['/conversations?room=room-nobody-wrote-to', ['/room']],
     ['/presence?recipient=alice', ['/recipient']],
   ] as const) {
     const answer = await request(`${server.url}${path}`, { headers });

@@ -185,8 +185,8 @@ describe('conversations', () => {
     const fromOle = await send(server.url, 'max', 2, { sender: 'ole' });
     const toNan = await send(server.url, 'nan', 3, { sender: 'max' });
     const last = await send(server.url, 'max', 4, { sender: 'nan' });
-    await send(server.url, 'max', 'a note is no message', { sender: 'ole', type: 'note' });
-    await send(server.url, 'max', 'no conversation', { sender: 'pam', type: 'note' });
+    await send(server.url, 'max', 'in the background', { sender: 'ole', background: true });
+    await send(server.url, 'max', 'no conversation', { sender: 'pam', type: 'note', background: true });
     await mark('nan', 'max', toNan.id);
     const nan = { peer: 'nan', lastMessage: last, unread: 2, readThrough: null, peerReadThrough: toNan.id };
     const ole = { peer: 'ole', lastMessage: fromOle, unread: 1, readThrough: null, peerReadThrough: null };

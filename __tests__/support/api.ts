@@ -18,6 +18,7 @@ export interface WireMessage {
   readonly createdAt: string;
   readonly idempotencyKey?: string;
   readonly expiresAt?: string;
+  readonly background?: true;
 }
 
 async function answerOf(response: Response): Promise<Answer> {

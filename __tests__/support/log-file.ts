@@ -20,6 +20,7 @@ export function draft(fields: Partial<Draft> = {}): Draft {
     createdAt: 1_000_000,
     idempotencyKey: null,
     expiresAt: null,
+    background: 0,
     ...fields,
   };
 }

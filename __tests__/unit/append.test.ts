@@ -101,8 +101,8 @@ describe('appending', () => {
       expect(mark(9, { recipient: 'room', sender: 'eve' })).toEqual(changed(5, 1));
     });
 
-    test('covers nothing if there is no message, and read markers are none', () => {
-      store({ sender: 'carol', recipient: 'dan' }, { type: 'note' });
+    test('covers nothing if there is no message that counts', () => {
+      store({ sender: 'carol', recipient: 'dan' }, { background: 1 });
       expect(mark(9, { readsRecipient: true })).toEqual(changed(3, 1));
       project(database);
       expect(mark(9, { readsRecipient: true })).toEqual(standing(3));

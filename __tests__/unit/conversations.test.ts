@@ -2,7 +2,8 @@ import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
 import { type Append, prepareAppend } from '../../src/log/append.ts';
 import { Budget } from '../../src/log/budget.ts';
-import { type Conversation, Conversations } from '../../src/log/conversations.ts';
+import type { Conversation, RoomState } from '../../src/log/conversation.ts';
+import { Conversations } from '../../src/log/conversations.ts';
 import { prepareProjection, type Project } from '../../src/log/projection.ts';
 import { preparePurge, type Purge } from '../../src/log/purge.ts';
 import { Store } from '../../src/log/store.ts';
@@ -11,12 +12,22 @@ import { cleanUp } from '../support/server.ts';
 import { draft, newDatabase } from '../support/log-file.ts';
 import { Random, withRandom } from '../support/random.ts';
 
-/** What the contract says of conversations, computed from all messages, the slow way. */
-function expected(messages: readonly Message[], address: string, now: number): Conversation[] {
+interface ListedConversation extends Conversation {
+  readonly lastMessage: Message;
+}
+
+/** Whether a message counts, as docs/protocol.md has it. */
+function isCounted({ type, background }: Message): boolean {
+  if (type === 'read') return false;
+  return background === null ? type === 'message' : background === 0;
+}
+
+/** What docs/protocol.md says of conversations, computed from all messages, the slow way. */
+function expected(messages: readonly Message[], address: string, now: number): ListedConversation[] {
   const alive = messages.filter((message) => !isExpired(message, now));
   const peers = new Map<string, Message[]>();
   for (const message of alive) {
-    if (message.type !== 'message') continue;
+    if (!isCounted(message)) continue;
     for (const [own, peer] of [
       [message.recipient, message.sender],
       [message.sender, message.recipient],
@@ -26,16 +37,9 @@ function expected(messages: readonly Message[], address: string, now: number): C
       if (!known.includes(message)) peers.set(peer, [...known, message]);
     }
   }
-  const readBy = (reader: string, peer: string): number | null => {
-    const markers = messages.filter(
-      ({ type, sender, recipient }) => type === 'read' && sender === reader && recipient === peer,
-    );
-    const ids = markers.map(({ content }) => (JSON.parse(content) as { messageId: number }).messageId);
-    return ids.length === 0 ? null : Math.max(...ids);
-  };
   return [...peers]
     .map(([peer, pair]) => {
-      const readThrough = readBy(address, peer);
+      const readThrough = readBy(messages, address, peer);
       const unread = pair.filter(
         ({ id, sender, recipient }) => sender === peer && recipient === address && id > (readThrough ?? 0),
       );
@@ -44,10 +48,47 @@ function expected(messages: readonly Message[], address: string, now: number): C
         lastMessage: pair.at(-1) as Message,
         unread: Math.min(unread.length, 1000),
         readThrough,
-        peerReadThrough: readBy(peer, address),
+        peerReadThrough: readBy(messages, peer, address),
       };
     })
     .sort((one, other) => other.lastMessage.id - one.lastMessage.id);
+}
+
+function readBy(messages: readonly Message[], reader: string, peer: string): number | null {
+  const markers = messages.filter(
+    ({ type, sender, recipient }) => type === 'read' && sender === reader && recipient === peer,
+  );
+  const ids = markers.map(({ content }) => (JSON.parse(content) as { messageId: number }).messageId);
+  return ids.length === 0 ? null : Math.max(...ids);
+}
+
+/** What it says of one pair. */
+function expectedPair(
+  messages: readonly Message[],
+  address: string,
+  peer: string,
+  now: number,
+): Conversation {
+  const listed = expected(messages, address, now).find((one) => one.peer === peer);
+  const readThrough = readBy(messages, address, peer);
+  const peerReadThrough = readBy(messages, peer, address);
+  return listed ?? { peer, lastMessage: null, unread: 0, readThrough, peerReadThrough };
+}
+
+/** What it says of a room. */
+function expectedRoom(messages: readonly Message[], reader: string, room: string, now: number): RoomState {
+  const alive = messages.filter((message) => isCounted(message) && !isExpired(message, now));
+  const readThrough = readBy(messages, reader, room);
+  const unread = alive.filter(
+    ({ id, sender, recipient }) => recipient === room && sender !== reader && id > (readThrough ?? 0),
+  );
+  const ofInbox = alive.filter(({ sender, recipient }) => recipient === room || sender === room);
+  return {
+    room,
+    lastMessage: ofInbox.at(-1) ?? null,
+    unread: Math.min(unread.length, 1000),
+    readThrough,
+  };
 }
 
 describe('conversations', () => {
@@ -97,6 +138,8 @@ describe('conversations', () => {
             type === 'read'
               ? JSON.stringify({ messageId: 1 + random.integer(0, Math.max(1, store.head()) - 1) })
               : '1';
+          // Some as they were stored before there was `background`.
+          const background = random.pick([0, 0, 1, null] as const);
           return draft({
             sender: random.pick(names),
             recipient: random.pick(names),
@@ -104,6 +147,7 @@ describe('conversations', () => {
             content,
             createdAt: now,
             expiresAt,
+            background,
           });
         });
         append({ tag: 'run', batches: batch.map((one) => [one]) });
@@ -121,6 +165,16 @@ describe('conversations', () => {
         }
 
         const messages = allMessages();
+        const head = store.head();
+        const [one, other] = [random.pick(names), random.pick(names)];
+        expect(conversations.ofPair(one, other, head, now)).toEqual({
+          state: expectedPair(messages, one, other, now),
+          head,
+        });
+        expect(conversations.ofRoom(one, other, head, now)).toEqual({
+          state: expectedRoom(messages, one, other, now),
+          head,
+        });
         for (const address of names) {
           const wanted = expected(messages, address, now);
           expect(conversations.list(address, Infinity, store.head(), 50, now)).toEqual({
@@ -180,7 +234,7 @@ describe('conversations', () => {
           expect(page.more).toBe(wanted.length > limit);
           seen.push(...page.conversations.map(({ peer }) => peer));
           // Either leads to the next page.
-          const last = page.conversations.at(-1)?.lastMessage.id ?? 0;
+          const last = page.conversations.at(-1)?.lastMessage?.id ?? 0;
           before = random.integer(0, 1) === 0 ? last : (page.before ?? 0);
           more = page.more;
         }
@@ -247,7 +301,7 @@ describe('conversations', () => {
     for (let more = true; more;) {
       const page = conversations.list('bob', before, store.head(), 4, 0);
       seen.push(...page.conversations.map(({ peer }) => peer));
-      before = page.conversations.at(-1)?.lastMessage.id ?? 0;
+      before = page.conversations.at(-1)?.lastMessage?.id ?? 0;
       more = page.more;
     }
     expect(seen).toEqual(peers.reverse());

@@ -10,6 +10,7 @@ const draft = (name: string, rest: Partial<Draft> = {}): Draft => ({
   createdAt: 1,
   idempotencyKey: null,
   expiresAt: null,
+  background: 0,
   ...rest,
 });
 
@@ -21,7 +22,10 @@ describe('drafts on their way to the writer thread', () => {
       'batches of several sizes',
       [[draft('a'), draft('b')], [draft('c')], [draft('d'), draft('e'), draft('f')]],
     ],
-    ['every field', [[draft('all', { type: 'read', createdAt: 2, idempotencyKey: 'key', expiresAt: 3 })]]],
+    [
+      'every field',
+      [[draft('all', { type: 'read', createdAt: 2, idempotencyKey: 'key', expiresAt: 3, background: 1 })]],
+    ],
     [
       'a read marker of a room among others',
       [[draft('a', { type: 'read' }), draft('b', { type: 'read', readsRecipient: true }), draft('c')]],

@@ -28,6 +28,12 @@ test('a short message is told whole', () => {
   });
 });
 
+test('the type of a message is told if it is one of its own', () => {
+  expect(parsed(payloadOf(1, { type: 'order' }))).toMatchObject({ type: 'message', messageType: 'order' });
+  const longest = payloadOf('x'.repeat(4000), { type: 't'.repeat(64) });
+  expect(Buffer.byteLength(longest)).toBe(MOST_BYTES);
+});
+
 test('what was read is told with how far', () => {
   const told = { recipient: 'bob', peer: 'alice', through: 7, unread: 0 };
   expect(parsed(readPayload(told))).toEqual({ type: 'read', ...told });

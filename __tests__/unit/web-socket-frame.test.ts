@@ -12,6 +12,7 @@ const MESSAGE: Message = {
   createdAt: 0,
   idempotencyKey: null,
   expiresAt: null,
+  background: 0,
 };
 
 /** What RFC 6455 §5.2 says of the header of an unmasked text message, for lengths around each border. */

@@ -25,13 +25,13 @@ function insert({ group, seconds }) {
     database.exec(readFileSync(new URL(name, MIGRATIONS), 'utf8'));
   }
   const statement = database.prepare(
-    'INSERT INTO messages (sender, recipient, type, content, createdAt, idempotencyKey, expiresAt) ' +
-      'VALUES (?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO messages (sender, recipient, type, content, createdAt, idempotencyKey, expiresAt, background) ' +
+      'VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   );
   const content = JSON.stringify(CONTENT);
   const insertGroup = database.transaction(() => {
     for (let row = 0; row < group; row++) {
-      statement.run('alice', 'inbox', 'message', content, Date.now(), null, null);
+      statement.run('alice', 'inbox', 'message', content, Date.now(), null, null, 0);
     }
   });
   // Once around the write-ahead log, and the code compiled.

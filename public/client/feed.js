@@ -15,6 +15,7 @@ import { Backoff, pause } from './backoff.js';
  * @property {string} createdAt
  * @property {string} [idempotencyKey]
  * @property {string} [expiresAt]
+ * @property {true} [background] it is not unread, makes no conversation and notifies nobody
  */
 
 /** @typedef {Message & { id: number }} Stored a message that is stored */

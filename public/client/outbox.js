@@ -14,6 +14,7 @@ import { storage } from './storage.js';
  * @property {string} [sender]
  * @property {string} [type]
  * @property {number} [ttl]
+ * @property {boolean} [background] for streams and history alone: not unread, no conversation, no notification
  * @property {string} [idempotencyKey] made where it is not given
  */
 

@@ -7,11 +7,11 @@ import { decodeUtf8, type JsonForm, parseJson } from './strict-json.ts';
 const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 
-/** Fields of forms that are numbers or booleans. */
-const WRITTEN = ['ttl', 'ephemeral', 'id'];
-
-/** A form of a publish has seven fields at most. */
+/** A form of a publish has eight fields at most. */
 const MAX_FORM_PAIRS = 100;
+
+/** Fields of forms that are numbers or booleans. */
+const WRITTEN_FIELDS: readonly string[] = ['ttl', 'background', 'ephemeral', 'id'];
 
 /** A form is one message: 48 KiB of content take three times that if each byte is percent-encoded, the rest 8 KiB. */
 const MAX_FORM_BYTES = 160 * 1024;
@@ -34,8 +34,8 @@ export const checkContentType: Handler = (request, _response, next) => {
 };
 
 /**
- * Returns the value that a body has: that of its JSON, or the fields of its form, with `ttl`, `id` and
- * `ephemeral` as the numbers and the boolean that they look like.
+ * Returns the value that a body has: that of its JSON, or the fields of its form, with `ttl`, `id`, `background` and
+ * `ephemeral` as the numbers and booleans that they look like.
  *
  * @throws {Refusal} 400 if there is no JSON, if the bytes are not UTF-8 or not of their Content-Type, or a name is given
  *   twice; 413 if there is too much in it
@@ -107,7 +107,7 @@ function parseForm(bytes: Buffer): unknown {
   for (const [name, value] of parsePairs(text)) {
     if (fields.has(name))
       throw badFields([{ path: `/${pointerToken(name)}`, message: 'is given more than once' }]);
-    fields.set(name, WRITTEN.includes(name) ? asWritten(value) : value);
+    fields.set(name, WRITTEN_FIELDS.includes(name) ? asWritten(value) : value);
   }
   return Object.fromEntries(fields);
 }

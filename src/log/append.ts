@@ -1,6 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Database, Statement } from 'better-sqlite3';
-import { type Draft, isExpired, type Message, MESSAGE_TYPE, READ_TYPE, withId } from '../message.ts';
+import {
+  COUNTS,
+  type Draft,
+  type FieldValue,
+  isExpired,
+  type Message,
+  MESSAGE_FIELDS,
+  pushFields,
+  READ_TYPE,
+  withId,
+} from '../message.ts';
 
 /**
  * Where a draft came to stand: a number is the id it was stored under; a message is the one that stands in its place
@@ -39,10 +49,7 @@ export type Append = (entry: AppendEntry) => AppendResult[];
 /** So many rows of a batch go into one statement: calls into SQLite are a fifth of the time of an insert. */
 const ROWS = 20;
 
-/** What is bound to a column. */
-type Value = string | number | null;
-
-const COLUMNS = ['id', 'sender', 'recipient', 'type', 'content', 'createdAt', 'idempotencyKey', 'expiresAt'];
+const COLUMNS = MESSAGE_FIELDS.join();
 
 /** Thrown inside a batch to undo it. */
 class BatchFault extends Error {
@@ -60,17 +67,17 @@ export function prepareAppend(database: Database): Append {
   const lastTag = database.prepare<[], string>('SELECT tag FROM runs ORDER BY firstId DESC LIMIT 1').pluck();
   const addRun = database.prepare('INSERT INTO runs (firstId, tag) VALUES (?, ?)');
   const insertRows = (rows: number): Statement => {
-    const row = `(${COLUMNS.map(() => '?').join()})`;
+    const row = `(${MESSAGE_FIELDS.map(() => '?').join()})`;
     return database.prepare(
-      `INSERT INTO messages (${COLUMNS.join()}) VALUES ${Array<string>(rows).fill(row).join()}`,
+      `INSERT INTO messages (${COLUMNS}) VALUES ${Array<string>(rows).fill(row).join()}`,
     );
   };
   const insertOne = insertRows(1);
   const insertMany = insertRows(ROWS);
   const byKey: Statement<[string, string, string], Message> = database.prepare(
-    'SELECT * FROM messages WHERE sender = ? AND recipient = ? AND idempotencyKey = ?',
+    `SELECT ${COLUMNS} FROM messages WHERE sender = ? AND recipient = ? AND idempotencyKey = ?`,
   );
-  const byId: Statement<[number], Message> = database.prepare('SELECT * FROM messages WHERE id = ?');
+  const byId: Statement<[number], Message> = database.prepare(`SELECT ${COLUMNS} FROM messages WHERE id = ?`);
   const dropKey = database.prepare('UPDATE messages SET idempotencyKey = NULL WHERE id = ?');
   const marker = database.prepare<[string, string], { messageId: number; id: number }>(
     'SELECT messageId, id FROM readMarkers WHERE reader = ? AND peer = ?',
@@ -99,8 +106,8 @@ export function prepareAppend(database: Database): Append {
   const store = (draft: Draft, index: number): number => {
     if (head >= Number.MAX_SAFE_INTEGER) throw new BatchFault({ fault: 'ids-exhausted', index });
     const id = ++head;
-    const values: Value[] = [];
-    pushRow(values, id, draft);
+    const values: FieldValue[] = [id];
+    pushFields(values, draft);
     insertOne.run(values);
     return id;
   };
@@ -131,10 +138,11 @@ export function prepareAppend(database: Database): Append {
       const index = placements.length;
       const next = batch.slice(index, index + ROWS);
       if (next.length === ROWS && next.every(isPlain) && head + ROWS <= Number.MAX_SAFE_INTEGER) {
-        const values: Value[] = [];
+        const values: FieldValue[] = [];
         for (const draft of next) {
           placements.push(++head);
-          pushRow(values, head, draft);
+          values.push(head);
+          pushFields(values, draft);
         }
         insertMany.run(values);
       } else {
@@ -173,12 +181,6 @@ function isPlain({ idempotencyKey, type }: Draft): boolean {
   return idempotencyKey === null && type !== READ_TYPE;
 }
 
-/** Adds a message to values, in the order of `COLUMNS`. A list of lists, made one, would cost more than is saved. */
-function pushRow(values: Value[], id: number, draft: Draft): void {
-  values.push(id, draft.sender, draft.recipient, draft.type, draft.content);
-  values.push(draft.createdAt, draft.idempotencyKey, draft.expiresAt);
-}
-
 /** How far a read marker says that its sender has read. */
 function markedThrough(draft: Draft): number {
   return (JSON.parse(draft.content) as { messageId: number }).messageId;
@@ -204,7 +206,7 @@ function sameMessage(first: Message, draft: Draft): boolean {
  */
 function prepareNewest(database: Database): (marker: Draft) => number {
   // What is not projected yet is read from the log: a few thousand ids.
-  const tail = `id > (SELECT projected FROM position) AND type = '${MESSAGE_TYPE}'`;
+  const tail = `id > (SELECT projected FROM position) AND ${COUNTS}`;
   const newest = (...selects: readonly string[]): string =>
     `SELECT max(0, ${selects.map((select) => `ifnull((${select}), 0)`).join()})`;
   const ofSide = database

@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3';
 import { isExpired } from '../message.ts';
+import { MAX_OF_SIDE } from './unread.ts';
 
 /** A pair of the address that is asked for, and the newest message of it that can be shown. */
 export interface Pair {
@@ -12,9 +13,6 @@ interface ListedPair extends Pair {
   /** When its last message expires. */
   readonly expiresAt: number | null;
 }
-
-/** Of one side of a conversation so many messages are looked at: those among them that have expired are passed over. */
-export const MOST_OF_SIDE = 5000;
 
 /** Conversations that are read at once. */
 const CHUNK = 100;
@@ -39,7 +37,7 @@ export class ConversationOrder {
     );
     this.#side = database.prepare(
       'SELECT id, expiresAt FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = 1 AND id < ? ' +
-        `ORDER BY id DESC LIMIT ${MOST_OF_SIDE}`,
+        `ORDER BY id DESC LIMIT ${MAX_OF_SIDE}`,
     );
   }
 
@@ -79,6 +77,11 @@ export class ConversationOrder {
       more = chunk.length === CHUNK;
     }
     for (const pair of waiting.takeAbove(0)) yield { pair, next: pair.lastId + 1 };
+  }
+
+  /** Returns the newest projected message of one pair that can be shown; 0 if there is none. */
+  newestOf(address: string, peer: string, now: number): number {
+    return this.#shown(address, { peer, lastId: Infinity }, now).lastId;
   }
 
   /** A pair with what is shown in the place of its last message, which has expired; `lastId` 0 if there is nothing. */

@@ -1,38 +1,16 @@
 import type { Database, Statement } from 'better-sqlite3';
-import { isExpired, type Message, MESSAGE_TYPE } from '../message.ts';
-import type { Budget } from './budget.ts';
-import { ConversationOrder, MOST_OF_SIDE, type Pair } from './conversation-order.ts';
+import { COUNTS, isExpired, type Message } from '../message.ts';
+import { type Budget, readBudget } from './budget.ts';
+import type { Conversation, ConversationPage, ConversationState, RoomState } from './conversation.ts';
+import { ConversationOrder } from './conversation-order.ts';
 import type { BackPage, Store, Take } from './store.ts';
-
-/** A pair of addresses, seen from one of them. */
-export interface Conversation {
-  readonly peer: string;
-  readonly lastMessage: Message;
-  /** How many messages of the peer come after `readThrough`; counted to 1000 at the most. */
-  readonly unread: number;
-  /** Through which id this side has read, and the peer; `null` where it never said. */
-  readonly readThrough: number | null;
-  readonly peerReadThrough: number | null;
-}
-
-/** What is unread is counted so far, and no further. */
-export const MOST_UNREAD = 1000;
+import { MAX_UNREAD, Unread } from './unread.ts';
 
 /** So many conversations are looked at for what is unread in all. */
 const MOST_LOOKED_AT = 1000;
 
 /** A conversation in a list costs as much as so many rows that are only counted. */
 const CONVERSATION_ROWS = 10;
-
-/** Conversations in a list, and where it goes on. */
-export interface ConversationPage {
-  readonly conversations: Conversation[];
-  /** The id that the log was read through. */
-  readonly head: number;
-  readonly more: boolean;
-  /** The next page has those whose last message has a lower id than this; `undefined` if there is none. */
-  readonly before: number | undefined;
-}
 
 /** The bounds of a list beside its number of conversations. */
 export interface ListBounds {
@@ -64,9 +42,8 @@ export class Conversations {
   readonly #projected: Statement<[], number>;
   readonly #tail: Statement<[Record<string, unknown>], Tail>;
   readonly #order: ConversationOrder;
+  readonly #unread: Unread;
   readonly #peers: Statement<[string], string>;
-  readonly #unread: Statement<[Record<string, unknown>], number>;
-  readonly #readThrough: Statement<[string, string], number>;
   readonly #pairBack: Statement<[Record<string, unknown>], { id: number; expiresAt: number | null }>;
   readonly #pairTailBack: Statement<[Record<string, unknown>], { id: number; expiresAt: number | null }>;
 
@@ -77,26 +54,17 @@ export class Conversations {
     this.#projected = database.prepare<[], number>('SELECT projected FROM position').pluck();
     this.#tail = database.prepare(
       'SELECT id, sender AS peer, 1 AS received FROM messages ' +
-        `WHERE recipient = :address AND id > :projected AND id <= :head AND type = '${MESSAGE_TYPE}' AND ${unexpired} ` +
+        `WHERE recipient = :address AND id > :projected AND id <= :head AND ${COUNTS} AND ${unexpired} ` +
         'UNION ALL ' +
         'SELECT id, recipient, 0 FROM messages ' +
-        `WHERE sender = :address AND id > :projected AND id <= :head AND type = '${MESSAGE_TYPE}' AND ${unexpired}`,
+        `WHERE sender = :address AND id > :projected AND id <= :head AND ${COUNTS} AND ${unexpired}`,
     );
     this.#order = new ConversationOrder(database);
+    this.#unread = new Unread(database);
     this.#peers = database
       .prepare<[string], string>(
         `SELECT peer FROM conversations WHERE address = ? ORDER BY lastId DESC LIMIT ${MOST_LOOKED_AT}`,
       )
-      .pluck();
-    this.#unread = database
-      .prepare<[Record<string, unknown>], number>(
-        'SELECT count(*) FROM (SELECT 1 FROM (SELECT expiresAt FROM pairMessages ' +
-          'WHERE recipient = :address AND sender = :peer AND counts = 1 AND id > :after ' +
-          `LIMIT ${MOST_OF_SIDE}) WHERE ${unexpired} LIMIT ${MOST_UNREAD})`,
-      )
-      .pluck();
-    this.#readThrough = database
-      .prepare<[string, string], number>('SELECT messageId FROM readMarkers WHERE reader = ? AND peer = ?')
       .pluck();
     const ofPair = (recipient: string, sender: string, counts: number): string =>
       `SELECT id, expiresAt FROM pairMessages WHERE recipient = :${recipient} AND sender = :${sender} ` +
@@ -127,8 +95,7 @@ export class Conversations {
     bounds?: ListBounds,
   ): ConversationPage {
     return this.#store.snapshot(() => {
-      const projected = this.#projected.get() ?? 0;
-      const head = Math.max(dispatched, projected);
+      const { projected, head } = this.#range(dispatched);
       const tail = this.#latePairs(address, projected, head, now);
       const conversations: Conversation[] = [];
       const page = (goOn: number | undefined): ConversationPage => ({
@@ -142,8 +109,10 @@ export class Conversations {
         if (next < before && bounds?.budget.isSpent === true) return page(next);
         bounds?.budget.spend(CONVERSATION_ROWS);
         if (pair === undefined) continue;
-        const conversation = this.#conversation(address, pair, tail.get(pair.peer), now);
-        if (conversation === undefined) continue;
+        const { peer, lastId } = pair;
+        const lastMessage = this.#store.message(lastId, now);
+        if (lastMessage === undefined) continue;
+        const conversation = this.#conversation(address, peer, lastMessage, tail.get(peer), now);
         if (conversations.length === limit) return page(next);
         if (bounds?.fits(conversation) === false && conversations.length > 0) return page(next);
         conversations.push(conversation);
@@ -161,20 +130,78 @@ export class Conversations {
    */
   unread(address: string, dispatched: number, now: number): number {
     return this.#store.snapshot(() => {
-      const projected = this.#projected.get() ?? 0;
-      const head = Math.max(dispatched, projected);
+      const { projected, head } = this.#range(dispatched);
       let unread = 0;
       for (const { id, peer, received } of this.#tail.iterate({ address, projected, head, now })) {
-        if (received === 1 && peer !== address && id > (this.#readThrough.get(address, peer) ?? 0)) unread++;
-        if (unread >= MOST_UNREAD) return MOST_UNREAD;
+        if (received === 1 && peer !== address && id > (this.#unread.readThrough(address, peer) ?? 0))
+          unread++;
+        if (unread >= MAX_UNREAD) return MAX_UNREAD;
       }
       for (const peer of this.#peers.all(address)) {
-        if (unread >= MOST_UNREAD) break;
-        const after = this.#readThrough.get(address, peer) ?? 0;
-        if (peer !== address) unread += this.#unread.get({ address, peer, after, now }) ?? 0;
+        if (unread >= MAX_UNREAD) break;
+        const after = this.#unread.readThrough(address, peer) ?? 0;
+        if (peer !== address) unread += this.#unread.ofSide(address, peer, after, now);
       }
-      return Math.min(unread, MOST_UNREAD);
+      return Math.min(unread, MAX_UNREAD);
     });
+  }
+
+  /**
+   * Counts what others than the reader sent to a room with a higher id than `after`: to 1000 and no further, for some
+   * milliseconds.
+   */
+  unreadOfRoom(reader: string, room: string, after: number, head: number, now: number): number {
+    return this.#store.snapshot(() => this.#unread.ofRoom({ reader, room, after, head, now }));
+  }
+
+  /**
+   * Tells how one pair stands, also if there is no message of it.
+   *
+   * @param dispatched as `list` has it
+   */
+  ofPair(address: string, peer: string, dispatched: number, now: number): ConversationState<Conversation> {
+    return this.#store.snapshot(() => {
+      const { projected, head } = this.#range(dispatched);
+      const late = this.#latePairs(address, projected, head, now).get(peer);
+      const lastId = late?.lastId ?? this.#order.newestOf(address, peer, now);
+      const lastMessage = this.#store.message(lastId, now) ?? null;
+      return { state: this.#conversation(address, peer, lastMessage, late, now), head };
+    });
+  }
+
+  /**
+   * Tells how a room stands for one who follows it. Its last message is looked for, and the unread ones are counted, for
+   * some milliseconds.
+   *
+   * @param dispatched as `list` has it
+   */
+  ofRoom(reader: string, room: string, dispatched: number, now: number): ConversationState<RoomState> {
+    return this.#store.snapshot(() => {
+      const { projected, head } = this.#range(dispatched);
+      const lastMessage = this.#newest(room, projected, head, now);
+      const readThrough = this.#unread.readThrough(reader, room);
+      const unread = this.#unread.ofRoom({ room, reader, after: readThrough ?? 0, head, now });
+      return { state: { room, lastMessage, unread, readThrough }, head };
+    });
+  }
+
+  /** The newest message of an inbox that counts, looked for as long as a read may take; `null` if none is found. */
+  #newest(address: string, projected: number, head: number, now: number): Message | null {
+    const budget = readBudget();
+    const tail = this.#latePairs(address, projected, head, now);
+    for (const { pair } of this.#order.newestFirst(address, Infinity, now, tail)) {
+      const message = pair === undefined ? undefined : this.#store.message(pair.lastId, now);
+      if (message !== undefined) return message;
+      budget.spend(CONVERSATION_ROWS);
+      if (budget.isSpent) break;
+    }
+    return null;
+  }
+
+  /** @returns through which id the log is projected, and through which it is read */
+  #range(dispatched: number): { projected: number; head: number } {
+    const projected = this.#projected.get() ?? 0;
+    return { projected, head: Math.max(dispatched, projected) };
   }
 
   /**
@@ -227,22 +254,21 @@ export class Conversations {
 
   #conversation(
     address: string,
-    { peer, lastId }: Pair,
+    peer: string,
+    lastMessage: Message | null,
     late: LatePair | undefined,
     now: number,
-  ): Conversation | undefined {
-    const lastMessage = this.#store.message(lastId, now);
-    if (lastMessage === undefined) return undefined;
-    const readThrough = this.#readThrough.get(address, peer) ?? null;
+  ): Conversation {
+    const readThrough = this.#unread.readThrough(address, peer);
     const after = readThrough ?? 0;
     const lateUnread = late?.received.filter((id) => id > after).length ?? 0;
-    const unread = lateUnread + (this.#unread.get({ address, peer, after, now }) ?? 0);
+    const unread = lateUnread + this.#unread.ofSide(address, peer, after, now);
     return {
       peer,
       lastMessage,
-      unread: Math.min(unread, MOST_UNREAD),
+      unread: Math.min(unread, MAX_UNREAD),
       readThrough,
-      peerReadThrough: this.#readThrough.get(peer, address) ?? null,
+      peerReadThrough: this.#unread.readThrough(peer, address),
     };
   }
 }

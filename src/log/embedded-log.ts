@@ -2,8 +2,9 @@ import { Worker } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
 import type { Logger } from 'pino';
 import { type Draft, isExpired, type Message } from '../message.ts';
-import { Budget } from './budget.ts';
-import { type Conversation, type ConversationPage, Conversations } from './conversations.ts';
+import { readBudget } from './budget.ts';
+import type { Conversation, ConversationPage, ConversationState, RoomState } from './conversation.ts';
+import { Conversations } from './conversations.ts';
 import { newTag, parseCursor, Runs } from './cursor.ts';
 import { explain, makeReady, openForReading } from './database.ts';
 import { measureFiles } from './files.ts';
@@ -37,12 +38,6 @@ export interface LogOptions {
 
 /** Looked at in one read where little is sought: much of it may have expired. */
 const LOOK_AT = 500;
-
-/** A page is read on the thread that serves all sockets: past this time it ends, and there is another one. */
-const READ_MILLISECONDS = 8;
-
-/** ... but not before so many rows, about three milliseconds: on a busy machine a small page would end early. */
-const READ_ROWS = 5000;
 
 const DAMAGED = 'the log is damaged; its operator has to restore a backup';
 
@@ -223,6 +218,14 @@ export class EmbeddedLog implements MessageLog {
     return this.#conversations.list(address, before, this.#head, limit, this.#options.now(), bounds);
   }
 
+  conversation(address: string, peer: string): ConversationState<Conversation> {
+    return this.#conversations.ofPair(address, peer, this.#head, this.#options.now());
+  }
+
+  room(reader: string, room: string): ConversationState<RoomState> {
+    return this.#conversations.ofRoom(reader, room, this.#head, this.#options.now());
+  }
+
   onCommit(listener: (messages: readonly Message[]) => Promise<void> | void): void {
     this.#listeners.push(listener);
   }
@@ -292,8 +295,4 @@ export class EmbeddedLog implements MessageLog {
       : fresh;
     return Promise.all(this.#listeners.map(async (listener) => listener(live)));
   }
-}
-
-function readBudget(): Budget {
-  return new Budget(() => performance.now(), READ_MILLISECONDS, READ_ROWS);
 }

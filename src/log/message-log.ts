@@ -1,6 +1,6 @@
 import type { Draft, Message } from '../message.ts';
 import type { AppendFault } from './append.ts';
-import type { Conversation, ConversationPage } from './conversations.ts';
+import type { Conversation, ConversationPage, ConversationState, RoomState } from './conversation.ts';
 import type { Gap } from './cursor.ts';
 import type { PushStore } from './push-store.ts';
 import type { BackPage, Inboxes, PageEnd, Take } from './store.ts';
@@ -163,6 +163,12 @@ export interface MessageLog {
     limit: number,
     fits: (conversation: Conversation) => boolean,
   ): ConversationPage;
+
+  /** Tells how one conversation of an address stands, also if there is no message of it. */
+  conversation(address: string, peer: string): ConversationState<Conversation>;
+
+  /** Tells how a room stands for one who follows it. */
+  room(reader: string, room: string): ConversationState<RoomState>;
 
   /**
    * Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. If it

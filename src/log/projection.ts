@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { MESSAGE_TYPE } from '../message.ts';
+import { COUNTS } from '../message.ts';
 
 /**
  * Brings the projection of pairs and conversations up to date with the log, by at most `limit` ids. Call it in a
@@ -16,14 +16,14 @@ export function prepareProjection(database: Database): Project {
   );
   const addPairs = database.prepare(
     'INSERT INTO pairMessages (recipient, sender, id, counts, expiresAt) ' +
-      `SELECT recipient, sender, id, type = '${MESSAGE_TYPE}', expiresAt FROM messages WHERE id > ? AND id <= ?`,
+      `SELECT recipient, sender, id, ${COUNTS}, expiresAt FROM messages WHERE id > ? AND id <= ?`,
   );
   // One row a pair and side, not one a message: most of a burst is of few pairs, so these are found first.
   const addConversations = database.prepare(
     'WITH pairs AS (' +
       // Beside max(), SQLite takes the other columns from the row that has it.
       'SELECT recipient, sender, max(id) AS lastId, expiresAt FROM messages ' +
-      `WHERE id > :from AND id <= :through AND type = '${MESSAGE_TYPE}' GROUP BY recipient, sender` +
+      `WHERE id > :from AND id <= :through AND ${COUNTS} GROUP BY recipient, sender` +
       ') INSERT INTO conversations (address, peer, lastId, expiresAt) ' +
       'SELECT recipient, sender, lastId, expiresAt FROM pairs ' +
       'UNION ALL SELECT sender, recipient, lastId, expiresAt FROM pairs WHERE true ' +

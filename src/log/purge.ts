@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { isExpired, MESSAGE_TYPE, READ_TYPE } from '../message.ts';
+import { counts, isExpired, type Message, READ_TYPE } from '../message.ts';
 
 /** Messages to take from the log: all that one bound covers, the oldest first. */
 type PurgeEntry =
@@ -32,14 +32,7 @@ interface Purged {
   readonly more: boolean;
 }
 
-interface Row {
-  id: number;
-  sender: string;
-  recipient: string;
-  type: string;
-  createdAt: number;
-  expiresAt: number | null;
-}
+type Row = Pick<Message, 'id' | 'sender' | 'recipient' | 'type' | 'createdAt' | 'expiresAt' | 'background'>;
 
 /**
  * Applies a purge to the store: a plain function of the entry and what is stored. Call it in a transaction. The newest
@@ -53,7 +46,7 @@ export type Purge = (entry: PurgeEntry) => Purged;
  * @param removed is told of each message that is removed
  */
 export function preparePurge(database: Database, removed?: (id: number, recipient: string) => void): Purge {
-  const columns = 'SELECT id, sender, recipient, type, createdAt, expiresAt FROM messages';
+  const columns = 'SELECT id, sender, recipient, type, createdAt, expiresAt, background FROM messages';
   // Read markers have no ttl. If one had, it might have to stay, and would be found again and again.
   const expired = database.prepare<[number, number, number, number], Row>(
     `${columns} WHERE expiresAt > ? AND expiresAt <= ? AND id >= ? AND type <> '${READ_TYPE}' ORDER BY expiresAt LIMIT ?`,
@@ -121,9 +114,9 @@ export function preparePurge(database: Database, removed?: (id: number, recipien
     for (const row of gone) {
       remove.run(row.id);
       removed?.(row.id, row.recipient);
-      const counts = row.type === MESSAGE_TYPE ? 1 : 0;
-      const projected = removePair.run(row.recipient, row.sender, counts, row.id).changes > 0;
-      if (projected && counts === 1) settleConversation(row);
+      const counted = counts(row);
+      const projected = removePair.run(row.recipient, row.sender, counted ? 1 : 0, row.id).changes > 0;
+      if (projected && counted) settleConversation(row);
       // Expiry is never a gap, also where another bound comes first.
       if (isExpired(row, entry.now)) continue;
       for (const address of [row.sender, row.recipient, '*']) {

@@ -42,7 +42,8 @@ export interface PushBounds {
 export interface Received {
   readonly id: number;
   readonly sender: string;
-  readonly type: string;
+  /** 1 if it is one of those that notify, else 0. */
+  readonly counts: 0 | 1;
   readonly createdAt: number;
   readonly expiresAt: number | null;
 }
@@ -118,7 +119,7 @@ export interface PushStore {
   /** Whether an address is one of a device's own: the recipient or the reader of one of its subscriptions. */
   isOwn(endpoint: string, address: string): boolean;
 
-  /** What an address received with `after` < id ≤ `head`, of any type, the oldest first; at most `limit`. */
+  /** What an address received with `after` < id ≤ `head`, whatever it is, the oldest first; at most `limit`. */
   received(recipient: string, after: number, head: number, limit: number): Received[];
 
   /** How far a reader has read what a peer sent; 0 if they never said. */

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3';
-import { MESSAGE_TYPE } from '../message.ts';
-import { type Conversations, MOST_UNREAD } from './conversations.ts';
+import { COUNTS } from '../message.ts';
+import type { Conversations } from './conversations.ts';
 import { MOST_NOTICES } from './push-apply.ts';
 import type {
   PushChange,
@@ -11,9 +11,7 @@ import type {
   Received,
 } from './push-store.ts';
 import { reading } from './reading.ts';
-
-/** Of a room so many messages are looked at to count the unread ones: read markers and the like stand between them. */
-const LOOK_AT = 2000;
+import { MAX_UNREAD } from './unread.ts';
 
 /** So many inboxes of one device are counted: more than it may follow come from before there was a bound. */
 const MOST_INBOXES = 100;
@@ -49,7 +47,6 @@ export class PushTable implements PushStore {
   readonly #notified: Statement<[number, string], number>;
   readonly #covered: Statement<[number, string, number], number>;
   readonly #peerOfNotice: Statement<[number, number], string>;
-  readonly #unreadOfRoom: Statement<[Record<string, unknown>], number>;
 
   constructor(parts: PushTableParts) {
     this.#parts = parts;
@@ -78,7 +75,7 @@ export class PushTable implements PushStore {
     this.#isRecipient = isOwn('recipient');
     this.#isReader = isOwn('reader');
     this.#received = database.prepare(
-      'SELECT id, sender, type, createdAt, expiresAt FROM messages ' +
+      `SELECT id, sender, ${COUNTS} AS counts, createdAt, expiresAt FROM messages ` +
         'WHERE recipient = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?',
     );
     this.#readThrough = database
@@ -100,13 +97,6 @@ export class PushTable implements PushStore {
     this.#peerOfNotice = database
       .prepare<[number, number], string>(
         'SELECT peer FROM pushNotices WHERE subscription = ? AND messageId = ?',
-      )
-      .pluck();
-    this.#unreadOfRoom = database
-      .prepare<[Record<string, unknown>], number>(
-        'SELECT count(*) FROM (SELECT sender, type, expiresAt FROM messages ' +
-          `WHERE recipient = :recipient AND id > :after AND id <= :head ORDER BY id LIMIT ${LOOK_AT}) ` +
-          `WHERE type = '${MESSAGE_TYPE}' AND sender <> :reader AND (expiresAt IS NULL OR expiresAt > :now)`,
       )
       .pluck();
   }
@@ -167,7 +157,7 @@ export class PushTable implements PushStore {
     let unread = 0;
     for (const inbox of this.#inboxes(endpoint, MOST_INBOXES)) {
       unread += this.#unreadOf(inbox);
-      if (unread >= MOST_UNREAD) return MOST_UNREAD;
+      if (unread >= MAX_UNREAD) return MAX_UNREAD;
       yield;
     }
     return unread;
@@ -186,6 +176,6 @@ export class PushTable implements PushStore {
     const { conversations, now, head } = this.#parts;
     if (reader === recipient) return conversations.unread(recipient, head(), now());
     const after = Math.max(since, this.readThrough(reader, recipient));
-    return reading(() => this.#unreadOfRoom.get({ recipient, reader, after, head: head(), now: now() }) ?? 0);
+    return conversations.unreadOfRoom(reader, recipient, after, head(), now());
   }
 }

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3';
 import { EVERYTHING } from '../address.ts';
-import { isExpired, type Message } from '../message.ts';
+import { isExpired, type Message, MESSAGE_FIELDS } from '../message.ts';
 import type { Run } from './cursor.ts';
 import { reading } from './reading.ts';
 
@@ -28,9 +28,6 @@ export interface BackPage {
   readonly before: number;
 }
 
-/** The columns of a `Message`, by their own names. */
-const MESSAGE_COLUMNS = 'id, sender, recipient, type, content, createdAt, idempotencyKey, expiresAt';
-
 /**
  * Reads the log. Every read is bounded by a head that the caller gives: what is committed but not yet dispatched is
  * seen by no one, so that streams, lists and polls agree on one order.
@@ -50,7 +47,7 @@ export class Store {
   /** @param database a connection for reading */
   constructor(database: Database) {
     this.#database = database;
-    this.#byId = database.prepare(`SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ?`);
+    this.#byId = database.prepare(`SELECT ${MESSAGE_FIELDS.join()} FROM messages WHERE id = ?`);
     this.#purgedThrough = database
       .prepare<[string], number>('SELECT through FROM purged WHERE address = ?')
       .pluck();
@@ -144,9 +141,11 @@ export class Store {
               `SELECT id FROM messages WHERE sender = :a${index} AND ${range}`,
             ])
             .join(' UNION ');
-      const columns = MESSAGE_COLUMNS.replaceAll(/\w+/g, 'messages.$&')
-        // The content of what has expired is not needed, and may be long.
-        .replace('messages.content', "iif(messages.expiresAt <= :now, '', messages.content) AS content");
+      // The content of what has expired is not needed, and may be long.
+      const shown = "iif(messages.expiresAt <= :now, '', messages.content) AS content";
+      const columns = MESSAGE_FIELDS.map((field) =>
+        field === 'content' ? shown : `messages.${field}`,
+      ).join();
       page = this.#database.prepare(
         `SELECT ${columns} ` +
           `FROM (${ids} ORDER BY id ${direction} LIMIT :limit) AS page ` +

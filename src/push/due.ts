@@ -1,5 +1,5 @@
 import type { PushStore, PushSubscription, Received } from '../log/push-store.ts';
-import { isExpired, MESSAGE_TYPE } from '../message.ts';
+import { isExpired } from '../message.ts';
 
 /** Messages that are looked at in one piece: a few milliseconds. */
 const STEP = 200;
@@ -98,11 +98,11 @@ function isNews(
   store: PushStore,
   { id: subscription, endpoint, reader }: PushSubscription,
   peer: string,
-  { id, sender, type, expiresAt }: Received,
+  { id, sender, counts, expiresAt }: Received,
   now: number,
 ): boolean {
   return (
-    type === MESSAGE_TYPE &&
+    counts === 1 &&
     !isExpired({ expiresAt }, now) &&
     store.readThrough(reader, peer) < id &&
     // Handed over before: another conversation still waits, or the process ended before it could write down the rest.

@@ -1,4 +1,4 @@
-import type { Message } from '../message.ts';
+import { type Message, MESSAGE_TYPE } from '../message.ts';
 
 /** Push services take 4096 bytes of what is encrypted (RFC 8291 §4), and its frame takes some of them. */
 const MAX_PAYLOAD_BYTES = 3072;
@@ -15,8 +15,19 @@ export interface NotificationFacts {
 /** What a device is told of a message, as JSON text. Longer content is shortened, and the payload says so. */
 export function messagePayload(message: Message, { peer, cursor, unread }: NotificationFacts): string {
   const { recipient, sender, id } = message;
+  const messageType = message.type === MESSAGE_TYPE ? undefined : message.type;
   const createdAt = new Date(message.createdAt).toISOString();
-  const facts = JSON.stringify({ type: 'message', recipient, sender, peer, id, cursor, createdAt, unread });
+  const facts = JSON.stringify({
+    type: 'message',
+    messageType,
+    recipient,
+    sender,
+    peer,
+    id,
+    cursor,
+    createdAt,
+    unread,
+  });
   const withContent = (content: string): string => `${facts.slice(0, -1)},"content":${content}}`;
   const whole = withContent(message.content);
   if (Buffer.byteLength(whole) <= MAX_PAYLOAD_BYTES) return whole;

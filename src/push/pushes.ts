@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Turns } from '../hub/turns.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import type { NewPushSubscription, PushBounds, PushPlace, PushSubscription } from '../log/push-store.ts';
-import { type Message, MESSAGE_TYPE, READ_TYPE } from '../message.ts';
+import { counts, type Message, READ_TYPE } from '../message.ts';
 import { Lane, type LaneEvents, type LaneParts } from './lane.ts';
 import { PushIndex } from './push-index.ts';
 import { PushJournal } from './push-journal.ts';
@@ -150,8 +150,9 @@ export class Pushes {
 
   #committed(messages: readonly Message[]): void {
     if (this.#index.size === 0) return;
-    for (const { type, sender, recipient } of messages) {
-      if (type === MESSAGE_TYPE) {
+    for (const message of messages) {
+      const { type, sender, recipient } = message;
+      if (counts(message)) {
         if (this.#index.has(recipient)) this.#times.plan(recipient, this.#delay);
       } else if (type === READ_TYPE) {
         this.#wasRead(sender, recipient);

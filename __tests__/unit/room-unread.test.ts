@@ -1,0 +1,68 @@
+import { afterAll, beforeEach, expect, test } from '@jest/globals';
+import type { Database } from 'better-sqlite3';
+import { type Append, prepareAppend } from '../../src/log/append.ts';
+import { prepareProjection } from '../../src/log/projection.ts';
+import { Unread } from '../../src/log/unread.ts';
+import type { Draft } from '../../src/message.ts';
+import { draft, newDatabase } from '../support/log-file.ts';
+import { cleanUp } from '../support/server.ts';
+
+/** More than are looked at one by one, however fast the machine is. */
+const MANY = 100_000;
+
+let database: Database;
+let append: Append;
+beforeEach(() => {
+  database = newDatabase();
+  append = prepareAppend(database);
+});
+afterAll(cleanUp);
+
+/** Stores messages to the room, so many of each. */
+function store(...drafts: readonly (Partial<Draft> & { readonly count?: number })[]): void {
+  for (const { count = 1, ...fields } of drafts) {
+    const one = draft({ recipient: 'room', ...fields });
+    append({ tag: 'run', batches: [Array.from({ length: count }, () => one)] });
+  }
+}
+
+/** What Ann has not read in the room. */
+const unread = (after = 0, reader = 'ann'): number =>
+  new Unread(database).ofRoom({ room: 'room', reader, after, head: 10 * MANY, now: 9 });
+
+test.each([
+  ['projected', MANY * 2],
+  ['projected in part', MANY / 2],
+  ['not projected', 0],
+])('what others sent is found among very many of one’s own, %s', (_what, projected) => {
+  store({ sender: 'bob', count: 3 }, { sender: 'ann', count: MANY }, { sender: 'cleo', count: 2 });
+  prepareProjection(database)(projected);
+  expect([unread(), unread(1), unread(MANY), unread(MANY + 4)]).toEqual([5, 4, 2, 1]);
+  expect(unread(0, 'bob')).toBe(1000);
+});
+
+test('what others sent is found among very many in the background', () => {
+  store(
+    { sender: 'bob' },
+    { sender: 'meter', count: MANY, background: 1 },
+    { sender: 'cleo', type: 'order' },
+  );
+  prepareProjection(database)(MANY * 2);
+  expect(unread()).toBe(2);
+});
+
+test('of very many that have expired none is unread, nor of those that came before a marker', () => {
+  store({ sender: 'bob', count: MANY, expiresAt: 9 });
+  prepareProjection(database)(MANY * 2);
+  expect([unread(), unread(MANY)]).toEqual([0, 0]);
+});
+
+test('of very many senders it is counted to 1000 and no further', () => {
+  const senders = Array.from({ length: 3000 }, (_, index) =>
+    draft({ recipient: 'room', sender: `${index}` }),
+  );
+  append({ tag: 'run', batches: [senders] });
+  store({ sender: 'ann', count: MANY });
+  prepareProjection(database)(MANY * 2);
+  expect([unread(), unread(2500)]).toEqual([1000, 500]);
+});
