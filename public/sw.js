@@ -13,6 +13,7 @@
  *
  * @typedef {object} MessagePayload
  * @property {'message'} type
+ * @property {string} [messageType] the message's own type, if it is another
  * @property {string} recipient
  * @property {string} sender
  * @property {string} peer the conversation: whom one talks to, or the room
@@ -91,14 +92,15 @@ async function take(payload) {
  *
  * @param {MessagePayload} message
  */
-async function show({ recipient, sender, peer, id, createdAt, content, shortened }) {
+async function show(message) {
+  const { recipient, sender, peer, id, createdAt } = message;
   const tag = tagOf(recipient, peer);
   const [shown] = await worker.registration.getNotifications({ tag });
   // A push service need not keep the order.
   if (shown !== undefined && aboutOf(shown).id >= id) return;
   const isSeen = (await windows()).some(({ visibilityState }) => visibilityState === 'visible');
   if (isSeen && !(await mustShow())) return;
-  const text = (typeof content === 'string' ? content : JSON.stringify(content)) + (shortened ? '…' : '');
+  const text = textOf(message);
   // In one's own inbox a conversation has the sender's name.
   const body = peer === recipient ? `${sender}: ${text}` : text;
   /** @type {AllOptions} */
@@ -112,6 +114,13 @@ async function show({ recipient, sender, peer, id, createdAt, content, shortened
     renotify: true,
   };
   await worker.registration.showNotification(peer, options);
+}
+
+/** What a message says: its text, or of what is no text its JSON, behind its type. @param {MessagePayload} message */
+function textOf({ messageType, content, shortened }) {
+  const end = shortened ? '…' : '';
+  if (typeof content === 'string') return content + end;
+  return (messageType === undefined ? '' : `${messageType}: `) + JSON.stringify(content) + end;
 }
 
 /** Closes what was read elsewhere. @param {ReadPayload} read */
@@ -235,9 +244,10 @@ function readPayload(data) {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const payload = /** @type {Record<string, unknown>} */ (value);
-  const { type, recipient, sender, peer, id, through, unread } = payload;
+  const { type, messageType, recipient, sender, peer, id, through, unread } = payload;
   const isAddressed = typeof recipient === 'string' && typeof peer === 'string' && isCount(unread);
-  const isMessage = type === 'message' && typeof sender === 'string' && isCount(id) && 'content' in payload;
+  const isTyped = type === 'message' && ['undefined', 'string'].includes(typeof messageType);
+  const isMessage = isTyped && typeof sender === 'string' && isCount(id) && 'content' in payload;
   const isRead = type === 'read' && isCount(through);
   if (!isAddressed || !(isMessage || isRead)) return undefined;
   return /** @type {MessagePayload | ReadPayload} */ (/** @type {unknown} */ (payload));

@@ -104,7 +104,7 @@ describeInBrowser('a room', () => {
     const fred = await open('fred');
     await fred.turnTo('room-race');
     await fred.turnTo('bob');
-    await fred.page.route('**/conversations?*', async (route) => {
+    await fred.page.route('**/conversations?recipient=fred&limit=*', async (route) => {
       const answer = await route.fetch();
       // Behind the cursor of this answer, and in the history that is asked for next.
       await send(server.url, 'room-race', 'between', { sender: 'carol' });
@@ -128,11 +128,68 @@ describeInBrowser('a room', () => {
     await dora.unread('room-busy', 120);
   });
 
+  test('where one never wrote is read on another device too, as far as it was read on the first', async () => {
+    for (const text of ['one', 'two']) await send(server.url, 'room-news', text, { sender: 'carol' });
+    const phone = await open('nora');
+    await phone.turnTo('room-news');
+    await phone.shows('one', 'two');
+    await until(async () => {
+      const answer = await get(server.url, '/conversations?recipient=nora&room=room-news');
+      return (answer.body as { conversations: { unread: number }[] }).conversations[0]?.unread === 0;
+    }, 'the read marker');
+    await phone.turnTo('bob');
+    await send(server.url, 'room-news', 'three', { sender: 'carol' });
+    await phone.unread('room-news', 1);
+    const laptop = await open('nora');
+    let asked = 0;
+    laptop.page.on('request', (request) => (asked += Number(request.url().includes('&room=room-news'))));
+    await laptop.turnTo('bob');
+    await laptop.page.evaluate(`localStorage.setItem('tidings:chat:rooms:nora', '{"room-news":0}')`);
+    await laptop.page.reload();
+    await laptop.live();
+    await laptop.unread('room-news', 1);
+    expect(asked).toBe(1);
+    await laptop.turnTo('room-news');
+    await laptop.shows('one', 'two', 'three');
+    await phone.unread('room-news', 0);
+    expect([...phone.errors, ...laptop.errors]).toEqual([]);
+  });
+
+  test('counts messages of all types but those in the background, of which it shows the messages', async () => {
+    const olga = await open('olga');
+    await olga.turnTo('room-types');
+    await olga.turnTo('bob');
+    await send(server.url, 'room-types', { n: 1 }, { sender: 'shop', type: 'order' });
+    await send(server.url, 'room-types', 'silent', { sender: 'shop', background: true });
+    await send(server.url, 'room-types', 'telemetry', {
+      sender: 'shop',
+      type: 'telemetry',
+      background: true,
+    });
+    await send(server.url, 'olga', 'silent', { sender: 'somebody', background: true });
+    await send(server.url, 'olga', 'last', { sender: 'dora', type: 'note' });
+    await olga.unread('dora', 1);
+    await olga.unread('room-types', 1);
+    await olga.title('(2) bob · Tidings');
+    expect(await olga.names()).not.toContain('somebody');
+    await olga.page.reload();
+    await olga.live();
+    await olga.unread('dora', 1);
+    await olga.unread('room-types', 1);
+    await olga.turnTo('room-types');
+    await olga.shows('{\n  "n": 1\n}', 'silent');
+    await olga.unread('room-types', 0);
+    await olga.page.reload();
+    await olga.live();
+    await olga.title('(1) room-types · Tidings');
+    expect(olga.errors).toEqual([]);
+  });
+
   test('has what comes to it while it is joined', async () => {
     const amy = await open('amy');
     await send(server.url, 'room-join', 'old', { sender: 'kim' });
     let isFirst = true;
-    await amy.page.route('**/messages?*', async (route) => {
+    await amy.page.route('**/conversations?*', async (route) => {
       const answer = await route.fetch();
       if (isFirst && route.request().url().includes('room-join')) {
         isFirst = false;
@@ -154,7 +211,7 @@ describeInBrowser('a room', () => {
   test('that cannot be joined now is not in the list, and closes no other conversation', async () => {
     const gina = await open('gina');
     const gate = new Gate();
-    const [room, field] = ['**/messages?recipient=room-far&*', gina.page.getByLabel('Search, or a name')];
+    const [room, field] = ['**/conversations?*room=room-far', gina.page.getByLabel('Search, or a name')];
     await gina.page.route(room, async (route) => {
       await gate.passed;
       await route.abort();
@@ -186,8 +243,8 @@ describeInBrowser('a room', () => {
       });
       return { gate, isHeld: () => isHeld };
     };
-    const first = await holdUp('**/messages?recipient=room-one&before=*');
-    const second = await holdUp('**/messages?recipient=room-two&before=*');
+    const first = await holdUp('**/conversations?*room=room-one');
+    const second = await holdUp('**/conversations?*room=room-two');
     const missed = await holdUp('**/messages?recipient=hugo&*after=*');
     await other.page.goto(server.url);
     await until(first.isHeld);
@@ -197,9 +254,7 @@ describeInBrowser('a room', () => {
     await one.unread('carol', 1);
     first.gate.open();
     await until(missed.isHeld);
-    const joined = other.page.waitForEvent('requestfinished', (one) =>
-      one.url().includes('=room-two&before='),
-    );
+    const joined = other.page.waitForEvent('requestfinished', (one) => one.url().includes('&room=room-two'));
     second.gate.open();
     await joined;
     // What hears of a message behind it would ask for what it has missed.

@@ -278,7 +278,7 @@ describeInBrowser('who one is', () => {
       // Either may have the stream.
       await other.connectAnew();
       let asked = 0;
-      await context.route('**/messages?recipient=room-a*', async (route) => {
+      await context.route('**/conversations?*room=room-a', async (route) => {
         if (asked++ === 0 && status !== 200) await route.fulfill({ status });
         else await route.continue();
       });

@@ -104,6 +104,13 @@ describeInBrowser('the service worker', () => {
     ['of a room with its sender', { recipient: 'room-lunch', peer: 'room-lunch' }, 'room-lunch', 'bob: hi'],
     ['that is an object as JSON', { content: { a: [1, 'x'] } }, 'bob', '{"a":[1,"x"]}'],
     ['that is nothing as JSON', { content: null }, 'bob', 'null'],
+    ['of an own type by its text', { messageType: 'order', content: 'on its way' }, 'bob', 'on its way'],
+    [
+      'of an own type without a text by its type',
+      { messageType: 'order', content: { n: 1 } },
+      'bob',
+      'order: {"n":1}',
+    ],
     ['that was shortened with a sign of it', { content: 'a long st', shortened: true }, 'bob', 'a long st…'],
     [
       'that is HTML as text',
@@ -261,6 +268,7 @@ describeInBrowser('the service worker', () => {
       message(1, { sender: null }),
       message(1, { content: undefined }),
       message(1, { unread: 'many' }),
+      message(1, { messageType: 7 }),
       read(1, { through: 'all' }),
     ];
     for (const payload of unknown) {

@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 interface Conversation {
   readonly unread: number;
   readonly readThrough: number;
+  readonly messages: ReadonlyMap<number, object>;
   add: (message: object, isMine: boolean) => void;
   addHistory: (messages: readonly object[], more: boolean) => void;
   list: (listed: object) => boolean;
@@ -16,7 +17,11 @@ const { Chat, Chats } = (await import(page)) as {
   Chats: new (
     me: string,
     isJoined: (room: string) => boolean,
-  ) => { get: (peer: string) => Conversation; take: (message: object) => unknown };
+  ) => {
+    readonly list: readonly { peer: string }[];
+    get: (peer: string) => Conversation;
+    take: (message: object) => unknown;
+  };
 };
 
 /** A message of Alice to Bob. */
@@ -105,4 +110,23 @@ test('a marker of another device that is behind this one changes nothing', () =>
   };
   expect(chats.take(marker)).toEqual({ chat, exact: true });
   expect({ unread: chat.unread, readThrough: chat.readThrough }).toEqual({ unread: 0, readThrough: 3 });
+});
+
+test('messages of all types count but read markers and those in the background, which make no conversation', () => {
+  const chats = new Chats('bob', () => false);
+  const peers = (): string[] => chats.list.map(({ peer }) => peer);
+  chats.take({ ...message(1), background: true });
+  expect(peers()).toEqual([]);
+  chats.take({ ...message(2), type: 'order', content: { n: 1 } });
+  chats.take({ ...message(3), background: true });
+  chats.take({ ...message(4), type: 'telemetry', background: true });
+  expect(peers()).toEqual(['alice']);
+  const chat = chats.get('alice');
+  expect(chat).toMatchObject({ unread: 1, lastMessage: { id: 2 } });
+  // Of the background, messages are shown.
+  expect([...chat.messages.keys()]).toEqual([2, 3]);
+  expect(chat.markRead(2)).toBe(true);
+  expect(chat.unread).toBe(0);
+  chat.list({ lastMessage: null, unread: 0, readThrough: 2 });
+  expect(chat).toMatchObject({ unread: 0, readThrough: 2 });
 });

@@ -13,7 +13,7 @@ interface Chats {
 }
 interface Answers {
   conversations: (me: string, page: { before?: number }) => Promise<object>;
-  history?: (me: string, room: string) => Promise<object>;
+  conversation?: (me: string, peer: string) => Promise<object>;
 }
 interface Rooms {
   readonly joined: readonly string[];
@@ -55,8 +55,7 @@ function roomsOf(...names: string[]): Rooms {
 /** The reader of Bob, with what he knows. */
 function readerOf(api: Answers, rooms = roomsOf()): { reader: InstanceType<typeof Reader>; chats: Chats } {
   const chats = new Chats('bob', rooms.has);
-  const all = { ...rooms, furthest: 0, readThrough: () => 0, countUnread: () => undefined };
-  const reader = new Reader(api, chats, all, { onChange: () => undefined, onUnreadable: () => undefined });
+  const reader = new Reader(api, chats, rooms, { onChange: () => undefined, onUnreadable: () => undefined });
   return { reader, chats };
 }
 
@@ -70,21 +69,27 @@ const message = (id: number): object => ({
   createdAt: new Date(id).toISOString(),
 });
 
-const listOf = (last: number, unread: number, readThrough: number | null): object => ({
-  conversations: [{ peer: 'alice', lastMessage: message(last), unread, readThrough, peerReadThrough: null }],
-  cursor: `${last}-tag`,
-  more: false,
+/** How the conversation with Alice stands. */
+const stateOf = (last: number, unread: number, readThrough: number | null): object => ({
+  peer: 'alice',
+  lastMessage: message(last),
+  unread,
+  readThrough,
+  peerReadThrough: null,
 });
 
+const EMPTY = { conversations: [], cursor: '0', more: false };
+
 test('an answer that comes after that to a later question changes nothing', async () => {
-  const answers: ((list: object) => void)[] = [];
+  const answers: ((state: object) => void)[] = [];
   const { reader, chats } = readerOf({
-    conversations: () => new Promise((resolve) => answers.push(resolve)),
+    conversations: () => Promise.resolve(EMPTY),
+    conversation: () => new Promise((resolve) => answers.push(resolve)),
   });
   const chat = chats.get('alice');
   const counts = [reader.recount(chat), reader.recount(chat)];
-  answers[1]?.(listOf(6, 2, 4));
-  answers[0]?.(listOf(5, 3, 2));
+  answers[1]?.(stateOf(6, 2, 4));
+  answers[0]?.(stateOf(5, 3, 2));
   await Promise.all(counts);
   expect(chat.unread).toBe(2);
 });
@@ -92,10 +97,11 @@ test('an answer that comes after that to a later question changes nothing', asyn
 test('a count that another has overtaken is not asked for again', async () => {
   let asked = 0;
   const { reader, chats } = readerOf({
-    conversations: () =>
+    conversations: () => Promise.resolve(EMPTY),
+    conversation: () =>
       ++asked === 1
         ? Promise.reject(new Problem(503, 'not now', undefined))
-        : Promise.resolve(listOf(6, 2, 4)),
+        : Promise.resolve(stateOf(6, 2, 4)),
   });
   const chat = chats.get('alice');
   await Promise.all([reader.recount(chat), reader.recount(chat)]);
@@ -106,8 +112,8 @@ test('a room that is left while its count is asked for again does not come back'
   const rooms = roomsOf('room-a');
   const { reader, chats } = readerOf(
     {
-      conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
-      history: () => {
+      conversations: () => Promise.resolve(EMPTY),
+      conversation: () => {
         rooms.leave('room-a');
         chats.remove('room-a');
         return Promise.reject(new Problem(503, 'not now', undefined));
@@ -123,10 +129,10 @@ test('a room that is left while another one is read does not come back', async (
   const rooms = roomsOf('room-a', 'room-b');
   const { reader, chats } = readerOf(
     {
-      conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
-      history: (_me, room) => {
+      conversations: () => Promise.resolve(EMPTY),
+      conversation: (_me, room) => {
         if (room === 'room-a') rooms.leave('room-b');
-        return Promise.resolve({ messages: [], more: false });
+        return Promise.resolve({ lastMessage: null, unread: 0, readThrough: null });
       },
     },
     rooms,
@@ -143,8 +149,8 @@ test.each([
   const rooms = roomsOf('room-a');
   const { reader } = readerOf(
     {
-      conversations: () => Promise.resolve({ conversations: [], cursor: '0', more: false }),
-      history: () => Promise.reject(new Problem(status, 'not this time', undefined)),
+      conversations: () => Promise.resolve(EMPTY),
+      conversation: () => Promise.reject(new Problem(status, 'not this time', undefined)),
     },
     rooms,
   );
@@ -153,14 +159,17 @@ test.each([
 });
 
 test('a list of the log before it went back in time counts nothing in the new one', async () => {
-  const answers: ((list: object) => void)[] = [];
+  const lists: ((list: object) => void)[] = [];
+  const states: ((state: object) => void)[] = [];
   const { reader, chats } = readerOf({
-    conversations: () => new Promise((resolve) => answers.push(resolve)),
+    conversations: () => new Promise((resolve) => lists.push(resolve)),
+    conversation: () => new Promise((resolve) => states.push(resolve)),
   });
   const loaded = reader.load();
   const counted = reader.recount(chats.get('alice'));
   chats.forget();
-  for (const answer of answers) answer(listOf(50, 7, 40));
+  lists[0]?.({ conversations: [stateOf(50, 7, 40)], cursor: '50-tag', more: false });
+  states[0]?.(stateOf(50, 7, 40));
   await Promise.all([loaded, counted]);
   chats.take(message(1));
   expect(chats.get('alice').unread).toBe(1);

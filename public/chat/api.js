@@ -4,13 +4,16 @@ import { storage } from '../client/storage.js';
 /** @import { Page, Stored } from '../client/feed.js' */
 
 /**
- * @typedef {object} ListedConversation
- * @property {string} peer
- * @property {Stored} lastMessage
+ * How a conversation with a person stands, or a room.
+ *
+ * @typedef {object} ConversationState
+ * @property {Stored | null} lastMessage
  * @property {number} unread
  * @property {number | null} readThrough
- * @property {number | null} peerReadThrough
+ * @property {number | null} [peerReadThrough] not of a room
  */
+
+/** @typedef {ConversationState & { peer: string }} ListedConversation */
 
 /** @typedef {{ sub: string | null, expiresAt: string | null }} Session */
 
@@ -101,6 +104,25 @@ export class Api {
     ];
     if (before !== undefined) query.push(['before', String(before)]);
     return /** @type {any} */ (await this.#service.get('conversations', query));
+  }
+
+  /**
+   * How one conversation stands, also if there is no message of it.
+   *
+   * @param {string} me
+   * @param {string} peer a person, or a room
+   * @param {boolean} isRoom
+   * @returns {Promise<ConversationState>}
+   */
+  async conversation(me, peer, isRoom) {
+    /** @type {[string, string][]} */
+    const query = [
+      ['recipient', me],
+      [isRoom ? 'room' : 'peer', peer],
+    ];
+    const answer = await this.#service.get('conversations', query);
+    const [state] = /** @type {{ conversations: [ConversationState] }} */ (answer).conversations;
+    return state;
   }
 
   /** Whether addresses are online. @param {readonly string[]} addresses 1 to 100 */

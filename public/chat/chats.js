@@ -1,5 +1,5 @@
 /** @import { Message, Presence, Stored } from '../client/feed.js' */
-/** @import { ListedConversation } from './api.js' */
+/** @import { ConversationState } from './api.js' */
 
 /** A name that begins so is a room: an inbox that everybody follows who wants to. */
 const ROOM = 'room-';
@@ -13,6 +13,15 @@ const TYPING_MILLISECONDS = 6000;
 /** @param {string} address */
 export function isRoom(address) {
   return address.startsWith(ROOM);
+}
+
+/**
+ * Whether a message counts: as unread, and as the last one of its conversation (docs/protocol.md).
+ *
+ * @param {Message} message one that is stored
+ */
+function counts({ type, background }) {
+  return type !== 'read' && background !== true;
 }
 
 /** What is known of the conversation with one address. */
@@ -60,19 +69,20 @@ export class Chat {
   /**
    * What the service says of it.
    *
-   * @param {ListedConversation} listed
+   * @param {ConversationState} state
    * @returns {boolean} whether the count of the unread is exact; else it has to be asked for
    */
   list({ lastMessage, unread, readThrough, peerReadThrough }) {
     const before = this.readThrough;
-    if ((this.lastMessage?.id ?? 0) <= lastMessage.id) this.lastMessage = lastMessage;
+    const countedThrough = lastMessage?.id ?? 0;
+    if (lastMessage !== null && (this.lastMessage?.id ?? 0) <= lastMessage.id) this.lastMessage = lastMessage;
     this.readThrough = readThrough ?? 0;
     this.peerReadThrough = Math.max(this.peerReadThrough, peerReadThrough ?? 0);
     // What one notes for oneself is no news.
     this.#unreadBefore = this.peer === this.#me ? 0 : unread;
-    this.#countedThrough = lastMessage.id;
+    this.#countedThrough = countedThrough;
     // An answer that comes late is of before what one before it has counted.
-    this.#received = this.#theirs(Math.max(lastMessage.id, this.readThrough));
+    this.#received = this.#theirs(Math.max(countedThrough, this.readThrough));
     // What was read while the answer was on its way is not in its count.
     return this.markRead(before);
   }
@@ -95,7 +105,7 @@ export class Chat {
   }
 
   /**
-   * A message of type `message` that came by the stream.
+   * A message for people that came by the stream.
    *
    * @param {Stored} message
    * @param {boolean} isMine
@@ -105,7 +115,8 @@ export class Chat {
     this.typing.delete(message.sender);
     // What was read with the list may come by the stream as well, and again where that begins anew further back.
     const isCounted = message.id <= this.#countedThrough || this.#received.includes(message.id);
-    if (!isMine && !isCounted && message.id > this.readThrough) this.#received.push(message.id);
+    const isUnread = counts(message) && !isMine && message.id > this.readThrough;
+    if (isUnread && !isCounted) this.#received.push(message.id);
   }
 
   /**
@@ -134,7 +145,7 @@ export class Chat {
   /** What is here of others' messages after an id. @param {number} id @returns {number[]} */
   #theirs(id) {
     return [...this.messages.values()]
-      .filter((one) => one.sender !== this.#me && one.id > id)
+      .filter((one) => counts(one) && one.sender !== this.#me && one.id > id)
       .map((one) => one.id);
   }
 
@@ -151,9 +162,10 @@ export class Chat {
 
   /** @param {Stored} message */
   #keep(message) {
-    if (message.type !== 'message') return;
+    // In the background, messages are for people to read; what other types are for is not known here.
+    if (!counts(message) && message.type !== 'message') return;
     this.messages.set(message.id, message);
-    if (message.id >= (this.lastMessage?.id ?? 0)) this.lastMessage = message;
+    if (counts(message) && message.id >= (this.lastMessage?.id ?? 0)) this.lastMessage = message;
   }
 }
 
@@ -214,8 +226,13 @@ export class Chats {
   }
 
   /** The chat that a message belongs to. @param {Message} message */
-  of({ sender, recipient }) {
-    return this.get(isRoom(recipient) || sender === this.me ? recipient : sender);
+  of(message) {
+    return this.get(this.#peerOf(message));
+  }
+
+  /** @param {Message} message */
+  #peerOf({ sender, recipient }) {
+    return isRoom(recipient) || sender === this.me ? recipient : sender;
   }
 
   /**
@@ -228,12 +245,12 @@ export class Chats {
     // One's own inbox has what one sent to rooms from elsewhere, too.
     if (isRoom(message.recipient) && !this.#isJoined(message.recipient)) return undefined;
     const isMine = message.sender === this.me;
-    if (message.type === 'message') {
-      const chat = this.of(message);
-      chat.add(message, isMine);
-      return { chat, exact: true };
+    if (message.type !== 'read') {
+      // What does not count makes no conversation.
+      const chat = counts(message) ? this.of(message) : this.#chats.get(this.#peerOf(message));
+      chat?.add(message, isMine);
+      return chat && { chat, exact: true };
     }
-    if (message.type !== 'read') return undefined;
     const { messageId } = /** @type {{ messageId: number }} */ (message.content);
     const chat = this.of(message);
     if (isMine) return { chat, exact: chat.markRead(messageId) };

@@ -113,9 +113,7 @@ export class Conversation {
       typists.length === 0 ? '' : `${typists.map(isolated).join(', ')} ${verb} typing…`;
     this.#presence.textContent = presenceOf(chat);
     this.#presence.title = lastSeen === null ? '' : momentOf(lastSeen);
-    const own = unsent.filter(
-      ({ entry: { recipient, type = 'message' } }) => recipient === peer && type === 'message',
-    );
+    const own = unsent.filter(({ entry: { recipient, type } }) => recipient === peer && type !== 'read');
     this.#hint.textContent = this.#hintOf(chat, own.length);
     this.#thread.show(this.#me, chat, own);
   }

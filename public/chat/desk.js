@@ -83,7 +83,6 @@ export class Desk {
       onTyping: (recipient) => this.#outgoing.tellTyping(this.#connection, recipient),
       onSeen: (chat, id) => {
         if (!chat.markRead(id)) this.#recount(chat);
-        if (chat.isRoom) this.#rooms.keepRead(chat);
         this.#connection?.markRead(chat.peer, id).catch(() => undefined);
         void this.#notifications.close(chat, id);
       },
@@ -154,7 +153,6 @@ export class Desk {
       onMessage: now((/** @type {Stored} */ message) => {
         const taken = this.#chats.take(message);
         if (taken !== undefined && !taken.exact) this.#recount(taken.chat);
-        if (taken?.chat.isRoom === true) this.#rooms.keepRead(taken.chat);
         this.#draw();
       }),
       onEvent: now((/** @type {Presence | Message} */ event) => {
@@ -208,7 +206,6 @@ export class Desk {
     this.#banner.showGap(reason);
     if (reason !== 'purged') {
       this.#chats.forget();
-      this.#rooms.forgetRead();
       this.#openPeer();
     }
     await untilAnswered(() => this.#reader.load()).catch(() => undefined);

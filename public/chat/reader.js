@@ -1,5 +1,4 @@
 import { Problem } from '../client.js';
-import { idOf } from '../client/feed.js';
 import { isRoom } from './chats.js';
 import { untilAnswered } from './until-answered.js';
 
@@ -7,16 +6,13 @@ import { untilAnswered } from './until-answered.js';
 /** @import { Chat, Chats } from './chats.js' */
 /** @import { Rooms } from './rooms.js' */
 
-/** Of a room so many messages are looked at to count the unread ones. */
-const MOST_UNREAD = 1000;
-
 /** Reads what there is: what comes after it comes by the stream. */
 export class Reader {
   #api;
   #chats;
   #rooms;
   #events;
-  /** Which count of a chat was asked for last. @type {WeakMap<Chat, object>} */
+  /** What was asked last of a chat. @type {WeakMap<Chat, object>} */
   #asked = new WeakMap();
 
   /**
@@ -39,10 +35,7 @@ export class Reader {
    * @throws {Problem | Unreachable}
    */
   async load() {
-    const { furthest } = this.#rooms;
     const cursor = await this.#loadConversations(undefined);
-    // The log went back in time while no window was open: none was told.
-    if (furthest > idOf(cursor)) this.#rooms.forgetRead();
     await this.loadRooms();
     return cursor;
   }
@@ -56,25 +49,17 @@ export class Reader {
   }
 
   /**
-   * Reads a room. One that may not be read any more is left, for it would refuse the whole stream.
+   * Reads how a room stands. One that may not be read any more is left, for it would refuse the whole stream.
    *
    * @param {string} room
+   * @param {object} [turn] which question about it this is
    * @returns {Promise<boolean>} whether it may be read
-   * @throws {Problem | Unreachable} where that cannot be told now
+   * @throws {Problem | Unreachable} if that cannot be told now
    */
-  async loadRoom(room) {
+  async loadRoom(room, turn = {}) {
     const chat = this.#chats.get(room);
     try {
-      let page = await this.#api.history(this.#chats.me, room, true, undefined);
-      chat.addHistory(page.messages, page.more, page.before);
-      let { messages } = page;
-      const readThrough = this.#rooms.readThrough(chat);
-      while (page.more && messages.length < MOST_UNREAD && (page.before ?? 0) > readThrough) {
-        page = await this.#api.history(this.#chats.me, room, true, page.before, MOST_UNREAD / 2);
-        chat.addHistory(page.messages, page.more, page.before);
-        messages = [...page.messages, ...messages];
-      }
-      this.#rooms.countUnread(chat, messages);
+      await this.#ask(chat, turn);
       return true;
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 403) throw error;
@@ -90,24 +75,19 @@ export class Reader {
     const turn = {};
     this.#asked.set(chat, turn);
     await untilAnswered(async () => {
-      // It is asked anew, or the room was left.
+      // It was asked again, or the room was left.
       if (this.#asked.get(chat) !== turn || (chat.isRoom && !this.#rooms.has(chat.peer))) return;
-      if (chat.isRoom) {
-        await this.loadRoom(chat.peer);
-        return;
-      }
-      const before = (chat.lastMessage?.id ?? 0) + 1;
-      /** @param {{ before?: number, limit?: number }} page */
-      const find = async (page) => {
-        const { conversations } = await this.#api.conversations(this.#chats.me, page);
-        return conversations.find(({ peer }) => peer === chat.peer);
-      };
-      // It stands among the newest where a newer message of it is on its way.
-      const listed = (await find({ before, limit: 1 })) ?? (await find({}));
-      // Answers may come in another order than they were asked for.
-      if (listed !== undefined && this.#asked.get(chat) === turn) chat.list(listed);
+      await (chat.isRoom ? this.loadRoom(chat.peer, turn) : this.#ask(chat, turn));
     });
     this.#events.onChange();
+  }
+
+  /** Asks how one conversation stands. @param {Chat} chat @param {object} turn */
+  async #ask(chat, turn) {
+    this.#asked.set(chat, turn);
+    const state = await this.#api.conversation(this.#chats.me, chat.peer, chat.isRoom);
+    // Answers may come in another order than they were asked for.
+    if (this.#asked.get(chat) === turn) chat.list(state);
   }
 
   /**
@@ -120,9 +100,9 @@ export class Reader {
     const { generation } = this.#chats;
     const page = await this.#api.conversations(this.#chats.me, before === undefined ? {} : { before });
     if (generation !== this.#chats.generation) return page.cursor;
-    // What one wrote to a room is a conversation too, also after one has left it.
     for (const listed of page.conversations) {
-      if (isRoom(listed.peer) && !this.#rooms.has(listed.peer)) continue;
+      // What one wrote to a room is a conversation too. How a room stands is asked for each that is joined.
+      if (isRoom(listed.peer)) continue;
       const chat = this.#chats.get(listed.peer);
       if (!chat.list(listed)) this.recount(chat).catch(() => undefined);
     }

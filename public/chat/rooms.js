@@ -1,16 +1,11 @@
 import { storage } from '../client/storage.js';
 
-/** @import { Chat } from './chats.js' */
-/** @import { Stored } from '../client/feed.js' */
-
-/** The rooms that a person has joined, and how far they have read in them: kept in this browser. */
+/** The rooms that a person has joined: kept in this browser. How far one has read in them the service knows. */
 export class Rooms {
   #name;
-  #me;
 
   /** @param {string} me */
   constructor(me) {
-    this.#me = me;
     this.#name = `tidings:chat:rooms:${me}`;
   }
 
@@ -46,44 +41,11 @@ export class Rooms {
     this.#keep(Object.fromEntries(Object.entries(rooms).filter(([one]) => one !== room)));
   }
 
-  /** How far one has read, as far as this browser knows. @param {Chat} chat */
-  readThrough({ peer, readThrough }) {
-    return Math.max(this.#kept[peer] ?? 0, readThrough);
-  }
-
-  /** Through which id one has read in any of them. */
-  get furthest() {
-    return Math.max(0, ...Object.values(this.#kept));
-  }
-
-  /** Keeps how far one has read. @param {Chat} chat */
-  keepRead({ peer, readThrough }) {
-    const rooms = this.#kept;
-    if ((rooms[peer] ?? Infinity) < readThrough) this.#keep({ ...rooms, [peer]: readThrough });
-  }
-
-  /** The log went back in time: what was read may come again, with other ids. */
-  forgetRead() {
-    this.#keep(Object.fromEntries(this.joined.map((room) => [room, 0])));
-  }
-
   /**
-   * Counts what is unread in a room.
+   * The values say nothing: earlier versions of this page kept there how far one has read.
    *
-   * @param {Chat} chat
-   * @param {readonly Stored[]} messages its newest ones, from before what was read
+   * @returns {Record<string, number>}
    */
-  countUnread(chat, messages) {
-    const readThrough = this.readThrough(chat);
-    const [lastMessage] = messages.filter(({ type }) => type === 'message').slice(-1);
-    if (lastMessage === undefined) return;
-    const unread = messages.filter(
-      ({ id, type, sender }) => type === 'message' && sender !== this.#me && id > readThrough,
-    ).length;
-    chat.list({ peer: chat.peer, lastMessage, unread, readThrough, peerReadThrough: null });
-  }
-
-  /** @returns {Record<string, number>} */
   get #kept() {
     /** @type {unknown} */
     const kept = JSON.parse(storage.get(this.#name) ?? '{}');
