@@ -1,0 +1,15 @@
+/** What the applications use of clients that have no types of their own. */
+declare module 'eventsource-2' {
+  export default class EventSource {
+    onmessage: (event: { readonly data: string }) => void;
+    constructor(url: string);
+  }
+}
+
+declare module 'launchdarkly-eventsource' {
+  export class EventSource {
+    onmessage: (event: { readonly data: string }) => void;
+    onerror: (error: { readonly message: string }) => void;
+    constructor(url: string);
+  }
+}
