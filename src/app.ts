@@ -13,7 +13,7 @@ import { nothingAt } from './http/nothing-at.ts';
 import { pages } from './http/pages.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
-import { checkRoom, limitRate, publish, takeBytes, takeExcess } from './http/publish.ts';
+import { checkRoom, limitRate, publish, sayWhetherStored, takeBytes, takeExcess } from './http/publish.ts';
 import { Publisher } from './http/publisher.ts';
 import { message, pull } from './http/pull.ts';
 import { pushKey } from './http/push-key.ts';
@@ -82,7 +82,14 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, checkRoom(log), ...readPublish, checkRoom(log), publish(publisher, basePath))
+    .post(
+      known,
+      checkRoom(log),
+      ...readPublish,
+      checkRoom(log),
+      publish(publisher, basePath),
+      sayWhetherStored,
+    )
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));

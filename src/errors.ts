@@ -34,10 +34,15 @@ export const REFUSAL_STATUS = {
 
 export type RefusalCode = keyof typeof REFUSAL_STATUS;
 
-interface RefusalFacts {
+/** Whether anything of a publish that was refused for now may have been stored. */
+export type MayBeStored = 'no' | 'unknown';
+
+export interface RefusalFacts {
   /** Each bad field, where the fault lies in fields. */
   readonly errors?: readonly FieldError[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of a publish with 503. */
+  readonly stored?: MayBeStored | undefined;
 }
 
 /** A refusal: the request's fault or the moment's, said to the client as `application/problem+json` (RFC 9457). */
@@ -46,6 +51,7 @@ export class Refusal extends Error {
   readonly status: number;
   readonly errors: readonly FieldError[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly stored: MayBeStored | undefined;
 
   /**
    * @param code the kind of refusal; it fixes the status
@@ -58,6 +64,7 @@ export class Refusal extends Error {
     this.status = REFUSAL_STATUS[code];
     this.errors = facts.errors ?? [];
     this.headers = facts.headers ?? {};
+    this.stored = facts.stored;
   }
 }
 

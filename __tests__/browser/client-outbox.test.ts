@@ -101,6 +101,29 @@ describeInBrowser('the outbox', () => {
   });
 
   test.each([
+    { status: 502, body: 'Bad Gateway' },
+    { status: 504, body: 'Gateway Timeout' },
+    {
+      status: 503,
+      headers: { 'Content-Type': 'application/problem+json', 'Retry-After': '1' },
+      body: '{"type":"about:blank","status":503,"detail":"It may have been stored.","stored":"unknown"}',
+    },
+  ])(
+    'sends again with the same key what a $status leaves open, so that it is stored once',
+    async (instead) => {
+      const address = `leo${instead.status}`;
+      const tab = await ClientTab.live(context, proxy.origin, { recipient: address });
+      proxy.swallow(1, instead);
+      const outcome = await tab.send(address, 'once');
+      await until(() => proxy.count('POST') === 1);
+      await tab.pass(30);
+      expect((await outcome()).value).toMatchObject({ content: 'once' });
+      expect(proxy.count('POST')).toBeGreaterThan(1);
+      expect(await stored(address)).toEqual(['once']);
+    },
+  );
+
+  test.each([
     { status: 429, headers: { 'Retry-After': '20' } },
     { status: 503, headers: { 'Retry-After': '20' } },
   ])('waits as long as it is told by a $status, and then stores it', async (answer) => {

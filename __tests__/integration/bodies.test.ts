@@ -132,12 +132,12 @@ test('of large bodies that drip, 64 MiB are held in all: the oldest are refused,
   const drips = Array.from({ length: 40 }, () => {
     const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
     undoAtEnd(() => socket.destroy());
-    socket.on('data', (answer) => answers.push(answer.toString('latin1').slice(9, 12)));
+    socket.on('data', (answer) => answers.push(answer.toString('latin1')));
     socket.write(`${HEAD}Content-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes - 1)}`);
     return socket;
   });
   await until(() => answers.length >= 24, 'the refusals of those that do not fit');
-  expect(new Set(answers)).toEqual(new Set(['503']));
+  for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 503 [^]*"stored":"no"/);
   expect((await publish(server.url, { recipient: 'bob', content: 'small' })).status).toBe(201);
   const batch = Array.from({ length: 80 }, () => ({ recipient: 'bob', content: 'x'.repeat(40_000) }));
   expect((await publish(server.url, batch)).status).toBe(201);

@@ -150,6 +150,8 @@ describe('while the service is shutting down', () => {
       expect(answer).toMatch(/^Retry-After: \d+\r$/im);
       expect(answer).toContain('application/problem+json');
     }
+    // Only a publish could have stored anything.
+    expect(clients.map(({ answer }) => answer.includes('"stored":"no"'))).toEqual([false, false, true]);
     await ended;
     reader.cut();
     const after = await Server.start({ database: server.database });

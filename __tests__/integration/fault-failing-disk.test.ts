@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { afterEach, describe, expect } from '@jest/globals';
-import { get, send } from '../support/api.ts';
+import { type Answer, get, publish, send } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { Publisher, refusalsOf, storedBy } from '../support/publisher.ts';
 import { pull, pullAll } from '../support/pull.ts';
@@ -12,6 +12,9 @@ import { testWithTool } from '../support/tool.ts';
 import { until } from '../support/until.ts';
 
 afterEach(cleanUp);
+
+/** Whether anything of a refused publish may have been stored. */
+const storedIn = ({ body }: Answer): unknown => (body as { stored?: unknown }).stored;
 
 describe('a disk that fails under the running service', () => {
   testWithTool('strace', 'strace').each([
@@ -48,6 +51,8 @@ describe('a disk that fails under the running service', () => {
         expect(refusal.headers.has('retry-after')).toBe(true);
         expect(JSON.stringify(refusal.body)).toContain(words);
       }
+      // Of those whose commit failed it is not known, and those after them never came to the writer.
+      expect(new Set(refusalsOf(publishers).map(storedIn))).toEqual(new Set(['unknown', 'no']));
       // Said once when it stops, and once when it goes on.
       for (const said of ['the log cannot be written', 'the log can be written again']) {
         expect(server.stderr.split(said)).toHaveLength(2);
@@ -61,6 +66,28 @@ describe('a disk that fails under the running service', () => {
       await server.kill();
       const again = await Server.start({ database: server.database });
       expect(await pullAll(again.url, 'bob')).toEqual(stored);
+    },
+    60_000,
+  );
+
+  testWithTool('strace', 'strace')(
+    'leaves a publish that was refused as unknown in the log or not, after a crash, and its repeat stores it once',
+    async () => {
+      const server = await Server.start();
+      await SystemFault.begin(server, 'fsync,fdatasync', 'EIO');
+      const draft = { recipient: 'bob', content: 'once', idempotencyKey: 'k1' };
+      const refused = await publish(server.url, draft);
+      await server.kill();
+      expectProblem(refused, 503, []);
+      expect(refused.body).toMatchObject({
+        stored: 'unknown',
+        detail:
+          'It may have been stored: the log cannot be written. Send it again later, with the same idempotencyKey.',
+      });
+      const again = await Server.start({ database: server.database });
+      const repeated = await publish(again.url, draft);
+      expect([200, 201]).toContain(repeated.status);
+      expect(await pullAll(again.url, 'bob')).toEqual([repeated.body]);
     },
     60_000,
   );

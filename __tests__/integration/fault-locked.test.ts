@@ -39,7 +39,10 @@ test.each([
     expect(storedBy(publishers)).toHaveLength(held);
     for (const refusal of refusalsOf(publishers)) {
       expectProblem(refusal, 503, []);
-      expect(JSON.stringify(refusal.body)).toContain('locked by another program');
+      expect(refusal.body).toMatchObject({
+        stored: 'no',
+        detail: 'Nothing was stored: the log is locked by another program. Send it again later.',
+      });
       expect(refusal.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
     }
 

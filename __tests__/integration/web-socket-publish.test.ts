@@ -323,7 +323,11 @@ describe('publishes under way on a socket', () => {
     await until(() => answers('refused').length === 30, 'all', 60_000);
     await holder.kill();
     for (const { data } of answers('refused')) {
-      expect(data).toMatchObject({ status: 503, detail: expect.stringContaining('locked by another program') });
+      expect(data).toMatchObject({
+        status: 503,
+        stored: 'no',
+        detail: expect.stringContaining('locked by another program'),
+      });
     }
   }, 90_000); // prettier-ignore
 
@@ -370,7 +374,10 @@ describe('publishes under way on a socket', () => {
         expect(close).toEqual({ code: 1001, reason: 'shutdown' });
         for (const { event, data } of events) {
           if (event === 'published') published.add((data as WireMessage).id);
-          if (event === 'refused') expect(data).toEqual(problem(503));
+          if (event === 'refused') {
+            expect(data).toMatchObject({ stored: 'no' });
+            expect(data).toMatchObject(problem(503) as object);
+          }
         }
       }
       const after = await Server.start({ database: server.database });

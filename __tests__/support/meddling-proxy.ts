@@ -32,6 +32,7 @@ export class MeddlingProxy {
   #port = 0;
   #mode: Mode = 'pass';
   #swallow = 0;
+  #instead: Answer | undefined;
   /** Ends what is open in the way of the mode. */
   readonly #freezers = new Set<() => void>();
 
@@ -58,9 +59,10 @@ export class MeddlingProxy {
     if (OWN[mode] !== undefined) this.#server.closeAllConnections();
   }
 
-  /** The answers to so many publishes are lost after the service has stored them. */
-  swallow(answers: number): void {
+  /** The answers to so many publishes are lost after the service has stored them. @param instead what is answered */
+  swallow(answers: number, instead?: Answer): void {
     this.#swallow = answers;
+    this.#instead = instead;
   }
 
   /** Nothing listens any more. */
@@ -92,7 +94,7 @@ export class MeddlingProxy {
     if (path !== '/favicon.ico') this.requests.push(`${method} ${path}`);
     const given = OWN[this.#mode] ?? this.answer(incoming);
     if (given !== undefined) {
-      outgoing.writeHead(given.status, { 'Content-Type': 'text/html', ...given.headers }).end(given.body);
+      answerWith(outgoing, given);
       return;
     }
     let isFrozen = this.#mode === 'freeze';
@@ -105,7 +107,8 @@ export class MeddlingProxy {
     const onward = request(options, (answer) => {
       if (method === 'POST' && this.#swallow > 0) {
         this.#swallow--;
-        outgoing.destroy();
+        if (this.#instead === undefined) outgoing.destroy();
+        else answerWith(outgoing, this.#instead);
         return;
       }
       if (isFrozen) return;
@@ -128,4 +131,8 @@ export class MeddlingProxy {
     });
     incoming.pipe(onward);
   }
+}
+
+function answerWith(outgoing: ServerResponse, { status, headers, body }: Answer): void {
+  outgoing.writeHead(status, { 'Content-Type': 'text/html', ...headers }).end(body);
 }

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import type { PushEntry } from '../../src/log/push-store.ts';
 import { WriterClient } from '../../src/log/writer-client.ts';
 import type { WriterReply, WriterRequest } from '../../src/log/writer-thread.ts';
+import { draft } from '../support/log-file.ts';
 
 /** The writer's thread, whose answers a test gives. */
 class FakeWorker extends EventEmitter {
@@ -67,10 +68,29 @@ describe('changes of subscriptions', () => {
     const gathered = [client.applyPush(entries(1)), client.applyPush(entries(1))];
     answers(1);
     await first;
-    worker.says({ kind: 'failed', request: 'push', reason: 'SQLITE_FULL' });
+    worker.says({ kind: 'failed', request: 'push', reason: 'SQLITE_FULL', mayBeStored: false });
     for (const call of gathered) await expect(call).rejects.toThrow('the disk of the log is full');
     const next = client.applyPush(entries(1));
     answers(1);
     await expect(next).resolves.toHaveLength(1);
   });
 });
+
+test.each([true, false])(
+  'an append that fails says whether it may be stored all the same: %s',
+  async (mayBeStored) => {
+    const worker = new FakeWorker();
+    const client = new WriterClient(worker as unknown as Worker, pino({ level: 'silent' }), {
+      onFatal: () => undefined,
+      onReopened: () => undefined,
+    });
+    const appended = client.append([[draft()]]);
+    worker.says({
+      kind: 'failed',
+      request: 'append',
+      reason: 'SQLITE_IOERR_FSYNC: disk I/O error',
+      mayBeStored,
+    });
+    expect(await appended).toMatchObject({ message: 'the log cannot be written', mayBeStored });
+  },
+);

@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { KeysUnavailable } from '../auth/key-set.ts';
-import { type FieldError, Refusal, unavailable } from '../errors.ts';
+import { Refusal, type RefusalFacts, unavailable } from '../errors.ts';
 import { LogUnavailable, LogUnreadable } from '../log/message-log.ts';
 import { setDataHeaders } from './data-headers.ts';
 import type { Refusals } from './refusals.ts';
@@ -9,13 +9,14 @@ import type { RequestLog } from './request-log.ts';
 const CONTENT_TYPE = 'application/problem+json';
 
 /** A problem's JSON (RFC 9457). */
-function problemJson(status: number, detail: string, errors: readonly FieldError[] = []): string {
+function problemJson(status: number, detail: string, { errors = [], stored }: RefusalFacts = {}): string {
   const title = STATUS_CODES[status] ?? 'Error';
   return JSON.stringify({
     type: 'about:blank',
     title,
     status,
     detail,
+    stored,
     ...(errors.length > 0 ? { errors } : {}),
   });
 }
@@ -53,9 +54,32 @@ export function problemOf(
   if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
   return {
     status,
-    json: problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal?.errors),
+    json: problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal),
     headers: refusal?.headers ?? {},
   };
+}
+
+/**
+ * Makes the refusal of a publish of what went wrong with it: one for now (503) says whether anything may have been stored.
+ *
+ * @returns any other error as it is
+ */
+export function publishProblem(error: unknown): unknown {
+  const refusal = toRefusal(error);
+  if (refusal?.code !== 'unavailable') return error;
+  const { headers, message } = refusal;
+  if (!(error instanceof LogUnavailable))
+    return new Refusal('unavailable', message, { headers, stored: 'no' });
+  return error.mayBeStored
+    ? new Refusal(
+        'unavailable',
+        `It may have been stored: ${error.message}. Send it again later, with the same idempotencyKey.`,
+        { headers, stored: 'unknown' },
+      )
+    : new Refusal('unavailable', `Nothing was stored: ${error.message}. Send it again later.`, {
+        headers,
+        stored: 'no',
+      });
 }
 
 /** Answers a request with what went wrong. Where the headers are out already, the connection is cut. */
@@ -112,10 +136,7 @@ export function methodNotAllowed(
 /** What a client is told of an error; `undefined` where that is nothing. */
 function toRefusal(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
-  if (error instanceof LogUnreadable) return unavailable(`Not now: ${error.message}. Ask again later.`, 2);
-  if (error instanceof LogUnavailable) {
-    return unavailable(`Nothing was stored: ${error.message}. Send it again later.`, 2);
-  }
+  if (error instanceof LogUnavailable) return unavailable(`Not now: ${error.message}. Try again later.`, 2);
   if (error instanceof KeysUnavailable) return unavailable(`Not now: ${error.message}.`, 5);
   const { status } = error as { status?: unknown };
   // The router throws it (http-errors).

@@ -5,6 +5,7 @@ import { identityOf } from './authenticate.ts';
 import { bodyOf, parseBody } from './body.ts';
 import type { ErrorHandler, Handler, RoutedRequest } from './handler.ts';
 import type { PublishRate } from './publish-rate.ts';
+import { publishProblem } from './problem.ts';
 import { type Published, publishedJson, type Publisher } from './publisher.ts';
 import { Query } from './query.ts';
 import { MAX_BODY_BYTES } from './read-body.ts';
@@ -43,12 +44,17 @@ export function takeExcess(rate: PublishRate): ErrorHandler {
   };
 }
 
+/** Says of a publish that is refused for now whether anything may have been stored. It stands last on the route. */
+export const sayWhetherStored: ErrorHandler = (error, _request, _response, next) => {
+  next(publishProblem(error));
+};
+
 /**
  * `POST /messages`: takes one message or a batch, and answers when it is on disk.
  *
  * 201 with the stored message (a batch: an array, in order); 200 if nothing new was stored, since each was sent before
  * or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one, or `{}` if the token may not see the
- * presence of its recipient. If anything is wrong, or not allowed (403), nothing is stored.
+ * presence of its recipient. If anything is wrong, or not allowed (403), nothing is stored; a 503 says whether.
  *
  * @param basePath what stands before the paths of this service where clients reach it, for `Location`
  */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { hasEnded, type Identity } from '../auth/identity.ts';
 import { keyFault } from '../draft.ts';
 import { badFields, type FieldError, pointerToken, Refusal, unknownName } from '../errors.ts';
-import { type ProblemParts, problemOf } from './problem.ts';
+import { type ProblemParts, problemOf, publishProblem } from './problem.ts';
 import { publishedJson, type Publisher } from './publisher.ts';
 import type { PublishRate } from './publish-rate.ts';
 import { type JsonForm, parseJson, textIn } from './strict-json.ts';
@@ -70,7 +70,7 @@ export class SocketPublisher {
     } catch (error) {
       // The rate is looked at before the message is parsed; its refusal says all the same which publish it is for.
       if (error instanceof Refusal && error.code === 'too-fast') ref = refOf(message);
-      const { json, headers } = problemOf(this.#request, error, this.#problems);
+      const { json, headers } = problemOf(this.#request, publishProblem(error), this.#problems);
       const seconds = headers['Retry-After'];
       return answerJson('refused', ref, json, seconds === undefined ? undefined : Number(seconds) * 1000);
     }

@@ -78,9 +78,19 @@ export class BatchRefused extends Error {
 
 /** The log cannot be written or read now. The message says why, in words fit for a client. */
 export class LogUnavailable extends Error {
-  constructor(why: string, options?: ErrorOptions) {
+  /**
+   * Whether what was to be written may be on disk all the same, and be found there by the next start: its commit had
+   * begun. If not, nothing of it is.
+   */
+  readonly mayBeStored: boolean;
+
+  constructor(
+    why: string,
+    { mayBeStored = false, ...options }: ErrorOptions & { mayBeStored?: boolean } = {},
+  ) {
     super(why, options);
     this.name = 'LogUnavailable';
+    this.mayBeStored = mayBeStored;
   }
 }
 

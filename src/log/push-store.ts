@@ -144,7 +144,7 @@ export interface PushStore {
    * Makes changes, all in one transaction. Calls are applied in their order.
    *
    * @returns what each entry changed, when it is on disk
-   * @throws {LogUnavailable} if the log cannot be written; then nothing was changed
+   * @throws {LogUnavailable} if the log cannot be written; it says whether something may have been changed
    */
   apply(entries: readonly PushEntry[]): Promise<readonly PushChange[]>;
 }

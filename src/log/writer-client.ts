@@ -104,7 +104,7 @@ export class WriterClient {
    * Changes subscriptions to notifications. The entries are in one transaction, with those of other calls.
    *
    * @returns what each entry changed, once it is on disk
-   * @throws {LogUnavailable} where nothing was changed
+   * @throws {LogUnavailable} if nothing was changed, or that is not known
    */
   async applyPush(entries: readonly PushEntry[]): Promise<readonly PushChange[]> {
     const outcome = await new Promise<readonly PushChange[] | LogUnavailable>((settle) => {
@@ -180,7 +180,9 @@ export class WriterClient {
           break;
         }
         const failure =
-          reply.request === 'probe' ? this.#probeFailed(reply.reason) : this.#failed(reply.reason);
+          reply.request === 'probe'
+            ? this.#probeFailed(reply.reason)
+            : this.#failed(reply.reason, reply.mayBeStored);
         if (reply.request === 'append') this.#settleAppend?.(failure);
         else if (reply.request === 'push') this.#settlePushes(failure);
         else this.#endProbe(failure);
@@ -210,11 +212,11 @@ export class WriterClient {
   }
 
   /** Said once when it begins and once when it ends: a full disk is not to fill the log of the service too. */
-  #failed(reason: string): LogUnavailable {
+  #failed(reason: string, mayBeStored = false): LogUnavailable {
     if (this.#failedAt === undefined)
       this.#logger.error({ reason }, 'the log cannot be written: publishes are refused until it can');
     this.#failedAt = performance.now();
-    return new LogUnavailable(wordsFor(reason));
+    return new LogUnavailable(wordsFor(reason), { mayBeStored });
   }
 
   /** A trial finds out what no publish has met: that the log cannot be read. */

@@ -23,6 +23,8 @@ export type WriterReply =
       readonly kind: 'failed';
       readonly request: 'append' | 'push' | 'probe' | 'upkeep';
       readonly reason: string;
+      /** Whether what was to be written may be on disk all the same. */
+      readonly mayBeStored: boolean;
     }
   | { readonly kind: 'purged'; readonly messages: number }
   /** From now on nothing is written, for this reason; `undefined`: it is written again. `head`: the highest id given. */
@@ -72,7 +74,7 @@ const keepUp = (): void => {
     // Tried again at the next tick.
     tellGate();
     if (!upkeepFails && closed === undefined) {
-      reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error) });
+      reply({ kind: 'failed', request: 'upkeep', reason: reasonOf(error), mayBeStored: false });
     }
     upkeepFails = true;
   }
@@ -107,7 +109,8 @@ port.on('message', (request: WriterRequest) => {
     tellGate();
   } catch (error) {
     tellGate();
-    reply({ kind: 'failed', request: request.kind, reason: closed ?? reasonOf(error) });
+    const mayBeStored = request.kind !== 'probe' && writer.mayBeStored;
+    reply({ kind: 'failed', request: request.kind, reason: closed ?? reasonOf(error), mayBeStored });
   }
 });
 

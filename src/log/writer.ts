@@ -39,8 +39,8 @@ export class Writer {
   readonly #database: Database;
   readonly #tag: string;
   readonly #appendAll: Append;
-  /** When the last append was applied, and its COMMIT began. */
-  #applied = 0;
+  /** When the COMMIT of the last append or change of subscriptions began; 0 if it did not. */
+  #commitBegan = 0;
   readonly #applyPush: ApplyPush;
   readonly #touch: () => void;
   #head = 0;
@@ -57,10 +57,15 @@ export class Writer {
     this.#appendAll = immediate(this.#database, (entry) => {
       const results = append(entry);
       this.#gate.checkPlace();
-      this.#applied = performance.now();
+      this.#commitBegan = performance.now();
       return results;
     });
-    this.#applyPush = immediate(this.#database, preparePush(this.#database));
+    const applyPush = preparePush(this.#database);
+    this.#applyPush = immediate(this.#database, (entries) => {
+      const changes = applyPush(entries);
+      this.#commitBegan = performance.now();
+      return changes;
+    });
     const touch = this.#database
       .prepare<[], number>('UPDATE position SET probe = 1 - probe RETURNING head')
       .pluck();
@@ -79,6 +84,15 @@ export class Writer {
     return this.#gate.closed;
   }
 
+  /**
+   * Whether the last append or change of subscriptions, if it failed, may be found on the disk by the next start. SQLite has
+   * undone it, but its pages may have been written: with the mark of a commit at their end, if only the flush failed. Or
+   * all of it was flushed, and the files were moved away in that instant.
+   */
+  get mayBeStored(): boolean {
+    return this.#commitBegan > 0;
+  }
+
   /** The highest id given, as of the last trial: it was not acknowledged if the log was moved away in that instant. */
   get head(): number {
     return this.#head;
@@ -89,9 +103,10 @@ export class Writer {
    *
    * @returns what became of each batch, in order, and how long that took
    * @throws {WriteRefused} if nothing is written now; what SQLite throws if it fails: then none is acknowledged, and what
-   *   was not flushed is overwritten by the next commit
+   *   was not flushed is overwritten by the next commit; until then `mayBeStored` tells
    */
   append(batches: readonly (readonly Draft[])[]): Appended {
+    this.#commitBegan = 0;
     this.#upkeep.beforeAppend(Date.now());
     const began = performance.now();
     const results = this.#gate.run(() => this.#appendAll({ tag: this.#tag, batches }));
@@ -106,16 +121,17 @@ export class Writer {
       }
       this.#gate.wrote(bytes);
     }
-    return { results, seconds: (ended - began) / 1000, syncSeconds: (ended - this.#applied) / 1000 };
+    return { results, seconds: (ended - began) / 1000, syncSeconds: (ended - this.#commitBegan) / 1000 };
   }
 
   /**
    * Changes subscriptions to notifications, in one transaction.
    *
    * @returns what each entry changed, in order; it is on disk
-   * @throws {WriteRefused} if nothing is written now; what SQLite throws if it fails: then nothing was changed
+   * @throws {WriteRefused} if nothing is written now; what SQLite throws if it fails: then `mayBeStored` tells
    */
   applyPush(entries: readonly PushEntry[]): PushChange[] {
+    this.#commitBegan = 0;
     return this.#gate.run(() => this.#applyPush(entries));
   }
 
