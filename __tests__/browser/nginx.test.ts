@@ -2,15 +2,18 @@ import { afterAll, beforeAll, expect } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
-import { Nginx, nginxTest } from '../support/nginx.ts';
+import { Proxy, proxyTest } from '../support/proxy.ts';
 import { cleanUp } from '../support/server.ts';
 import { tokenFor } from '../support/tokens.ts';
 
+const nginxTest = proxyTest('nginx');
+
 describeInBrowser('the page behind nginx, as deploy has it', () => {
   let browser: Browser;
-  let nginx: Nginx;
+  let url: string;
   beforeAll(async () => {
-    [browser, nginx] = await Promise.all([launchBrowser(), Nginx.start()]);
+    const [launched, { proxies }] = await Promise.all([launchBrowser(), Proxy.start('nginx')]);
+    [browser, url] = [launched, proxies[0]?.url ?? ''];
   });
   afterAll(async () => {
     await (browser as Browser | undefined)?.close();
@@ -22,7 +25,7 @@ describeInBrowser('the page behind nginx, as deploy has it', () => {
     const open = async (name: string): Promise<ChatPage> =>
       ChatPage.openWithToken(
         await browser.newContext({ ignoreHTTPSErrors: true }),
-        nginx.url,
+        url,
         await tokenFor(name, { sendTo: ['*'], presence: ['*'] }),
       );
     const [alice, bob] = await Promise.all([open('alice'), open('bob')]);
