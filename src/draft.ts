@@ -1,6 +1,7 @@
 import { addressFault } from './address.ts';
 import { type FieldError, pointerToken, unknownName } from './errors.ts';
 import { type Draft, MESSAGE_TYPE, READ_TYPE } from './message.ts';
+import { oneLine } from './one-line.ts';
 
 /** One publish, checked: a draft, and whether it is for the live streams alone. */
 export interface Publication {
@@ -18,7 +19,7 @@ export interface PublishContext {
   readonly mayRead: (address: string) => boolean;
 }
 
-/** At most this much content, as UTF-8 JSON, so that a frame's line stays under 64 KiB: common clients' limit. */
+/** At most this much content, as a stream has it, so that a frame's line stays under 64 KiB: common clients' limit. */
 const MAX_CONTENT_BYTES = 48 * 1024;
 
 /** So many unknown fields are named; an object could have a million. */
@@ -112,7 +113,7 @@ export function readPublication(
   if (errors.length > before) return undefined;
 
   const content = JSON.stringify(value);
-  const bytes = Buffer.byteLength(content);
+  const bytes = Buffer.byteLength(oneLine(content));
   if (bytes > MAX_CONTENT_BYTES) throw new ContentTooLarge(path, bytes);
   const draft: Draft = {
     sender: sender as string,

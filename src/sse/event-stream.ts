@@ -4,6 +4,8 @@ import { SocketConnection } from '../stream/socket-connection.ts';
 
 /** All at once, since what `setHeader` is given stays in memory as long as the stream is open. */
 const HEADERS = {
+  // Without `charset`: an event stream is always UTF-8 (WHATWG HTML §9.2.5), and the README of fetch-event-source tells
+  // its users to take nothing but exactly this type.
   'Content-Type': 'text/event-stream',
   'Cache-Control': 'no-store, no-transform',
   'X-Content-Type-Options': 'nosniff',

@@ -1,26 +1,28 @@
 /**
  * Server-Sent Events on the wire (WHATWG HTML §9.2.5, "Parsing an event stream"): pure functions from what is said to
- * its bytes. Every `data` is one line of JSON, which has no line break in it: JSON escapes CR and LF, and the stream's
- * grammar knows no other (U+2028 is none).
+ * its bytes. Every `data` is one line of JSON, without anything that ends a line: JSON escapes CR and LF, and what only
+ * some clients take for a line end is escaped here.
  *
- * `id` is the last line of its block. Some clients move their position when they read that line, not when the block is
- * whole: with `id` before `data`, a connection that breaks in between would lose the message.
+ * The `id` comes behind the `data`: many clients (fetch-event-source, npm's eventsource 1 and 2, LaunchDarkly's) take it
+ * when its line has come, not at the end of the block. Cut in between, they would come back behind a message that they
+ * never saw.
  */
 import { draftJson, messageJson } from '../message.ts';
+import { oneLine } from '../one-line.ts';
 import type { Framing } from '../stream/framing.ts';
 
 /** The frames of an event stream, each ended by an empty line. */
 export const sseFraming: Framing = {
   protocol: 'sse',
   // No `event:` line, so that EventSource's `onmessage` sees it.
-  message: (message, cursor) => `data: ${messageJson(message)}\nid: ${cursor}\n\n`,
+  message: (message, cursor) => `data: ${oneLine(messageJson(message))}\nid: ${cursor}\n\n`,
   // Without `id:`, so that a device's position stays where it is.
-  ephemeral: (draft) => `data: ${draftJson(draft)}\n\n`,
+  ephemeral: (draft) => `data: ${oneLine(draftJson(draft))}\n\n`,
   event: (name, data, { cursor, retry } = {}) => {
     const id = cursor === undefined ? '' : `id: ${cursor}\n`;
     // In the block of an event: some clients dispatch an event for a block that has no data.
     const wait = retry === undefined ? '' : `retry: ${retry}\n`;
-    return `event: ${name}\n${wait}data: ${JSON.stringify({ type: name, ...data })}\n${id}\n`;
+    return `event: ${name}\n${wait}data: ${oneLine(JSON.stringify({ type: name, ...data }))}\n${id}\n`;
   },
   byteLength: (text) => Buffer.byteLength(text),
   encode: (texts) => Buffer.from(texts.join('')),

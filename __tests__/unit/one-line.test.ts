@@ -1,0 +1,69 @@
+import { describe, expect, test } from '@jest/globals';
+import { ContentTooLarge, readPublication } from '../../src/draft.ts';
+import type { Draft } from '../../src/message.ts';
+import { sseFraming } from '../../src/sse/frame.ts';
+
+/** All at which Python's str.splitlines() ends a line. */
+const LINE_ENDS = '\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029';
+
+const draft: Draft = {
+  sender: 'a\u2028b',
+  recipient: 'c\u2029d',
+  type: 'message',
+  content: JSON.stringify({ [LINE_ENDS]: [LINE_ENDS, `\\u2028${LINE_ENDS}\\`] }),
+  createdAt: 0,
+  idempotencyKey: LINE_ENDS,
+  expiresAt: null,
+};
+
+describe('a block of an event stream', () => {
+  const shown = {
+    sender: draft.sender,
+    recipient: draft.recipient,
+    type: draft.type,
+    content: JSON.parse(draft.content) as unknown,
+    createdAt: '1970-01-01T00:00:00.000Z',
+    idempotencyKey: LINE_ENDS,
+  };
+  test.each<[string, string, unknown]>([
+    ['a stored message', sseFraming.message({ ...draft, id: 7 }, '7-k3f9ab'), { id: 7, ...shown }],
+    ['an ephemeral message', sseFraming.ephemeral(draft), shown],
+    [
+      'what the server says',
+      sseFraming.event('presence', { recipient: 'x\u2028y', online: true, devices: 1, lastSeen: null }),
+      { type: 'presence', recipient: 'x\u2028y', online: true, devices: 1, lastSeen: null },
+    ],
+  ])('has one line of data for whatever splits text into lines: %s', (_what, block, value) => {
+    const lines = block.split(new RegExp(`[${LINE_ENDS}]`));
+    expect(lines.filter((line) => !/^(id|event): [\w-]+$/.test(line))).toEqual([
+      expect.stringMatching(/^data: /),
+      '',
+      '',
+    ]);
+    const data = lines.find((line) => line.startsWith('data: ')) ?? '';
+    expect(JSON.parse(data.slice('data: '.length))).toEqual(value);
+    expect(sseFraming.byteLength(block)).toBe(sseFraming.encode([block]).length);
+  });
+});
+
+test('the size of a content is what it takes in a stream, so a line stays under 64 KiB', () => {
+  const read = (content: string): unknown =>
+    readPublication(
+      { recipient: 'bob', content },
+      '',
+      { now: 0, defaultSender: 'alice', mayRead: () => true },
+      [],
+    );
+  const most = 48 * 1024 - 2;
+  for (const [end, bytes] of [
+    ['x', 1],
+    ['ü', 2],
+    ['\u0085', 6],
+    ['\u2028', 6],
+    ['\u2029', 6],
+  ] as const) {
+    const content = end.repeat(Math.floor(most / bytes));
+    expect(read(content)).toBeDefined();
+    expect(() => read(content + end)).toThrow(ContentTooLarge);
+  }
+});
