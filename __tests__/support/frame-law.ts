@@ -1,13 +1,8 @@
-/** The laws of a stream's bytes: looked at by the frames' own grammar and by an independent parser, which must agree. */
+/** The laws of a stream's bytes: that of the wire, an independent parser, which must agree, and rights on top of both. */
 import { createParser } from 'eventsource-parser';
 import type { WireMessage } from './api.ts';
 import type { Person } from './persons.ts';
-
-const FRAME =
-  /^(?:event: ([a-z]+)\n)?(?:retry: (\d+)\n)?data: (\{[^\r\n]*\})(?:\nid: (0|(\d+)-[0-9a-z]{6}))?$/;
-const SERVER_EVENTS = ['ready', 'live', 'heartbeat', 'presence', 'bye'];
-const GAPS = [false, 'purged', 'restored', 'unknown'];
-const REASONS = ['shutdown', 'token-expired', 'too-slow', 'over-limit', 'unavailable'];
+import { type Said, StreamLaw } from './wire-law.js';
 
 /** The laws that the token and the query of a stream make. */
 export interface StreamRights {
@@ -16,106 +11,72 @@ export interface StreamRights {
   readonly follows?: (message: WireMessage) => boolean;
 }
 
-export class FrameLaw {
+/** What its reader may see on a stream, and what it has seen. */
+export class RightsLaw {
   readonly faults: string[] = [];
-  /** The stored messages, with their JSON as it came. */
+  /** The stored messages, with their JSON as it was acknowledged. */
   readonly stored: { readonly message: WireMessage; readonly json: string }[] = [];
-  readonly ephemeral: WireMessage[] = [];
   /** The names of the server's own events, in order. */
   readonly said: string[] = [];
   gap: unknown;
   cursor: string | undefined;
   lastId = 0;
   readonly #rights: StreamRights;
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  readonly #parsed: string[] = [];
-  readonly #parser = createParser({
-    onEvent: ({ event, id, data }) => this.#parsed.push(JSON.stringify([event, id, data])),
-    onError: (error) => this.faults.push(`the parser: ${error.message}`),
-    onComment: (comment) => this.faults.push(`a comment: ${comment}`),
-  });
-  #pending = '';
 
   constructor(rights: StreamRights) {
     this.#rights = rights;
   }
 
-  feed(bytes: Buffer): void {
-    let text: string;
-    try {
-      text = this.#decoder.decode(bytes, { stream: true });
-    } catch {
-      this.faults.push('not UTF-8');
-      return;
-    }
-    this.#parser.feed(text);
-    const frames = (this.#pending + text).split('\n\n');
-    this.#pending = frames.pop() ?? '';
-    for (const frame of frames) this.#take(frame);
-    if (this.#parsed.length > 0) this.faults.push(`the parser alone sees ${this.#parsed.splice(0).join()}`);
-  }
-
-  #take(frame: string): void {
-    const [, event, retry, data, id, number] = FRAME.exec(frame) ?? [];
-    const fault = (what: string): void => void this.faults.push(`${what}: ${JSON.stringify(frame)}`);
-    if (data === undefined) {
-      fault('no frame');
-      return;
-    }
-    if (this.#parsed.shift() !== JSON.stringify([event, id, data])) fault('the parser sees another event');
-    if ((retry !== undefined) !== (event === 'ready' || event === 'bye')) fault('retry');
+  take({ event, id, data }: Said): void {
     if (id !== undefined) this.cursor = id;
-    let parsed: Record<string, unknown>;
-    try {
-      parsed = JSON.parse(data) as Record<string, unknown>;
-    } catch {
-      fault('no JSON');
+    if (event === 'message') {
+      this.#takeMessage(data as unknown as WireMessage, id);
       return;
     }
-    if (this.said.length === 0 && event !== 'ready' && event !== 'bye') fault('before ready');
-    if (this.said.includes('bye')) fault('after bye');
-    if (event === undefined) this.#takeMessage(parsed as unknown as WireMessage, number, data, fault);
-    else this.#takeServerEvent(event, id, parsed, fault);
+    this.said.push(event);
+    if (event === 'ready') this.gap = data['gap'];
+    const { reader } = this.#rights;
+    if (event === 'presence' && !reader.maySee(data['recipient'] as string))
+      this.faults.push(`${reader.name} is not to see ${JSON.stringify(data)}`);
   }
 
-  #takeMessage(
-    message: WireMessage,
-    number: string | undefined,
-    json: string,
-    fault: (what: string) => void,
-  ): void {
+  #takeMessage(message: WireMessage, id: string | undefined): void {
     const { reader, follows = (one: WireMessage) => reader.follows(one) } = this.#rights;
-    if (typeof message.type !== 'string' || typeof message.sender !== 'string') fault('no message');
-    if (!reader.mayRead(message)) fault(`not for ${reader.name}`);
-    if (!follows(message)) fault(`not in the inboxes of ${reader.name}`);
-    if (number === undefined) {
-      if ('id' in message) fault('an id in data alone');
-      this.ephemeral.push(message);
-      return;
-    }
-    if (message.id !== Number(number)) fault('two ids');
-    if (message.id <= this.lastId) fault(`after ${this.lastId}`);
+    const json = JSON.stringify(message);
+    if (!reader.mayRead(message)) this.faults.push(`not for ${reader.name}: ${json}`);
+    if (!follows(message)) this.faults.push(`not in the inboxes of ${reader.name}: ${json}`);
+    if (id === undefined) return;
+    // Over all connections of a reader; on one the law of the wire sees to it.
+    if (message.id <= this.lastId) this.faults.push(`after ${this.lastId}: ${json}`);
     this.lastId = message.id;
     this.stored.push({ message, json });
   }
+}
 
-  #takeServerEvent(
-    event: string,
-    id: string | undefined,
-    data: Record<string, unknown>,
-    fault: (what: string) => void,
-  ): void {
-    const once = event === 'ready' || event === 'live';
-    if (!SERVER_EVENTS.includes(event)) fault('an unknown event');
-    if (data['type'] !== event) fault('another type');
-    if (once && this.said.includes(event)) fault('twice');
-    if (once && (id === undefined || data['cursor'] !== id)) fault('another cursor');
-    if ((event === 'heartbeat' || event === 'presence') && id !== undefined) fault('an id');
-    if (event === 'ready' && !GAPS.includes(data['gap'] as string)) fault('an unknown gap');
-    if (event === 'bye' && !REASONS.includes(data['reason'] as string)) fault('an unknown reason');
-    if (event === 'presence' && !this.#rights.reader.maySee(data['recipient'] as string))
-      fault('not to be seen');
-    if (event === 'ready') this.gap = data['gap'];
-    this.said.push(event);
+export class FrameLaw extends RightsLaw {
+  readonly #wire: StreamLaw;
+  readonly #seen: string[] = [];
+  readonly #parsed: string[] = [];
+  readonly #decoder = new TextDecoder();
+  readonly #parser = createParser({
+    onEvent: ({ event = 'message', id, data }) => this.#parsed.push(JSON.stringify([event, id, data])),
+    onError: (error) => this.faults.push(`the parser: ${error.message}`),
+    onComment: (comment) => this.faults.push(`a comment: ${comment}`),
+  });
+
+  constructor(rights: StreamRights) {
+    super(rights);
+    this.#wire = new StreamLaw(undefined, (said) => {
+      this.#seen.push(JSON.stringify([said.event, said.id, said.json]));
+      this.take(said);
+    });
+  }
+
+  feed(bytes: Buffer): void {
+    this.#wire.feed(bytes);
+    this.faults.push(...this.#wire.faults.splice(0));
+    this.#parser.feed(this.#decoder.decode(bytes, { stream: true }));
+    const [seen, parsed] = [this.#seen.splice(0).join('\n'), this.#parsed.splice(0).join('\n')];
+    if (seen !== parsed) this.faults.push(`the parser sees ${parsed}, not ${seen}`);
   }
 }

@@ -1,12 +1,15 @@
 /** A real server: the built program as a process of its own, with a database in a folder of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach } from '@jest/globals';
 import { until } from './until.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
+const WIRE_TAP = pathToFileURL(join(import.meta.dirname, 'wire-tap.js')).href;
 
 export interface ServerOptions {
   /** The file of the log; by default one in a new folder, which `removeFolders` takes away. */
@@ -19,6 +22,10 @@ export interface ServerOptions {
   /** Put before the program: a command that runs it, such as strace. */
   readonly wrapper?: readonly string[];
   readonly uid?: number;
+  /** Options of Node.js. */
+  readonly nodeArgs?: readonly string[];
+  /** `false`: nobody looks at what it says, for tests of speed and memory, or that take its connections apart. */
+  readonly tap?: boolean;
 }
 
 /** Put before the program: for root the rights of files mean nothing, unless it does without that privilege. */
@@ -36,6 +43,8 @@ export interface Ended {
 const folders: string[] = [];
 const undoings: (() => void)[] = [];
 const running = new Set<Server>();
+/** Where the taps of all servers of this suite write what broke the law. */
+const wireReports: string[] = [];
 
 /** A new empty folder for a test's files. */
 export function newFolder(): string {
@@ -54,6 +63,37 @@ export async function cleanUp(): Promise<void> {
   await Promise.all([...running].map((server) => server.kill()));
   for (const undo of undoings.splice(0)) undo();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  failOnWireFaults();
+}
+
+/** Returns what broke the law of the wire since the last call, on any stream of any server. */
+export function takeWireFaults(): string[] {
+  return wireReports.flatMap((report) => {
+    if (!existsSync(report)) return [];
+    const faults = readFileSync(report, 'utf8').trimEnd().split('\n');
+    rmSync(report);
+    return faults;
+  });
+}
+
+function failOnWireFaults(): void {
+  const faults = takeWireFaults();
+  if (faults.length === 0) return;
+  throw new Error(`${faults.length} times against the law of the wire:\n${faults.slice(0, 5).join('\n')}`);
+}
+
+// Of whichever suite: the test in which it was said fails.
+afterEach(failOnWireFaults);
+
+function newReport(): string {
+  const report = join(tmpdir(), `tidings-wire-${process.pid}-${wireReports.length}`);
+  wireReports.push(report);
+  return report;
+}
+
+/** What is loaded into a service to look at all that it says. */
+function tapFor(report: string): string {
+  return `${WIRE_TAP}?${encodeURIComponent(report)}`;
 }
 
 /** A process of the service, from its start to its end. */
@@ -69,6 +109,8 @@ export class Server {
     const [command = process.execPath, ...args] = [
       ...(options.wrapper ?? []),
       process.execPath,
+      ...(options.nodeArgs ?? []),
+      ...(options.tap === false ? [] : ['--import', tapFor(newReport())]),
       MAIN,
       ...(options.args ?? []),
     ];

@@ -1,0 +1,74 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, expect, test } from '@jest/globals';
+import { send } from '../support/api.ts';
+import { cleanUp, Server, takeWireFaults } from '../support/server.ts';
+import { SocketDevice } from '../support/socket-device.ts';
+import { DeviceStream } from '../support/stream.ts';
+import { until } from '../support/until.ts';
+
+const BREAKER = pathToFileURL(join(import.meta.dirname, '../support/wire-breaker.js')).href;
+
+afterEach(cleanUp);
+
+/** A service that says one thing for another. */
+function startBroken(from: string, to: string): Promise<Server> {
+  return Server.start({
+    nodeArgs: ['--import', `${BREAKER}?${new URLSearchParams([[from, to]]).toString()}`],
+  });
+}
+
+async function waitForFault(): Promise<string> {
+  const faults: string[] = [];
+  await until(() => faults.push(...takeWireFaults()) > 0, 'a fault');
+  return faults.join('\n');
+}
+
+test('what a service says against the law on a stream is found, whoever reads it, also if it is killed', async () => {
+  const server = await startBroken('data: {"id"', 'data: \ndata: {"id"');
+  const reader = await fetch(`${server.url}/stream?recipient=bob`);
+  await send(server.url, 'bob', 'hi');
+  const found = await waitForFault();
+  expect(found).toMatch(/^2 lines of data: .*hi/);
+  await send(server.url, 'bob', 'again');
+  await server.kill();
+  expect(takeWireFaults().join()).toContain('again');
+  await reader.body?.cancel().catch(() => undefined);
+});
+
+test('so is the last word of a service that ends', async () => {
+  const server = await startBroken('event: bye', ': comment\nevent: bye');
+  const device = await DeviceStream.open(server.url, 'recipient=bob');
+  await device.waitFor('ready');
+  await server.stop();
+  expect(await waitForFault()).toMatch(/^a comment: /);
+});
+
+test('and on a WebSocket', async () => {
+  const server = await startBroken('"event":"live"', '"event":"life"');
+  const device = await SocketDevice.open(server.url, 'recipient=bob');
+  expect(await waitForFault()).toMatch(/^an unknown event: life/m);
+  device.cut();
+});
+
+test('a stream that begins elsewhere than where its client was is found', async () => {
+  const server = await startBroken('id: 2-', 'id: 1-');
+  for (const content of [1, 2, 3]) await send(server.url, 'bob', content);
+  const device = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '2' });
+  await device.waitFor('ready');
+  expect(await waitForFault()).toMatch(/another beginning than 2/);
+});
+
+test('a service that keeps the law leaves no word, on streams, sockets and other answers of one connection', async () => {
+  const server = await Server.start();
+  await send(server.url, 'bob', 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nno block');
+  const device = await DeviceStream.open(server.url, 'recipient=bob&last=1&presence=bob');
+  await device.waitFor('presence');
+  await (await fetch(`${server.url}/messages?recipient=bob`)).text();
+  const head = await fetch(`${server.url}/stream?recipient=bob`, { method: 'HEAD' });
+  expect(head.status).toBe(200);
+  await server.stop();
+  await device.waitForEnd();
+  expect(device.find('bye')).toBeDefined();
+  expect(takeWireFaults()).toEqual([]);
+});
