@@ -25,6 +25,7 @@ import {
 } from './http/push-subscriptions.ts';
 import { originForm, pathOf } from './http/query.ts';
 import { readBody } from './http/read-body.ts';
+import { mergeRepeated } from './http/repeated-headers.ts';
 import { endSession, openSession, session, type SessionParts } from './http/session.ts';
 import type { Refusals } from './http/refusals.ts';
 import { RequestLog } from './http/request-log.ts';
@@ -148,7 +149,8 @@ function trustIn(trusted: boolean | number | string): (address: string, index: n
 /** If it is not sure where a request ends, nothing behind it is to be taken for another one. */
 const CLOSE = { headers: { Connection: 'close' } };
 
-function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): void {
+function checkHeader(request: IncomingMessage): void {
+  const { headers, httpVersion, rawHeaders } = request;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
     throw new Refusal(
       'malformed',
@@ -166,9 +168,6 @@ function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): voi
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new Refusal('malformed', 'A request of HTTP/1.1 must have a Host header (RFC 9112 §3.2).');
   }
-  // Node gives the first; what stands before the service may have looked at another.
-  if (countHosts(rawHeaders) > 1)
-    throw new Refusal('malformed', 'A request must have one Host header, not several (RFC 9112 §3.2).');
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
   }
@@ -178,14 +177,5 @@ function checkHeader({ headers, httpVersion, rawHeaders }: IncomingMessage): voi
   if (bytes > MAX_FIELD_BYTES) {
     throw new Refusal('header-too-large', 'The header fields take more than 16 KiB.');
   }
-}
-
-/** Looked at for each request, so without a list of its own. */
-function countHosts(rawHeaders: readonly string[]): number {
-  let hosts = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index];
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++;
-  }
-  return hosts;
+  mergeRepeated(request);
 }

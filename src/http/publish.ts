@@ -100,9 +100,8 @@ function withKey(body: unknown, key: string | undefined): unknown {
 
 /** The header's bytes are UTF-8, as a body's are; Node gives them as Latin-1. */
 function readHeaderKey(request: RoutedRequest): string | undefined {
-  const [value, ...others] = request.headersDistinct['idempotency-key'] ?? [];
-  if (value === undefined) return undefined;
-  if (others.length > 0) throw headerFault('is given more than once');
+  const value = request.headers['idempotency-key'];
+  if (typeof value !== 'string') return undefined;
   const key = Buffer.from(value, 'latin1').toString('utf8');
   const why = key.includes('\uFFFD') ? 'must be UTF-8' : keyFault(key);
   if (why !== undefined) throw headerFault(why);

@@ -38,7 +38,7 @@ export class StreamRequest {
     const query = new Query(request.url ?? '', PARAMETERS);
     this.#inboxes = query.inboxes(identity.client);
     this.#watched = query.addresses('presence', { least: 0, most: 100 });
-    this.#cursor = nonEmpty(request.headers['last-event-id']) ?? nonEmpty(query.text('lastEventId'));
+    this.#cursor = lastEventId(request) ?? nonEmpty(query.text('lastEventId'));
     this.#last = query.integer('last', 0, { least: 0, most: 1000 });
     query.check();
     requireAll(identity.read, this.#inboxes, 'recipient', 'read');
@@ -74,6 +74,16 @@ export class StreamRequest {
       ? log.newest(this.#inboxes, this.#last)
       : log.locate(this.#cursor, this.#inboxes);
   }
+}
+
+/**
+ * The header `Last-Event-ID`; `undefined` if it is missing or empty. A proxy may have made one line of several
+ * (RFC 9110 §5.3): equal ones are one here as well. A cursor has no comma.
+ */
+function lastEventId({ headers }: IncomingMessage): string | undefined {
+  const header = nonEmpty(headers['last-event-id']);
+  const [first, ...others] = new Set(header?.split(',').map((part) => part.trim()));
+  return others.length === 0 ? nonEmpty(first) : header;
 }
 
 /** The refusal of a stream for now, for a client that reads statuses. */
