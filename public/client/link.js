@@ -20,15 +20,6 @@ import { Stream } from './stream.js';
  * @property {() => Promise<unknown> | undefined} onExpired gets a new session; `undefined` where nobody can
  */
 
-/** A heartbeat of the service, where it is not configured otherwise. */
-const HEARTBEAT_MILLISECONDS = 15_000;
-
-/** A stream is dead when so many heartbeats failed to come. */
-const HEARTBEATS = 2.5;
-
-/** Where no heartbeat is ever heard, it is waited for longer each time, up to this. */
-const MOST_SILENCE_MILLISECONDS = 600_000;
-
 /** While polling, a stream is tried again this often. */
 const TRIAL_MILLISECONDS = 60_000;
 
@@ -50,11 +41,6 @@ export class Link {
   #watched = [];
   /** @type {readonly string[]} */
   #told = [];
-  #silence = HEARTBEAT_MILLISECONDS * HEARTBEATS;
-  /** When the service sent the heartbeat that came last, where nothing came since: else 0. */
-  #beat = 0;
-  /** Whether a heartbeat was ever heard: then they come often enough. */
-  #beats = false;
   #backoff = new Backoff();
   /** @type {Stream | undefined} */
   #stream;
@@ -148,7 +134,7 @@ export class Link {
     this.#rewatch = undefined;
     let before = this.#cursor();
     this.#told = this.#watched;
-    const stream = new Stream(this.#url, this.#silence, (frame) => {
+    const stream = new Stream(this.#url, (frame) => {
       if (this.#closed.signal.aborted) return;
       this.#note(frame);
       this.#events.onFrame(frame, before);
@@ -170,21 +156,12 @@ export class Link {
   }
 
   /** @param {Frame} frame */
-  #note({ event, data }) {
-    const beat = this.#beat;
-    this.#beat = 0;
+  #note({ event }) {
     if (event === 'ready') {
       this.#backoff.reset();
       this.#events.onState('catching-up', 'stream', '');
     } else if (event === 'live') {
       this.#events.onState('live', 'stream', '');
-    } else if (event === 'heartbeat') {
-      // They come after silence, so two in a row tell how much: by the clock of the service, as here they may come late.
-      /** @type {unknown} */
-      const value = JSON.parse(data);
-      this.#beat = Date.parse(/** @type {{ at: string }} */ (value).at);
-      this.#beats = true;
-      if (beat > 0) this.#silence = Math.max(this.#silence, (this.#beat - beat) * HEARTBEATS);
     }
   }
 
@@ -193,13 +170,9 @@ export class Link {
     // Taken first: what wakes it while it asks must not be missed.
     const wake = this.#wake.signal;
     this.#events.onState('connecting', 'stream', '');
-    this.#beat = 0;
     switch (end) {
       case 'closed':
-        return;
       case 'quiet':
-        // No heartbeat was ever heard: they may be further apart than is known here.
-        if (!this.#beats) this.#silence = Math.min(this.#silence * 2, MOST_SILENCE_MILLISECONDS);
         return;
       case 'token-expired':
         return this.#renew(wake);

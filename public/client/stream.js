@@ -21,6 +21,12 @@ const NAMES = ['message', 'ready', 'live', 'heartbeat', 'presence', 'bye'];
 
 const READY_MILLISECONDS = 5000;
 
+/** A stream is dead when so many heartbeats failed to come. */
+const HEARTBEATS = 2.5;
+
+/** Networks and busy pages keep back what is sent for some seconds, however short the heartbeats are. */
+const LEAST_SILENCE_MILLISECONDS = 10_000;
+
 /** How often it is looked whether anything was heard: by the clock, which goes on while the machine sleeps. */
 const LOOK_MILLISECONDS = 1000;
 
@@ -34,7 +40,8 @@ export class Stream {
   /** Resolves with `true` when it is ready, with `false` when it is over before. @type {Promise<boolean>} */
   ready;
   #source;
-  #silence;
+  /** The silence after which it is taken for dead, in milliseconds: before `ready` there is none to be expected. */
+  #silence = READY_MILLISECONDS;
   #heard = Date.now();
   #isReady = false;
   #look;
@@ -47,11 +54,9 @@ export class Stream {
 
   /**
    * @param {URL} url
-   * @param {number} silence milliseconds without a frame after which it is taken for dead
    * @param {(frame: Frame) => void} onFrame
    */
-  constructor(url, silence, onFrame) {
-    this.#silence = silence;
+  constructor(url, onFrame) {
     this.ready = new Promise((resolve) => (this.#settle = resolve));
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.#source = new EventSource(url, { withCredentials: true });
@@ -70,8 +75,7 @@ export class Stream {
   check() {
     const silence = Date.now() - this.#heard;
     if (silence < 0) this.#heard = Date.now();
-    else if (this.#isReady && silence > this.#silence) this.close('quiet');
-    else if (!this.#isReady && silence > READY_MILLISECONDS) this.close('silent');
+    else if (silence > this.#silence) this.close(this.#isReady ? 'quiet' : 'silent');
   }
 
   /** Ends it. Does nothing where it has ended. @param {End} [end] */
@@ -90,13 +94,17 @@ export class Stream {
    */
   #receive(name, event, onFrame) {
     this.#heard = Date.now();
-    // Browsers let the intervals of a tab that is not seen wait a minute, but not a timer that an event has set.
-    clearTimeout(this.#late);
-    this.#late = setTimeout(() => this.check(), this.#silence + 1);
     if (name === 'ready') {
+      /** @type {unknown} */
+      const ready = JSON.parse(event.data);
+      const { heartbeatSeconds } = /** @type {{ heartbeatSeconds: number }} */ (ready);
+      this.#silence = Math.max(LEAST_SILENCE_MILLISECONDS, heartbeatSeconds * 1000 * HEARTBEATS);
       this.#isReady = true;
       this.#settle(true);
     }
+    // Browsers let the intervals of a tab that is not seen wait a minute, but not a timer that an event has set.
+    clearTimeout(this.#late);
+    this.#late = setTimeout(() => this.check(), this.#silence + 1);
     // EventSource repeats the last id for a frame that has none; a message that is not stored has none in it either.
     const moves =
       name === 'message' ? event.data.startsWith('{"id":') : !['heartbeat', 'presence'].includes(name);
