@@ -193,6 +193,8 @@ describe('a connection that is cut', () => {
       length = frame.length;
       expect(device.raw.slice(lead)).toBe(frame.subarray(0, bytes).toString());
       expect(device.messages).toEqual(bytes === length ? [sent] : []);
+      // A client that takes an id when its line has come has the data by then, but for the last byte of the block.
+      expect(/^id: .*\n/m.test(device.raw.slice(lead))).toBe(bytes >= length - 1);
       expect(again.messages).toEqual(bytes === length ? [] : [sent]);
     }
   }, 60_000);

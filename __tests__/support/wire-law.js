@@ -20,13 +20,15 @@
 
 /** A cursor: the beginning, or an id with the tag of the run that gave it. */
 const CURSOR = /^(?:0|[1-9]\d{0,15}-[0-9a-z]{6})$/;
-const BLOCK = /^(?:event: ([a-z]+)\n)?(?:id: (\S+)\n)?(?:retry: (\d{1,9})\n)?data: (\{.*\})$/;
+
+/** The id last: clients that take it at once would lose a message whose data they have not got yet. */
+const BLOCK = /^(?:event: ([a-z]+)\n)?(?:retry: (\d{1,9})\n)?data: (\{.*\})(?:\nid: (\S+))?$/;
 
 /** What ends a line for some clients, beside LF: CR, and what Python and Swift take for one. JSON has no other raw. */
 const OTHER_LINE_ENDS = /[\r\v\f\u0085\u2028\u2029]/;
 
-/** Go's bufio.Scanner, and clients made of it, take no line of 64 KiB or more. */
-const MAX_LINE_BYTES = 64 * 1024 - 1;
+/** Go's bufio.Scanner takes no token of 64 KiB or more: a line, and for some clients (r3labs/sse) a block. */
+const MAX_BLOCK_BYTES = 64 * 1024 - 1;
 
 const GAPS = [false, 'purged', 'restored', 'unknown'];
 const REASONS = ['shutdown', 'token-expired', 'too-slow', 'over-limit', 'unavailable'];
@@ -208,10 +210,10 @@ function readBlock(block) {
   if (lines.some((line) => line.startsWith(':'))) return { fault: `a comment: ${shown}` };
   const data = lines.filter((line) => line.startsWith('data'));
   if (data.length !== 1) return { fault: `${data.length} lines of data: ${shown}` };
-  if (lines.some((line) => line.length > MAX_LINE_BYTES / 3 && Buffer.byteLength(line) >= MAX_LINE_BYTES))
-    return { fault: `a line of 64 KiB or more: ${shown}` };
-  const [, event = 'message', id, retry, json] = BLOCK.exec(block) ?? [];
-  if (json === undefined) return { fault: `no block of event, id, retry and data: ${shown}` };
+  if (block.length > MAX_BLOCK_BYTES / 3 && Buffer.byteLength(block) + 2 > MAX_BLOCK_BYTES)
+    return { fault: `64 KiB or more: ${shown}` };
+  const [, event = 'message', retry, json, id] = BLOCK.exec(block) ?? [];
+  if (json === undefined) return { fault: `no block of event, retry, data and id: ${shown}` };
   const value = parse(json);
   if (value === undefined) return { fault: `no JSON object: ${shown}` };
   return { said: { event, id, retry: retry === undefined ? undefined : Number(retry), json, data: value } };

@@ -4,14 +4,14 @@ import { SocketLaw, StreamLaw } from '../support/wire-law.js';
 const AT = '2026-11-21T01:23:45.678Z';
 const READY = block({
   event: 'ready',
-  id: '4-k3f9ab',
   retry: 2140,
   data: '{"type":"ready","cursor":"4-k3f9ab","gap":false,"heartbeatSeconds":15}',
+  id: '4-k3f9ab',
 });
 const LIVE = block({
   event: 'live',
-  id: '4-k3f9ab',
   data: '{"type":"live","cursor":"4-k3f9ab","replayed":0}',
+  id: '4-k3f9ab',
 });
 const HEARTBEAT = block({ event: 'heartbeat', data: `{"type":"heartbeat","at":"${AT}"}` });
 const PRESENCE = block({
@@ -20,9 +20,9 @@ const PRESENCE = block({
 });
 const BYE = block({
   event: 'bye',
-  id: '6-k3f9ab',
   retry: 2000,
   data: '{"type":"bye","reason":"shutdown"}',
+  id: '6-k3f9ab',
 });
 const EPHEMERAL = block({ data: messageJson() });
 const GOOD = [READY, PRESENCE, LIVE, message(5), HEARTBEAT, EPHEMERAL, message(6), BYE].join('');
@@ -46,7 +46,7 @@ function messageJson(id?: number, content = '"hi"'): string {
 }
 
 function message(id: number, content?: string): string {
-  return block({ id: `${id}-k3f9ab`, data: messageJson(id, content) });
+  return block({ data: messageJson(id, content), id: `${id}-k3f9ab` });
 }
 
 function judge(bytes: Uint8Array | string, brought?: number): string[] {
@@ -103,7 +103,7 @@ describe('the law of an event stream', () => {
     ['0 lines of data', READY.replace(/data: .*\n/, '')],
     ['0 lines of data', `retry: 2000\n\n${READY}`],
     ['2 lines of data', READY + LIVE + message(5).replace('data: ', 'data: \ndata: ')],
-    ['no block of event, id, retry and data', `${READY}\n${LIVE}`],
+    ['no block of event, retry, data and id', `${READY}\n${LIVE}`],
     ['a comment', `${READY}: keep-alive\n\n`],
     ['a comment', `${READY}:\n${LIVE}`],
     ['a line end other than LF', READY.replaceAll('\n', '\r\n')],
@@ -112,14 +112,15 @@ describe('the law of an event stream', () => {
       READY + LIVE + message(5, `"${end}"`),
     ]),
     ['not UTF-8', Buffer.concat([Buffer.from(READY + LIVE), Buffer.from([0x64, 0xc3, 0x28])])],
-    ['no block of event, id, retry and data', `\ufeff${READY}`],
-    ['no block of event, id, retry and data', block({ id: '0', event: 'bye', data: '{}' })],
-    ['no block of event, id, retry and data', READY.replace('event: ', 'event:')],
-    ['no block of event, id, retry and data', READY.replace('retry: 2140', 'retry: 2.1')],
-    ['no block of event, id, retry and data', READY + LIVE + block({ data: '"hi"' })],
+    ['no block of event, retry, data and id', `\ufeff${READY}`],
+    ['no block of event, retry, data and id', block({ data: '{}', event: 'bye' })],
+    ['no block of event, retry, data and id', READY.replace('event: ', 'event:')],
+    ['no block of event, retry, data and id', `${READY}id: 4-k3f9ab\n${LIVE.replace(/id: .*\n/, '')}`],
+    ['no block of event, retry, data and id', READY.replace('retry: 2140', 'retry: 2.1')],
+    ['no block of event, retry, data and id', READY + LIVE + block({ data: '"hi"' })],
     ['no JSON object', READY + LIVE + block({ data: '{"type":}' })],
     ['no JSON object', READY + LIVE + message(5, '"\u0001"')],
-    ['a line of 64 KiB or more', READY + LIVE + message(5, `"${'ü'.repeat(32 * 1024)}"`)],
+    ['64 KiB or more', READY + LIVE + message(5, `"${'ü'.repeat(32 * 1024)}"`)],
     ['before ready', message(5)],
     ['before ready', LIVE + READY],
     ['after bye', BYE + HEARTBEAT],
@@ -135,7 +136,7 @@ describe('the law of an event stream', () => {
     ['again, after 5', READY + LIVE + message(5) + message(5)],
     ['two ids', READY + LIVE + message(5).replace('"id":5', '"id":6')],
     ['an id in one place alone', READY + LIVE + EPHEMERAL.replace('{', '{"id":5,')],
-    ['an id in one place alone', READY + LIVE + block({ id: '5-k3f9ab', data: messageJson() })],
+    ['an id in one place alone', READY + LIVE + block({ data: messageJson(), id: '5-k3f9ab' })],
     ['an ephemeral message before live', READY + EPHEMERAL],
     ['no sender', READY + LIVE + EPHEMERAL.replace('"sender":"alice",', '')],
     ['no content', READY + LIVE + EPHEMERAL.replace('"content":"hi",', '')],
@@ -149,9 +150,9 @@ describe('the law of an event stream', () => {
     ['a retry', READY + LIVE.replace('data:', 'retry: 2000\ndata:')],
     [
       'an id',
-      READY + block({ event: 'heartbeat', id: '4-k3f9ab', data: `{"type":"heartbeat","at":"${AT}"}` }),
+      READY + block({ event: 'heartbeat', data: `{"type":"heartbeat","at":"${AT}"}`, id: '4-k3f9ab' }),
     ],
-    ['an id', READY + PRESENCE.replace('data:', 'id: 4-k3f9ab\ndata:')],
+    ['an id', READY + PRESENCE.replace(/\n$/, 'id: 4-k3f9ab\n\n')],
     ['no presence', READY + PRESENCE.replace('true', '"yes"')],
     ['no count', READY + PRESENCE.replace('"devices":1', '"devices":-1')],
     ['no id', READY + BYE.replace('id: 6-k3f9ab\n', '')],

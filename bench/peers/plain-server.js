@@ -68,5 +68,5 @@ app.listen(Number(port), '127.0.0.1', 4096);
 
 /** @param {Message} message */
 function frame(message) {
-  return `id: ${message.id}\ndata: ${JSON.stringify(message)}\n\n`;
+  return `data: ${JSON.stringify(message)}\nid: ${message.id}\n\n`;
 }
