@@ -1,5 +1,6 @@
 /** A real server: the built program as a process of its own, with a database in a folder of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,8 +25,6 @@ export interface ServerOptions {
   readonly uid?: number;
   /** Options of Node.js. */
   readonly nodeArgs?: readonly string[];
-  /** `false`: nobody looks at what it says, for tests of speed and memory, or that take its connections apart. */
-  readonly tap?: boolean;
 }
 
 /** Put before the program: for root the rights of files mean nothing, unless it does without that privilege. */
@@ -86,13 +85,13 @@ function failOnWireFaults(): void {
 afterEach(failOnWireFaults);
 
 function newReport(): string {
-  const report = join(tmpdir(), `tidings-wire-${process.pid}-${wireReports.length}`);
+  const report = join(tmpdir(), `tidings-wire-${randomUUID()}`);
   wireReports.push(report);
   return report;
 }
 
 /** What is loaded into a service to look at all that it says. */
-function tapFor(report: string): string {
+function tapWith(report: string): string {
   return `${WIRE_TAP}?${encodeURIComponent(report)}`;
 }
 
@@ -110,7 +109,8 @@ export class Server {
       ...(options.wrapper ?? []),
       process.execPath,
       ...(options.nodeArgs ?? []),
-      ...(options.tap === false ? [] : ['--import', tapFor(newReport())]),
+      '--import',
+      tapWith(newReport()),
       MAIN,
       ...(options.args ?? []),
     ];
