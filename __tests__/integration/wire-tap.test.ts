@@ -54,9 +54,15 @@ test('and on a WebSocket', async () => {
 test('a stream that begins elsewhere than where its client was is found', async () => {
   const server = await startBroken('id: 2-', 'id: 1-');
   for (const content of [1, 2, 3]) await send(server.url, 'bob', content);
-  const device = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '2' });
-  await device.waitFor('ready');
-  expect(await waitForFault()).toMatch(/another beginning than 2/);
+  for (const [query, options] of [
+    ['recipient=bob', { lastEventId: '2' }],
+    ['recipient=bob&lastEventId=2', {}],
+  ] as const) {
+    const device = await DeviceStream.open(server.url, query, options);
+    await device.waitFor('ready');
+    expect(await waitForFault()).toMatch(/another beginning than 2/);
+    device.cut();
+  }
 });
 
 test('a service that keeps the law leaves no word, on streams, sockets and other answers of one connection', async () => {

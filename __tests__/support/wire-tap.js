@@ -3,6 +3,7 @@
  * WebSocket, whoever reads it: a browser, curl, a library, a proxy. What breaks the law is appended to the file that the
  * query of this module's URL names. It changes nothing of what is written.
  */
+import { subscribe } from 'node:diagnostics_channel';
 import { appendFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { SocketLaw, StreamLaw } from './wire-law.js';
@@ -61,10 +62,19 @@ function headOf(bytes) {
     : undefined;
 }
 
+/** The targets of requests as they came: a route may keep less of it. @type {WeakMap<object, string | undefined>} */
+const targets = new WeakMap();
+subscribe('http.server.request.start', (message) => {
+  const { request } = /** @type {{ request: import('node:http').IncomingMessage }} */ (message);
+  targets.set(request, request.url);
+});
+
 /** The id of the cursor that a request came with. @param {import('node:http').IncomingMessage | undefined} request */
 function broughtBy(request) {
-  const [header = ''] = request?.headersDistinct['last-event-id'] ?? [];
-  const query = new URL(request?.url ?? '', 'http://localhost').searchParams.get('lastEventId') ?? '';
+  if (request === undefined) return undefined;
+  const [header = ''] = request.headersDistinct['last-event-id'] ?? [];
+  const target = targets.get(request) ?? request.url ?? '';
+  const query = new URLSearchParams(target.slice(target.indexOf('?') + 1)).get('lastEventId') ?? '';
   const [, id] = CURSOR.exec(header === '' ? query : header) ?? [];
   return id === undefined ? undefined : Number(id);
 }

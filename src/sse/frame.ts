@@ -3,9 +3,8 @@
  * its bytes. Every `data` is one line of JSON, without anything that ends a line: JSON escapes CR and LF, and what only
  * some clients take for a line end is escaped here.
  *
- * The `id` comes behind the `data`: many clients (fetch-event-source, npm's eventsource 1 and 2, LaunchDarkly's) take it
- * when its line has come, not at the end of the block. Cut in between, they would come back behind a message that they
- * never saw.
+ * `id` is the last line of its block. Some clients move their position when they read that line, not when the block is
+ * whole: with `id` before `data`, a connection that breaks in between would lose the message.
  */
 import { draftJson, messageJson } from '../message.ts';
 import { oneLine } from '../one-line.ts';
