@@ -1,7 +1,7 @@
 /** Compares what a service shows with what the model says that it must show. Each check throws with what is wrong. */
 import { isDeepStrictEqual } from 'node:util';
 import type { WireMessage } from './api.ts';
-import type { Model, ModelConversation, Span } from './model.ts';
+import type { Model, ModelConversation, ModelRoom, Span } from './model.ts';
 import type { PulledPage } from './pull.ts';
 
 /** A conversation as clients see it. */
@@ -11,6 +11,14 @@ export interface WireConversation {
   readonly unread: number;
   readonly readThrough: number | null;
   readonly peerReadThrough: number | null;
+}
+
+/** How one conversation stands, or a room, as clients see it. */
+export interface WireState extends Omit<WireConversation, 'peer' | 'lastMessage' | 'peerReadThrough'> {
+  readonly peer?: string;
+  readonly room?: string;
+  readonly lastMessage: WireMessage | null;
+  readonly peerReadThrough?: number | null;
 }
 
 /** The id in a cursor. */
@@ -158,15 +166,37 @@ export function checkConversations(
   }
 }
 
-function checkConversation(expected: ModelConversation, found: WireConversation): void {
-  const last = expected.lastMessages.findIndex(({ message }) => message.id === found.lastMessage.id);
-  const newestThere = expected.lastMessages.findIndex(({ sight }) => sight === 'there');
-  const facts = { expected: { ...expected, lastMessages: expected.lastMessages[0]?.message.id }, found };
-  if (last === -1 || (newestThere !== -1 && last > newestThere)) fail('the last message is another', facts);
-  if (found.unread < expected.unread.least || found.unread > expected.unread.most) {
-    fail('another number is unread', facts);
+/** Checks how one pair stands, as it was asked for alone. */
+export function checkPair(model: Model, address: string, peer: string, found: WireState, span: Span): void {
+  const expected = model.conversation(address, peer, span);
+  if (found.peer !== peer) fail('another pair is told', found);
+  if (found.lastMessage !== null) checkShown(model, found.lastMessage, span);
+  if (expected !== undefined) checkConversation(expected, found);
+}
+
+/** Checks how a room stands. */
+export function checkRoom(model: Model, reader: string, room: string, found: WireState, span: Span): void {
+  const expected = model.room(reader, room, span);
+  if (found.room !== room || 'peerReadThrough' in found) fail('another room is told', found);
+  if (found.lastMessage !== null) checkShown(model, found.lastMessage, span);
+  if (expected !== undefined) checkState(expected, found);
+}
+
+function checkConversation(expected: ModelConversation, found: WireState): void {
+  checkState(expected, found);
+  if (found.peerReadThrough !== expected.peerReadThrough)
+    fail('the read marker of the peer is another', { found });
+}
+
+function checkState(expected: ModelRoom, found: WireState): void {
+  const { lastMessages, unread, readThrough } = expected;
+  const last = lastMessages.findIndex(({ message }) => message.id === found.lastMessage?.id);
+  const newestThere = lastMessages.findIndex(({ sight }) => sight === 'there');
+  const facts = { expected: { ...expected, lastMessages: lastMessages[0]?.message.id }, found };
+  const isNone = found.lastMessage === null;
+  if (isNone ? newestThere !== -1 : last === -1 || (newestThere !== -1 && last > newestThere)) {
+    fail('the last message is another', facts);
   }
-  if (found.readThrough !== expected.readThrough || found.peerReadThrough !== expected.peerReadThrough) {
-    fail('a read marker is another', facts);
-  }
+  if (found.unread < unread.least || found.unread > unread.most) fail('another number is unread', facts);
+  if (found.readThrough !== readThrough) fail('a read marker is another', facts);
 }

@@ -7,8 +7,11 @@ import {
   checkForward,
   checkPageAfter,
   checkPageBefore,
+  checkPair,
+  checkRoom,
   idOf,
   type WireConversation,
+  type WireState,
 } from './model-checks.ts';
 import { ModelDevice } from './model-device.ts';
 import { type PulledPage, pull } from './pull.ts';
@@ -100,7 +103,8 @@ export class ModelRun {
     else if (chance < 0.48) await this.#publishTogether();
     else if (chance < 0.58) await this.#pullOn();
     else if (chance < 0.68) await this.#lookBack();
-    else if (chance < 0.78) await this.#listConversations();
+    else if (chance < 0.75) await this.#listConversations();
+    else if (chance < 0.78) await this.#askOne();
     else if (chance < 0.83) await this.#lookUp();
     else if (chance < 0.9) await this.#moveDevice();
     else if (chance < 0.925) await this.#visit();
@@ -120,6 +124,7 @@ export class ModelRun {
       recipient: random.pick(PEOPLE),
       content: random.pick<unknown>([`${serial} ${text}`, { serial, text }, [serial, [text], null, 1.5]]),
       ...(random.chance(0.5) ? { type: random.pick(TYPES) } : {}),
+      ...(random.chance(0.3) ? { background: random.chance(0.7) } : {}),
       ...(mayExpire && random.chance(0.2) ? { ttl: random.integer(1, 2) } : {}),
       ...(random.chance(0.3) ? { idempotencyKey: `key ${serial}` } : {}),
     };
@@ -341,6 +346,22 @@ export class ModelRun {
     checkConversations(this.#model, address, listed, span);
   }
 
+  /** Asks how one pair stands, and how a room does. */
+  async #askOne(): Promise<void> {
+    const [address, other] = [this.#random.pick(PEOPLE), this.#random.pick(PEOPLE)];
+    const ask = (as: 'peer' | 'room'): Promise<{ span: Span; value: WireState }> =>
+      timed(async () => {
+        const [recipient, one] = [address, other].map(encodeURIComponent);
+        const answer = await get(this.#server.url, `/conversations?recipient=${recipient}&${as}=${one}`);
+        const { conversations } = answer.body as { conversations: WireState[] };
+        return conversations[0] as WireState;
+      });
+    const pair = await ask('peer');
+    checkPair(this.#model, address, other, pair.value, pair.span);
+    const room = await ask('room');
+    checkRoom(this.#model, address, other, room.value, room.span);
+  }
+
   async #lookUp(): Promise<void> {
     const random = this.#random;
     const passing = this.#model.messages.filter(({ expiresAt }) => expiresAt !== undefined);
@@ -511,11 +532,15 @@ function startServer(database: string, keep: number): Promise<Server> {
   return Server.start({ database, env: { RETENTION_MESSAGES: String(keep) } });
 }
 
-/** The same with the fields of its content in another order: still a repeat. */
+/** The same with the fields of its content in another order, and in the background or not: still a repeat. */
 function reordered(draft: Draft): Draft {
-  const { content } = draft;
+  const { content, background = false } = draft;
   if (typeof content !== 'object' || content === null || Array.isArray(content)) return draft;
-  return { ...draft, content: Object.fromEntries(Object.entries(content).reverse()) };
+  return {
+    ...draft,
+    background: !background,
+    content: Object.fromEntries(Object.entries(content).reverse()),
+  };
 }
 
 /** Returns the messages that an answer to new drafts says were stored. */

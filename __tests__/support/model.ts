@@ -19,6 +19,7 @@ export interface Draft {
   readonly content: unknown;
   readonly idempotencyKey?: string;
   readonly ttl?: number;
+  readonly background?: boolean;
 }
 
 /**
@@ -30,15 +31,24 @@ export type Sight = 'there' | 'hidden' | 'either' | 'surplus';
 /** What a publish of a draft must be answered with; `either` if the message of its key goes just now. */
 export type Outcome = 'new' | 'conflict' | 'either' | WireMessage;
 
+/** A number that may be less than it seems, if retention has removed something. */
+interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
 /** An address seen from another one. */
 export interface ModelConversation {
   readonly peer: string;
   /** Those that may be the last message: the first one certainly, if it is `there`. Newest first. */
   readonly lastMessages: readonly { readonly message: WireMessage; readonly sight: Sight }[];
-  readonly unread: { readonly least: number; readonly most: number };
+  readonly unread: Range;
   readonly readThrough: number | null;
   readonly peerReadThrough: number | null;
 }
+
+/** A room seen by one who follows it. */
+export type ModelRoom = Omit<ModelConversation, 'peer' | 'peerReadThrough'>;
 
 const MAX_UNREAD = 1000;
 
@@ -94,12 +104,10 @@ export class Model {
    * two, or of the room if the peer has sent the reader nothing; 1 if there is none. Several, if some may be gone.
    */
   newestOf(reader: string, peer: string, span: Span): readonly number[] {
-    const counted = (messages: readonly WireMessage[]): WireMessage[] =>
-      messages.filter(({ type }) => type === 'message');
-    const ofPair = counted(this.between(reader, peer));
+    const ofPair = this.between(reader, peer).filter(counts);
     const received = ofPair.filter(({ recipient }) => recipient === reader);
     const isRoom = !received.some((message) => this.sight(message, span) === 'there');
-    const all = [...ofPair, ...(isRoom ? counted(this.inInboxes([peer])) : [])];
+    const all = [...ofPair, ...(isRoom ? this.inInboxes([peer]).filter(counts) : [])];
     const newestFirst = all.sort((one, other) => other.id - one.id);
     const certain = newestFirst.findIndex((message) => this.sight(message, span) === 'there');
     const possible = certain === -1 || isRoom ? newestFirst : newestFirst.slice(0, certain + 1);
@@ -163,37 +171,62 @@ export class Model {
       this.inInboxes([address]).map(({ sender, recipient }) => (sender === address ? recipient : sender)),
     );
     for (const peer of peers) {
-      const own = this.between(address, peer)
-        .filter(({ type }) => type === 'message')
-        .map((message) => ({ message, sight: this.sight(message, span) }))
-        .filter(({ sight }) => sight !== 'hidden');
-      if (own.length === 0) continue;
-      if (own.some(({ sight }) => sight === 'either')) {
-        found.set(peer, undefined);
-        continue;
-      }
-      const readThrough = this.readThrough(address, peer);
-      const unread = own.filter(
-        ({ message: { id, recipient } }) => recipient === address && id > (readThrough ?? 0),
-      );
-      found.set(peer, {
-        peer,
-        lastMessages: own.toReversed(),
-        unread: {
-          least: Math.min(MAX_UNREAD, unread.filter(({ sight }) => sight === 'there').length),
-          most: Math.min(MAX_UNREAD, unread.length),
-        },
-        readThrough,
-        peerReadThrough: this.readThrough(peer, address),
-      });
+      const own = this.between(address, peer).filter(counts);
+      if (own.every((message) => this.sight(message, span) === 'hidden')) continue;
+      found.set(peer, this.conversation(address, peer, span));
     }
     return found;
   }
+
+  /** How one pair stands, also without a message; `undefined` if one expires just now. */
+  conversation(address: string, peer: string, span: Span): ModelConversation | undefined {
+    const own = this.between(address, peer).filter(counts);
+    const readThrough = this.readThrough(address, peer);
+    const state = this.#state(own, span, readThrough, ({ recipient }) => recipient === address);
+    return state && { ...state, peer, peerReadThrough: this.readThrough(peer, address) };
+  }
+
+  /** How a room stands; `undefined` if a message of it expires just now. */
+  room(reader: string, room: string, span: Span): ModelRoom | undefined {
+    const inbox = this.inInboxes([room]).filter(counts);
+    const readThrough = this.readThrough(reader, room);
+    return this.#state(
+      inbox,
+      span,
+      readThrough,
+      ({ sender, recipient }) => recipient === room && sender !== reader,
+    );
+  }
+
+  /** @param isTheirs which of the messages may be unread */
+  #state(
+    messages: readonly WireMessage[],
+    span: Span,
+    readThrough: number | null,
+    isTheirs: (message: WireMessage) => boolean,
+  ): ModelRoom | undefined {
+    const seen = messages
+      .map((message) => ({ message, sight: this.sight(message, span) }))
+      .filter(({ sight }) => sight !== 'hidden');
+    if (seen.some(({ sight }) => sight === 'either')) return undefined;
+    const unread = seen.filter(({ message }) => isTheirs(message) && message.id > (readThrough ?? 0));
+    const least = unread.filter(({ sight }) => sight === 'there').length;
+    return {
+      lastMessages: seen.toReversed(),
+      unread: { least: Math.min(MAX_UNREAD, least), most: Math.min(MAX_UNREAD, unread.length) },
+      readThrough,
+    };
+  }
+}
+
+/** Whether a message counts as unread and makes a conversation. */
+function counts({ type, background }: WireMessage): boolean {
+  return type !== 'read' && background !== true;
 }
 
 /** Whether a message is what a draft asked for. */
 export function isOf(message: WireMessage, draft: Draft): boolean {
-  const { sender, recipient, type, content, idempotencyKey, createdAt, expiresAt } = message;
+  const { sender, recipient, type, content, idempotencyKey, createdAt, expiresAt, background } = message;
   const expires = draft.ttl === undefined ? undefined : Date.parse(createdAt) + draft.ttl * 1000;
   return (
     sender === draft.sender &&
@@ -201,6 +234,7 @@ export function isOf(message: WireMessage, draft: Draft): boolean {
     type === (draft.type ?? 'message') &&
     isDeepStrictEqual(content, draft.content) &&
     idempotencyKey === draft.idempotencyKey &&
+    background === (draft.background === true ? true : undefined) &&
     (expiresAt === undefined ? undefined : Date.parse(expiresAt)) === expires
   );
 }
