@@ -14,6 +14,7 @@ const draft: Draft = {
   createdAt: 0,
   idempotencyKey: LINE_ENDS,
   expiresAt: null,
+  background: 0,
 };
 
 describe('a block of an event stream', () => {
