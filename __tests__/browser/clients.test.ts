@@ -88,7 +88,11 @@ describeInBrowser('in a page', () => {
           await expectExact(pageOf(file, browser), server.url, recipient);
         }
         // It is closed: it does not come back.
-        expect(await pageOf('event-source.html', browser).evaluate('String(source.readyState)')).toBe('2');
+        const closed = pageOf('event-source.html', browser);
+        await until(
+          async () => (await closed.evaluate('String(source.readyState)')) === '2',
+          'it to give up',
+        );
         // It is back, but only listeners move the position that it comes back with.
         const forgetful = pageOf('reconnecting-eventsource.html', browser);
         await server.waitForDevices(`reconnecting-eventsource.html in ${browser}`, 1);
