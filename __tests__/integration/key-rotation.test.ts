@@ -123,6 +123,11 @@ test('if the file is malformed or gone, the keys that were known stay', async ()
   }
   rmSync(file);
   expect(await statusOf(third)).not.toBe(200);
+  // Of two sessions the one that can be checked counts.
+  const sessions = [third, second].map((key) => `tidings=${tokenOf(key, claimsOf('alice'))}`);
+  for (const Cookie of [sessions.join('; '), sessions.reverse().join('; ')]) {
+    expect((await request(`${server.url}/messages`, { headers: { Cookie } })).status).toBe(200);
+  }
   expect(await statusOf(second)).toBe(200);
   replace(setOf(third.publicJwk));
   await until(async () => (await statusOf(third)) === 200);

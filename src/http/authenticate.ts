@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { EVERYBODY, type Identity } from '../auth/identity.ts';
+import { KeysUnavailable } from '../auth/key-set.ts';
 import { TokenRefused, type Tokens } from '../auth/tokens.ts';
 import { Refusal } from '../errors.ts';
 import type { Handler, RoutedRequest } from './handler.ts';
@@ -110,20 +111,23 @@ export class Authenticator {
    * @param sessions the values of the cookies, at least one
    * @throws {SessionRefused} if none is good and one is a token, or two clients have a good one each
    * @throws {Refusal} 401 if none is a token
+   * @throws {KeysUnavailable} if none is good, and one cannot be checked now
    */
   async #ownerOf(tokens: Tokens, sessions: readonly string[]): Promise<Identity> {
     const identities: Identity[] = [];
     let refusal = refusedToken('The session cookie has no signed JSON Web Token');
+    let unavailable: Error | undefined;
     for (const session of sessions) {
       try {
         identities.push(await tokens.identify(session));
       } catch (error) {
-        if (!(error instanceof TokenRefused)) throw error;
-        if (isToken(session)) refusal = new SessionRefused(error.message);
+        if (error instanceof KeysUnavailable) unavailable = error;
+        else if (!(error instanceof TokenRefused)) throw error;
+        else if (isToken(session)) refusal = new SessionRefused(error.message);
       }
     }
     const [owner] = identities;
-    if (owner === undefined) throw refusal;
+    if (owner === undefined) throw unavailable ?? refusal;
     if (identities.some(({ client }) => client !== owner.client)) {
       throw new SessionRefused('The request has sessions of two clients');
     }
