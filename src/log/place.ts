@@ -127,31 +127,43 @@ export class OpenFiles {
  */
 export class Folders {
   readonly #folders: readonly string[];
-  #seen: string;
+  /** What was seen of each when it was looked at last. */
+  readonly #seen: (Seen | undefined)[];
 
   constructor(files: readonly string[]) {
     this.#folders = [...new Set(files.map((file) => dirname(resolve(file))))];
-    this.#seen = this.#look();
+    this.#seen = this.#folders.map(look);
   }
 
-  /** Returns whether anything has changed since it was asked last. */
+  /** Returns whether anything has changed since it was asked last, or cannot be looked at. */
   haveChanged(): boolean {
-    const before = this.#seen;
-    this.#seen = this.#look();
-    return this.#seen !== before;
+    let changed = false;
+    for (const [index, folder] of this.#folders.entries()) {
+      const before = this.#seen[index];
+      const now = look(folder);
+      this.#seen[index] = now;
+      changed ||=
+        now === undefined ||
+        now.ctimeMs !== before?.ctimeMs ||
+        now.ino !== before.ino ||
+        now.dev !== before.dev;
+    }
+    return changed;
   }
+}
 
-  #look(): string {
-    return this.#folders
-      .map((folder) => {
-        try {
-          const { dev, ino, ctimeNs } = statSync(folder, { bigint: true });
-          return `${dev} ${ino} ${ctimeNs}`;
-        } catch (error) {
-          return String(error);
-        }
-      })
-      .join();
+/** What tells a folder from another, and from what it was. */
+interface Seen {
+  readonly dev: number;
+  readonly ino: number;
+  readonly ctimeMs: number;
+}
+
+function look(folder: string): Seen | undefined {
+  try {
+    return statSync(folder, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
   }
 }
 

@@ -89,17 +89,25 @@ export class WriteGate {
   }
 
   /**
-   * Runs what writes to the log in a transaction.
+   * Runs a transaction of which somebody is told that it is on disk.
    *
-   * @throws {WriteRefused} if the gate is closed; what `write` throws, which may close it
+   * @throws {WriteRefused} if the gate is closed, or the files are not in their place; what `write` throws, which may close
+   *   the gate
    */
   run<T>(write: () => T): T {
-    if (this.#closed !== undefined) throw new WriteRefused(this.#closed);
-    try {
+    return this.runUpkeep(() => {
       const result = write();
       // Removed during the flush: what was written is gone with this process.
       this.checkPlace();
       return result;
+    });
+  }
+
+  /** Runs a transaction of which nobody is told: a look each second is enough for it. @throws as `run` */
+  runUpkeep<T>(write: () => T): T {
+    if (this.#closed !== undefined) throw new WriteRefused(this.#closed);
+    try {
+      return write();
     } catch (error) {
       this.failed(error);
       throw error;

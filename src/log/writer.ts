@@ -150,7 +150,7 @@ export class Writer {
   upkeep(now: number): UpkeepStep {
     if (this.#gate.closed !== undefined) return this.#relief.step(now);
     const growing = this.#gate.growReserve(RESERVE_PIECE);
-    const { purged, more } = this.#gate.run(() => this.#upkeep.step(now));
+    const { purged, more } = this.#gate.runUpkeep(() => this.#upkeep.step(now));
     return { purged, more: more || growing };
   }
 
