@@ -5,5 +5,6 @@ export default {
   testMatch: ['<rootDir>/__tests__/{unit,integration,browser}/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // More than a machine of two processors has: most suites wait for most of their time.
+  maxWorkers: 3,
 };

@@ -182,14 +182,16 @@ describe('a session that does not count', () => {
   });
 });
 
+// Each waits for the end of a token, so they wait side by side: for addresses of their own.
 describe('a stream', () => {
-  test.each([['bearer', bearer], ['cookie', cookie]] as const)('of a %s says when it ends, and ends then, with bye', async (_what, carry) => {
-    const { token, end } = await shortLived('carl', 5, { read: ['carl', 'room'] });
-    const query = 'recipient=carl&recipient=room';
+  test.concurrent.each([['bearer', bearer], ['cookie', cookie]] as const)('of a %s says when it ends, and ends then, with bye', async (what, carry) => {
+    const [carl, room] = [`carl-${what}`, `room-${what}`];
+    const { token, end } = await shortLived(carl, 5, { read: [carl, room] });
+    const query = `recipient=${carl}&recipient=${room}`;
     const device = await DeviceStream.open(server.url, query, { headers: carry(token) });
     const ready = await device.waitFor('ready');
     expect(ready.data).toMatchObject({ expiresAt: new Date(end).toISOString() });
-    const last = await deliver('room', 'before the end');
+    const last = await deliver(room, 'before the end');
     await device.waitForEnd();
     // How soon is shown on a clock of its own, in unit/devices.
     const ended = Date.now();
@@ -197,11 +199,11 @@ describe('a stream', () => {
     expect(device.cursor).toMatch(new RegExp(`^${last.id}-`));
     expect(ended).toBeGreaterThanOrEqual(end);
     // Nothing is delivered to it after.
-    await deliver('room', 'after the end');
+    await deliver(room, 'after the end');
     expect(device.ids).toEqual([last.id]);
   }); // prettier-ignore
 
-  test('of one client, each ends by its own token', async () => {
+  test.concurrent('of one client, each ends by its own token', async () => {
     const short = await shortLived('dora', 3);
     const long = await shortLived('dora', 8);
     const devices = await Promise.all(
@@ -217,53 +219,60 @@ describe('a stream', () => {
     expect(Date.now()).toBeGreaterThanOrEqual(long.end);
   });
 
-  test('that comes back with a renewed session goes on exactly where it was, of two inboxes', async () => {
-    const grants: Grants = { read: ['eve', 'team'] };
-    const first = await shortLived('eve', 6, grants);
-    const renewed = await tokenFor('eve', grants);
-    const page = new Page('recipient=eve&recipient=team', first.token);
-    await page.waitFor('live');
-    const sent: WireMessage[] = [await deliver('eve', 0), await deliver('team', 1)];
-    await until(() => page.messages.length === 2);
-    await page.waitFor('bye');
-    page.session = renewed;
-    for (let count = 2; count < 30; count += 1) {
-      await deliver('another', 'not for her');
-      sent.push(await deliver(count % 2 === 0 ? 'eve' : 'team', count));
-    }
-    await until(() => page.messages.length >= sent.length);
-    sent.push(await deliver('team', 'live again'));
-    await until(() => page.messages.length >= sent.length);
-    expect(page.messages).toEqual(sent);
-    expect(page.said.filter(({ type }) => type === 'ready').map(({ data }) => data['gap'])).toEqual([
-      false,
-      false,
-    ]);
-    expect(page.lastEventIds[0]).toBeNull();
-    expect(page.lastEventIds[1]).toMatch(new RegExp(`^${sent[1]?.id}-`));
-    page.source.close();
-  });
+  test.concurrent(
+    'that comes back with a renewed session goes on exactly where it was, of two inboxes',
+    async () => {
+      const grants: Grants = { read: ['eve', 'team'] };
+      const first = await shortLived('eve', 6, grants);
+      const renewed = await tokenFor('eve', grants);
+      const page = new Page('recipient=eve&recipient=team', first.token);
+      await page.waitFor('live');
+      const sent: WireMessage[] = [await deliver('eve', 0), await deliver('team', 1)];
+      await until(() => page.messages.length === 2);
+      await page.waitFor('bye');
+      page.session = renewed;
+      for (let count = 2; count < 30; count += 1) {
+        await deliver('another', 'not for her');
+        sent.push(await deliver(count % 2 === 0 ? 'eve' : 'team', count));
+      }
+      await until(() => page.messages.length >= sent.length);
+      sent.push(await deliver('team', 'live again'));
+      await until(() => page.messages.length >= sent.length);
+      expect(page.messages).toEqual(sent);
+      expect(page.said.filter(({ type }) => type === 'ready').map(({ data }) => data['gap'])).toEqual([
+        false,
+        false,
+      ]);
+      expect(page.lastEventIds[0]).toBeNull();
+      expect(page.lastEventIds[1]).toMatch(new RegExp(`^${sent[1]?.id}-`));
+      page.source.close();
+    },
+  );
 
-  test('that comes back before the session is renewed is told again, keeps its place, and goes on after', async () => {
-    const first = await shortLived('finn', 5);
-    const page = new Page('', first.token);
-    await page.waitFor('live');
-    const sent = [await deliver('finn', 1)];
-    await until(() => page.messages.length === 1);
-    // The second bye is that of a connection that was not served.
-    await page.waitFor('bye', 2);
-    sent.push(await deliver('finn', 2));
-    page.session = await tokenFor('finn');
-    await page.waitFor('ready', 2);
-    await until(() => page.messages.length >= 2);
-    expect(page.messages).toEqual(sent);
-    expect(page.source.readyState).toBe(EventSource.OPEN);
-    page.source.close();
-  }, 60_000);
+  test.concurrent(
+    'that comes back before the session is renewed is told again, keeps its place, and goes on after',
+    async () => {
+      const first = await shortLived('finn', 5);
+      const page = new Page('', first.token);
+      await page.waitFor('live');
+      const sent = [await deliver('finn', 1)];
+      await until(() => page.messages.length === 1);
+      // The second bye is that of a connection that was not served.
+      await page.waitFor('bye', 2);
+      sent.push(await deliver('finn', 2));
+      page.session = await tokenFor('finn');
+      await page.waitFor('ready', 2);
+      await until(() => page.messages.length >= 2);
+      expect(page.messages).toEqual(sent);
+      expect(page.source.readyState).toBe(EventSource.OPEN);
+      page.source.close();
+    },
+    60_000,
+  );
 });
 
 describe('a held poll', () => {
-  test('ends no later than its token', async () => {
+  test.concurrent('ends no later than its token', async () => {
     const { token, end } = await shortLived('gina', 6, { read: ['gina', 'team'] });
     const answer = await request(`${server.url}/messages?recipient=gina&wait=60`, { headers: bearer(token) });
     const ended = Date.now();
