@@ -158,7 +158,7 @@ describeInBrowser('who one is', () => {
     await alice.turnTo('carol');
     await alice.send('hello carol');
     await alice.isIn('refused', 'hello carol');
-    expect(await alice.own('hello carol').innerText()).toContain('is not among the addresses of the token');
+    expect(await alice.own('hello carol').innerText()).toContain('is not an address that the token');
     await alice.turnTo('bob');
     await alice.send('hello bob');
     await alice.isIn('stored', 'hello bob');
