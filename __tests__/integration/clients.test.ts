@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ForeignProgram } from '../support/foreign-client.ts';
-import { expectExact, RestartedServer } from '../support/restarts.ts';
-import { cleanUp } from '../support/server.ts';
+import { send } from '../support/api.ts';
+import { CuttingProxy } from '../support/cutting-proxy.ts';
+import { ForeignProgram, messagesIn } from '../support/foreign-client.ts';
+import { expectExact, RestartedServer, waitForDevices } from '../support/restarts.ts';
+import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
 /** Each as its own documentation shows it. */
@@ -16,6 +18,8 @@ const PROGRAMS = [
 ];
 /** Gives up for good on any status but 200. */
 const STRICT = 'eventsource-4.js';
+
+afterAll(cleanUp);
 
 describe('of all messages, whatever they are, exactly once and in order is handed on', () => {
   const recipient = 'bob';
@@ -34,7 +38,6 @@ describe('of all messages, whatever they are, exactly once and in order is hande
     await server.waitForDevices(recipient, programs.size);
     await server.publishThroughEnds(recipient, programs.size);
   }, 120_000);
-  afterAll(cleanUp);
 
   test.each(PROGRAMS)('over SIGTERM and SIGKILL, by %s', async (file) => {
     await expectExact(programOf(file), server.url, recipient);
@@ -50,4 +53,22 @@ describe('of all messages, whatever they are, exactly once and in order is hande
       expect.objectContaining({ content: 'while a proxy answered 502' }),
     );
   }, 60_000);
+});
+
+test('a connection that breaks within a frame costs nothing, even if the client takes an id as soon as it reads one', async () => {
+  const server = await Server.start();
+  const proxy = await CuttingProxy.listen(server.port);
+  try {
+    const program = new ForeignProgram('eventsource-2.js', `${proxy.origin}/stream?recipient=dora`);
+    await waitForDevices(server.url, 'dora', 1);
+    const { id: before } = await send(server.url, 'dora', 'before');
+    await until(async () => (await program.lastId()) === before, 'the message before');
+    proxy.allow(60);
+    const { id } = await send(server.url, 'dora', 'x'.repeat(1000));
+    proxy.allowAll();
+    await until(async () => (await program.lastId()) === id, `message ${id} behind ${before}`);
+    expect(messagesIn(await program.received()).map((message) => message.id)).toEqual([before, id]);
+  } finally {
+    await proxy.close();
+  }
 });

@@ -62,12 +62,8 @@ export class RestartedServer {
   }
 
   /** Waits until so many streams of an address are open. */
-  async waitForDevices(recipient: string, count: number): Promise<void> {
-    const devices = async (): Promise<number> => {
-      const answer = await get(this.url, `/presence?recipient=${encodeURIComponent(recipient)}`);
-      return (answer.body as Record<string, { devices: number }>)[recipient]?.devices ?? 0;
-    };
-    await until(async () => (await devices()) >= count, `${count} streams of ${recipient}`, 30_000);
+  waitForDevices(recipient: string, count: number): Promise<void> {
+    return waitForDevices(this.url, recipient, count);
   }
 
   /**
@@ -172,6 +168,15 @@ export class RestartedServer {
   async #startAgain(): Promise<void> {
     this.#server = await Server.start(this.#options);
   }
+}
+
+/** Waits until so many streams of an address are open. */
+export async function waitForDevices(url: string, recipient: string, count: number): Promise<void> {
+  const devices = async (): Promise<number> => {
+    const answer = await get(url, `/presence?recipient=${encodeURIComponent(recipient)}`);
+    return (answer.body as Record<string, { devices: number }>)[recipient]?.devices ?? 0;
+  };
+  await until(async () => (await devices()) >= count, `${count} streams of ${recipient}`, 30_000);
 }
 
 /** Waits until a client has the newest message of an address, and makes sure that it has all: in order, and once. */
