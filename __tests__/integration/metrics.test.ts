@@ -288,7 +288,7 @@ describe('/metrics shows', () => {
   });
 
   testWithTool('prlimit', 'util-linux')('when the log cannot be written, and when it can again', async () => {
-    const server = await Server.start({ wrapper: ['prlimit', '--fsize=150000:unlimited'] });
+    const server = await Server.start({ wrapper: ['prlimit', '--fsize=250000:unlimited'] });
     let stored = 0;
     const store = async (): Promise<number> =>
       (await publish(server.url, { recipient: 'bob', content: 'x'.repeat(4000) })).status;

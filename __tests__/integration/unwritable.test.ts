@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 afterEach(cleanUp);
 
 /** Reports that the disk is full where a file would grow past this: the limit on the size of files stands in for it. */
-const LIMITED = ['prlimit', '--fsize=150000:unlimited'];
+const LIMITED = ['prlimit', '--fsize=250000:unlimited'];
 
 describe('a log that cannot be written', () => {
   testWithTool('prlimit', 'util-linux')(

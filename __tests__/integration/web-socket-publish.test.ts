@@ -214,7 +214,7 @@ describe('publishes under way on a socket', () => {
   testWithTool('prlimit', 'util-linux')(
     'are refused for now where the log cannot be written, and the socket stays',
     async () => {
-      const server = await Server.start({ wrapper: ['prlimit', '--fsize=150000:unlimited'] });
+      const server = await Server.start({ wrapper: ['prlimit', '--fsize=250000:unlimited'] });
       const device = await SocketDevice.open(server.url, 'recipient=bob');
       const draft = { recipient: 'bob', content: 'x'.repeat(4000) };
       let refused: SocketEvent | undefined;
