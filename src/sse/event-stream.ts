@@ -2,11 +2,18 @@ import type { ServerResponse } from 'node:http';
 import type { Connection, ConnectionOwner } from '../stream/connection.ts';
 import { SocketConnection } from '../stream/socket-connection.ts';
 
+/**
+ * Without `charset`: an event stream is always UTF-8 (WHATWG HTML §9.2.5), and the README of fetch-event-source tells its
+ * users to take nothing but exactly this type.
+ */
+const TYPE = 'text/event-stream';
+
+/** Python's requests, and what is built on it, takes text without a charset for ISO 8859-1. */
+const NEEDS_CHARSET = 'python-requests/';
+
 /** All at once, since what `setHeader` is given stays in memory as long as the stream is open. */
 const HEADERS = {
-  // Without `charset`: an event stream is always UTF-8 (WHATWG HTML §9.2.5), and the README of fetch-event-source tells
-  // its users to take nothing but exactly this type.
-  'Content-Type': 'text/event-stream',
+  'Content-Type': TYPE,
   'Cache-Control': 'no-store, no-transform',
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -14,6 +21,8 @@ const HEADERS = {
   // nginx, and what is built on it, would keep the stream to itself otherwise.
   'X-Accel-Buffering': 'no',
 } as const;
+
+const HEADERS_WITH_CHARSET = { ...HEADERS, 'Content-Type': `${TYPE}; charset=utf-8` };
 
 /**
  * Sends the headers of a `text/event-stream`, and takes over the socket of the response.
@@ -35,6 +44,7 @@ export function openEventStream(response: ServerResponse, owner: ConnectionOwner
 export function sendHeaders(response: ServerResponse): void {
   response.useChunkedEncodingByDefault = false;
   response.shouldKeepAlive = false;
-  response.writeHead(200, HEADERS);
+  const needsCharset = response.req.headers['user-agent']?.startsWith(NEEDS_CHARSET) === true;
+  response.writeHead(200, needsCharset ? HEADERS_WITH_CHARSET : HEADERS);
   response.flushHeaders();
 }
