@@ -242,7 +242,8 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
           most = Math.max(most, residentBytes(server.pid));
           await quick.waitForMessages(soFar.length);
         });
-        expect(most - before).toBeLessThan(150 * MEBIBYTE);
+        // 1.4 GB if all was held for the twenty; the judge of the wire makes garbage of its own.
+        expect(most - before).toBeLessThan(250 * MEBIBYTE);
         expect(quick.ids).toEqual(ids);
         const sleeper = sleepers[0] as StallingDevice;
         sleeper.wake();

