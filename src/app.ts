@@ -7,6 +7,7 @@ import { ArrivingBytes } from './arriving-bytes.ts';
 import { checkContentType } from './http/body.ts';
 import { conversations } from './http/conversations.ts';
 import { setDataHeaders } from './http/data-headers.ts';
+import { checked } from './http/handler.ts';
 import { healthz, readyz } from './http/health.ts';
 import { metricsRoute } from './http/metrics.ts';
 import { nothingAt } from './http/nothing-at.ts';
@@ -78,19 +79,16 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
 
   const known = authenticator.middleware;
   const arriving = new ArrivingBytes();
-  const read = [checkContentType, readBody(arriving), authenticator.recheck];
-  const readPublish = [limitRate(rate), ...read, takeExcess(rate), takeBytes(rate)];
+  const { recheck } = authenticator;
+  const read = readBody(arriving);
+  const admit = [limitRate(rate), checkContentType];
+  const readPublish = [read, takeExcess(rate)];
+  const pay = [recheck, takeBytes(rate)];
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(
-      known,
-      checkRoom(log),
-      ...readPublish,
-      checkRoom(log),
-      publish(publisher, basePath),
-      sayWhetherStored,
-    )
+    .post(known, checked(checkRoom(log), ...admit), ...readPublish, checked(...pay, checkRoom(log)))
+    .post(publish(publisher, basePath), sayWhetherStored)
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
@@ -99,8 +97,8 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   routes
     .route('/push-subscriptions')
     .get(known, subscriptions(log.pushes))
-    .post(known, ...readPublish, subscribe(parts))
-    .delete(known, ...read, unsubscribe(parts, log.pushes))
+    .post(known, checked(...admit), ...readPublish, checked(...pay), subscribe(parts))
+    .delete(known, checked(checkContentType), read, checked(recheck), unsubscribe(parts, log.pushes))
     .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
   routes
     .route('/session')

@@ -58,6 +58,8 @@ export class HttpServer {
   /** Connections that have brought no request yet, and those that are kept alive for another one. */
   readonly #fresh = new IdleConnections();
   readonly #kept = new IdleConnections();
+  /** Connections that were answered lately. Under load most have their next request before anybody asks for the idle ones. */
+  readonly #answered = new Set<Socket>();
   readonly #headers = new ArrivingHeaders();
   #waiting: Parameters<Listener>[] = [];
   #listener: Listener = (...exchange) => void this.#waiting.push(exchange);
@@ -67,7 +69,7 @@ export class HttpServer {
       handle: (request, response) => this.#listener(request, response, undefined),
       waiting: { inAll: 0 },
       onBusy: (socket) => this.#forget(socket),
-      onIdle: (socket) => this.#kept.add(socket),
+      onIdle: (socket) => this.#answered.add(socket),
       onUnreadable: () => {
         this.unreadable++;
       },
@@ -209,6 +211,11 @@ export class HttpServer {
 
   /** Closes idle connections if few are left: first those that have brought nothing yet. */
   #makeRoom(): void {
+    for (const socket of this.#answered) {
+      const isIdle = !socket.destroyed && !this.#handedOver.has(socket) && this.#of(socket).isFree;
+      if (isIdle) this.#kept.add(socket);
+    }
+    this.#answered.clear();
     const most = this.#server.maxConnections;
     const few = Math.min(FEW_CONNECTIONS, most / 4);
     this.#server.getConnections((_error, open) => {

@@ -49,7 +49,7 @@ const form = (text: string): unknown =>
   parseBody(request({ body: Buffer.from(text) }, { 'content-type': 'application/x-www-form-urlencoded' }));
 const open = new Origins({ open: true, allowed: [], publicUrl: undefined });
 const admit = (asked: RoutedRequest): unknown => open.admit(asked, {} as never);
-const contentType = (asked: RoutedRequest): unknown => checkContentType(asked, {} as never, () => undefined);
+const contentType = (asked: RoutedRequest): void => checkContentType(asked);
 const trust = proxyaddr.compile(['127.0.0.1/8', '::1/128', '10.0.0.0/8']);
 const client = (asked: RoutedRequest): unknown =>
   proxyaddr(Object.assign(asked, { socket: { remoteAddress: '127.0.0.1' } }), trust);

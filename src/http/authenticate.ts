@@ -3,7 +3,7 @@ import { EVERYBODY, type Identity } from '../auth/identity.ts';
 import { KeysUnavailable } from '../auth/key-set.ts';
 import { TokenRefused, type Tokens } from '../auth/tokens.ts';
 import { Refusal } from '../errors.ts';
-import type { Handler, RoutedRequest } from './handler.ts';
+import type { Check, Handler, RoutedRequest } from './handler.ts';
 import type { Origins } from './origins.ts';
 import { parsePairs } from './query.ts';
 import type { SessionCookie } from './session-cookie.ts';
@@ -90,8 +90,8 @@ export class Authenticator {
   /**
    * Refuses a token that has ended since it was checked, as a slow body arrived: for a route, behind `readBody`.
    */
-  get recheck(): Handler {
-    return (request, _response, next) => {
+  get recheck(): Check {
+    return (request) => {
       try {
         this.#tokens?.recheck(identityOf(request));
       } catch (error) {
@@ -100,7 +100,6 @@ export class Authenticator {
           ? new SessionRefused(error.message)
           : refusedToken(error.message);
       }
-      next();
     };
   }
 

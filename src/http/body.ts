@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { badFields, pointerToken, Refusal } from '../errors.ts';
-import type { Handler, RoutedRequest } from './handler.ts';
+import type { Check, RoutedRequest } from './handler.ts';
 import { parsePairs } from './query.ts';
 import { decodeUtf8, type JsonForm, parseJson } from './strict-json.ts';
 
@@ -25,12 +25,11 @@ const FORM_BEGINNING = /^[\w%+.-]+=/;
 const JSON_BEGINNING = /^(\s|\+|%20|%0[9AD])*([{["]|%7B|%5B|%22)/i;
 
 /** Refuses a request without a body, and a body of another type before it is read. */
-export const checkContentType: Handler = (request, _response, next) => {
+export const checkContentType: Check = (request) => {
   const { headers } = request;
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   if (!hasBody && headers['content-type'] === undefined) throw noBody();
   contentTypeOf(request);
-  next();
 };
 
 /**

@@ -20,6 +20,17 @@ export type Handler = (
   next: () => void,
 ) => void | Promise<void>;
 
+/** What must hold of a request before a route goes on. @throws {Refusal} if it does not */
+export type Check = (request: RoutedRequest) => void;
+
+/** Returns a handler that makes checks in their order. One step of the router costs as much as several checks. */
+export function checked(...checks: readonly Check[]): Handler {
+  return (request, _response, next) => {
+    for (const check of checks) check(request);
+    next();
+  };
+}
+
 /** What a route does with what a handler before it has thrown. */
 export type ErrorHandler = (
   error: unknown,

@@ -3,7 +3,7 @@ import { badFields, type Refusal, REFUSAL_STATUS } from '../errors.ts';
 import type { MessageLog } from '../log/message-log.ts';
 import { identityOf } from './authenticate.ts';
 import { bodyOf, parseBody } from './body.ts';
-import type { ErrorHandler, Handler, RoutedRequest } from './handler.ts';
+import type { Check, ErrorHandler, Handler, RoutedRequest } from './handler.ts';
 import type { PublishRate } from './publish-rate.ts';
 import { publishProblem } from './problem.ts';
 import { type Published, publishedJson, type Publisher } from './publisher.ts';
@@ -12,27 +12,18 @@ import { MAX_BODY_BYTES } from './read-body.ts';
 import { sendJson } from './send-json.ts';
 
 /** Refuses a publish of a client over its rate before its body is read, and takes 1 from the rate for any other. */
-export function limitRate(rate: PublishRate): Handler {
-  return (request, _response, next) => {
-    rate.admit(identityOf(request));
-    next();
-  };
+export function limitRate(rate: PublishRate): Check {
+  return (request) => rate.admit(identityOf(request));
 }
 
 /** Refuses a publish before its body is read, or before it is parsed, if so much waits that nothing more is taken. */
-export function checkRoom(log: MessageLog): Handler {
-  return (_request, _response, next) => {
-    log.checkRoom();
-    next();
-  };
+export function checkRoom(log: MessageLog): Check {
+  return () => log.checkRoom();
 }
 
 /** Takes the bytes of a body from the rate of its client. It stands behind `readBody`. */
-export function takeBytes(rate: PublishRate): Handler {
-  return (request, _response, next) => {
-    rate.takeBytes(identityOf(request), bodyOf(request).length);
-    next();
-  };
+export function takeBytes(rate: PublishRate): Check {
+  return (request) => rate.takeBytes(identityOf(request), bodyOf(request).length);
 }
 
 /** Takes the bytes of a body that was refused because there are too many of them. It stands behind `readBody`. */
