@@ -15,7 +15,7 @@ afterAll(cleanUp);
 const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 const MESSAGE = '{"recipient":"bob","content":"hi"}';
-const FIELDS = 'sender, recipient, type, content, idempotencyKey, ttl, ephemeral';
+const FIELDS = 'sender, recipient, type, content, idempotencyKey, ttl, background, ephemeral';
 
 async function detailOf(request: RawRequest, status: number, paths?: string[]): Promise<string> {
   const answer = await rawRequest(server.port, request);
