@@ -18,7 +18,7 @@ describe('delivery', () => {
     const sent = await send(server.url, 'bob', 'hi', { sender: 'alice' });
     for (const device of devices) {
       expect(await device.waitForMessages(1)).toEqual([sent]);
-      expect(device.raw).toContain(`data: ${JSON.stringify(sent)}\n\n`);
+      expect(device.raw).toContain(`data: ${JSON.stringify(sent)}\nid: ${sent.id}-`);
     }
   });
 
