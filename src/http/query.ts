@@ -10,6 +10,9 @@ export interface IntegerRule {
 /** No endpoint takes more than 200 addresses, and a few parameters beside them. */
 const MAX_PAIRS = 1000;
 
+/** A path may take 300 KiB, and each fault of a query names it. */
+const MAX_SHOWN_PATH = 100;
+
 /**
  * Reads `application/x-www-form-urlencoded` text (a query, or a body) as it stands: where URLSearchParams would put
  * U+FFFD in the place of bytes that are not UTF-8, and so alter a name without a word, this refuses.
@@ -90,7 +93,7 @@ export class Query {
       }
       this.#values.set(name, [value]);
       if (!known.includes(name)) {
-        const what = `a query parameter of ${pathOf(target)}`;
+        const what = `a query parameter of ${pathOf(target).slice(0, MAX_SHOWN_PATH)}`;
         this.fault(name.slice(0, 128), unknownName(name, what, known, this.#errors.length));
       }
     }
