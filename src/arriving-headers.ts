@@ -5,9 +5,12 @@ import { type Arriving, ArrivingBytes } from './arriving-bytes.ts';
 const LOOK_MILLISECONDS = 50;
 const LOOKED_AT = 2000;
 
-/** What has come on a connection since its last request. */
+/** What has come on a connection since its last request, or behind the last chunk of a body: trailers are headers, too. */
 interface ArrivingHeader extends Arriving {
-  /** What `bytesRead` was at the end of the last request; `Infinity` while a body arrives, which is counted elsewhere. */
+  /**
+   * What `bytesRead` was at the end of the last request or chunk. `Infinity` while a body without chunks arrives, which is
+   * counted elsewhere.
+   */
   from: number;
 }
 
@@ -53,10 +56,18 @@ export class ArrivingHeaders {
     this.#bytes.delete(header);
   }
 
-  /** Takes note that the request with that header has ended. Nothing is done for a connection that was taken out. */
-  requestEnded(socket: Socket): void {
+  /** Takes note that a chunk of a body has arrived. Nothing is done for a connection that was taken out. */
+  chunkArrived(socket: Socket): void {
     const header = this.#headers.get(socket);
     if (header !== undefined) header.from = socket.bytesRead;
+  }
+
+  /** Takes note that a request has ended, with its trailers. Nothing is done for a connection that was taken out. */
+  requestEnded(socket: Socket): void {
+    const header = this.#headers.get(socket);
+    if (header === undefined) return;
+    header.from = socket.bytesRead;
+    this.#bytes.delete(header);
   }
 
   /** Takes a connection out. Nothing is done if it is not there. */

@@ -115,7 +115,7 @@ export class HttpServer {
     });
     setInterval(() => this.#makeRoom(), ROOM_MILLISECONDS).unref();
     this.#headers.start();
-    // An expectation other than 100-continue may be passed over (RFC 9110 §10.1.1).
+    // An expectation other than 100-continue may be ignored (RFC 9110 §10.1.1).
     this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
     const handOver = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
       this.#handedOver.add(socket);
@@ -271,8 +271,12 @@ function upgradeable(
 
     /** Takes a piece of the body, or `null` at its end, from the parser. */
     override push(piece: Buffer | null): boolean {
-      if (piece === null) headers.requestEnded(this.socket);
-      else connectionOf(this.socket).pieceArrived(this, piece.length);
+      if (piece === null) {
+        headers.requestEnded(this.socket);
+      } else {
+        if (this.headers['transfer-encoding'] !== undefined) headers.chunkArrived(this.socket);
+        connectionOf(this.socket).pieceArrived(this, piece.length);
+      }
       return super.push(piece);
     }
   };

@@ -64,6 +64,23 @@ test('a header that has arrived takes no room, nor does its body; the next heade
   expect(bytes.total).toBe(0);
 });
 
+test('behind a chunk of a body trailers may come: they take room as headers do, until the request has ended', () => {
+  const { bytes, headers, all } = watched(1);
+  const [connection] = all as [FakeConnection];
+  headers.arrived(connection.socket);
+  for (let chunk = 0; chunk < 10; chunk++) {
+    connection.bytesRead += 100 * KIB;
+    headers.chunkArrived(connection.socket);
+    headers.look();
+    expect(bytes.total).toBe(0);
+  }
+  connection.bytesRead += 200 * KIB;
+  headers.look();
+  expect(bytes.total).toBe(200 * KIB);
+  headers.requestEnded(connection.socket);
+  expect(bytes.total).toBe(0);
+});
+
 test('of very many connections each is looked at in its turn', () => {
   const { bytes, headers, all } = watched(5000);
   const last = all.at(-1) as FakeConnection;
