@@ -249,6 +249,13 @@ test('the paths that a refusal names are those that clients reach the service by
   expect((answer.body as { detail: string }).detail).toMatch(
     / The path is \/push\/messages, without a slash/,
   );
+  // A proxy has passed on what it should have taken off.
+  for (const path of ['/push/messages', '/push/']) {
+    const kept = await rawRequest(mounted.port, { path });
+    expect((kept.body as { detail: string }).detail).toBe(
+      `There is nothing at "${path}". The proxy must take /push off the path of each request that it passes on.`,
+    );
+  }
 });
 
 test('a path with another method says which it takes', async () => {

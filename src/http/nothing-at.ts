@@ -30,6 +30,9 @@ export function nothingAt(path: string, basePath: string): Refusal {
 }
 
 function hintFor(path: string, basePath: string): string {
+  if (basePath !== '' && path.startsWith(`${basePath}/`)) {
+    return `The proxy must take ${basePath} off the path of each request that it passes on.`;
+  }
   const steps = path.split('/').filter((step) => step !== '');
   const [first = '', ...deeper] = steps;
   const name = first.toLowerCase();
