@@ -91,6 +91,11 @@ export function badFields(
   });
 }
 
+/** Returns the refusal (400) of a request that has one header more than once, with different values. */
+export function differentValues(header: string): Refusal {
+  return badFields([{ path: `/${header}`, message: 'is given more than once, with different values' }]);
+}
+
 /** A fault as a sentence: a field of a single message is called by its name, one of a batch by its pointer. */
 function sentenceOf({ path, message }: FieldError): string {
   const [, name = '', ...deeper] = path.split('/');

@@ -58,8 +58,16 @@ describe('a field of a request that is given more than once', () => {
     expect(different.body).toContain('"path":"/Last-Event-ID"');
   });
 
-  test('whose values differ is an id that is no cursor if it is one line with a comma', async () => {
-    const device = await DeviceStream.open(server.url, 'recipient=comma', { lastEventId: '1, 2' });
+  test('whose values differ is refused too if a proxy has made one line of them', async () => {
+    for (const start of ['GET /stream?recipient=bob', 'HEAD /stream?recipient=bob']) {
+      const answer = await ask(server.port, start, ['Last-Event-ID: 1-k3f9ab, 2-k3f9ab']);
+      expect(answer.status).toBe(400);
+    }
+    const answer = await ask(server.port, 'GET /stream?recipient=bob', ['Last-Event-ID: 1,2,1']);
+    expectProblem(answer, 400, ['/Last-Event-ID']);
+    expect(answer.text).toContain('is given more than once, with different values');
+    // What has a comma, and is nothing of this service.
+    const device = await DeviceStream.open(server.url, 'recipient=comma', { lastEventId: '1, x' });
     await device.waitFor('live');
     expect(device.gap).toBe('unknown');
     device.cut();

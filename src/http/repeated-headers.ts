@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { badFields, Refusal } from '../errors.ts';
+import { differentValues, Refusal } from '../errors.ts';
 
 /** Fields that a request has once, of those that something here goes by. Others are lists, in one line or in several. */
 const SINGULAR = [
@@ -34,7 +34,7 @@ export function mergeRepeated(request: IncomingMessage): void {
     const [first, ...others] = given[name] ?? [];
     if (others.length === 0) continue;
     if (others.some((other) => other !== first)) {
-      throw badFields([{ path: `/${field}`, message: 'is given more than once, with different values' }]);
+      throw differentValues(field);
     }
     headers[name] = first;
   }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
-import { type Refusal, unavailable } from '../errors.ts';
+import { differentValues, type Refusal, unavailable } from '../errors.ts';
 import type { NotNow } from '../hub/devices.ts';
+import { parseCursor } from '../log/cursor.ts';
 import type { MessageLog, Start } from '../log/message-log.ts';
 import type { Inboxes } from '../log/store.ts';
 import { DeviceStream, type StreamParts, type Transport } from '../stream/device-stream.ts';
@@ -31,7 +32,7 @@ export class StreamRequest {
   readonly #cursor: string | undefined;
   readonly #last: number;
 
-  /** @throws {Refusal} where it is malformed (400) or not allowed (403) */
+  /** @throws {Refusal} if it is malformed (400) or not allowed (403) */
   constructor(request: IncomingMessage, identity: Identity) {
     this.#request = request;
     this.#identity = identity;
@@ -79,11 +80,15 @@ export class StreamRequest {
 /**
  * The header `Last-Event-ID`; `undefined` if it is missing or empty. A proxy may have made one line of several
  * (RFC 9110 §5.3): equal ones are one here as well. A cursor has no comma.
+ *
+ * @throws {Refusal} 400 if it is a line of different cursors
  */
 function lastEventId({ headers }: IncomingMessage): string | undefined {
   const header = nonEmpty(headers['last-event-id']);
-  const [first, ...others] = new Set(header?.split(',').map((part) => part.trim()));
-  return others.length === 0 ? nonEmpty(first) : header;
+  const all = [...new Set(header?.split(',').map((part) => part.trim()))];
+  if (all.length <= 1) return nonEmpty(all[0]);
+  if (all.every((one) => parseCursor(one) !== undefined)) throw differentValues('Last-Event-ID');
+  return header;
 }
 
 /** The refusal of a stream for now, for a client that reads statuses. */
