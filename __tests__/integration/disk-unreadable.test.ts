@@ -20,7 +20,7 @@ testWithTool('strace', 'strace')(
     const stored: WireMessage[] = [];
     for (let count = 0; count < 20; count++) stored.push(await send(first.url, 'bob', 'x'.repeat(20_000)));
     await first.stop();
-    const server = await Server.start({ database: first.database });
+    const server = await Server.start({ database: first.database, env: { LOG_LEVEL: 'debug' } });
     await server.waitForCheck();
     const bystander = await DeviceStream.open(server.url, 'recipient=ann');
     await bystander.waitFor('live');
@@ -45,9 +45,11 @@ testWithTool('strace', 'strace')(
       expect(JSON.stringify(answer.body)).not.toContain('SQLITE');
     }
     // EventSource, and a page with a WebSocket, would give up for good on that.
-    const away = await DeviceStream.open(server.url, 'recipient=bob&last=10');
+    const away = await DeviceStream.open(server.url, 'recipient=bob&last=10', {
+      headers: { 'X-Request-Id': 'a-stream' },
+    });
     await away.waitForEnd();
-    const page = { headers: { Origin: server.url } };
+    const page = { headers: { Origin: server.url, 'X-Request-Id': 'a-socket' } };
     const socket = await SocketDevice.open(server.url, 'recipient=bob&last=10', page);
     await until(() => socket.close !== undefined, 'the end of the socket');
     expect(socket.close).toEqual({ code: 1013, reason: 'unavailable' });
@@ -55,6 +57,11 @@ testWithTool('strace', 'strace')(
       expect(events).toMatchObject([{ event: 'bye', data: { type: 'bye', reason: 'unavailable' } }]);
     }
     expect(away.retries).toEqual([expect.any(Number)]);
+    // The operator learns why all the same.
+    for (const id of ['a-stream', 'a-socket']) {
+      const line = server.stderr.split('\n').find((one) => one.includes(id) && one.includes('"level":50'));
+      expect(line).toContain('SqliteError');
+    }
     expect((await get(server.url, '/healthz')).status).toBe(200);
     expect(bystander.closed).toBe(false);
     await fault.end();

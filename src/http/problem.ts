@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { KeysUnavailable } from '../auth/key-set.ts';
-import { Refusal, type RefusalFacts, unavailable } from '../errors.ts';
+import { Refusal, REFUSAL_STATUS, type RefusalFacts, unavailable } from '../errors.ts';
 import { LogUnavailable, LogUnreadable } from '../log/message-log.ts';
 import { setDataHeaders } from './data-headers.ts';
 import type { Refusals } from './refusals.ts';
@@ -49,7 +49,7 @@ export function problemOf(
   const status = refusal?.status ?? 500;
   if (refusal === undefined) requests.failed(request, status, error);
   else if (refusal.code === 'unavailable') {
-    requests.failed(request, status, error instanceof LogUnreadable ? error : undefined);
+    requests.failed(request, status, causeFor(error));
   }
   if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
   return {
@@ -80,6 +80,21 @@ export function publishProblem(error: unknown): unknown {
         headers,
         stored: 'no',
       });
+}
+
+/**
+ * Takes note that a client was told in band, by `bye`, what would have been a 503 otherwise.
+ *
+ * @param status what its answer has instead
+ */
+export function noteInBand(
+  request: IncomingMessage,
+  error: unknown,
+  status: number,
+  { requests, refusals }: ProblemParts,
+): void {
+  requests.failed(request, REFUSAL_STATUS.unavailable, causeFor(error));
+  refusals.add('unavailable', status);
 }
 
 /** Answers a request with what went wrong. Where the headers are out already, the connection is cut. */
@@ -131,6 +146,11 @@ export function methodNotAllowed(
       { headers: { Allow: allowed } },
     );
   };
+}
+
+/** What the log says of a 503 beside its line: why the disk could not be read. */
+function causeFor(error: unknown): unknown {
+  return error instanceof LogUnreadable ? error : undefined;
 }
 
 /** What a client is told of an error; `undefined` where that is nothing. */

@@ -5,7 +5,7 @@ import { sseFraming } from '../sse/frame.ts';
 import type { StreamParts } from '../stream/device-stream.ts';
 import { type ByeReason, RETRY_REFUSED, spreadRetry, type Unavailable } from '../stream/server-events.ts';
 import { type Authenticator, SessionRefused } from './authenticate.ts';
-import { methodNotAllowed, type ProblemParts, willPass } from './problem.ts';
+import { methodNotAllowed, noteInBand, type ProblemParts, willPass } from './problem.ts';
 import { notNow, StreamRequest } from './stream-request.ts';
 
 /**
@@ -40,8 +40,7 @@ export function stream(
     } catch (error) {
       if (!willPass(error) || response.headersSent || !readsEventStreams(request)) throw error;
       sendBye(request, response, 'unavailable', undefined);
-      problems.requests.failed(request, 503);
-      problems.refusals.add('unavailable', 200);
+      noteInBand(request, error, 200, problems);
     }
   };
 }

@@ -9,7 +9,7 @@ import { restBetweenReads } from '../ws/incoming.ts';
 import type { Pings } from '../ws/pings.ts';
 import { CLOSE_CODES, WebSocketConnection } from '../ws/web-socket-connection.ts';
 import { type Authenticator, SessionRefused } from './authenticate.ts';
-import { methodNotAllowed, type ProblemParts, willPass } from './problem.ts';
+import { methodNotAllowed, noteInBand, type ProblemParts, willPass } from './problem.ts';
 import type { Publisher } from './publisher.ts';
 import type { PublishRate } from './publish-rate.ts';
 import { SocketPublisher } from './socket-publisher.ts';
@@ -90,8 +90,7 @@ export function webSocket(
     } catch (error) {
       if (!willPass(error) || !isPage(request)) throw error;
       sendBye(request, upgrade, 'unavailable', undefined);
-      requests.failed(request, 503);
-      refusals.add('unavailable', 101);
+      noteInBand(request, error, 101, problems);
     }
   };
 }
