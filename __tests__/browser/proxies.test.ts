@@ -196,9 +196,12 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
           const answer = await client.ask(path);
           expect(answer.headers['strict-transport-security']).toBe('max-age=31536000');
         }
-        const led = await fetch(`${client.proxy.plainUrl}/messages?x=1`, { redirect: 'manual' });
-        expect([301, 308]).toContain(led.status);
-        expect(led.headers.get('location')).toMatch(/^https:\/\/localhost(:\d+)?\/messages\?x=1$/);
+        for (const target of ['/messages?x=1', `/messages?x=${'1'.repeat(12_000)}`]) {
+          const led = await fetch(client.proxy.plainUrl + target, { redirect: 'manual' });
+          expect([301, 308]).toContain(led.status);
+          const location = led.headers.get('location') ?? '';
+          expect(location.replace(/^https:\/\/localhost(:\d+)?/, '')).toBe(target);
+        }
       });
     },
   );
@@ -333,8 +336,15 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
       }),
       client.ask('/messages?recipient=room'),
       client.ask('/stream?recipient=room'),
+      // Not even on the path of a stream.
+      ...['/stream', '/stream%20text/event-stream'].map((path) =>
+        client.ask(path, { method: 'POST', headers: { ...JSON_BODY, Accept: 'text/event-stream' }, body }),
+      ),
     ]);
     for (const { status } of refused) expect([502, 503]).toContain(status);
+    const plain = await client.ask('/stream?recipient=room', { headers: { Accept: 'TEXT/Event-Stream' } });
+    expect(plain.status).toBe(200);
+    expect(plain.headers).not.toHaveProperty('access-control-allow-origin');
     const stream = await client.open('recipient=room', { Origin: 'https://other.example' });
     await stream.waitForEnd();
     expect(stream.status).toBe(200);

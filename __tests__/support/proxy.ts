@@ -103,7 +103,7 @@ const PROGRAMS = {
       ['bind :::80 v4v6', `bind 127.0.0.1:${plainPort}`],
       ['bind :::443 v4v6', `bind 127.0.0.1:${port}`],
       ['/etc/haproxy/push.example.org.pem', join(folder, 'both.pem')],
-      ['https://push.example.org%', `https://localhost:${port}%`],
+      ['prefix https://push.example.org ', `prefix https://localhost:${port} `],
       ['server tidings 127.0.0.1:7070', `server tidings 127.0.0.1:${service}`],
     ],
   },
