@@ -314,4 +314,16 @@ describe('conversations', () => {
     expect(conversation?.unread).toBe(1000);
     expect(conversations.unread('bob', store.head(), 0)).toBe(1000);
   });
+
+  test('count what is unread behind very many messages that have expired, and are not purged yet', () => {
+    const expired = Array.from({ length: 6000 }, () => draft({ expiresAt: 9 }));
+    append({ tag: 'run', batches: [expired, [draft(), draft()]] });
+    project(10_000);
+    const head = store.head();
+    const [conversation] = conversations.list('bob', Infinity, head, 1, 9).conversations;
+    const { state } = conversations.ofPair('bob', 'alice', head, 9);
+    const room = conversations.ofRoom('bob', 'bob', head, 9).state;
+    expect([conversation?.unread, state.unread, room.unread]).toEqual([2, 2, 2]);
+    expect(conversations.unread('bob', head, 9)).toBe(2);
+  });
 });

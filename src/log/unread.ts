@@ -51,7 +51,7 @@ export class Unread {
       .prepare<[Record<string, unknown>], number>(
         'SELECT count(*) FROM (SELECT 1 FROM (SELECT expiresAt FROM pairMessages ' +
           'WHERE recipient = :address AND sender = :peer AND counts = 1 AND id > :after ' +
-          `LIMIT ${MAX_OF_SIDE}) WHERE ${unexpired} LIMIT ${MAX_UNREAD})`,
+          `ORDER BY id DESC LIMIT ${MAX_OF_SIDE}) WHERE ${unexpired} LIMIT ${MAX_UNREAD})`,
       )
       .pluck();
     this.#step = database.prepare(
