@@ -108,6 +108,28 @@ test('a count that another has overtaken is not asked for again', async () => {
   expect(asked).toBe(2);
 });
 
+test.each([
+  ['a room', 'room-a'],
+  ['a person', 'alice'],
+])('what another device has read of %s while it is asked for is asked for again', async (_what, peer) => {
+  const answers: ((state: object) => void)[] = [];
+  const { reader, chats } = readerOf(
+    {
+      conversations: () => Promise.resolve(EMPTY),
+      conversation: () => new Promise((resolve) => answers.push(resolve)),
+    },
+    roomsOf('room-a'),
+  );
+  const chat = chats.get(peer);
+  const counted = reader.recount(chat);
+  chats.take({ id: 7, sender: 'bob', recipient: peer, type: 'read', content: { messageId: 4 } });
+  answers[0]?.(stateOf(6, 3, 2));
+  await counted;
+  answers[1]?.(stateOf(6, 2, 4));
+  await new Promise(setImmediate);
+  expect([answers.length, chat.unread]).toEqual([2, 2]);
+});
+
 test('a room that is left while its count is asked for again does not come back', async () => {
   const rooms = roomsOf('room-a');
   const { reader, chats } = readerOf(

@@ -87,7 +87,9 @@ export class Reader {
     this.#asked.set(chat, turn);
     const state = await this.#api.conversation(this.#chats.me, chat.peer, chat.isRoom);
     // Answers may come in another order than they were asked for.
-    if (this.#asked.get(chat) === turn) chat.list(state);
+    if (this.#asked.get(chat) !== turn || chat.list(state)) return;
+    // What was read on another device while the answer was on its way is not in its count.
+    this.recount(chat).catch(() => undefined);
   }
 
   /**
