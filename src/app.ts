@@ -14,7 +14,7 @@ import { nothingAt } from './http/nothing-at.ts';
 import { pages } from './http/pages.ts';
 import { presence } from './http/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
-import { checkRoom, limitRate, publish, sayWhetherStored, takeBytes, takeExcess } from './http/publish.ts';
+import { checkRoom, limitRate, publish, sayWhetherStored, settleRefused, takeBytes } from './http/publish.ts';
 import { Publisher } from './http/publisher.ts';
 import { message, pull } from './http/pull.ts';
 import { pushKey } from './http/push-key.ts';
@@ -81,13 +81,14 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   const arriving = new ArrivingBytes();
   const { recheck } = authenticator;
   const read = readBody(arriving);
+  const room = checkRoom(log);
   const admit = [limitRate(rate), checkContentType];
-  const readPublish = [read, takeExcess(rate)];
   const pay = [recheck, takeBytes(rate)];
+  const settle = settleRefused(rate);
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, checked(checkRoom(log), ...admit), ...readPublish, checked(...pay, checkRoom(log)))
+    .post(known, checked(room, ...admit), read, checked(...pay, room), settle)
     .post(publish(publisher, basePath), sayWhetherStored)
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
@@ -97,7 +98,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   routes
     .route('/push-subscriptions')
     .get(known, subscriptions(log.pushes))
-    .post(known, checked(...admit), ...readPublish, checked(...pay), subscribe(parts))
+    .post(known, checked(...admit), read, checked(...pay), settle, subscribe(parts))
     .delete(known, checked(checkContentType), read, checked(recheck), unsubscribe(parts, log.pushes))
     .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
   routes

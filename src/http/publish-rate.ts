@@ -60,7 +60,10 @@ export class PublishRate {
     this.take(identity, 1);
   }
 
-  /** Takes messages out of a client's bucket, more than are in it if need be. Nothing happens if they are 0. */
+  /**
+   * Takes messages out of a client's bucket, more than are in it if need be; puts them back if the number is below 0.
+   * Nothing happens if it is 0.
+   */
   take({ client = '', rate = this.#rate }: Identity, messages: number): void {
     if (rate === 0 || messages === 0) return;
     const level = this.#levelOf(client, rate) - messages;

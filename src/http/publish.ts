@@ -26,11 +26,17 @@ export function takeBytes(rate: PublishRate): Check {
   return (request) => rate.takeBytes(identityOf(request), bodyOf(request).length);
 }
 
-/** Takes the bytes of a body that was refused because there are too many of them. It stands behind `readBody`. */
-export function takeExcess(rate: PublishRate): ErrorHandler {
+/**
+ * Takes the bytes of a body that was refused because there are too many of them, and gives back what `limitRate` took if
+ * the token has ended as the body arrived. It stands behind the second look at the token.
+ */
+export function settleRefused(rate: PublishRate): ErrorHandler {
   return (error, request, _response, next) => {
     const { status } = error as { status?: unknown };
     if (status === REFUSAL_STATUS['too-large']) rate.takeBytes(identityOf(request), MAX_BODY_BYTES);
+    // One that was refused at the first look has no identity, and nothing was taken for it.
+    const { identity } = request;
+    if (status === REFUSAL_STATUS.unauthenticated && identity !== undefined) rate.take(identity, -1);
     next(error);
   };
 }
