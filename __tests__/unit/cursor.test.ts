@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { newTag, parseCursor, Runs } from '../../src/log/cursor.ts';
 
 describe('a cursor', () => {
@@ -31,13 +31,16 @@ describe('a cursor', () => {
 });
 
 describe('the runs of a log', () => {
-  const runs = new Runs(
-    [
-      { firstId: 1, tag: 'one' },
-      { firstId: 10, tag: 'ten' },
-    ],
-    { firstId: 21, tag: 'now' },
-  );
+  let runs: Runs;
+  beforeEach(() => {
+    runs = new Runs(
+      [
+        { firstId: 1, tag: 'one' },
+        { firstId: 10, tag: 'ten' },
+      ],
+      { firstId: 21, tag: 'now' },
+    );
+  });
 
   test.each([
     [0, '0'],
@@ -68,6 +71,15 @@ describe('the runs of a log', () => {
   ])('with the head at 25, whether %s is known: %s', (text, known) => {
     const cursor = parseCursor(text);
     expect(cursor !== undefined && runs.knows(cursor, 25)).toBe(known);
+  });
+
+  test('know a cursor that was given of what is committed and not handed on yet', () => {
+    runs.format(27);
+    const known = ['27-now', '27', '28-now', '27-ten'].map((text) => {
+      const cursor = parseCursor(text);
+      return cursor !== undefined && runs.knows(cursor, 25);
+    });
+    expect(known).toEqual([true, true, false, false]);
   });
 });
 

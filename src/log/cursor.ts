@@ -43,6 +43,8 @@ export function newTag(): string {
 export class Runs {
   readonly #earlier: readonly Run[];
   readonly #current: Run;
+  /** The highest position of which a cursor was given. */
+  #given = 0;
 
   /**
    * @param earlier the runs that the log has on record, in order of `firstId`
@@ -53,19 +55,21 @@ export class Runs {
     this.#current = current;
   }
 
-  /** The cursor of a position. */
+  /** Gives the cursor of a position, which is known from then on. */
   format(id: number): string {
+    if (id > this.#given) this.#given = id;
     const tag = this.#tagOf(id);
     return tag === undefined ? String(id) : `${id}-${tag}`;
   }
 
   /**
-   * Whether a cursor points into this log: not ahead of its head, and into the range of the run that it names.
+   * Whether a cursor points into this log: not ahead of its head, unless one so far ahead was given, and into the range of
+   * the run that it names. Conversations are read through what is committed, which may be handed on a little later.
    *
-   * @param head the highest id given
+   * @param head the highest id that was handed on
    */
   knows(cursor: Cursor, head: number): boolean {
-    if (cursor.id > head) return false;
+    if (cursor.id > Math.max(head, this.#given)) return false;
     return cursor.tag === undefined || cursor.tag === this.#tagOf(cursor.id);
   }
 
