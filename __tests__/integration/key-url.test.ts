@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { type Answer, request } from '../support/api.ts';
 import { type Answering, KeyServer, serving } from '../support/key-server.ts';
 import { expectProblem } from '../support/problems.ts';
+import { handshakeBytes } from '../support/raw-socket.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import {
   AUDIENCE,
@@ -130,6 +134,29 @@ describe('a service whose issuer', () => {
     // Once a second would do for a service without keys.
     expect(issuer.asked.length - before).toBeLessThanOrEqual(1 + (performance.now() - begin) / 1000);
     await server.kill();
+  });
+
+  test('answers late has a page that went meanwhile logged as no failure of the service', async () => {
+    const [issuer, server] = await startBoth((_request, response) => response.writeHead(500).end());
+    const asked = issuer.asked.length;
+    const held: ServerResponse[] = [];
+    issuer.answering = (_request, response) => void held.push(response);
+    const waiting: Promise<number>[] = [];
+    await until(async () => {
+      waiting.push(statusOf(server, key));
+      await request(`${server.url}/healthz`);
+      return issuer.asked.length > asked;
+    });
+    const headers = { Origin: server.url, ...bearer(tokenOf(key, claimsOf('alice'))) };
+    const page = connect(server.port, '127.0.0.1');
+    page.write(handshakeBytes('/ws', headers), () => page.resetAndDestroy());
+    await once(page, 'close');
+    await request(`${server.url}/healthz`);
+    for (const response of held) response.writeHead(500).end();
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set([503]));
+    await request(`${server.url}/healthz`);
+    await server.kill();
+    expect(server.stderr).not.toContain('a request failed');
   });
 
   test('sends without end does not fill the memory', async () => {

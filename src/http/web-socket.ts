@@ -56,8 +56,7 @@ export function webSocket(
 
   const serve = async (request: IncomingMessage, upgrade: Upgrade): Promise<void> => {
     const identity = await identify(request);
-    // The client may have gone while its token was checked.
-    if (!upgrade.socket.readable || !upgrade.socket.writable) {
+    if (isGone(upgrade)) {
       upgrade.socket.destroy();
       return;
     }
@@ -88,7 +87,7 @@ export function webSocket(
     try {
       await serve(request, upgrade);
     } catch (error) {
-      if (!willPass(error) || !isPage(request)) throw error;
+      if (!willPass(error) || !isPage(request) || isGone(upgrade)) throw error;
       sendBye(request, upgrade, 'unavailable', undefined);
       noteInBand(request, error, 101, problems);
     }
@@ -119,6 +118,11 @@ function open(
       return connection;
     },
   });
+}
+
+/** Whether the client has gone, as it may have while its token was checked. */
+function isGone({ socket }: Upgrade): boolean {
+  return !socket.readable || !socket.writable;
 }
 
 /** Browsers name the page in each handshake, and no script can keep them from it (RFC 6455 §10.2). */
