@@ -60,11 +60,14 @@ export interface AppOptions {
 /** A request goes through the routes; `done` is called where none has answered. */
 type Route = (request: IncomingMessage, response: ServerResponse, done: (error?: unknown) => void) => void;
 
-/** Clients send a dozen; with so many, what stands before them has gone wrong, or means ill. */
+/** Clients send a dozen; with so many, the proxy is broken or the client malicious. */
 const MAX_HEADERS = 100;
 
 /** Bytes of their names and values. A target may be longer: node:http counts it with them (server.ts). */
 const MAX_FIELD_BYTES = 16 * 1024;
+
+/** node:http keeps the bytes of a header until the next one: past so many a connection is closed behind its answer. */
+const MAX_KEPT_TARGET_BYTES = 64 * 1024;
 
 /** Every route of the service. Streams are matched before Express; the rest is Express's. */
 export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions): Listener {
@@ -118,7 +121,8 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   const route = routes as unknown as Route;
   return (request, response, upgrade) => {
     requests.begin(request, response);
-    if (devices.ending) response.shouldKeepAlive = false;
+    const isLong = (request.url ?? '').length > MAX_KEPT_TARGET_BYTES;
+    if (devices.ending || isLong) response.shouldKeepAlive = false;
     const fail = (error: unknown): void => sendProblem(request, response, error, problems);
     try {
       checkHeader(request);
@@ -145,7 +149,7 @@ function trustIn(trusted: boolean | number | string): (address: string, index: n
   return proxyaddr.compile(trusted.split(',').map((one) => one.trim()));
 }
 
-/** If it is not sure where a request ends, nothing behind it is to be taken for another one. */
+/** If it is not sure where a request ends, nothing behind it is to be taken for another one. A long header is let go of. */
 const CLOSE = { headers: { Connection: 'close' } };
 
 function checkHeader(request: IncomingMessage): void {
@@ -168,13 +172,13 @@ function checkHeader(request: IncomingMessage): void {
     throw new Refusal('malformed', 'A request of HTTP/1.1 must have a Host header (RFC 9112 §3.2).');
   }
   if (rawHeaders.length > MAX_HEADERS * 2) {
-    throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`);
+    throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`, CLOSE);
   }
   // Each byte is a character of its own: node:http reads them as Latin-1.
   let bytes = 0;
   for (const text of rawHeaders) bytes += text.length;
   if (bytes > MAX_FIELD_BYTES) {
-    throw new Refusal('header-too-large', 'The header fields take more than 16 KiB.');
+    throw new Refusal('header-too-large', 'The header fields take more than 16 KiB.', CLOSE);
   }
   mergeRepeated(request);
 }

@@ -17,6 +17,9 @@ const REQUEST_MILLISECONDS = 30_000;
  */
 const MAX_HEADER_BYTES = 320 * 1024;
 
+/** A connection with longer trailers is closed behind its answers. */
+const MAX_KEPT_TRAILER_BYTES = 16 * 1024;
+
 /**
  * A proxy is to let go of a connection without a request before the service does: a publish on one that is being closed
  * at the other end is lost, and a proxy does not send it again (RFC 9110 §9.2.2). nginx and many others wait 60 s.
@@ -273,6 +276,8 @@ function upgradeable(
     override push(piece: Buffer | null): boolean {
       if (piece === null) {
         headers.requestEnded(this.socket);
+        // They would be kept until the next request.
+        if (this.rawTrailers.join('').length > MAX_KEPT_TRAILER_BYTES) connectionOf(this.socket).refuse('');
       } else {
         if (this.headers['transfer-encoding'] !== undefined) headers.chunkArrived(this.socket);
         connectionOf(this.socket).pieceArrived(this, piece.length);

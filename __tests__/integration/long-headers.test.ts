@@ -5,7 +5,7 @@ import { get, publish } from '../support/api.ts';
 import { LONGEST, LONGEST_QUERY, queryOf } from '../support/long-addresses.ts';
 import { residentBytes } from '../support/memory.ts';
 import { expectProblem } from '../support/problems.ts';
-import { rawRequest } from '../support/raw.ts';
+import { exchange, rawRequest, type RawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { SocketDevice } from '../support/socket-device.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -14,6 +14,9 @@ import { until } from '../support/until.ts';
 afterAll(cleanUp);
 
 const MIB = 1024 * 1024;
+
+const fieldsOf = (count: number): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index}`, '']));
 
 describe('a header', () => {
   let server: Server;
@@ -51,6 +54,25 @@ describe('a header', () => {
     expectProblem(await rawRequest(server.port, { path: '/healthz', headers }), 431, []);
     const path = `/healthz?${'x'.repeat(320 * 1024)}`;
     expectProblem(await rawRequest(server.port, { path }), 431);
+  });
+
+  test.each<[string, RawRequest, number]>([
+    ['target is long', { path: `/healthz?${'x'.repeat(70_000)}` }, 400],
+    ['field is long', { path: '/healthz', headers: { 'X-Long': 'x'.repeat(70_000) } }, 431],
+    ['fields are many', { path: '/healthz', headers: fieldsOf(10_000) }, 431],
+  ])('whose %s is not kept: its connection is closed behind the answer', async (_, request, status) => {
+    const headers = { ...request.headers, Connection: 'keep-alive' };
+    const answer = await rawRequest(server.port, { ...request, headers });
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get('connection')).toBe('close');
+  });
+
+  test('behind a body, as trailers, is not kept either', async () => {
+    const start = 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n';
+    const answer = await exchange(server.port, (socket) =>
+      socket.write(`${start}X-Long: ${'x'.repeat(70_000)}\r\n\r\n`),
+    );
+    expect(answer.status).toBe(200);
   });
 
   test('with a long path and many unknown parameters is refused in a few words', async () => {
