@@ -38,6 +38,9 @@ test.each([
   ['an object with the signs of a form', '{"recipient":"bob","content":"a=b&c=d"}'],
   ['an object that is no form at all', '{"recipient":"bob","content":"50% off"}'],
   ['an object, percent-encoded', encodeURIComponent(MESSAGE)],
+  ['an object behind a byte order mark', `\uFEFF${MESSAGE}`],
+  ['an object behind a byte order mark, percent-encoded', encodeURIComponent(`\uFEFF${MESSAGE}`)],
+  ['an object as the command line of Windows passes it on', "'{recipient:bob,content:hi}'"],
   ['white space and an object, percent-encoded', `+%20%0A${encodeURIComponent(MESSAGE)}`],
 ])('JSON that is sent as a form is told which Content-Type it needs: %s', async (_what, body) => {
   expect(await detailOf(post(body, FORM_TYPE), 400, [])).toBe(

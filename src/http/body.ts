@@ -21,8 +21,11 @@ const BODY: JsonForm = { name: 'body', draftAt: [] };
 /** A JSON text has no `=` before its first quote. */
 const FORM_BEGINNING = /^[\w%+.-]+=/;
 
-/** No field has a name like that. curl says of whatever it sends with `-d` that it is a form. */
-const JSON_BEGINNING = /^(\s|\+|%20|%0[9AD])*([{["]|%7B|%5B|%22)/i;
+/**
+ * No field has a name like that. curl says of whatever it sends with `-d` that it is a form. A file of Windows may begin
+ * with a byte order mark, and its command line passes on the quotes of `'{…}'`.
+ */
+const JSON_BEGINNING = /^(\s|\+|'|\xEF\xBB\xBF|%EF%BB%BF|%20|%27|%0[9AD])*([{["]|%7B|%5B|%22)/i;
 
 /** Refuses a request without a body, and a body of another type before it is read. */
 export const checkContentType: Check = (request) => {
