@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { send } from '../support/api.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
@@ -71,4 +73,34 @@ test('a connection that breaks within a frame costs nothing, even if the client 
   } finally {
     await proxy.close();
   }
+});
+
+test.each(PROGRAMS)('a proxy that breaks off within its chunks costs nothing: %s', async (file) => {
+  const asked: (string | undefined)[] = [];
+  /** Says a message to whoever comes, in a chunk of more than that, and goes. */
+  const proxy = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (head) => {
+      asked.push(/^last-event-id: *(\S*)\r$/im.exec(head.toString())?.[1]);
+      const id = asked.length;
+      const type = 'Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close';
+      socket.end(
+        `HTTP/1.1 200 OK\r\n${type}\r\n\r\n1000\r\nretry: 100\ndata: {"id":${id}}\nid: ${id}-a\n\nid: 9`,
+      );
+    });
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/stream?recipient=eve`;
+  const program = new ForeignProgram(file, url);
+  try {
+    await until(async () => (await program.lastId()) >= 3, `${file} to come back twice: ${program.said}`);
+  } finally {
+    proxy.close();
+  }
+  expect(asked.slice(1, 3)).toEqual(['1-a', '2-a']);
+  expect(
+    messagesIn(await program.received())
+      .map(({ id }) => id)
+      .slice(0, 3),
+  ).toEqual([1, 2, 3]);
 });

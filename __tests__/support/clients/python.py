@@ -1,4 +1,5 @@
 # The standard library alone: urllib, and lines of bytes.
+import http.client
 import json
 import sys
 import time
@@ -20,6 +21,6 @@ while True:
                 retry = int(block.get("retry", retry * 1000)) / 1000
                 print(json.dumps(json.loads(block["data"])), flush=True)
                 block = {}
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         print(error, file=sys.stderr)
     time.sleep(retry)
