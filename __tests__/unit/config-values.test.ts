@@ -76,6 +76,11 @@ test('what is wrong in a file with secrets is told by the number of its line', (
   expect(() => secretOf(`${SECRET}\n${OTHER}\n${SECRET}`)).toThrow('whose line 3 must not repeat line 1');
 });
 
+test('a file with secrets that is too large to be read again ends the start', () => {
+  expect(() => secretOf('x'.repeat(65_536))).not.toThrow();
+  expect(() => secretOf('x'.repeat(65_537))).toThrow('that must have 65536 bytes at most');
+});
+
 test('white space around a value, and what could not be decoded, is refused, with the name of the variable', () => {
   const names = [
     'PORT',

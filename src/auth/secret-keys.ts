@@ -2,7 +2,7 @@ import { createHash, webcrypto } from 'node:crypto';
 import { statSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { readKeyFile, Rotation } from './rotation.ts';
-import { secretsIn } from './secrets.ts';
+import { MAX_FILE_BYTES, secretsIn } from './secrets.ts';
 import { revokeRemoved, TrustedKey } from './trusted-key.ts';
 
 /** The secrets of HS256 tokens as they were configured. */
@@ -15,8 +15,6 @@ export interface Secrets {
 
 /** The file is read again this often. */
 const PACE = { look: 1000, refresh: 0, retry: 0 };
-
-const MAX_FILE_BYTES = 64 * 1024;
 
 /** The secrets that HS256 tokens are checked with. Those of a file are read again as they are rotated. */
 export class SecretKeys {

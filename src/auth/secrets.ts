@@ -6,6 +6,9 @@ const LEAST_SECRET_BYTES = 32;
 /** A rotation needs two. A stranger's token costs a check with each of them. */
 const MAX_SECRETS = 8;
 
+/** More than so many secrets need. It is said at the start too, since the file is read again with this bound. */
+export const MAX_FILE_BYTES = 64 * 1024;
+
 /** A comment, or the first and last line of a PEM file, would be a secret that anybody can guess. */
 const GUESSABLE = /^(#|-----)/;
 
@@ -32,6 +35,7 @@ export function secretOf(text: string): Uint8Array {
  * @throws {Error} with the rule that the file breaks, as the end of the sentence "NAME names a file …"
  */
 export function secretsIn(bytes: Uint8Array): readonly Uint8Array[] {
+  if (bytes.length > MAX_FILE_BYTES) throw new Error(`that must have ${MAX_FILE_BYTES} bytes at most`);
   const text = decode(bytes).replace(/\r?\n$/, '');
   if (text === '') throw new Error('that must not be empty: put a secret of 32 bytes or more into it');
   const lines = text.split(/\r?\n/, MAX_SECRETS + 1);
