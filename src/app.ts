@@ -91,7 +91,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   routes
     .route('/messages')
     .get(known, pull(parts))
-    .post(known, checked(room, ...admit), read, checked(...pay, room), settle)
+    .post(known, checked(...admit, room), read, checked(...pay, room), settle)
     .post(publish(publisher, basePath), sayWhetherStored)
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
