@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { ArrivingBytes } from '../../src/arriving-bytes.ts';
 import { ArrivingHeaders } from '../../src/arriving-headers.ts';
+import { TOO_MANY_HEADERS } from '../../src/http/unreadable.ts';
 
 const KIB = 1024;
 const MAX_BYTES = 1000 * KIB;
@@ -35,6 +36,10 @@ test('past the bound those headers are refused that were long first, once each, 
   }
   expect(refused(all)).toEqual([0, 0, 0, 1, 1]);
   expect(bytes.total).toBe(900 * KIB);
+});
+
+test('whoever is refused is told when to come back, as with every 503', () => {
+  expect(TOO_MANY_HEADERS).toMatch(/^HTTP\/1\.1 503 [^]*\r\nRetry-After: [1-9]\d*\r\n[^]*\r\n\r\n\{/);
 });
 
 test('headers of up to 64 KiB are never refused', () => {

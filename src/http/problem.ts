@@ -122,12 +122,17 @@ export function willPass(error: unknown): boolean {
   return toRefusal(error)?.code === 'unavailable';
 }
 
-/** A whole response for a connection whose request could not be parsed. */
-export function rawProblem(status: number, detail: string): string {
+/**
+ * Returns a whole response for a connection whose request could not be parsed.
+ *
+ * @param retryAfterSeconds whole seconds, for `Retry-After`; by default there is none
+ */
+export function rawProblem(status: number, detail: string, retryAfterSeconds?: number): string {
   const body = problemJson(status, detail);
+  const retry = retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`;
   return (
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nConnection: close\r\nContent-Type: ${CONTENT_TYPE}\r\n` +
-    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+    `${retry}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   );
 }
 

@@ -4,6 +4,7 @@ import { rawProblem } from './problem.ts';
 export const TOO_MANY_HEADERS = rawProblem(
   503,
   'Too many long headers are arriving at once. Send the request again later.',
+  1,
 );
 
 /**
