@@ -6,7 +6,7 @@ const LINE_ENDS = /[\u0085\u2028\u2029]/g;
  * they do to what many clients read lines with: `splitlines()` and `iter_lines()` of Python, `lines` of Swift's URLSession.
  * JSON has them in strings alone, so the value is the same.
  *
- * @param json JSON text without white space around its values, as JSON.stringify gives it
+ * @param json JSON text without white space around its values, as JSON.stringify gives it, or blocks with such text
  * @returns the same text where it has none of them
  */
 export function oneLine(json: string): string {

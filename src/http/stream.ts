@@ -97,7 +97,7 @@ function sendBye(
   reason: ByeReason | Unavailable,
   cursor: string | undefined,
 ): void {
-  const frames = sseFraming.event('bye', { reason }, { cursor, retry: spreadRetry(RETRY_REFUSED) });
+  const bye = sseFraming.event('bye', { reason }, { cursor, retry: spreadRetry(RETRY_REFUSED) });
   sendHeaders(response);
-  response.end(method === 'HEAD' ? undefined : frames);
+  response.end(method === 'HEAD' ? undefined : sseFraming.encode([bye]));
 }
