@@ -4,7 +4,7 @@ import { ArrivingHeaders } from './arriving-headers.ts';
 import { endWith, HttpConnection, type HttpConnectionParts } from './http-connection.ts';
 import { TOO_MANY_HEADERS, unreadableAnswer } from './http/unreadable.ts';
 import { IdleConnections } from './idle-connections.ts';
-import { StartError } from './start-error.ts';
+import { listenError } from './listen-error.ts';
 import { LOOK_MILLISECONDS } from './stream/stalled-peer.ts';
 import { isHandshake, type Upgrade } from './ws/handshake.ts';
 
@@ -290,16 +290,4 @@ function upgradeable(
 /** Whether a request is a handshake that can be taken: none of those before it waits for its answer. */
 function canShakeHands(request: IncomingMessage, connection: HttpConnection): boolean {
   return connection.isFree && connection.isOpen && isHandshake(request);
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): StartError {
-  if (error.code === 'EADDRINUSE') {
-    return new StartError(
-      `PORT ${port} on ${host} is in use by another program. Stop that one, or set PORT to another (0 takes a free one).`,
-    );
-  }
-  if (error.code === 'EACCES') {
-    return new StartError(`PORT ${port} is kept for the administrator. Set PORT to one of 1024 or more.`);
-  }
-  return new StartError(`HOST ${host} cannot be listened on (${error.message}). Set HOST to 127.0.0.1.`);
 }

@@ -100,7 +100,13 @@ describe('a message in the background', () => {
   });
 
   test('among others of a batch, or published on a socket, leaves their conversation as it is', async () => {
-    const shapes = [{}, { background: true }, { type: 'order' }, { type: 'order', background: true }, { background: false }]; // prettier-ignore
+    const shapes = [
+      {},
+      { background: true },
+      { type: 'order' },
+      { type: 'order', background: true },
+      { background: false },
+    ];
     const batch = shapes.map((fields, content) => ({ sender: 'bea', recipient: 'bob', content, ...fields }));
     const answer = await publish(server.url, batch);
     const stored = answer.body as WireMessage[];
@@ -250,7 +256,12 @@ describe('retention', () => {
     const { url } = limited;
     await send(url, 'bob', 'first', { sender: 'ann' });
     const shapes = [{ background: true }, { type: 'order' }, { type: 'order', background: true }];
-    const batch = Array.from({ length: 60 }, (_, content) => ({ sender: 'ann', recipient: 'bob', content, ...shapes[content % 3] })); // prettier-ignore
+    const batch = Array.from({ length: 60 }, (_, content) => ({
+      sender: 'ann',
+      recipient: 'bob',
+      content,
+      ...shapes[content % 3],
+    }));
     await publish(url, batch);
     await until(() => readNumber(limited.database, 'SELECT count(*) FROM messages') === 10, 'the purge');
     await isProjected(limited.database);
@@ -258,7 +269,10 @@ describe('retention', () => {
     const state = { lastMessage: left.at(-1), unread: left.length };
     expect(await stateOf('bob&peer=ann', url)).toMatchObject(state);
     expect(await stateOf('eve&room=bob', url)).toMatchObject(state);
-    await publish(url, Array.from({ length: 10 }, () => ({ sender: 'ann', recipient: 'bob', content: 0, background: true }))); // prettier-ignore
+    await publish(
+      url,
+      Array.from({ length: 10 }, () => ({ sender: 'ann', recipient: 'bob', content: 0, background: true })),
+    );
     await until(async () => (await listOf('bob', url)).length === 0, 'the conversation to be gone');
     await until(
       () => readNumber(limited.database, 'SELECT count(*) FROM pairMessages') === 10,
@@ -278,7 +292,9 @@ describe('a database from before there was a background', () => {
     const old = new Sqlite(file);
     old.pragma('auto_vacuum = INCREMENTAL');
     old.pragma('journal_mode = WAL');
-    const names = readdirSync(migrations).sort().filter((name) => name < '0006'); // prettier-ignore
+    const names = readdirSync(migrations)
+      .sort()
+      .filter((name) => name < '0006');
     for (const name of names) old.exec(readFileSync(new URL(name, migrations), 'utf8'));
     old.pragma('application_id = 0x54494447');
     old.pragma(`user_version = ${names.length}`);
@@ -349,7 +365,10 @@ describe('a database from before there was a background', () => {
       expect(await mark('bob', 'ann', 2 ** 53 - 1, url)).toMatchObject({
         body: { content: { messageId: 4 } },
       });
-      expect(await listOf('bob', url)).toMatchObject([{ peer: 'shop', unread: 1 }, { peer: 'ann', unread: 0 }]); // prettier-ignore
+      expect(await listOf('bob', url)).toMatchObject([
+        { peer: 'shop', unread: 1 },
+        { peer: 'ann', unread: 0 },
+      ]);
     },
   );
 });

@@ -71,7 +71,10 @@ describe('an idempotency key', () => {
     const first = await publish(server.url, keyed('cyd', 'k', { background: true }));
     expect(first).toMatchObject({ status: 201, body: { background: true } });
     for (const fields of [{}, { background: false }, { ttl: 60 }]) {
-      expect(await publish(server.url, keyed('cyd', 'k', fields))).toMatchObject({ status: 200, body: first.body as object }); // prettier-ignore
+      expect(await publish(server.url, keyed('cyd', 'k', fields))).toMatchObject({
+        status: 200,
+        body: first.body as object,
+      });
     }
     expect(await stored('cyd')).toEqual([first.body]);
   });

@@ -129,7 +129,10 @@ test('a file that is written over in place is read again, though its time and si
 test('a link that is turned to another folder, as Kubernetes does, is followed', async () => {
   const server = await (async () => {
     const folder = newFolder();
-    for (const [name, secret] of [['1', OLD], ['2', NEW]] as const) {
+    for (const [name, secret] of [
+      ['1', OLD],
+      ['2', NEW],
+    ] as const) {
       mkdirSync(join(folder, name));
       writeFileSync(join(folder, name, 'secrets'), secret);
     }
@@ -142,7 +145,7 @@ test('a link that is turned to another folder, as Kubernetes does, is followed',
   symlinkSync('2', join(dirname(file), '..next'));
   renameSync(join(dirname(file), '..next'), join(dirname(file), '..data'));
   await waitForStatuses(server, '401,200,401');
-}); // prettier-ignore
+});
 
 test('a publish whose secret is removed while its body arrives is refused, and takes nothing from the rate', async () => {
   const server = await start(NEW, OLD);
