@@ -242,7 +242,7 @@ describeInBrowser('for everybody', () => {
   );
 });
 
-/** In the page, where they are the browser's own. */
+/** Evaluated in the page, which has the browser's own. */
 interface Box {
   readonly scrollWidth: number;
   readonly clientWidth: number;

@@ -189,7 +189,7 @@ describeInBrowser('the drawer of frames', () => {
   });
 });
 
-/** In the page, where they are the browser's own. */
+/** Evaluated in the page, which has the browser's own. */
 interface Button {
   readonly textContent: string;
   readonly click: () => void;

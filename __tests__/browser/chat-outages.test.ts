@@ -209,7 +209,7 @@ describeInBrowser('a chat that is interrupted', () => {
   }, 60_000);
 });
 
-/** In the page, where they are the browser's own. */
+/** Evaluated in the page, which has the browser's own. */
 declare const document: { getElementById: (id: string) => { textContent: string } };
 declare const MutationObserver: new (note: () => unknown) => {
   observe: (what: unknown, how: object) => void;

@@ -16,7 +16,7 @@ const PAGES = [
   'reconnecting-eventsource.html',
   'reconnecting-eventsource-listening.html',
 ] as const;
-/** What a browser gives up for good when a connection is refused: these come through a proxy that refuses none. */
+/** Pages that give up for good when a connection is refused. They come through a proxy that refuses none. */
 const IMPATIENT = ['event-source.html in Firefox', 'reconnecting-eventsource.html in Firefox'];
 const BROWSERS = HAS_FIREFOX ? ['Chromium', 'Firefox'] : ['Chromium'];
 const testInFirefox = HAS_FIREFOX ? test : test.skip;

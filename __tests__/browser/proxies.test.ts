@@ -12,7 +12,7 @@ import { SocketDevice } from '../support/socket-device.ts';
 import { bearer, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
-/** In the page, where they are the browser's own. */
+/** Evaluated in the page, which has the browser's own. */
 declare const EventSource: typeof EventSourceType;
 declare const WebSocket: new (url: string) => { onmessage: (event: { data: string }) => void };
 
@@ -103,7 +103,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
     },
   );
 
-  someProxy('a poll that its client gives up is over at the service', async () => {
+  someProxy('a poll that its client gives up has ended at the service', async () => {
     await each(clients, async (client) => {
       const recipient = `poll ${client.name}`;
       const controller = new AbortController();
@@ -241,7 +241,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
     return page;
   }
 
-  /** What the EventSources of a page have seen: the ids of messages, how often they were sent away, and their states. */
+  /** The ids of messages that the EventSources of a page got, how often they were sent away, and their states. */
   interface Watched {
     readonly ids: number[];
     readonly reasons: string[];

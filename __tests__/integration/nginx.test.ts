@@ -32,7 +32,7 @@ function lengthOf({ length }: string): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** What all proxies have in common is in browser/proxies. */
+/** Tests of all three proxies are in browser/proxies. */
 describe('behind nginx, as deploy has it', () => {
   let proxy: Proxy;
   let server: Server;

@@ -32,7 +32,7 @@ interface Shown {
   readonly sub: string | null;
 }
 
-/** What a client is shown of the devices of a recipient. */
+/** The devices of a recipient, as a client sees them. */
 async function subscriptionsOf(
   server: Server,
   recipient: string,

@@ -66,7 +66,7 @@ describe('a field of a request that is given more than once', () => {
     const answer = await ask(server.port, 'GET /stream?recipient=bob', ['Last-Event-ID: 1,2,1']);
     expectProblem(answer, 400, ['/Last-Event-ID']);
     expect(answer.text).toContain('is given more than once, with different values');
-    // What has a comma, and is nothing of this service.
+    // Text with a comma that is no cursor of this service.
     const device = await DeviceStream.open(server.url, 'recipient=comma', { lastEventId: '1, x' });
     await device.waitFor('live');
     expect(device.gap).toBe('unknown');

@@ -149,7 +149,7 @@ test('a link that is turned to another folder, as Kubernetes does, is followed',
 
 test('a publish whose secret is removed while its body arrives is refused, and takes nothing from the rate', async () => {
   const server = await start(NEW, OLD);
-  // What is taken comes back within 1000 s.
+  // The bucket is full again after 1000 s.
   const slowly = async (secret: string) =>
     bearer(await signToken({ sub: 'bob', tidings: { sendTo: ['*'], rate: 0.001 } }, secret));
   const body = JSON.stringify({ recipient: 'bob', content: 'late' });

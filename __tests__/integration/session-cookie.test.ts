@@ -64,7 +64,7 @@ describe('a cookie of an earlier base path, or of the earlier name', () => {
     expect(answer.status).toBe(method === 'PUT' ? 200 : 204);
     return answer.headers.getSetCookie();
   };
-  /** What a browser keeps of the cookies of this host: `NAME PATH` with its value. */
+  /** Returns the cookies that a browser keeps for this host: `NAME PATH` with its value. */
   const keptAfter = (jar: Record<string, string>, cookies: readonly string[]): Record<string, string> => {
     const kept = { ...jar };
     for (const cookie of cookies) {

@@ -13,7 +13,7 @@ const LARGEST = 'x'.repeat(48 * 1024 - 2);
 const MEBIBYTE = 1024 * 1024;
 
 test('readers that take nothing cost a bounded buffer each, hold nobody up, and get everything once they wake', async () => {
-  const server = await Server.start();
+  const server = await Server.start({ tap: false });
   // What the program needs for publishing as such, before anybody reads.
   await publishLargely(server, 300, LARGEST);
   const quick = await RawDevice.open(server.port, 'recipient=bob');
@@ -31,8 +31,7 @@ test('readers that take nothing cost a bounded buffer each, hold nobody up, and 
     await quick.waitForMessages(soFar.length);
   });
   expect(ids.length * LARGEST.length).toBeGreaterThan(67 * MEBIBYTE);
-  // 2.7 GB if all was held for the forty; the judge of the wire makes garbage of its own.
-  expect(most - before).toBeLessThan(250 * MEBIBYTE);
+  expect(most - before).toBeLessThan(150 * MEBIBYTE);
   expect(quick.ids).toEqual(ids);
 
   for (const sleeper of sleepers.slice(0, 2)) {
@@ -41,7 +40,7 @@ test('readers that take nothing cost a bounded buffer each, hold nobody up, and 
     expect(sleeper.ids).toEqual(ids);
     expect(sleeper.said.map(({ event }) => event)).toEqual(['ready', 'live']);
   }
-  expect(residentBytes(server.pid) - before).toBeLessThan(250 * MEBIBYTE);
+  expect(residentBytes(server.pid) - before).toBeLessThan(150 * MEBIBYTE);
 
   // Live again, after all of that.
   const [last] = await publishLargely(server, 1, 'afterwards');

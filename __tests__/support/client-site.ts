@@ -34,7 +34,7 @@ export class ClientSite {
     return site;
   }
 
-  /** Where a page is that opens this stream. */
+  /** The page that opens this stream. */
   pageOf(file: string, stream: string): string {
     const { port } = this.#server.address() as AddressInfo;
     return `http://127.0.0.1:${port}/${file}?url=${encodeURIComponent(stream)}`;

@@ -25,6 +25,8 @@ export interface ServerOptions {
   readonly uid?: number;
   /** Options of Node.js. */
   readonly nodeArgs?: readonly string[];
+  /** Given as `false` by tests of the service's memory: the judge of the wire makes garbage inside of it. */
+  readonly tap?: boolean;
 }
 
 /** Put before the program: for root the rights of files mean nothing, unless it does without that privilege. */
@@ -109,8 +111,7 @@ export class Server {
       ...(options.wrapper ?? []),
       process.execPath,
       ...(options.nodeArgs ?? []),
-      '--import',
-      tapWith(newReport()),
+      ...(options.tap === false ? [] : ['--import', tapWith(newReport())]),
       MAIN,
       ...(options.args ?? []),
     ];
