@@ -1,9 +1,10 @@
 import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { layerRules } from './eslint.layers.js';
 
 export default defineConfig(
-  globalIgnores(['dist/', 'data/', 'coverage/']),
+  globalIgnores(['dist/', 'data/', 'coverage/', 'public/types/']),
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
@@ -24,12 +25,19 @@ export default defineConfig(
       '@typescript-eslint/explicit-module-boundary-types': 'error',
     },
   },
+  layerRules(),
   {
     // Not in the folder of the page, which is served as it is.
     files: ['public/**'],
     languageOptions: {
       parserOptions: { projectService: false, project: ['./tsconfig.public.json', './tsconfig.worker.json'] },
     },
+  },
+  {
+    // They import files of that folder, whose types are those of browsers.
+    files: ['__tests__/*/client-*.test.ts', '__tests__/support/client-in-node.ts'],
+    ignores: ['__tests__/browser/**'],
+    languageOptions: { parserOptions: { projectService: false, project: ['./tsconfig.client-tests.json'] } },
   },
   {
     files: ['**/*.js'],

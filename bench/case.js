@@ -17,6 +17,8 @@
  * @property {import('./ceiling.js').Ceiling} ceiling what the load client can do
  * @property {import('./stored-log.js').LargeLog} largeLog
  * @property {readonly string[]} attacks names of those that the case `hostile` runs; all if there are none
+ * @property {string | undefined} [against] the folder of another build, which the case `chat-page` is compared with
+ * @property {number} [snapshotMegabytes] about how large a snapshot is that a node joins by
  * @property {(line: string) => void} note adds a line below the table
  */
 
@@ -49,7 +51,8 @@
  * @typedef {object} Case
  * @property {string} name on the command line
  * @property {string} about
- * @property {true} [onlyNamed] whether it runs only if it is named
+ * @property {true} [onlyNamed] whether it runs only if it, or its group, is named
+ * @property {string} [group] several cases that are named together
  * @property {(context: Context) => Promise<Row[]>} run
  */
 

@@ -5,6 +5,13 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { acknowledged } from './cases/acknowledged.js';
+import { chatPage } from './cases/chat-page.js';
+import { clusterBehind } from './cases/cluster-behind.js';
+import { clusterFanOut } from './cases/cluster-fan-out.js';
+import { clusterFaults } from './cases/cluster-faults.js';
+import { clusterJoin } from './cases/cluster-join.js';
+import { clusterNodes } from './cases/cluster-nodes.js';
+import { clusterPublish } from './cases/cluster-publish.js';
 import { conversations } from './cases/conversations.js';
 import { fanOut } from './cases/fan-out.js';
 import { hostile } from './cases/hostile.js';
@@ -36,8 +43,18 @@ const CASES = [
   manyInboxes,
   room,
   conversations,
+  chatPage,
+  clusterPublish,
+  clusterFanOut,
+  clusterNodes,
+  clusterBehind,
+  clusterJoin,
+  clusterFaults,
   hostile,
 ];
+const GROUPS = [...new Set(CASES.map(({ group }) => group))]
+  .flatMap((name) => name ?? [])
+  .map((name) => ({ name }));
 const PEERS = [tidings, nchan, ntfy, plain];
 
 const { values, positionals } = readArguments();
@@ -51,10 +68,10 @@ if (values.list) {
 }
 
 /**
- * @param {{ quick: boolean, build?: string, results?: string, attack?: readonly string[] }} options
+ * @param {{ quick: boolean, build?: string, against?: string, results?: string, attack?: readonly string[], 'snapshot-megabytes'?: string }} options
  * @param {readonly string[]} names of the cases; if there are none, all that need not be named
  */
-async function measure({ quick, build, results, attack: attacks = [] }, names) {
+async function measure({ quick, build, against, results, attack: attacks = [], ...sizes }, names) {
   if (!existsSync('/proc/self/status')) {
     refuse('It reads memory and CPU times from /proc. Run it on Linux.');
   }
@@ -67,6 +84,7 @@ async function measure({ quick, build, results, attack: attacks = [] }, names) {
   const notes = [];
   const missing = PEERS.filter((peer) => peer.missing() !== undefined);
   const peers = PEERS.filter((peer) => !missing.includes(peer));
+  const megabytes = sizes['snapshot-megabytes'];
   const context = {
     scale: quick ? { quick, seconds: 0.4, runs: 1 } : { quick, seconds: 3, runs: 3 },
     peers,
@@ -74,11 +92,14 @@ async function measure({ quick, build, results, attack: attacks = [] }, names) {
     largeLog: new LargeLog(quick ? 200_000 : 5_000_000, progress),
     ceiling: new Ceiling(quick ? 0.1 : 2, progress),
     attacks,
+    against,
+    ...(megabytes === undefined ? {} : { snapshotMegabytes: Number(megabytes) }),
     note: (/** @type {string} */ line) => void notes.push(line),
   };
   const rows = [];
-  for (const { name, onlyNamed, run } of CASES) {
-    if (names.length === 0 ? onlyNamed !== true : names.includes(name)) rows.push(...(await run(context)));
+  for (const { name, group = name, onlyNamed, run } of CASES) {
+    const isNamed = names.includes(name) || names.includes(group);
+    if (names.length === 0 ? onlyNamed !== true : isNamed) rows.push(...(await run(context)));
   }
   const foot = [
     ...notes,
@@ -96,19 +117,28 @@ function readArguments() {
   const flag = { type: /** @type {const} */ ('boolean'), default: false };
   const text = { type: /** @type {const} */ ('string') };
   const options = {
-    ...{ quick: flag, list: flag, build: text, results: text },
+    ...{ quick: flag, list: flag, build: text, against: text, results: text },
+    'snapshot-megabytes': text,
     attack: { ...text, multiple: /** @type {const} */ (true) },
   };
   try {
     const read = parseArgs({ options, allowPositionals: true });
-    requireNames('case', CASES, read.positionals);
+    requireNames('case', [...CASES, ...GROUPS], read.positionals);
     requireNames('attack', ATTACKS, read.values.attack ?? []);
-    if (read.values.build !== undefined && !existsSync(join(read.values.build, 'main.js'))) {
-      refuse(`--build ${read.values.build} has no main.js. Give the folder of a build, such as dist.`);
+    const megabytes = read.values['snapshot-megabytes'];
+    if (megabytes !== undefined && !/^[1-9]\d*$/.test(megabytes)) {
+      refuse(`--snapshot-megabytes ${megabytes} is no whole number from 1 on.`);
+    }
+    for (const name of /** @type {const} */ (['build', 'against'])) {
+      const folder = read.values[name];
+      if (folder !== undefined && !existsSync(join(folder, 'main.js'))) {
+        refuse(`--${name} ${folder} has no main.js. Give the folder of a build, such as dist.`);
+      }
     }
     return read;
   } catch (error) {
-    const flags = '--quick, --list, --build FOLDER, --results FOLDER and --attack NAME';
+    const flags =
+      '--quick, --list, --build FOLDER, --against FOLDER, --results FOLDER, --attack NAME and --snapshot-megabytes N';
     refuse(`${/** @type {Error} */ (error).message}. The flags are ${flags}.`);
   }
 }

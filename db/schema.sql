@@ -11,6 +11,11 @@ CREATE INDEX conversationsByExpiry ON conversations (address, expiresAt) WHERE e
 
 CREATE INDEX conversationsByLast ON conversations (address, lastId);
 
+CREATE TABLE "epochs" (
+  firstId INTEGER PRIMARY KEY,
+  epoch TEXT NOT NULL UNIQUE
+) STRICT;
+
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY,
   sender TEXT NOT NULL,
@@ -44,7 +49,13 @@ CREATE TABLE position (
   head INTEGER NOT NULL,      -- the highest id ever given
   projected INTEGER NOT NULL, -- conversations are up to date through this id
   probe INTEGER NOT NULL      -- changed to see whether the log can be written
-, retentionTime INTEGER) STRICT;
+, retentionTime INTEGER, logId TEXT NOT NULL DEFAULT '', sequence INTEGER, logTime INTEGER NOT NULL DEFAULT 0, createdAt INTEGER NOT NULL DEFAULT 0, generation INTEGER, mark TEXT NOT NULL DEFAULT '', digest TEXT NOT NULL DEFAULT '') STRICT;
+
+CREATE TABLE proposers (
+  proposer TEXT PRIMARY KEY,
+  counter INTEGER NOT NULL,
+  time INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE purged (
   address TEXT PRIMARY KEY,
@@ -90,7 +101,7 @@ CREATE TABLE readMarkers (
   PRIMARY KEY (reader, peer)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE runs (
-  firstId INTEGER PRIMARY KEY,
-  tag TEXT NOT NULL UNIQUE
-) STRICT;
+CREATE TABLE settings (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,32 +1,51 @@
 /**
- * An address: a name that can send and receive. Compared byte for byte, so a name has one spelling only (NFC),
- * and nothing in it is invisible.
+ * An address is a name that can send and receive. Addresses are compared byte for byte, so a name has only one spelling
+ * (NFC) and no invisible characters.
  */
 
-/** In place of an address where streams and polls follow the whole log. Never an address itself. */
+/** Stands for all addresses in streams and polls of the whole log. It is never an address itself. */
 export const EVERYTHING = '*';
 
 const MAX_CODE_POINTS = 128;
 
-/** What most addresses are made of, and none of the rules is about: looked at first, since there are two in each message. */
+/** Most addresses match this and so keep all rules. It is tested first: each message has two addresses. */
 const PLAIN = /^[A-Za-z0-9._@:-]{1,128}$/;
 
 /**
- * Says why a value is no address.
+ * Returns the rule that a value breaks as an address.
  *
- * @returns what is wrong, as the end of the sentence "recipient …", or `undefined` where it is an address
+ * @returns the end of the sentence "recipient …"; `undefined` if the value is an address
  */
 export function addressFault(value: unknown): string | undefined {
+  return isPlain(value) ? undefined : (formFault(value) ?? spellingFault(value as string));
+}
+
+/**
+ * Returns whether a value keeps the rules of addresses that no version of Unicode changes. The nodes of a cluster judge
+ * entries by these: one whose runtime has a newer Unicode must come to the same.
+ */
+export function hasAddressForm(value: unknown): value is string {
+  return isPlain(value) || (formFault(value) === undefined && !/\p{Cc}/u.test(value as string));
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value === 'string' && PLAIN.test(value);
+}
+
+function formFault(value: unknown): string | undefined {
   if (typeof value !== 'string') return 'must be a string';
-  if (PLAIN.test(value)) return undefined;
   if (value === '') return 'must not be empty';
   if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
-  // A code point is at most two UTF-16 units; the cheap test keeps a long text from being counted.
+  // A code point has at most two UTF-16 units, so a long text need not be counted.
   if (value.length > 2 * MAX_CODE_POINTS || Array.from(value).length > MAX_CODE_POINTS) {
     return `must be at most ${MAX_CODE_POINTS} characters long`;
   }
   if (value.includes(EVERYTHING)) return 'must not contain "*"';
   if (value.startsWith('$')) return 'must not begin with "$", which is kept for the system';
+  return undefined;
+}
+
+function spellingFault(value: string): string | undefined {
   if (value.trim() !== value) return 'must not begin or end with white space';
   if (/[\p{Cc}\p{Cf}]/u.test(value)) return 'must not contain control or format characters';
   if (value.normalize('NFC') !== value) return 'must be in Unicode normalization form C (NFC)';

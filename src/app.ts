@@ -3,81 +3,95 @@ import express from 'express';
 import type { Logger } from 'pino';
 import proxyaddr from 'proxy-addr';
 import { Refusal } from './errors.ts';
-import { ArrivingBytes } from './arriving-bytes.ts';
+import { ArrivingBytes } from './wire/arriving-bytes.ts';
 import { checkContentType } from './http/body.ts';
-import { conversations } from './http/conversations.ts';
-import { setDataHeaders } from './http/data-headers.ts';
+import { cluster, type ViewedCluster } from './http/routes/cluster.ts';
+import { conversations } from './http/routes/conversations.ts';
 import { checked } from './http/handler.ts';
-import { healthz, readyz } from './http/health.ts';
-import { metricsRoute } from './http/metrics.ts';
-import { nothingAt } from './http/nothing-at.ts';
-import { pages } from './http/pages.ts';
-import { presence } from './http/presence.ts';
+import { healthz, readyz } from './http/routes/health.ts';
+import { metricsRoute } from './http/routes/metrics.ts';
+import { NAMES, NAMES_OF_NODE, notFound } from './http/not-found.ts';
+import { pages } from './http/routes/pages.ts';
+import { presence } from './http/routes/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
-import { checkRoom, limitRate, publish, sayWhetherStored, settleRefused, takeBytes } from './http/publish.ts';
-import { Publisher } from './http/publisher.ts';
-import { message, pull } from './http/pull.ts';
-import { pushKey } from './http/push-key.ts';
+import {
+  checkRoom,
+  limitRate,
+  publish,
+  addMayBeStored,
+  settleRefused,
+  takeBytes,
+} from './http/routes/publish.ts';
+import { Publisher } from './publish/publisher.ts';
+import { message, pull } from './http/routes/pull.ts';
+import { pushKey } from './http/routes/push-key.ts';
 import {
   type PushSubscriptionParts,
   subscribe,
   subscriptions,
   unsubscribe,
-} from './http/push-subscriptions.ts';
+} from './http/routes/push-subscriptions.ts';
 import { originForm, pathOf } from './http/query.ts';
 import { readBody } from './http/read-body.ts';
 import { mergeRepeated } from './http/repeated-headers.ts';
-import { endSession, openSession, session, type SessionParts } from './http/session.ts';
-import type { Refusals } from './http/refusals.ts';
+import { endSession, openSession, session, type SessionParts } from './http/routes/session.ts';
+import type { RefusalCounters } from './metrics/counters/refusal-counters.ts';
 import { RequestLog } from './http/request-log.ts';
-import { stream } from './http/stream.ts';
-import { webSocket } from './http/web-socket.ts';
+import { refuseInOutage } from './http/refuse-in-outage.ts';
+import { StreamOpening } from './http/stream-opening.ts';
+import { stream } from './http/routes/stream.ts';
+import { webSocket } from './http/routes/web-socket.ts';
+import type { PushStore } from './log/push-store.ts';
 import type { Readiness } from './log/readiness.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import type { Listener } from './server.ts';
-import type { StreamParts } from './stream/device-stream.ts';
+import type { Listener } from './http/server.ts';
+import type { StreamRequestParts } from './http/stream-request.ts';
 import { WEB_SOCKET_PATH } from './ws/handshake.ts';
 import type { Pings } from './ws/pings.ts';
 
-/** What the routes work with. */
-export interface AppParts extends StreamParts, PushSubscriptionParts, SessionParts {
+/** The parts that the routes work with. */
+export interface AppParts extends StreamRequestParts, PushSubscriptionParts, SessionParts {
   readonly pings: Pings;
-  /** What browsers subscribe to notifications with. */
+  readonly pushStore: PushStore;
+  /** The key that browsers subscribe to notifications with. */
   readonly publicKey: string;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
-  readonly refusals: Refusals;
+  readonly refusals: RefusalCounters;
+  /** `undefined` if this is the only node. */
+  readonly cluster: ViewedCluster | undefined;
   readonly logger: Logger;
 }
 
-/** What the configuration says of the routes. */
+/** The part of the configuration that concerns the routes. */
 export interface AppOptions {
-  /** What stands before the paths of this service; empty, or `/…` without a slash at its end. */
+  /** The prefix of this service's paths, as clients see them: empty, or `/…` without a slash at the end. */
   readonly basePath: string;
   readonly trustProxy: boolean | number | string;
 }
 
-/** A request goes through the routes; `done` is called where none has answered. */
+/** A router: `done` is called if none of its routes has answered. */
 type Route = (request: IncomingMessage, response: ServerResponse, done: (error?: unknown) => void) => void;
 
-/** Clients send a dozen; with so many, the proxy is broken or the client malicious. */
+/** Clients send a dozen header fields. With more than this, the proxy is broken or the client malicious. */
 const MAX_HEADERS = 100;
 
-/** Bytes of their names and values. A target may be longer: node:http counts it with them (server.ts). */
+/** The most bytes of all fields' names and values. The limit of node:http includes the target (server.ts). */
 const MAX_FIELD_BYTES = 16 * 1024;
 
-/** node:http keeps the bytes of a header until the next one: past so many a connection is closed behind its answer. */
+/** node:http keeps the bytes of a header until the next one. After a longer target the connection is closed. */
 const MAX_KEPT_TARGET_BYTES = 64 * 1024;
 
-/** Every route of the service. Streams are matched before Express; the rest is Express's. */
+/** Returns the listener for every route. Streams are matched before Express, which handles the others. */
 export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions): Listener {
-  const { log, devices, authenticator, origins, rate, refusals } = parts;
-  // The router alone: an application gives each request and response another prototype, and what is slow to look up
-  // after that is half of the time of a publish (docs/speed.md).
+  const { log, pushStore, connections, outage, authenticator, origins, rate, refusals } = parts;
+  // Only the router: an application of Express changes the prototype of each request and response, and the slower
+  // look-ups that follow take half the time of a publish (docs/speed.md).
   const routes = express.Router({ caseSensitive: true, strict: true });
   const trust = trustIn(trustProxy);
   const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
   const problems = { requests, refusals };
+  const names = parts.cluster === undefined ? NAMES : NAMES_OF_NODE;
   const publisher = new Publisher(parts, rate);
 
   const known = authenticator.middleware;
@@ -92,7 +106,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
     .route('/messages')
     .get(known, pull(parts))
     .post(known, checked(...admit, room), read, checked(...pay, room), settle)
-    .post(publish(publisher, basePath), sayWhetherStored)
+    .post(publish(publisher, basePath), addMayBeStored)
     .all(methodNotAllowed('GET, HEAD, POST'));
   routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
@@ -100,9 +114,9 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   routes.route('/push-key').get(known, pushKey(parts.publicKey)).all(methodNotAllowed('GET, HEAD'));
   routes
     .route('/push-subscriptions')
-    .get(known, subscriptions(log.pushes))
+    .get(known, subscriptions(pushStore))
     .post(known, checked(...admit), read, checked(...pay), settle, subscribe(parts))
-    .delete(known, checked(checkContentType), read, checked(recheck), unsubscribe(parts, log.pushes))
+    .delete(known, checked(checkContentType), read, checked(recheck), unsubscribe(parts, pushStore))
     .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
   routes
     .route('/session')
@@ -111,47 +125,55 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
     .delete(endSession(parts))
     .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
   routes.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
-  routes.route('/readyz').get(readyz(parts.readiness, devices)).all(methodNotAllowed('GET, HEAD'));
+  routes.route('/readyz').get(readyz(parts.readiness, connections)).all(methodNotAllowed('GET, HEAD'));
   routes.route('/metrics').get(known, metricsRoute(parts.metrics)).all(methodNotAllowed('GET, HEAD'));
+  if (parts.cluster !== undefined) {
+    routes.route('/cluster').get(known, cluster(parts.cluster)).all(methodNotAllowed('GET, HEAD'));
+  }
   routes.use(pages());
 
-  const openStream = stream(parts, authenticator, problems);
-  const openWebSocket = webSocket({ ...parts, publisher, arriving }, authenticator, problems);
-  // Typed for the requests of an application, of which it uses nothing.
+  const opening = new StreamOpening(parts, authenticator, problems);
+  const openStream = stream(opening);
+  const openWebSocket = webSocket({ ...parts, publisher, arriving }, opening, problems);
+  // Its type asks for the requests of an application, but it uses nothing of them.
   const route = routes as unknown as Route;
   return (request, response, upgrade) => {
     requests.begin(request, response);
     const isLong = (request.url ?? '').length > MAX_KEPT_TARGET_BYTES;
-    if (devices.ending || isLong) response.shouldKeepAlive = false;
+    if (connections.ending || isLong) response.shouldKeepAlive = false;
     const fail = (error: unknown): void => sendProblem(request, response, error, problems);
     try {
       checkHeader(request);
       const target = originForm(request.url ?? '');
       const path = pathOf(target);
-      // A stream has its own headers: what is set here would stay in memory as long as it is open.
-      const opensStream = (path === '/stream' && request.method === 'GET') || upgrade !== undefined;
-      if (!opensStream) setDataHeaders(response);
       if (origins.admit(request, response)) return;
       request.url = target;
       if (path === '/stream') openStream(request, response).catch(fail);
       else if (path === WEB_SOCKET_PATH) openWebSocket(request, response, upgrade).catch(fail);
-      else route(request, response, (error) => fail(error ?? nothingAt(path, basePath)));
+      else {
+        refuseInOutage(outage, request.method, path);
+        route(request, response, (error) => fail(error ?? notFound(path, basePath, names)));
+      }
     } catch (error) {
       fail(error);
     }
   };
 }
 
-/** Which proxies are believed, as Express reads it. */
+/** Returns whether the proxy at an address is trusted, by the setting `trust proxy` of Express. */
 function trustIn(trusted: boolean | number | string): (address: string, index: number) => boolean {
   if (typeof trusted === 'boolean') return () => trusted;
   if (typeof trusted === 'number') return (_address, index) => index < trusted;
   return proxyaddr.compile(trusted.split(',').map((one) => one.trim()));
 }
 
-/** If it is not sure where a request ends, nothing behind it is to be taken for another one. A long header is let go of. */
+/**
+ * Closes the connection. If the end of a request is uncertain, the bytes after it must not be read as another one. The
+ * memory of a long header is freed.
+ */
 const CLOSE = { headers: { Connection: 'close' } };
 
+/** Merges repeated fields, if the header is well formed and within its bounds. @throws {Refusal} if it is not */
 function checkHeader(request: IncomingMessage): void {
   const { headers, httpVersion, rawHeaders } = request;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
@@ -174,7 +196,7 @@ function checkHeader(request: IncomingMessage): void {
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`, CLOSE);
   }
-  // Each byte is a character of its own: node:http reads them as Latin-1.
+  // One character is one byte: node:http reads them as Latin-1.
   let bytes = 0;
   for (const text of rawHeaders) bytes += text.length;
   if (bytes > MAX_FIELD_BYTES) {

@@ -1,6 +1,6 @@
 /**
- * Makes sure that a text is what its author meant: not bytes of another encoding, which decoding has replaced, and no
- * white space around it (a byte order mark counts as such), which an editor, a template or a shell has left there.
+ * Checks that a text is what its author meant: it has no characters that replace bytes of another encoding, and no
+ * white space around it (such as a byte order mark), which an editor, a template or a shell may have left there.
  *
  * @throws {Error} with the rule that the text breaks, as the end of the sentence "NAME …"
  */

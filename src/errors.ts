@@ -1,13 +1,13 @@
 import { nearestName } from './misspelt.ts';
 
 /**
- * What a client is told when the answer is no. Everything else that is thrown is internal: it is logged whole, and the
- * client sees a bare 500.
+ * Refusals are errors that a client is told about. Every other error is internal: it is logged in full, and the client
+ * gets a bare 500.
  */
 
 /**
- * One bad field: a JSON Pointer into the body (or into the query, read as an object), and the rule it breaks, as the end of
- * a sentence that begins with the field.
+ * One bad field: a JSON Pointer into the body (or into the query, read as an object), and the rule it breaks, as the
+ * end of a sentence that begins with the field.
  */
 export interface FieldError {
   readonly path: string;
@@ -34,28 +34,31 @@ export const REFUSAL_STATUS = {
 
 export type RefusalCode = keyof typeof REFUSAL_STATUS;
 
-/** Whether anything of a publish that was refused for now may have been stored. */
+/** Whether anything of a publish that got 503 may have been stored. */
 export type MayBeStored = 'no' | 'unknown';
 
 export interface RefusalFacts {
-  /** Each bad field, where the fault lies in fields. */
+  /** Each bad field, if the fault is in fields. */
   readonly errors?: readonly FieldError[];
   readonly headers?: Readonly<Record<string, string>>;
-  /** Of a publish with 503. */
+  /** For a publish that gets 503. */
   readonly stored?: MayBeStored | undefined;
+  /** Whether the reason of a 503 is in the log already, so that a line for each request would say nothing new. */
+  readonly isLogged?: boolean;
 }
 
-/** A refusal: the request's fault or the moment's, said to the client as `application/problem+json` (RFC 9457). */
+/** A refusal of a request that is wrong or comes at a bad time, sent as `application/problem+json` (RFC 9457). */
 export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly status: number;
   readonly errors: readonly FieldError[];
   readonly headers: Readonly<Record<string, string>>;
   readonly stored: MayBeStored | undefined;
+  readonly isLogged: boolean;
 
   /**
    * @param code the kind of refusal; it fixes the status
-   * @param detail a sentence that names the thing, the rule and what to do; shown to the client
+   * @param detail a sentence for the client that names the thing, the rule and what to do
    */
   constructor(code: RefusalCode, detail: string, facts: RefusalFacts = {}) {
     super(detail);
@@ -65,16 +68,16 @@ export class Refusal extends Error {
     this.errors = facts.errors ?? [];
     this.headers = facts.headers ?? {};
     this.stored = facts.stored;
+    this.isLogged = facts.isLogged ?? false;
   }
 }
 
-const MOST_ERRORS = 100;
+const MAX_ERRORS = 100;
 
 /**
- * Returns the refusal of a request with bad fields. Its detail is about the first of them, and says how many more there
- * are.
+ * Returns the refusal of a request with bad fields. Its detail describes the first and counts the others.
  *
- * @param errors at least one; past a hundred the rest is left out
+ * @param errors at least one; only the first hundred are sent
  * @param code 400 by default
  */
 export function badFields(
@@ -86,17 +89,17 @@ export function badFields(
   const problems = errors.length === 2 ? 'problem' : 'problems';
   const more = errors.length > 1 ? ` ${errors.length - 1} more ${problems}, see errors.` : '';
   return new Refusal(code, first === undefined ? '' : `${sentenceOf(first)}${more}`, {
-    errors: errors.slice(0, MOST_ERRORS),
+    errors: errors.slice(0, MAX_ERRORS),
     headers,
   });
 }
 
-/** Returns the refusal (400) of a request that has one header more than once, with different values. */
+/** Returns the refusal (400) of a request that repeats a header with different values. */
 export function differentValues(header: string): Refusal {
   return badFields([{ path: `/${header}`, message: 'is given more than once, with different values' }]);
 }
 
-/** A fault as a sentence: a field of a single message is called by its name, one of a batch by its pointer. */
+/** Returns a fault as a sentence. It calls a field of a single message by its name, one of a batch by its pointer. */
 function sentenceOf({ path, message }: FieldError): string {
   const [, name = '', ...deeper] = path.split('/');
   const subject =
@@ -109,30 +112,34 @@ function sentenceOf({ path, message }: FieldError): string {
 }
 
 /**
- * Says that a name is not known: the message of a `FieldError`, which suggests the known name that is probably meant, or
- * else lists all of them.
+ * Returns the message of a `FieldError` about an unknown name. It suggests the known name that is probably meant, or
+ * lists all of them.
  *
  * @param what the kind of name: `a field of a message`
- * @param faults how many faults there are before this one: one that is not shown suggests nothing, since that costs time
+ * @param faults the number of faults before this one: a fault that is not sent needs no suggestion, which takes time
  */
 export function unknownName(name: string, what: string, known: readonly string[], faults: number): string {
   if (known.length === 0) return `is not ${what}: this request takes none`;
-  const meant = faults < MOST_ERRORS ? nearestName(name, known) : undefined;
+  const meant = faults < MAX_ERRORS ? nearestName(name, known) : undefined;
   return meant === undefined
     ? `is not ${what}. Valid names: ${known.join(', ')}`
     : `is not ${what}. Did you mean "${meant}"?`;
 }
 
-/** A name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */
+/** Returns a name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */
 export function pointerToken(name: string): string {
   return name.slice(0, 128).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 /**
- * The refusal of a request that may be repeated as it is a little later.
+ * Returns the refusal (503) of a request that may be repeated unchanged a little later.
  *
  * @param retryAfterSeconds whole seconds, for `Retry-After`
+ * @param isLogged whether its reason is in the log already
  */
-export function unavailable(detail: string, retryAfterSeconds: number): Refusal {
-  return new Refusal('unavailable', detail, { headers: { 'Retry-After': String(retryAfterSeconds) } });
+export function unavailable(detail: string, retryAfterSeconds: number, isLogged = false): Refusal {
+  return new Refusal('unavailable', detail, {
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+    isLogged,
+  });
 }

@@ -1,137 +1,214 @@
-/** A message as it is handed to the log: everything but its `id`. A new field is added in this file alone. */
+import { hasAddressForm } from './address.ts';
+import { isContent, keyFault, markerFault, ttlFault, typeFault } from './message-rules.ts';
+
+/** A message as its publisher gives it to the log, which adds the id and the times. */
 export interface Draft {
   readonly sender: string;
   readonly recipient: string;
-  /** What the application calls it; `message` unless it says otherwise, `read` for a read marker. */
+  /** The application's name for this kind of message: `message` by default, `read` for a read marker. */
   readonly type: string;
-  /** The content as JSON text: stored, sent and answered as it is, never parsed on the way. */
+  /** The content as JSON text. It is stored, sent and answered as it is, and never parsed on the way. */
   readonly content: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly createdAt: number;
   readonly idempotencyKey: string | null;
-  /** Milliseconds since the Unix epoch; past it the message is not shown to anyone. */
-  readonly expiresAt: number | null;
+  /** Seconds until it expires; `null` if it does not. */
+  readonly ttl: number | null;
   /**
-   * 1 if it is in streams and history, and that is all: not unread, no conversation, no notification; else 0. `null` for
-   * messages from before there was this field: of these only those of type `message` count.
+   * 1: the message is in streams and history, but is not unread, makes no conversation and does not notify. 0: it does.
+   * `null`: it was stored before this field existed, and counts only if its type is `message`.
    */
   readonly background: 0 | 1 | null;
   /**
-   * Of a read marker: whether whoever publishes it may read the inbox of its recipient, as a member of a room may. It is
-   * not stored: it decides which newest message a marker ahead of the log is set to.
+   * For a read marker: whether its publisher may read the inbox of its recipient, as a member of a room may. It is not
+   * stored. If the marker is ahead of the log, it decides which newest message the marker is set to.
    */
   readonly readsRecipient?: boolean;
 }
 
-/** A message that stands in the log. */
-export interface Message extends Draft {
+/** A message of the log. */
+export interface Message extends Omit<Draft, 'ttl' | 'readsRecipient'> {
   readonly id: number;
+  /** Milliseconds since the Unix epoch. It does not decrease as ids grow, unless a clock was days ahead. */
+  readonly createdAt: number;
+  /** Milliseconds since the Unix epoch. From then on the message is not shown; `null` if it does not expire. */
+  readonly expiresAt: number | null;
 }
 
-/** The type of a message that its publisher gave none. */
+/** The times of messages that the order brings together, in milliseconds since the Unix epoch. */
+export interface MessageTimes {
+  /** The time of their entry: their ttl begins here. */
+  readonly time: number;
+  /** Their `createdAt`: later than `time` if the clock was ahead before (log/replica/log-time.ts). */
+  readonly createdAt: number;
+}
+
+/** A message for open streams only. It is not stored and has no id. */
+export type EphemeralMessage = Omit<Message, 'id'>;
+
+/** The type of a message whose publisher named none. */
 export const MESSAGE_TYPE = 'message';
 
-/** The type of a read marker: `content` is `{"messageId": n}`, and the log keeps only those that move ahead. */
+/** The type of a read marker. Its content is `{"messageId": n}`, and the log keeps only markers that move ahead. */
 export const READ_TYPE = 'read';
 
-/** What is stored of a message: its columns, in their order. */
-export const MESSAGE_FIELDS = [
-  'id',
-  'sender',
-  'recipient',
-  'type',
-  'content',
-  'createdAt',
-  'idempotencyKey',
-  'expiresAt',
-  'background',
-] as const satisfies readonly (keyof Message)[];
+/** Returns the value of a field as JSON text, or an empty text to leave the field out. */
+type ToJson = (message: EphemeralMessage) => string;
 
 /**
- * Adds the fields of a draft to values, in the order of `MESSAGE_FIELDS` without the id. Written out: a list of lists,
- * made one, would cost more than is saved.
+ * Every field of a message except its id. This is the one list: columns, rows, packed drafts and JSON are made from it,
+ * all in this order, and the compiler refuses it if a field is missing.
  */
-export function pushFields(values: FieldValue[], draft: Draft): void {
-  values.push(draft.sender, draft.recipient, draft.type, draft.content);
-  values.push(draft.createdAt, draft.idempotencyKey, draft.expiresAt, draft.background);
+const FIELDS: { readonly [Field in keyof EphemeralMessage]: ToJson } = {
+  sender: ({ sender }) => JSON.stringify(sender),
+  recipient: ({ recipient }) => JSON.stringify(recipient),
+  // It consists of a few ASCII characters, which need no escapes.
+  type: ({ type }) => `"${type}"`,
+  content: ({ content }) => content,
+  createdAt: ({ createdAt }) => isoJson(createdAt),
+  idempotencyKey: ({ idempotencyKey: key }) => (key === null ? '' : JSON.stringify(key)),
+  expiresAt: ({ expiresAt }) => (expiresAt === null ? '' : isoJson(expiresAt)),
+  background: ({ background }) => (background === 1 ? 'true' : ''),
+};
+
+const FIELD_NAMES = Object.keys(FIELDS) as (keyof typeof FIELDS)[];
+
+/** The JSON of each field: its name, after a comma, and the function that returns its value. */
+const JSON_FIELDS = FIELD_NAMES.map((name) => ({ name: `,"${name}":`, toJson: FIELDS[name] }));
+
+/** The columns of a message, in order. */
+export const MESSAGE_COLUMNS: readonly (keyof Message)[] = ['id', ...FIELD_NAMES];
+
+/** The value of a column. */
+export type ColumnValue = string | number | null;
+
+/** The fields of a draft in the order of the columns. The log adds `createdAt`, and computes `expiresAt` from `ttl`. */
+const DRAFT_FIELDS = FIELD_NAMES.filter((name) => name !== 'createdAt').map((name) =>
+  name === 'expiresAt' ? 'ttl' : name,
+);
+
+/** The number of values of a packed draft. */
+export const PACKED_FIELDS = DRAFT_FIELDS.length;
+
+/** The index of each field among the values of a packed draft. */
+const PACKED_AT = Object.fromEntries(DRAFT_FIELDS.map((name, index) => [name, index])) as Record<
+  (typeof DRAFT_FIELDS)[number],
+  number
+>;
+
+/** Appends the fields of a draft to a list of packed values. */
+export function packDraft(values: ColumnValue[], draft: Draft): void {
+  for (const field of DRAFT_FIELDS) values.push(draft[field]);
 }
 
-/** What a field may be as a value. */
-export type FieldValue = string | number | null;
-
-/** Reads a draft from values, in the order of `pushFields`. @param next gives the next value */
-export function takeFields(next: () => FieldValue | undefined): Draft {
+/** Returns the draft that `packDraft` packed, whose values begin at an index. */
+export function unpackDraft(values: readonly ColumnValue[], at: number): Draft {
   return {
-    sender: next() as string,
-    recipient: next() as string,
-    type: next() as string,
-    content: next() as string,
-    createdAt: next() as number,
-    idempotencyKey: next() as string | null,
-    expiresAt: next() as number | null,
-    background: next() as Draft['background'],
+    sender: values[at + PACKED_AT.sender] as string,
+    recipient: values[at + PACKED_AT.recipient] as string,
+    type: values[at + PACKED_AT.type] as string,
+    content: values[at + PACKED_AT.content] as string,
+    idempotencyKey: values[at + PACKED_AT.idempotencyKey] as string | null,
+    ttl: values[at + PACKED_AT.ttl] as number | null,
+    background: values[at + PACKED_AT.background] as Draft['background'],
   };
 }
 
+/**
+ * Returns whether a draft from elsewhere is one that publishing could have made. It depends on nothing but the draft, so all
+ * nodes of a cluster come to the same.
+ */
+export function isDraft(draft: { readonly [Field in keyof Draft]: unknown }): boolean {
+  const { sender, recipient, type, content, idempotencyKey: key, ttl, background } = draft;
+  return (
+    hasAddressForm(sender) &&
+    hasAddressForm(recipient) &&
+    typeFault(type) === undefined &&
+    isContent(content) &&
+    (key === null || keyFault(key) === undefined) &&
+    (ttl === null || ttlFault(ttl) === undefined) &&
+    (background === null || background === 0 || background === 1) &&
+    (type !== READ_TYPE ||
+      (ttl === null && background !== 1 && markerFault(JSON.parse(content)) === undefined))
+  );
+}
+
+/** Appends the row of a draft, in the order of `MESSAGE_COLUMNS`, to a list of values. */
+export function pushRow(values: ColumnValue[], id: number, times: MessageTimes, draft: Draft): void {
+  values.push(id);
+  for (const field of FIELD_NAMES) {
+    if (field === 'createdAt') values.push(times.createdAt);
+    else if (field === 'expiresAt') values.push(expiryOf(draft, times));
+    else values.push(draft[field]);
+  }
+}
+
+/** Returns the time at which a draft expires, in milliseconds since the Unix epoch; `null` if it does not. */
+function expiryOf({ ttl }: Draft, { time }: MessageTimes): number | null {
+  return ttl === null ? null : time + ttl * 1000;
+}
+
 /** Returns whether a message counts as unread, makes a conversation and notifies. */
-export function counts({ type, background }: Pick<Draft, 'type' | 'background'>): boolean {
+export function counts({ type, background }: Pick<Message, 'type' | 'background'>): boolean {
   return type !== READ_TYPE && (background === null ? type === MESSAGE_TYPE : background === 0);
 }
 
-/** The same of a row of messages, in SQL: 1 or 0. */
+/** The same rule for a row of messages in SQL: 1 or 0. */
 export const COUNTS = `(type <> '${READ_TYPE}' AND ifnull(background, type <> '${MESSAGE_TYPE}') = 0)`;
 
-/**
- * Whether a message is past its `expiresAt`.
- *
- * @param now milliseconds since the Unix epoch
- */
-export function isExpired(message: { readonly expiresAt: number | null }, now: number): boolean {
+/** The columns that `counts` and `COUNTS` look at. */
+export const COUNTS_COLUMNS = 'type, background';
+
+/** Returns whether a message has expired. @param now milliseconds since the Unix epoch */
+export function isExpired(message: Pick<Message, 'expiresAt'>, now: number): boolean {
   return message.expiresAt !== null && message.expiresAt <= now;
 }
 
 /**
- * A draft as a message of the log. Written out: a spread of the draft costs the fan-out a fifth of its time, and gives
- * objects of another shape.
+ * Returns a draft as the message that it became. Its fields are written out, since a spread of the draft would cost the
+ * fan-out a fifth of its time and make objects of another shape.
  */
-export function withId(id: number, draft: Draft): Message {
+export function withId(id: number, times: MessageTimes, draft: Draft): Message {
   return {
     id,
     sender: draft.sender,
     recipient: draft.recipient,
     type: draft.type,
     content: draft.content,
-    createdAt: draft.createdAt,
+    createdAt: times.createdAt,
     idempotencyKey: draft.idempotencyKey,
-    expiresAt: draft.expiresAt,
+    expiresAt: expiryOf(draft, times),
     background: draft.background,
   };
 }
 
-/** A message as JSON text, in the order of fields that the protocol shows. Without line breaks: JSON escapes them. */
+/** Returns a draft as a message that is not stored. @param now milliseconds since the Unix epoch */
+export function asEphemeral(draft: Draft, now: number): EphemeralMessage {
+  return withId(0, { time: now, createdAt: now }, draft);
+}
+
+/** Returns a message as JSON text, its fields in the order that the protocol shows. JSON escapes line breaks. */
 export function messageJson(message: Message): string {
-  return `{"id":${message.id},${fieldsJson(message)}`;
+  return `{"id":${message.id}${fieldsJson(message)}}`;
 }
 
-/** A draft that is never stored as JSON text: a message without `id`. */
-export function draftJson(draft: Draft): string {
-  return `{${fieldsJson(draft)}`;
+/** Returns a message without an id as JSON text, as `messageJson` does. */
+export function ephemeralJson(message: EphemeralMessage): string {
+  return `{${fieldsJson(message).slice(1)}}`;
 }
 
-let lastIso = { at: 0, text: new Date(0).toISOString() };
-
-/** Of a batch all have the same time, and of a burst most. */
-function toIso(at: number): string {
-  if (at !== lastIso.at) lastIso = { at, text: new Date(at).toISOString() };
-  return lastIso.text;
+/** Returns the fields that a message has, each after a comma: whichever of them is first may be left out. */
+function fieldsJson(message: EphemeralMessage): string {
+  let json = '';
+  for (const { name, toJson } of JSON_FIELDS) {
+    const value = toJson(message);
+    if (value !== '') json += name + value;
+  }
+  return json;
 }
 
-function fieldsJson(draft: Draft): string {
-  let json =
-    `"sender":${JSON.stringify(draft.sender)},"recipient":${JSON.stringify(draft.recipient)},` +
-    `"type":"${draft.type}","content":${draft.content},"createdAt":"${toIso(draft.createdAt)}"`;
-  if (draft.idempotencyKey !== null) json += `,"idempotencyKey":${JSON.stringify(draft.idempotencyKey)}`;
-  if (draft.expiresAt !== null) json += `,"expiresAt":"${new Date(draft.expiresAt).toISOString()}"`;
-  if (draft.background === 1) json += ',"background":true';
-  return `${json}}`;
+let lastIso = { at: 0, json: `"${new Date(0).toISOString()}"` };
+
+/** Returns a time as JSON. It is cached: all messages of a batch have the same time, as have most of a burst. */
+function isoJson(at: number): string {
+  if (at !== lastIso.at) lastIso = { at, json: `"${new Date(at).toISOString()}"` };
+  return lastIso.json;
 }

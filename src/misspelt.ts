@@ -1,25 +1,25 @@
-/** A name that is not known, and the known one that is probably meant. */
+/** An unknown name, and the known one that is probably meant. */
 export interface MisspeltName {
   readonly name: string;
   readonly nearest: string;
 }
 
-/** Names of two words or more, and longer ones: `HOSTS` and `PORTS` may be anybody's. */
+/** Shorter names are not compared: `HOSTS` and `PORTS` may belong to other programs. */
 const MIN_LENGTH = 7;
 const MAX_EDITS = 2;
 
-/** What is longer is no slip of a known name, and takes long to compare. */
+/** Longer names are not misspelt known ones, and take long to compare. */
 const MAX_LENGTH = 100;
 
-/** What Kubernetes and Docker set for each service, one of which may be called `push` or `auth`. */
+/** The variables that Kubernetes and Docker set for each service, which may be called `push` or `auth`. */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 
 /**
- * Finds names that are near known ones: with other letters or signs in one or two places, with another case or separator,
- * the beginning of a known one (`PUSH_DELAY`), or one that goes on (`AUTH_SECRET_KEY`), or with this program's name before
- * it. Names of one short word, and those that others use, are let alone.
+ * Finds names that resemble known ones: with one or two other letters, with another case or separator, the beginning of
+ * a known one (`PUSH_DELAY`) or a longer one (`AUTH_SECRET_KEY`), or prefixed with the name of this program. Short
+ * names of one word, and those that other programs use, are ignored.
  *
- * @returns each with the nearest, in the order of the names; empty if all are known or far off
+ * @returns each with its nearest, in the order of the names; empty if none resembles a known one
  */
 export function misspelt(names: readonly string[], known: readonly string[]): readonly MisspeltName[] {
   return names
@@ -31,10 +31,10 @@ export function misspelt(names: readonly string[], known: readonly string[]): re
 }
 
 /**
- * Finds the known name that is probably meant by another one: the same with another case or separator, or with other
- * letters in one or two places, fewer than half of them.
+ * Finds the known name that another one probably means: the same with another case or separator, or with one or two
+ * other letters, fewer than half of them.
  *
- * @returns the nearest; `undefined` if none is near
+ * @returns the nearest; `undefined` if none resembles it
  */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
@@ -62,7 +62,7 @@ function plainForm(name: string): string {
   return name.toUpperCase().replaceAll(/[_.-]/g, '');
 }
 
-/** The fewest letters to add, take away or replace (Levenshtein), or more than `MAX_EDITS` if they are many. */
+/** Returns the number of edits between two names (Levenshtein), or any number over `MAX_EDITS` if there are more. */
 function editsBetween(from: string, to: string): number {
   if (Math.abs(from.length - to.length) > MAX_EDITS) return Infinity;
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);

@@ -1,6 +1,6 @@
 /**
- * A map that forgets: it keeps at least the last `kept` keys that were set, and at most twice as many. It drops them a
- * whole generation at a time, so that no call costs more than any other, however many names somebody thinks of.
+ * A map with bounded memory: it keeps at least the `kept` keys set last, and at most twice as many. It drops a whole
+ * generation of keys at a time, so every call costs the same, however many keys a client invents.
  */
 export class Recent<Key, Value> {
   readonly #kept: number;
@@ -11,17 +11,17 @@ export class Recent<Key, Value> {
     this.#kept = kept;
   }
 
-  /** How many keys there are. */
+  /** The number of keys. */
   get size(): number {
     return this.#young.size + this.#old.size;
   }
 
-  /** The value of a key; `undefined` if it was never set, or is forgotten. */
+  /** Returns the value of a key; `undefined` if it was not set, or was dropped. */
   get(key: Key): Value | undefined {
     return this.#young.get(key) ?? this.#old.get(key);
   }
 
-  /** Sets a value, as the most recent. */
+  /** Sets a value, which becomes the most recent. */
   set(key: Key, value: Value): void {
     this.#old.delete(key);
     this.#young.set(key, value);
@@ -30,7 +30,7 @@ export class Recent<Key, Value> {
     this.#young = new Map();
   }
 
-  /** Takes a key out. Nothing is done if it is not there. */
+  /** Removes a key. Does nothing if it is not there. */
   delete(key: Key): void {
     this.#young.delete(key);
     this.#old.delete(key);

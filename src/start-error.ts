@@ -1,4 +1,4 @@
-/** Why the service cannot start, as one line that says what is wrong and what to do. It ends the process with 1. */
+/** The reason why the service cannot start: one line with the problem and what to do. The process exits with code 1. */
 export class StartError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,28 +1,30 @@
-/** `npm run -s token -- --sub alice`: prints a token for a try, signed with `AUTH_SECRET` (HS256). */
+/** Prints a token to try the service with, signed with `AUTH_SECRET` (HS256): `npm run -s token -- --sub alice`. */
 import { parseArgs } from 'node:util';
 import { SignJWT } from 'jose';
 import { identityOf } from './auth/identity.ts';
-import { readConfig, unknownVariables } from './config.ts';
+import { readConfig, unknownVariables } from './config/config.ts';
+import { flagFault } from './flag-fault.ts';
+import { sentence } from './sentence.ts';
 import { StartError } from './start-error.ts';
 
 const USAGE = `Usage: npm run -s token -- --sub ADDRESS [--flag value]...
 
-  --sub        whose token it is
-  --send-as    whom it may send as: an address, or a prefix that ends in "*" (default: --sub)
-  --send-to    whom it may send to (default: nobody)
-  --read       whose inboxes it may read (default: --sub)
-  --presence   whose presence it may see (default: as --read)
+  --sub        the address of the client
+  --send-as    an address that it may send as, or a prefix that ends in "*" (default: --sub)
+  --send-to    an address that it may send to (default: none)
+  --read       an address whose inbox it may read (default: --sub)
+  --presence   an address whose presence it may see (default: as --read)
   --rate       messages a second
   --metrics    it may read /metrics
-  --expires    how long it is good, as 30s, 15m, 12h or 7d (default: 1h)
+  --expires    its lifetime, as 30s, 15m, 12h or 7d (default: 1h)
 
-Lists are made by giving a flag several times. AUTH_SECRET or AUTH_SECRET_FILE has the secret that it is signed with, as
-for the service; of a file with several it is the first. AUTH_ISSUER and AUTH_AUDIENCE are put into it if they are set.
+Repeat a flag to allow several addresses. The token is signed with the secret in AUTH_SECRET, or the first one in
+AUTH_SECRET_FILE, as for the service. It gets AUTH_ISSUER and AUTH_AUDIENCE if they are set.
 `;
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
-function readSpan(text: string): number {
+function readDuration(text: string): number {
   const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   if (count === undefined || unit === undefined) {
     throw new StartError(
@@ -36,7 +38,7 @@ function readFlags(args: readonly string[]): ReturnType<typeof parseFlags> {
   try {
     return parseFlags(args);
   } catch (error) {
-    throw new StartError(`${(error as Error).message.split('. ')[0] ?? ''}. --help lists the flags.`);
+    throw new StartError(`${flagFault(error)} --help lists the flags.`);
   }
 }
 
@@ -81,13 +83,13 @@ async function makeToken(flags: ReturnType<typeof parseFlags>): Promise<string> 
     ...(auth.issuer === undefined ? {} : { iss: auth.issuer }),
     ...(auth.audience === undefined ? {} : { aud: auth.audience }),
     iat: now,
-    exp: now + readSpan(flags.expires),
+    exp: now + readDuration(flags.expires),
     ...(grants.length === 0 ? {} : { tidings: Object.fromEntries(grants) as Record<string, unknown> }),
   };
   try {
     identityOf(claims);
   } catch (error) {
-    throw new StartError(`This would be no good token: ${(error as Error).message}.`);
+    throw new StartError(sentence(`The token would not be valid: ${(error as Error).message}`));
   }
   return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret);
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -111,6 +113,18 @@ describe('a body', () => {
     );
     for (const answer of answers) expectProblem(answer, 413, []);
     expect(residentBytes(server.pid) - before).toBeLessThan(150 * MEBIBYTE);
+  });
+
+  test('that is still arriving when its request is answered leaves the client the time to read the answer', async () => {
+    const body = Buffer.alloc(16 * MEBIBYTE, 'x');
+    // It reads nothing before all is sent.
+    const socket = connect(server.port, '127.0.0.1').pause();
+    await once(socket, 'connect');
+    const bytes = requestBytes({ method: 'GET', path: '/healthz', body });
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject).write(bytes, () => resolve());
+    });
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   test('that is dropped in the middle is nothing, and no error of the service', async () => {

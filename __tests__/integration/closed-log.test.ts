@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import type { EmbeddedLog as Log } from '../../src/log/embedded-log.ts';
+import type { openLocalLog as OpenLocalLog } from '../../src/log/open-local-log.ts';
 import { LogUnreadable } from '../../src/log/message-log.ts';
 import { cleanUp, newFolder } from '../support/server.ts';
 
@@ -9,9 +9,9 @@ afterEach(cleanUp);
 
 test('a log that is closed says so to whoever reads it still, and fails in no other way', async () => {
   // The built one: its writer is a thread of its own.
-  const module = join(import.meta.dirname, '../../dist/log/embedded-log.js');
-  const { EmbeddedLog } = (await import(module)) as { EmbeddedLog: typeof Log };
-  const log = await EmbeddedLog.open({
+  const module = join(import.meta.dirname, '../../dist/log/open-local-log.js');
+  const { openLocalLog } = (await import(module)) as { openLocalLog: typeof OpenLocalLog };
+  const log = await openLocalLog({
     file: join(newFolder(), 'tidings.sqlite'),
     retention: { days: 0, messages: 0 },
     logger: pino({ level: 'silent' }),
@@ -25,8 +25,8 @@ test('a log that is closed says so to whoever reads it still, and fails in no ot
     newest: () => log.newest(['bob'], 1),
     message: () => log.message(0),
     readAfter: () => log.readAfter(['bob'], 0, 1, () => true),
-    readBack: () => log.readBack(['bob'], 1, 1, () => true),
-    readConversation: () => log.readConversation(['bob', 'ann'], 1, 1, () => true),
+    readBack: () => log.readBack(['bob'], 1, () => true),
+    readConversation: () => log.readConversation(['bob', 'ann'], 1, () => true),
     conversations: () => log.conversations('bob', 1, 1, () => true),
   };
   for (const read of Object.values(reads)) read();

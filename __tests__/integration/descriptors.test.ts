@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { get } from '../support/api.ts';
+import { scrape } from '../support/exposition.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -78,9 +79,11 @@ linuxTest(
       }
     }
     await until(() => openFiles(server.pid) <= before, 'the files to be closed');
-    const text = await (await fetch(`${server.url}/metrics`)).text();
-    for (const state of ['replaying', 'live', 'polling'])
-      expect(text).toContain(`tidings_devices{state="${state}"} 0`);
+    expect((await scrape(server.url)).by('tidings_connections', 'state')).toEqual({
+      replaying: 0,
+      live: 0,
+      polling: 0,
+    });
     const names = Array.from({ length: ROUNDS }, (_, round) => `name-${round}`);
     const answer = await get(server.url, `/presence?${names.map((name) => `recipient=${name}`).join('&')}`);
     for (const name of names) expect(answer.body).toHaveProperty([name, 'devices'], 0);

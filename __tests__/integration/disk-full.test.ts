@@ -67,6 +67,7 @@ describe('a log that fills its disk', () => {
       expect(device.messages).toEqual([kept, ...stored, last]);
       await until(async () => (await pullAll(server.url, 'bob')).length === 2, 'what is kept');
       for (const said of ['the log cannot be written', 'the log can be written again']) {
+        await until(() => server.stderr.includes(said), said);
         expect(server.stderr.split(said)).toHaveLength(2);
       }
       expect(server.stderr).not.toContain('retention and conversations wait');
@@ -117,6 +118,7 @@ describe('a disk that others fill', () => {
     stored.push(await send(server.url, 'bob', 'x'.repeat(30_000)), await send(server.url, 'bob', 'last'));
     expect(await isReady(server)).toBe(true);
     for (const said of ['the log cannot be written', 'the log can be written again']) {
+      await until(() => server.stderr.includes(said), said);
       expect(server.stderr.split(said)).toHaveLength(2);
     }
     expect(await pullAll(server.url, 'bob')).toEqual(stored);

@@ -75,7 +75,7 @@ describe('a log whose files are taken away while it runs', () => {
       await until(() => refusalsOf(publishers).length > 20, 'refusals');
       const held = storedBy(publishers);
       expectProblem(await get(server.url, '/readyz'), 503, []);
-      expect(await (await fetch(`${server.url}/metrics`)).text()).toContain('\ntidings_log_writable 0\n');
+      expect(await (await fetch(`${server.url}/metrics`)).text()).toContain('\ntidings_log_ready 0\n');
       expect((await get(server.url, '/healthz')).status).toBe(200);
       expect((await pullAll(server.url, 'bob')).slice(0, held.length)).toEqual(held);
       expect(JSON.stringify(refusalsOf(publishers).at(-1)?.body)).toContain('moved, removed or replaced');

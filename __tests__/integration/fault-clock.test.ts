@@ -43,7 +43,7 @@ async function resumed(server: Server, cursor: string): Promise<{ messages: Wire
 
 describe('a clock that goes a day ahead and comes back', () => {
   clockTest(
-    'changes the times of messages, and neither ids nor order nor what a device missed; ttl follows it',
+    'changes the times of messages, and neither ids nor order nor what a device missed; ttl follows it, and times never run against the ids',
     async () => {
       const clock = new WrongClock();
       const env = { ...clock.env, HEARTBEAT_SECONDS: '1', RETENTION_DAYS: '2' };
@@ -63,14 +63,21 @@ describe('a clock that goes a day ahead and comes back', () => {
       expect(await resumed(server, '0')).toEqual({ messages: [before, week, ahead], gap: false });
       expect(hoursAhead(await nextHeartbeat(device))).toBeCloseTo(24, 1);
       await waitForUpkeep(server);
+      const newest = await send(server.url, 'nobody', 'newest');
+      expect(hoursAhead(newest.createdAt)).toBeCloseTo(24, 1);
 
       // Held while the clock goes back: it ends when its time is over all the same.
       const poll = pull(server.url, 'recipient=nobody-else&wait=2');
       clock.set(0);
       // Before anything else is written to it.
       expect(hoursAhead(await nextHeartbeat(device))).toBeCloseTo(0, 1);
+      // Also while nothing is published.
+      const isBack = async (): Promise<boolean> =>
+        (await get(server.url, `/messages/${hour.id}`)).status === 200;
+      await until(isBack, 'the message that had expired by the wrong clock');
       const after = await send(server.url, 'bob', 'after');
-      expect(hoursAhead(after.createdAt)).toBeCloseTo(0, 1);
+      // The time of the message before, until the clock has caught up with it.
+      expect(after.createdAt).toBe(newest.createdAt);
       expect(after.id).toBeGreaterThan(ahead.id);
       expect(await resumed(server, cursor)).toEqual({ messages: [ahead, after], gap: false });
       // The message that had expired by the wrong clock is there again.
@@ -98,14 +105,18 @@ describe('a clock that goes a day ahead and comes back', () => {
       clock.set(0);
       const after = await send(first.url, 'bob', 'after');
       await waitForUpkeep(first);
+      expect(after.createdAt).toBe(ahead.createdAt);
       expect(await pullAll(first.url, 'bob')).toEqual([ahead, after]);
       expect((await first.stop()).code).toBe(0);
 
+      const newest = readNumber(first.database, 'SELECT createdAt FROM position');
+      expect(newest).toBeGreaterThanOrEqual(Date.parse(ahead.createdAt));
       // The same for a start whose clock is behind.
       clock.set(-DAY / 2);
       const again = await Server.start({ env, database: first.database });
       const behind = await send(again.url, 'bob', 'behind');
       expect(behind.id).toBeGreaterThan(after.id);
+      expect(Date.parse(behind.createdAt)).toBe(newest);
       clock.set(0);
       await waitForUpkeep(again);
       expect(await resumed(again, '0')).toEqual({ messages: [ahead, after, behind], gap: false });
@@ -127,8 +138,11 @@ describe('a clock that goes 40 days ahead for some seconds', () => {
       await waitForUpkeep(server);
       expect(await pullAll(server.url, 'bob')).toEqual([lasting]);
       clock.set(0);
+      const after = await send(server.url, 'bob', 'after');
+      // So far ahead it was wrong for sure: those that follow have the right time.
+      expect(hoursAhead(after.createdAt)).toBeCloseTo(0, 1);
       await waitForUpkeep(server);
-      expect(await resumed(server, '0')).toEqual({ messages: [lasting, week], gap: false });
+      expect(await resumed(server, '0')).toEqual({ messages: [lasting, week, after], gap: false });
     },
     60_000,
   );

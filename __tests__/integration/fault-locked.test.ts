@@ -48,6 +48,7 @@ test.each([
 
     // Said once, and not every second.
     for (const said of complaints) {
+      await until(() => server.stderr.includes(said), said);
       expect(server.stderr.split(said)).toHaveLength(2);
     }
 

@@ -39,7 +39,7 @@ test.each([
     expect(ended).toMatchObject({ code: 1, signal: null });
     const fatal = ended.stderr.split('\n').filter((line) => line.startsWith('{"level":60'));
     expect(fatal).toHaveLength(1);
-    expect(fatal[0]).toContain('the log cannot be written any more: the process ends');
+    expect(fatal[0]).toContain('the service cannot go on with its log: the process ends');
     expect(fatal[0]).toContain(reason);
     const stored = storedBy(publishers);
     // Each had one under way, of which it was told nothing.

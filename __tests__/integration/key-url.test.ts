@@ -76,8 +76,8 @@ const FAILURES: [string, Answering][] = [
     }],
 ]; // prettier-ignore
 
-describe('a service whose issuer', () => {
-  test('fails from the start says 503, and works as soon as there are keys', async () => {
+describe('the issuer of a key set', () => {
+  test('a service whose issuer fails from the start answers 503, and works as soon as there are keys', async () => {
     await Promise.all(
       FAILURES.map(async ([what, answering]) => {
         const [issuer, server] = await startBoth(answering);
@@ -98,19 +98,19 @@ describe('a service whose issuer', () => {
     );
   }, 60_000);
 
-  test('has no key, or none that can be used, has its tokens refused until there is one', async () => {
+  test('tokens of an issuer without a usable key are refused until it has one', async () => {
     const symmetric = { kty: 'oct', k: 'AAAA', kid: 'x' };
     for (const set of [[], [key.privateJwk, symmetric]]) {
       const [issuer, server] = await startBoth(serving(...set));
       expectProblem(await ask(server, key), 401, []);
-      expect(server.stderr).toContain('AUTH_JWKS');
+      await until(() => server.stderr.includes('AUTH_JWKS'), 'the line in the log');
       expect(server.stderr).not.toContain(key.privateJwk.d);
       issuer.answering = serving(key.publicJwk);
       await server.kill();
     }
   });
 
-  test('is not there at the start, says 503 until it is', async () => {
+  test('a service whose issuer is away at the start answers 503 until it is there', async () => {
     const [issuer, server] = await startBoth(serving(key.publicJwk), true);
     expectProblem(await ask(server, key), 503, []);
     await issuer.listen();
@@ -118,14 +118,14 @@ describe('a service whose issuer', () => {
     await server.kill();
   });
 
-  test('has a certificate that nobody vouches for is not believed', async () => {
+  test('an issuer with an untrusted certificate is not believed', async () => {
     const [issuer, trusting] = await startBoth(serving(key.publicJwk));
     const server = await startService(issuer.url);
     expect([await statusOf(server, key), await statusOf(trusting, key)]).toEqual([503, 200]);
     await Promise.all([server.kill(), trusting.kill()]);
   });
 
-  test('fails is not asked again for each token that anybody sends', async () => {
+  test('a failing issuer is not asked again for each token', async () => {
     const [issuer, server] = await startBoth((_request, response) => response.writeHead(500).end());
     await ask(server, key);
     const before = issuer.asked.length;
@@ -136,7 +136,7 @@ describe('a service whose issuer', () => {
     await server.kill();
   });
 
-  test('answers late has a page that went meanwhile logged as no failure of the service', async () => {
+  test('a page that leaves while the issuer is slow is not logged as a failure of the service', async () => {
     const [issuer, server] = await startBoth((_request, response) => response.writeHead(500).end());
     const asked = issuer.asked.length;
     const held: ServerResponse[] = [];
@@ -159,7 +159,7 @@ describe('a service whose issuer', () => {
     expect(server.stderr).not.toContain('a request failed');
   });
 
-  test('sends without end does not fill the memory', async () => {
+  test('an issuer that sends without end does not fill the memory', async () => {
     const block = Buffer.alloc(1024 * 1024, ' ');
     const [issuer, server] = await startBoth((_request, response) => {
       const pour = (): void => {
@@ -177,7 +177,7 @@ describe('a service whose issuer', () => {
   });
 });
 
-test('keys rotate at the next token that names a new one, and where the issuer fails, those that are known stay', async () => {
+test('keys rotate at the next token that names a new one, and known keys stay in use while the issuer fails', async () => {
   const both = await Promise.all([
     ...FAILURES.map(() => startBoth(serving(key.publicJwk))),
     startBoth(serving(key.publicJwk)),

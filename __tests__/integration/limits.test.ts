@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Answer, publish, request } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
+import { PushDevice } from '../support/push-device.ts';
 import { rawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { SocketDevice } from '../support/socket-device.ts';
@@ -126,6 +127,40 @@ describe('a client publishes', () => {
     await overdraw(limited);
     expectTooFast(await publish(limited.url, { ...message, sender: 'another' }));
     await Promise.all([free.kill(), limited.kill()]);
+  });
+});
+
+describe('a client over its rate', () => {
+  test('is told so in a way that a page of CORS_ORIGINS may read', async () => {
+    const origin = 'https://partner.example';
+    const server = await start({ PUBLISH_RATE: '1', CORS_ORIGINS: origin });
+    const headers = { ...(await headersOf('al')), Origin: origin, 'Content-Type': 'application/json' };
+    const body = JSON.stringify(batch(10));
+    const ask = () => rawRequest(server.port, { method: 'POST', path: '/messages', headers, body });
+    const answers = [await ask(), await ask()];
+    expect(answers.map(({ status }) => status)).toContain(429);
+    for (const answer of answers) {
+      expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
+    }
+    await server.kill();
+  });
+
+  test('may not subscribe to notifications either', async () => {
+    const server = await start({ PUBLISH_RATE: '1' });
+    const headers = { ...(await headersOf('al')), 'Content-Type': 'application/json' };
+    const { subscription } = new PushDevice('fcm.googleapis.com');
+    const body = JSON.stringify({ subscription });
+    const statuses: number[] = [];
+    const began = performance.now();
+    while (statuses.at(-1) !== 429 && statuses.length < 40) {
+      const answer = await request(`${server.url}/push-subscriptions`, { method: 'POST', headers, body });
+      statuses.push(answer.status);
+    }
+    expect(statuses).toContain(429);
+    // The burst, and what the rate gave in the time that this took.
+    expect(statuses.length - 1).toBeLessThanOrEqual(3 + (performance.now() - began) / 1000);
+    expect(statuses[0]).toBe(201);
+    await server.kill();
   });
 });
 

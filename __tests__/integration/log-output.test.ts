@@ -50,7 +50,7 @@ test('a pipe that nobody reads holds up neither the service nor its end; what is
   const fifo = new Fifo();
   const server = await Server.start({ wrapper: redirected(`2>${fifo.path}`), env: debug });
   await makeLines(server, 3200);
-  const dropped = (await scrape(server.url)).value('tidings_log_lines_dropped_total');
+  const dropped = (await scrape(server.url)).value('tidings_logger_lines_dropped_total');
   expect(dropped).toBeGreaterThan(0);
   let text = '';
   const told = (): Record<string, unknown> | undefined =>
@@ -98,9 +98,10 @@ test('a warning of Node is a line of the log', async () => {
   const server = await Server.start({
     wrapper: [
       'env',
-      `NODE_OPTIONS=--import=data:text/javascript,setTimeout(()=>process.emitWarning('careful'),1000)`,
+      `NODE_OPTIONS=--import=data:text/javascript,process.on('SIGUSR2',()=>process.emitWarning('careful'))`,
     ],
   });
+  server.signal('SIGUSR2');
   await until(() => server.stderr.includes('careful'));
   const line = server.stderr.split('\n').find((text) => text.includes('careful'));
   expect(JSON.parse(line ?? '')).toMatchObject({ level: 40, err: { message: 'careful' } });

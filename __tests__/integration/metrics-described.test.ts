@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { type Exposition, type Sample, scrape } from '../support/exposition.ts';
+import { measureCluster } from '../../src/metrics/cluster.ts';
+import { Instruments } from '../../src/metrics/instruments.ts';
+import { Exposition, type Family, type Sample, scrape } from '../support/exposition.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -31,8 +33,22 @@ function metricsIn(expression: string): Omit<Sample, 'value'>[] {
   );
 }
 
-describe('what a server exports', () => {
-  let metrics: Exposition;
+/** The metrics that a node of a cluster has besides: they need no cluster to be described. */
+async function clusterFamilies(): Promise<ReadonlyMap<string, Family>> {
+  const instruments = new Instruments();
+  measureCluster(instruments, {
+    others: 2,
+    hears: true,
+    mismatches: 0,
+    entries: { applied: 1, nothing: 0, retried: 0 },
+    bus: { sent: 1, received: 1, malformed: 0, foreign: 0, ignored: 0 },
+    lag: () => Promise.resolve(0),
+  });
+  return new Exposition(await instruments.registry.metrics()).families;
+}
+
+describe('the metrics of a server', () => {
+  let metrics: Pick<Exposition, 'families'>;
   let samples: readonly Sample[];
   beforeAll(async () => {
     const server = await Server.start();
@@ -41,11 +57,12 @@ describe('what a server exports', () => {
       metrics = await scrape(server.url);
       return (metrics.families.get('nodejs_gc_duration_seconds')?.samples.length ?? 0) > 0;
     });
+    metrics = { families: new Map([...metrics.families, ...(await clusterFamilies())]) };
     samples = [...metrics.families.values()].flatMap((family) => family.samples);
   });
   afterAll(cleanUp);
 
-  test('is named by the rules: counters end in _total, others do not, and there is a unit', () => {
+  test('metrics follow the naming rules: counters alone end in _total, and names have base units', () => {
     const own = [...metrics.families.values()].filter(({ name }) => name.startsWith('tidings_'));
     expect(own.length).toBeGreaterThan(20);
     for (const { name, type, help } of own) {
@@ -59,7 +76,7 @@ describe('what a server exports', () => {
     }
   });
 
-  test('is in the tables of docs/operations.md, all of it and nothing else', () => {
+  test('the tables of docs/operations.md describe each metric that is exported, and no other', () => {
     const described = [...read('docs/operations.md').matchAll(/^\| `(\w+_\w+)` +\|(.*)\|(.*)\|$/gm)];
     expect(described.map(([, name]) => name).sort()).toEqual([...metrics.families.keys()].sort());
     for (const [, name, what = '', bad = ''] of described) {
@@ -70,7 +87,7 @@ describe('what a server exports', () => {
   test.each([
     ['deploy/grafana/tidings.json', 30],
     ['deploy/prometheus/alerts.yml', 18],
-  ])('has what %s asks for', (path, least) => {
+  ])('the metrics that %s queries are exported', (path, least) => {
     // JSON is YAML as well.
     const content: unknown = parse(read(path));
     const expressions = [...textsOf('expr', content), ...textsOf('definition', content)];
@@ -89,7 +106,7 @@ describe('what a server exports', () => {
     }
   });
 
-  test('is on the dashboard, as far as the service counts it itself', () => {
+  test('the dashboard shows all metrics of the service itself', () => {
     const shown = new Set(
       textsOf('expr', JSON.parse(read('deploy/grafana/tidings.json'))).flatMap((expression) =>
         metricsIn(expression).map(({ name }) => name.replace(/_(bucket|sum|count)$/, '')),
@@ -115,9 +132,10 @@ test('the dashboard can be imported: a data source to choose, rows, and panels t
   expect(panels.filter(({ type }) => type === 'row').map(({ title }) => title)).toEqual([
     'Traffic',
     'Latency and commits',
-    'Devices',
+    'Connections',
     'Notifications',
     'Log',
+    'Cluster',
     'Process',
   ]);
   expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);

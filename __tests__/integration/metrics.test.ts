@@ -37,11 +37,14 @@ async function growth(
   );
 }
 
-const traffic = (metrics: Exposition): Record<string, number> => ({
+/** The labels of live streams of Server-Sent Events. */
+const LIVE = { protocol: 'sse', state: 'live' };
+
+const counters = (metrics: Exposition): Record<string, number> => ({
   ...metrics.by('tidings_publishes_total', 'result'),
   messages: metrics.value('tidings_messages_stored_total'),
-  delivered: metrics.value('tidings_deliveries_total', { kind: 'stored' }),
-  deliveredEphemeral: metrics.value('tidings_deliveries_total', { kind: 'ephemeral' }),
+  delivered: metrics.value('tidings_messages_delivered_total', { kind: 'stored' }),
+  deliveredEphemeral: metrics.value('tidings_messages_delivered_total', { kind: 'ephemeral' }),
   replayed: metrics.value('tidings_messages_replayed_total'),
   commits: metrics.value('tidings_commits_total'),
 });
@@ -54,16 +57,16 @@ const refused = (metrics: Exposition): Record<string, number> =>
     ]),
   );
 
-describe('/metrics counts', () => {
+describe('/metrics as a counter', () => {
   let server: Server;
   beforeAll(async () => {
     server = await Server.start();
   });
   afterAll(cleanUp);
 
-  test('each publish, each message, each delivery, each commit', async () => {
+  test('/metrics counts publishes, messages, deliveries and commits', async () => {
     const devices = await openLive(server, 3, 'recipient=bob');
-    const grown = await growth(server, traffic, async () => {
+    const grown = await growth(server, counters, async () => {
       for (let count = 0; count < 20; count++) await send(server.url, 'bob', count);
       await publish(
         server.url,
@@ -76,10 +79,10 @@ describe('/metrics counts', () => {
     for (const device of devices) device.cut();
   });
 
-  test('a repeat as a repeat, and no commit for it', async () => {
+  test('/metrics counts a repeated publish as repeated, without a commit', async () => {
     const body = { recipient: 'bob', content: 'once', idempotencyKey: 'k' };
     const both = [body, { ...body, idempotencyKey: 'other' }];
-    const grown = await growth(server, traffic, async () => {
+    const grown = await growth(server, counters, async () => {
       expect((await publish(server.url, body)).status).toBe(201);
       expect((await publish(server.url, body)).status).toBe(200);
       expect((await publish(server.url, body)).status).toBe(200);
@@ -89,9 +92,9 @@ describe('/metrics counts', () => {
     expect(grown).toEqual({ stored: 2, repeated: 2, messages: 2, commits: 2 });
   });
 
-  test('an ephemeral message for each stream that took it', async () => {
+  test('/metrics counts an ephemeral message once for each stream that got it', async () => {
     const devices = await openLive(server, 4, 'recipient=eve');
-    const grown = await growth(server, traffic, async () => {
+    const grown = await growth(server, counters, async () => {
       await publish(server.url, { recipient: 'eve', content: 1, ephemeral: true });
       await publish(server.url, { recipient: 'nobody', content: 1, ephemeral: true });
       for (const device of devices) await device.waitForMessages(1);
@@ -100,19 +103,19 @@ describe('/metrics counts', () => {
     for (const device of devices) device.cut();
   });
 
-  test('a replay by its messages, and not as deliveries', async () => {
+  test('/metrics counts the messages of a replay, and not as deliveries', async () => {
     await publish(
       server.url,
       Array.from({ length: 700 }, () => ({ recipient: 'rita', content: 1 })),
     );
-    const grown = await growth(server, traffic, async () => {
+    const grown = await growth(server, counters, async () => {
       const devices = await openLive(server, 2, 'recipient=rita&lastEventId=0');
       for (const device of devices) device.cut();
     });
     expect(grown).toEqual({ replayed: 1400 });
   });
 
-  test('refusals by reason and status', async () => {
+  test('/metrics counts refusals by reason and status', async () => {
     const grown = await growth(server, refused, async () => {
       for (let count = 0; count < 3; count++) expectProblem(await get(server.url, '/nothing'), 404);
       for (let count = 0; count < 2; count++) expectProblem(await publish(server.url, { recipient: 1 }), 400);
@@ -135,7 +138,7 @@ describe('/metrics counts', () => {
     });
   });
 
-  test('connections on which no request came', async () => {
+  test('/metrics counts connections that sent no valid request', async () => {
     const dropped = (metrics: Exposition): Record<string, number> =>
       metrics.by('tidings_connections_dropped_total', 'reason');
     const grown = await growth(server, dropped, async () => {
@@ -148,7 +151,7 @@ describe('/metrics counts', () => {
     expect(grown).toEqual({ unreadable: 2 });
   });
 
-  test('what was purged', async () => {
+  test('/metrics counts purged messages', async () => {
     const purged = (metrics: Exposition): Record<string, number> => ({
       purged: metrics.value('tidings_messages_purged_total'),
     });
@@ -161,21 +164,21 @@ describe('/metrics counts', () => {
   });
 });
 
-describe('/metrics shows', () => {
+describe('/metrics as a gauge', () => {
   afterEach(cleanUp);
 
-  test('who is open now and what they do, and why streams ended', async () => {
+  test('/metrics shows open connections by state, and why streams were closed', async () => {
     const server = await Server.start({ env: { MAX_STREAMS: '50' } });
     const devices = await openLive(server, 5, 'recipient=bob');
     const cursor = await headCursor(server.url);
     const poll = get(server.url, `/messages?recipient=bob&after=${cursor}&wait=60`);
     const states = async (): Promise<Record<string, number>> =>
-      (await scrape(server.url)).by('tidings_devices', 'state');
+      (await scrape(server.url)).by('tidings_connections', 'state');
     await until(async () => (await states())['polling'] === 1);
     expect(await states()).toEqual({ replaying: 0, live: 5, polling: 1 });
     const open = await scrape(server.url);
-    expect(open.by('tidings_streams', 'protocol')).toEqual({ sse: 5, websocket: 0 });
-    expect(open.value('tidings_devices_limit')).toBe(50);
+    expect(open.by('tidings_connections', 'protocol')).toEqual({ sse: 5, websocket: 0, poll: 1 });
+    expect(open.value('tidings_connections_limit')).toBe(50);
     expect(open.value('process_open_fds')).toBeGreaterThan(10);
     expect(open.value('process_max_fds')).toBeGreaterThanOrEqual(306);
 
@@ -185,9 +188,9 @@ describe('/metrics shows', () => {
     await until(async () => (await states())['live'] === 0);
     expect(await states()).toEqual({ replaying: 0, live: 0, polling: 0 });
     const closed = await scrape(server.url);
-    expect(closed.by('tidings_streams', 'protocol')).toEqual({ sse: 0, websocket: 0 });
+    expect(closed.by('tidings_connections', 'protocol')).toEqual({ sse: 0, websocket: 0, poll: 0 });
     expect(closed.value('tidings_streams_opened_total')).toBe(5);
-    expect(closed.by('tidings_streams_ended_total', 'reason')).toEqual({
+    expect(closed.by('tidings_streams_closed_total', 'reason')).toEqual({
       client: 5,
       shutdown: 0,
       'token-expired': 0,
@@ -198,12 +201,12 @@ describe('/metrics shows', () => {
     });
   });
 
-  test('how far behind a slow device is, and what waits in memory for it', async () => {
+  test('/metrics shows how far a slow device is behind, and the bytes that wait for it', async () => {
     const server = await Server.start();
     const reader = await RawDevice.open(server.port, 'recipient=slow', { asleep: true });
-    await until(async () => (await scrape(server.url)).value('tidings_devices', { state: 'live' }) === 1);
+    await until(async () => (await scrape(server.url)).value('tidings_connections', LIVE) === 1);
     const idle = await scrape(server.url);
-    expect(idle.value('tidings_outbox_bytes')).toBe(0);
+    expect(idle.value('tidings_send_buffer_bytes')).toBe(0);
     expect(idle.value('tidings_replay_lag_ids')).toBe(0);
     const batch = Array.from({ length: 80 }, () => ({ recipient: 'slow', content: 'x'.repeat(49_000) }));
     for (let round = 0; round < 5; round++) await publish(server.url, batch);
@@ -214,35 +217,35 @@ describe('/metrics shows', () => {
       const before = behind.value('tidings_replay_lag_ids');
       behind = await scrape(server.url);
       return (
-        behind.value('tidings_replay_lag_ids') === before && behind.value('tidings_outbox_bytes') > 100_000
+        behind.value('tidings_replay_lag_ids') === before &&
+        behind.value('tidings_send_buffer_bytes') > 100_000
       );
     }, 'a full buffer');
-    expect(behind.by('tidings_devices', 'state')).toEqual({ replaying: 1, live: 0, polling: 0 });
-    expect(behind.value('tidings_outbox_bytes')).toBeGreaterThan(100_000);
-    expect(behind.value('tidings_outbox_bytes')).toBeLessThanOrEqual(256 * 1024);
+    expect(behind.by('tidings_connections', 'state')).toEqual({ replaying: 1, live: 0, polling: 0 });
+    expect(behind.value('tidings_send_buffer_bytes')).toBeGreaterThan(100_000);
+    expect(behind.value('tidings_send_buffer_bytes')).toBeLessThanOrEqual(256 * 1024);
     const written =
-      behind.value('tidings_deliveries_total', { kind: 'stored' }) +
+      behind.value('tidings_messages_delivered_total', { kind: 'stored' }) +
       behind.value('tidings_messages_replayed_total');
     expect(written).toBeGreaterThan(0);
     expect(behind.value('tidings_replay_lag_ids')).toBe(400 - written);
 
     reader.wake();
     await reader.waitForMessages(400);
-    await until(async () => (await scrape(server.url)).value('tidings_streams', { protocol: 'sse' }) === 1);
-    await until(async () => (await scrape(server.url)).value('tidings_devices', { state: 'live' }) === 1);
-    await until(async () => (await scrape(server.url)).value('tidings_outbox_bytes') === 0);
+    await until(async () => (await scrape(server.url)).value('tidings_connections', LIVE) === 1);
+    await until(async () => (await scrape(server.url)).value('tidings_send_buffer_bytes') === 0);
     const through = await scrape(server.url);
-    expect(through.by('tidings_devices', 'state')).toEqual({ replaying: 0, live: 1, polling: 0 });
+    expect(through.by('tidings_connections', 'state')).toEqual({ replaying: 0, live: 1, polling: 0 });
     expect(through.value('tidings_replay_lag_ids')).toBe(0);
     // Each exactly once, whether live or out of the log.
     expect(
-      through.value('tidings_deliveries_total', { kind: 'stored' }) +
+      through.value('tidings_messages_delivered_total', { kind: 'stored' }) +
         through.value('tidings_messages_replayed_total'),
     ).toBe(400);
     reader.cut();
   });
 
-  test('the log: its head and its files, and how long its commits took', async () => {
+  test('/metrics shows the head and the files of the log, and the duration of its commits', async () => {
     const server = await Server.start();
     for (const length of [1, 1, 7, 150]) {
       await publish(
@@ -252,12 +255,12 @@ describe('/metrics shows', () => {
     }
     const metrics = await scrape(server.url);
     expect(metrics.value('tidings_log_head_id')).toBe(159);
-    expect(metrics.value('tidings_log_writable')).toBe(1);
+    expect(metrics.value('tidings_log_ready')).toBe(1);
     expect(metrics.value('tidings_commit_failures_total')).toBe(0);
     const sizes = metrics.by('tidings_log_size_bytes', 'file');
     expect(Object.keys(sizes)).toEqual(['database', 'wal']);
     expect((sizes['database'] ?? 0) + (sizes['wal'] ?? 0)).toBeGreaterThan(159_000);
-    expect(metrics.value('tidings_log_available_bytes')).toBeGreaterThan(1_000_000);
+    expect(metrics.value('tidings_log_disk_available_bytes')).toBeGreaterThan(1_000_000);
     const buckets = ['1', '2', '5', '10', '100', '200', '+Inf'].map((le) =>
       metrics.value('tidings_commit_size_messages_bucket', { le }),
     );
@@ -273,7 +276,7 @@ describe('/metrics shows', () => {
     expect(wait).toBeGreaterThan(duration);
   });
 
-  test('devices that are sent away, in band and with 503', async () => {
+  test('/metrics counts refused streams, in band and with 503', async () => {
     const server = await Server.start({ env: { MAX_STREAMS: '1' } });
     const [device] = await openLive(server, 1, 'recipient=bob');
     const grown = await growth(server, refused, async () => {
@@ -287,27 +290,30 @@ describe('/metrics shows', () => {
     device?.cut();
   });
 
-  testWithTool('prlimit', 'util-linux')('when the log cannot be written, and when it can again', async () => {
-    const server = await Server.start({ wrapper: ['prlimit', '--fsize=250000:unlimited'] });
-    let stored = 0;
-    const store = async (): Promise<number> =>
-      (await publish(server.url, { recipient: 'bob', content: 'x'.repeat(4000) })).status;
-    while ((await store()) === 201) stored++;
-    await until(async () => (await scrape(server.url)).value('tidings_log_writable') === 0, 'not writable');
-    const full = await scrape(server.url);
-    // None if it was found out before a commit was tried.
-    expect(full.value('tidings_commit_failures_total')).toBeLessThanOrEqual(1);
-    expect(full.value('tidings_messages_stored_total')).toBe(stored);
-    expect(refused(full)['unavailable 503']).toBe(1);
+  testWithTool('prlimit', 'util-linux')(
+    '/metrics shows when the log cannot be written, and when it can again',
+    async () => {
+      const server = await Server.start({ wrapper: ['prlimit', '--fsize=250000:unlimited'] });
+      let stored = 0;
+      const store = async (): Promise<number> =>
+        (await publish(server.url, { recipient: 'bob', content: 'x'.repeat(4000) })).status;
+      while ((await store()) === 201) stored++;
+      await until(async () => (await scrape(server.url)).value('tidings_log_ready') === 0, 'not writable');
+      const full = await scrape(server.url);
+      // None if it was found out before a commit was tried.
+      expect(full.value('tidings_commit_failures_total')).toBeLessThanOrEqual(1);
+      expect(full.value('tidings_messages_stored_total')).toBe(stored);
+      expect(refused(full)['unavailable 503']).toBe(1);
 
-    server.raiseFileSizeLimit();
-    await until(async () => (await scrape(server.url)).value('tidings_log_writable') === 1, 'writable again');
-    expect(await store()).toBe(201);
-    expect((await scrape(server.url)).value('tidings_messages_stored_total')).toBe(stored + 1);
-  });
+      server.raiseFileSizeLimit();
+      await until(async () => (await scrape(server.url)).value('tidings_log_ready') === 1, 'writable again');
+      expect(await store()).toBe(201);
+      expect((await scrape(server.url)).value('tidings_messages_stored_total')).toBe(stored + 1);
+    },
+  );
 });
 
-test('/metrics is asked with GET or HEAD and without a query', async () => {
+test('/metrics answers GET and HEAD, and refuses a query', async () => {
   const server = await Server.start();
   const answer = await fetch(`${server.url}/metrics`);
   expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
@@ -317,7 +323,7 @@ test('/metrics is asked with GET or HEAD and without a query', async () => {
   await cleanUp();
 });
 
-test('/metrics wants a token that says so, where a key is configured', async () => {
+test('/metrics requires a token with that grant if a key is configured', async () => {
   const server = await Server.start({ env: { AUTH_SECRET: SECRET } });
   const ask = async (headers: Record<string, string>): Promise<number> =>
     (await fetch(`${server.url}/metrics`, { headers })).status;

@@ -9,9 +9,12 @@ import { cleanUp, Server, undoAtEnd } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
 const PUBLIC = join(import.meta.dirname, '../../public');
+/** The files of the npm package that no page needs; `npm pack` writes the last two. */
+const OF_NPM = ['/package.json', '/README.md', '/LICENSE', '/types/connect.d.ts'];
 const FILES = readdirSync(PUBLIC, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())
-  .map(({ parentPath, name }) => join(parentPath, name).slice(PUBLIC.length));
+  .map(({ parentPath, name }) => join(parentPath, name).slice(PUBLIC.length))
+  .filter((file) => !OF_NPM.includes(file) && !file.startsWith('/types/'));
 
 let server: Server;
 beforeAll(async () => (server = await Server.start()));
@@ -136,6 +139,12 @@ describe('a file of the pages', () => {
       const answer = await rawRequest(server.port, { path });
       expectProblem(answer, 404, []);
     }
+  });
+
+  test.each(OF_NPM)('is not %s, which only npm and compilers read', async (path) => {
+    for (const method of ['GET', 'PUT'])
+      expectProblem(await rawRequest(server.port, { path, method }), 404, []);
+    expect((await ask(path, {}, 'HEAD')).status).toBe(404);
   });
 
   test('is answered from memory: many requests at once open no file', async () => {

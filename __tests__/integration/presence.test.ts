@@ -2,15 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { get } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { rawRequest } from '../support/raw.ts';
+import { presenceOf, told } from '../support/presence.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
-
-interface Presence {
-  readonly online: boolean;
-  readonly devices: number;
-  readonly lastSeen: string | null;
-}
 
 let server: Server;
 beforeAll(async () => {
@@ -18,24 +13,12 @@ beforeAll(async () => {
 });
 afterAll(cleanUp);
 
-async function presenceOf(address: string): Promise<Presence | undefined> {
-  const answer = await get(server.url, `/presence?recipient=${encodeURIComponent(address)}`);
-  return (answer.body as Record<string, Presence>)[address];
-}
-
 /** Opens a stream and waits until it is live. */
 async function open(query: string): Promise<DeviceStream> {
   const device = await DeviceStream.open(server.url, query);
   await device.waitFor('live');
   return device;
 }
-
-/** What a stream was told of an address's presence, in order. */
-const told = (device: DeviceStream, address: string) =>
-  device.events
-    .filter(({ event }) => event === 'presence')
-    .map(({ data }) => data as Presence & { recipient: string })
-    .filter(({ recipient }) => recipient === address);
 
 describe('presence', () => {
   test('is offline, and never seen, before the first device', async () => {
@@ -47,26 +30,26 @@ describe('presence', () => {
 
   test('counts the streams and held polls of every address that they follow', async () => {
     const devices = [await open('recipient=cid&recipient=dan'), await open('recipient=cid')];
-    expect(await presenceOf('cid')).toMatchObject({ online: true, devices: 2 });
-    expect(await presenceOf('dan')).toMatchObject({ online: true, devices: 1 });
+    expect(await presenceOf(server, 'cid')).toMatchObject({ online: true, devices: 2 });
+    expect(await presenceOf(server, 'dan')).toMatchObject({ online: true, devices: 1 });
     const gone = new AbortController();
     const poll = fetch(`${server.url}/messages?recipient=cid&recipient=eve&wait=60`, { signal: gone.signal });
-    await until(async () => (await presenceOf('cid'))?.devices === 3);
-    const eve = await presenceOf('eve');
+    await until(async () => (await presenceOf(server, 'cid'))?.devices === 3);
+    const eve = await presenceOf(server, 'eve');
     expect(eve).toMatchObject({ online: true, devices: 1 });
     expect(new Date(eve?.lastSeen ?? '').toISOString()).toBe(eve?.lastSeen);
     gone.abort();
     await expect(poll).rejects.toThrow();
     devices[1]?.cut();
-    await until(async () => (await presenceOf('cid'))?.devices === 1);
-    expect(await presenceOf('cid')).toMatchObject({ online: true });
+    await until(async () => (await presenceOf(server, 'cid'))?.devices === 1);
+    expect(await presenceOf(server, 'cid')).toMatchObject({ online: true });
   });
 
   test('a poll that is not held and a look at presence are no device', async () => {
     await get(server.url, '/messages?recipient=fay');
     await get(server.url, '/messages?recipient=fay&before=latest');
     await get(server.url, '/presence?recipient=fay');
-    expect(await presenceOf('fay')).toEqual({ online: false, devices: 0, lastSeen: null });
+    expect(await presenceOf(server, 'fay')).toEqual({ online: false, devices: 0, lastSeen: null });
   });
 
   test('is of 1 to 100 addresses, in a request and on a stream', async () => {
@@ -119,31 +102,5 @@ describe('presence on a stream', () => {
     const device = await open('recipient=kim&presence=kim');
     await until(() => told(device, 'kim').length > 0);
     expect(told(device, 'kim')).toMatchObject([{ online: true, devices: 1 }]);
-  });
-
-  test('is told offline of one that stays away, and nothing of one that is back in time', async () => {
-    const watcher = await open('recipient=lea&presence=back&presence=away');
-    const [back, away] = [await open('recipient=back'), await open('recipient=away')];
-    await until(() => told(watcher, 'back').length === 2 && told(watcher, 'away').length === 2);
-    back.cut();
-    await until(async () => (await presenceOf('back'))?.devices === 0);
-    const again = await open('recipient=back');
-    away.cut();
-    // By the time one that left later is told offline, the other would have been too.
-    await until(() => told(watcher, 'away').length === 3);
-    const [, , offline] = told(watcher, 'away');
-    expect(offline).toMatchObject({ online: false, devices: 0 });
-    expect(new Date(offline?.lastSeen ?? '').toISOString()).toBe(offline?.lastSeen);
-    expect(told(watcher, 'back')).toHaveLength(2);
-    expect(await presenceOf('back')).toMatchObject({ online: true, devices: 1 });
-    expect(await presenceOf('away')).toMatchObject({
-      online: false,
-      devices: 0,
-      lastSeen: offline?.lastSeen,
-    });
-    const returned = await open('recipient=away');
-    await until(() => told(watcher, 'away').length === 4);
-    expect(told(watcher, 'away')[3]).toMatchObject({ online: true, devices: 1 });
-    for (const device of [again, returned, watcher]) device.cut();
   });
 });

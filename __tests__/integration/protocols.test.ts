@@ -57,23 +57,25 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       expect(after.messages).toEqual(sent.slice(2));
       const end = await protocol.open(server.url, ['ann'], { cursor: first.cursor ?? '' });
       expect(end.messages).toEqual([]);
-      expect([now, first, last, after, end].map((device) => device.gap)).toEqual(
+      expect([now, first, last, after, end].map((connection) => connection.gap)).toEqual(
         [now, first, last, after, end].map(() => false),
       );
-      for (const device of [now, first, last, after, end]) device.cut();
+      for (const connection of [now, first, last, after, end]) connection.cut();
     });
 
     test('follows several inboxes, and sees what stands in two of them once', async () => {
-      const device = await protocol.open(server.url, ['bea', 'cem']);
+      const connection = await protocol.open(server.url, ['bea', 'cem']);
       const sent: WireMessage[] = [];
       for (const [sender, recipient] of [['bea', 'cem'], ['x', 'bea'], ['cem', 'x'], ['x', 'y'], ['bea', 'bea']] as const) {
         sent.push(await send(server.url, recipient, 1, { sender }));
       }
       const expected = sent.filter((_message, index) => index !== 3);
-      expect(await device.waitForMessages(4)).toEqual(expected);
+      expect(await connection.waitForMessages(4)).toEqual(expected);
       const replayed = await protocol.open(server.url, ['bea', 'cem'], { cursor: '0' });
       expect(replayed.messages).toEqual(expected);
-      for (const one of [device, replayed]) one.cut();
+      const newest = await protocol.open(server.url, ['bea', 'cem'], { last: 3 });
+      expect(newest.messages).toEqual(expected.slice(1));
+      for (const one of [connection, replayed, newest]) one.cut();
     }); // prettier-ignore
 
     test('is told of a cursor that is none, or of a log that went back in time, and gets all that is held', async () => {
@@ -85,9 +87,9 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
         ['1-zzzzzz', 'restored'],
         ['0', false],
       ] as const) {
-        const device = await protocol.open(server.url, ['dot'], { cursor });
-        expect([cursor, device.gap, device.messages]).toEqual([cursor, gap, held]);
-        device.cut();
+        const connection = await protocol.open(server.url, ['dot'], { cursor });
+        expect([cursor, connection.gap, connection.messages]).toEqual([cursor, gap, held]);
+        connection.cut();
       }
     });
 
@@ -100,10 +102,10 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       await until(() => storedBy(publishers).length > 400);
       await Promise.all(publishers.map((publisher) => publisher.end()));
       const ids = storedBy(publishers).map(({ id }) => id);
-      for (const device of devices) {
-        await device.waitForMessages(ids.length);
-        expect(device.ids).toEqual(ids);
-        device.cut();
+      for (const connection of devices) {
+        await connection.waitForMessages(ids.length);
+        expect(connection.ids).toEqual(ids);
+        connection.cut();
       }
     });
 
@@ -118,17 +120,17 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
           for (let visit = 1; ; visit++) {
             visits[index] = visit;
             const final = isOver;
-            const device = await protocol.begin(server.url, ['flo'], { cursor });
+            const connection = await protocol.begin(server.url, ['flo'], { cursor });
             if (final) {
               const last = storedBy(publishers).at(-1)?.id ?? 0;
-              await until(() => (device.ids.at(-1) ?? seen.at(-1) ?? 0) >= last, 'the last message');
+              await until(() => (connection.ids.at(-1) ?? seen.at(-1) ?? 0) >= last, 'the last message');
             } else if (random.chance(0.8)) {
               await sleep(random.integer(0, 40));
             }
-            device.cut();
-            seen.push(...device.ids);
-            cursor = device.cursor ?? cursor;
-            expect([false, undefined]).toContain(device.gap);
+            connection.cut();
+            seen.push(...connection.ids);
+            cursor = connection.cursor ?? cursor;
+            expect([false, undefined]).toContain(connection.gap);
             if (final) return seen;
             await sleep(random.integer(0, 20));
           }
@@ -148,9 +150,9 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
     test('makes its address present', async () => {
       const presence = async (): Promise<unknown> =>
         ((await get(server.url, '/presence?recipient=gil')).body as { gil: { devices: number } }).gil.devices;
-      const device = await protocol.open(server.url, ['gil']);
+      const connection = await protocol.open(server.url, ['gil']);
       await until(async () => (await presence()) === 1);
-      device.cut();
+      connection.cut();
       await until(async () => (await presence()) === 0);
     });
 
@@ -168,24 +170,23 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
     }); // prettier-ignore
 
     ofStreams('that is live gets what is not stored, without an id', async () => {
-      const device = await protocol.open(server.url, ['jan']);
-      const { cursor } = device;
+      const connection = await protocol.open(server.url, ['jan']);
+      const { cursor } = connection;
       const draft = { recipient: 'jan', content: 'typing', ephemeral: true };
       expect((await publish(server.url, draft)).body).toEqual({ devices: 1 });
-      expect((await device.waitForMessages(1))[0]).not.toHaveProperty('id');
-      expect(device.cursor).toBe(cursor);
-      device.cut();
+      expect((await connection.waitForMessages(1))[0]).not.toHaveProperty('id');
+      expect(connection.cursor).toBe(cursor);
+      connection.cut();
     });
 
     if (protocol.streaming === undefined) {
-      test('is not told who is there, of what is not stored, nor the newest of several inboxes', async () => {
+      test('is told neither who is there nor of what is not stored', async () => {
         expectProblem(await protocol.refused(server.url, 'recipient=kay&presence=lea'), 400, ['/presence']);
-        const device = await protocol.open(server.url, ['kay']);
+        const connection = await protocol.open(server.url, ['kay']);
         await until(async () => JSON.stringify((await get(server.url, '/presence?recipient=kay')).body).includes('"devices":1'));
         const draft = { recipient: 'kay', content: 'typing', ephemeral: true };
         expect((await publish(server.url, draft)).body).toEqual({ devices: 0 });
-        expectProblem(await get(server.url, '/messages?recipient=kay&recipient=lea&before=latest'), 400, ['/recipient']);
-        device.cut();
+        connection.cut();
       }); // prettier-ignore
 
       test('asks for as much as it takes: there is no slow reader', async () => {
@@ -207,22 +208,22 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
         expect((await publish(server.url, batch)).status).toBe(201);
       }
       await until(async () => (await pullAll(server.url, 'bob')).length === 100, 'the purge');
-      const device = await protocol.open(server.url, ['bob'], { cursor: '1' });
-      expect(device.gap).toBe('purged');
-      expect(device.ids).toEqual((await pullAll(server.url, 'bob')).map(({ id }) => id));
-      device.cut();
+      const connection = await protocol.open(server.url, ['bob'], { cursor: '1' });
+      expect(connection.gap).toBe('purged');
+      expect(connection.ids).toEqual((await pullAll(server.url, 'bob')).map(({ id }) => id));
+      connection.cut();
     });
 
     test('is ended with the service, and goes on at the next one', async () => {
       const server = await Server.start();
-      const device = await protocol.open(server.url, ['bob']);
+      const connection = await protocol.open(server.url, ['bob']);
       await send(server.url, 'bob', 1);
-      await device.waitForMessages(1);
+      await connection.waitForMessages(1);
       expect(await server.stop()).toMatchObject({ code: 0, signal: null });
-      await expectEnded(protocol, device, 'shutdown');
+      await expectEnded(protocol, connection, 'shutdown');
       const after = await Server.start({ database: server.database });
       const sent = await send(after.url, 'bob', 2);
-      const again = await protocol.open(after.url, ['bob'], { cursor: device.cursor ?? '' });
+      const again = await protocol.open(after.url, ['bob'], { cursor: connection.cursor ?? '' });
       expect([again.gap, again.messages]).toEqual([false, [sent]]);
       again.cut();
     });
@@ -294,13 +295,13 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       const own = await protocol.open(server.url, [], { cursor: '0' }, bob);
       const both = await protocol.open(server.url, ['bob', 'team-1'], { cursor: '0' }, team);
       const sent = (await publish(server.url, { recipient: 'bob', content: 1 }, bob)).body as WireMessage;
-      for (const device of [own, both]) expect(await device.waitForMessages(1)).toEqual([sent]);
+      for (const connection of [own, both]) expect(await connection.waitForMessages(1)).toEqual([sent]);
       expectProblem(await protocol.refused(server.url, 'recipient=al', bob), 403, ['/recipient']);
       expectProblem(await protocol.refused(server.url, 'recipient=bob&recipient=team-1', bob), 403, ['/recipient']);
       expectProblem(await protocol.refused(server.url, 'recipient=*', team), 403, ['/recipient']);
       expectProblem(await protocol.refused(server.url, 'recipient=bob'), 401, []);
       expectProblem(await protocol.refused(server.url, 'recipient=bob', bearer('x.y.z')), 401, []);
-      for (const device of [own, both]) device.cut();
+      for (const connection of [own, both]) connection.cut();
     }); // prettier-ignore
 
     test('is one of those that its client may have open; a program is refused the next, and told when to come back', async () => {
@@ -341,14 +342,14 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
     test('is ended with its token, and gets nothing after', async () => {
       const server = await start();
       const exp = secondsFromNow(5);
-      const device = await protocol.open(server.url, [], { cursor: '0' }, await headersOf('bob', undefined, exp));
+      const connection = await protocol.open(server.url, [], { cursor: '0' }, await headersOf('bob', undefined, exp));
       const backend = await headersOf('backend');
       await publish(server.url, { recipient: 'bob', content: 'before' }, backend);
-      await device.waitForMessages(1);
-      await expectEnded(protocol, device, 'token-expired');
+      await connection.waitForMessages(1);
+      await expectEnded(protocol, connection, 'token-expired');
       expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000);
       await publish(server.url, { recipient: 'bob', content: 'after' }, backend);
-      expect(device.messages).toHaveLength(1);
+      expect(connection.messages).toHaveLength(1);
     }); // prettier-ignore
   });
 });

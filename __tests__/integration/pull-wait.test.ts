@@ -154,6 +154,7 @@ describe('an expired message', () => {
     for (const query of [
       'recipient=ivy',
       'recipient=ivy&before=latest',
+      'recipient=ivy&recipient=kim&before=latest',
       'between=ivy&between=jan',
       `recipient=ivy&after=${ready.id ?? ''}`,
     ]) {

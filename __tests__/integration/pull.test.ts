@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { get, publish, send, type WireMessage } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
+import { withRandom } from '../support/random.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 
@@ -9,6 +10,7 @@ interface Page {
   readonly cursor: string;
   readonly gap?: false | string;
   readonly more: boolean;
+  readonly before?: number;
 }
 
 const MIB = 1024 * 1024;
@@ -35,12 +37,15 @@ async function forward(query: string, after = '0'): Promise<Page[]> {
   return pages;
 }
 
-/** All pages back from the newest, following the oldest id while there is `more`. */
+/** All pages back from the newest, following the oldest id while there is `more`. That is where `before` leads. */
 async function backward(query: string): Promise<Page[]> {
   const pages = [await pull(`${query}&before=latest`)];
   for (let page = pages[0]; page?.more === true; page = pages.at(-1)) {
-    pages.push(await pull(`${query}&before=${page.messages[0]?.id ?? 'none'}`));
+    const oldest = page.messages[0]?.id;
+    expect(page.before).toBe(oldest);
+    pages.push(await pull(`${query}&before=${oldest ?? 'none'}`));
   }
+  expect(pages.at(-1)).not.toHaveProperty('before');
   return pages;
 }
 
@@ -110,7 +115,12 @@ describe('a page before an id', () => {
   test.each([1, 2, 7, 10, 1000])('of %d, followed back, meets every message once', async (limit) => {
     const [a, b] = [`c${limit}`, `d${limit}`];
     const sent = await converse(a, b, 20);
-    for (const query of [`recipient=${a}`, `between=${a}&between=${b}`, `between=${b}&between=${a}`]) {
+    for (const query of [
+      `recipient=${a}`,
+      `recipient=${a}&recipient=${b}`,
+      `between=${a}&between=${b}`,
+      `between=${b}&between=${a}`,
+    ]) {
       const pages = await backward(`${query}&limit=${limit}`);
       expect(messagesOf(pages.toReversed())).toEqual(sent);
     }
@@ -132,6 +142,7 @@ describe('a page before an id', () => {
     for (const query of [
       'recipient=pam&before=latest',
       'recipient=pam&before=1',
+      'recipient=quin&recipient=pam&before=latest',
       'between=pam&between=quin',
     ]) {
       const { cursor } = await pull(query);
@@ -153,6 +164,78 @@ describe('a page before an id', () => {
   });
 });
 
+describe('a page of several inboxes before an id', () => {
+  test('is all that these have in one order, and what is in two of them comes once', async () => {
+    const sent: WireMessage[] = [];
+    for (const [sender, recipient] of [
+      ['yan', 'zoe'],
+      ['other', 'yan-room'],
+      ['zoe', 'yan-room'],
+      ['zoe', 'other'],
+      ['other', 'another'],
+      ['yan', 'yan'],
+      ['yan-room', 'other'],
+    ] as const)
+      sent.push(await send(server.url, recipient, 1, { sender }));
+    const of = (...indexes: number[]) => indexes.map((index) => sent[index]);
+    for (const [query, messages] of [
+      ['recipient=yan&recipient=yan-room', of(0, 1, 2, 5, 6)],
+      ['recipient=zoe&recipient=yan', of(0, 2, 3, 5)],
+      ['recipient=zoe&recipient=zoe&recipient=nobody', of(0, 2, 3)],
+      ['recipient=nobody&recipient=none', []],
+    ] as const) {
+      const page = await pull(`${query}&before=latest`);
+      expect(page).toEqual({ messages, cursor: page.cursor, more: false });
+      expect((await pull(`${query}&before=${sent[0]?.id ?? 0}`)).messages).toEqual([]);
+    }
+    expect(await pull('recipient=yan&recipient=zoe&before=latest&limit=2')).toMatchObject({
+      messages: of(3, 5),
+      more: true,
+      before: sent[3]?.id,
+    });
+  });
+
+  test('followed back, has exactly what the pages after a cursor have, whatever is asked for', async () => {
+    await withRandom(async (random) => {
+      const names = Array.from({ length: 8 }, (_, index) => `${random.seed}-${index}`);
+      const drafts = Array.from({ length: 120 }, (_, content) => ({
+        sender: random.pick(names),
+        recipient: random.chance(0.2) ? 'noise' : random.pick(names),
+        content: random.chance(0.1) ? 'x'.repeat(random.integer(1, 40_000)) : content,
+      }));
+      expect((await publish(server.url, drafts)).status).toBe(201);
+      for (let round = 0; round < 12; round++) {
+        const inboxes = names.filter(() => random.chance(0.4));
+        const query = [...inboxes, random.pick(names), 'nobody'].map((name) => `recipient=${name}`).join('&');
+        const limit = random.pick([5, 17, 1000]);
+        const back = messagesOf((await backward(`${query}&limit=${limit}`)).toReversed());
+        expect(back).toEqual(messagesOf(await forward(`${query}&limit=1000`)));
+      }
+    });
+  });
+
+  test('is of up to a hundred, and of the whole log for *, as a page after a cursor is', async () => {
+    const names = Array.from({ length: 101 }, (_, index) => `one of many ${index}`);
+    const sent = (
+      await publish(
+        server.url,
+        names.map((recipient) => ({ recipient, content: 1 })),
+      )
+    ).body as WireMessage[];
+    const of = (recipients: readonly string[]) =>
+      recipients.map((name) => `recipient=${encodeURIComponent(name)}`).join('&');
+    const hundred = of(names.slice(0, 100));
+    expect((await pull(`${hundred}&before=latest&limit=1000`)).messages).toEqual(sent.slice(0, 100));
+    expect(messagesOf((await backward(`${hundred}&limit=7`)).toReversed())).toEqual(sent.slice(0, 100));
+    expect((await pull('recipient=*&recipient=*&before=latest&limit=101')).messages).toEqual(sent);
+    for (const query of [of(names), of(['*', 'a']), of(['a', 'a*']), of(['a', ''])]) {
+      const answer = await get(server.url, `/messages?${query}&before=latest`);
+      expectProblem(answer, 400, ['/recipient']);
+      expect(answer.body).toEqual((await get(server.url, `/messages?${query}`)).body);
+    }
+  });
+});
+
 describe('a page of large messages', () => {
   test('holds fewer than its limit, and paging still meets every one once', async () => {
     const content = 'x'.repeat(48 * 1024 - 2);
@@ -163,6 +246,7 @@ describe('a page of large messages', () => {
     for (const pages of [
       await forward('recipient=una&limit=1000'),
       (await backward('recipient=una&limit=1000')).toReversed(),
+      (await backward('recipient=vic&recipient=nobody&recipient=una&limit=1000')).toReversed(),
       (await backward('between=una&between=vic&limit=1000')).toReversed(),
     ]) {
       expect(messagesOf(pages).map(({ id }) => id)).toEqual(ids);
@@ -184,6 +268,8 @@ describe('more', () => {
       ['recipient=more-a&limit=1', true],
       ['recipient=more-a&before=latest&limit=2', false],
       ['recipient=more-a&before=latest&limit=1', true],
+      ['recipient=more-a&recipient=more-z&before=latest&limit=3', false],
+      ['recipient=more-a&recipient=more-z&before=latest&limit=2', true],
       ['between=more-a&between=anonymous&limit=2', false],
       ['between=more-a&between=anonymous&limit=1', true],
     ] as const) {
@@ -209,7 +295,8 @@ describe('a query', () => {
     'between=a&between=b&wait=1',
     'between=a',
     'between=a&between=b&between=c',
-    'recipient=a&recipient=b&before=latest',
+    'recipient=a&recipient=b&before=5&after=0',
+    'recipient=a&recipient=b&before=5&wait=1',
     '',
     'after=0',
     'before=latest',
@@ -217,15 +304,17 @@ describe('a query', () => {
     expectProblem(await get(server.url, `/messages?${query}`), 400);
   });
 
-  test.each(['recipient=a', 'recipient=a&before=latest', 'between=a&between=b'])(
-    'has a limit from 1 to 1000: %s',
-    async (query) => {
-      for (const limit of ['1', '1000']) await pull(`${query}&limit=${limit}`);
-      for (const limit of ['0', '1001', '-1', '1.5', '', 'x', '1e2']) {
-        expectProblem(await get(server.url, `/messages?${query}&limit=${limit}`), 400, ['/limit']);
-      }
-    },
-  );
+  test.each([
+    'recipient=a',
+    'recipient=a&before=latest',
+    'recipient=a&recipient=b&before=latest',
+    'between=a&between=b',
+  ])('has a limit from 1 to 1000: %s', async (query) => {
+    for (const limit of ['1', '1000']) await pull(`${query}&limit=${limit}`);
+    for (const limit of ['0', '1001', '-1', '1.5', '', 'x', '1e2']) {
+      expectProblem(await get(server.url, `/messages?${query}&limit=${limit}`), 400, ['/limit']);
+    }
+  });
 
   test.each(['0', '-1', '1.5', '', 'x', 'LATEST', '9007199254740992'])(
     'before %s is refused',

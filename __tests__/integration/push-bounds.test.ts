@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { openForWriting } from '../../src/log/database.ts';
+import { openForWriting } from '../../src/log/replica/database.ts';
 import { type Answer, publish, request, send } from '../support/api.ts';
 import { scrape } from '../support/exposition.ts';
 import { expectProblem } from '../support/problems.ts';

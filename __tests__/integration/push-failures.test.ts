@@ -96,7 +96,7 @@ describe('a device that its push service', () => {
       });
       await send(network.url, 'bob', 'one', { sender: 'alice' });
       await outcomes(network.url, 'failed', failures.length);
-      expect((await scrape(network.url)).value('tidings_pushes_waiting')).toBeGreaterThan(0);
+      expect((await scrape(network.url)).value('tidings_notification_devices_waiting')).toBeGreaterThan(0);
       failing.clear();
       const last = await send(network.url, 'bob', 'two', { sender: 'alice' });
       await until(() => network.pushed.length >= failures.length, 'tries');
@@ -108,8 +108,8 @@ describe('a device that its push service', () => {
         expect(contents.filter((content) => content === 'two')).toHaveLength(1);
       }
       const metrics = await scrape(network.url);
-      expect(metrics.value('tidings_pushes_waiting')).toBe(0);
-      expect(metrics.value('tidings_pushes_total', { outcome: 'refused' })).toBe(0);
+      expect(metrics.value('tidings_notification_devices_waiting')).toBe(0);
+      expect(metrics.value('tidings_notification_requests_total', { result: 'refused' })).toBe(0);
     },
     60_000,
   );
@@ -163,9 +163,9 @@ pushTest('a push service that hangs delays no other, and no publish; its request
     await network.waitFor(quick, count + 1);
   }
   const metrics = await scrape(network.url);
-  expect(metrics.value('tidings_pushes_in_flight')).toBe(20);
-  expect(metrics.value('tidings_pushes_waiting')).toBe(10);
-  expect(metrics.value('tidings_pushes_total', { outcome: 'failed' })).toBe(0);
+  expect(metrics.value('tidings_notification_requests_in_flight')).toBe(20);
+  expect(metrics.value('tidings_notification_devices_waiting')).toBe(10);
+  expect(metrics.value('tidings_notification_requests_total', { result: 'failed' })).toBe(0);
   expect(network.pushed.filter(({ host }) => host === 'slow.example.org')).toHaveLength(20);
   expect((await server.stop()).code).toBe(0);
 });
@@ -191,7 +191,7 @@ pushTest(
     const messages = batch.map((fields) => ({ recipient: 'carol', sender: 'alice', ...fields }));
     const [, short] = (await publish(network.url, messages)).body as WireMessage[];
     await until(
-      async () => (await scrape(network.url)).value('tidings_pushes_waiting') === 2,
+      async () => (await scrape(network.url)).value('tidings_notification_devices_waiting') === 2,
       'two that wait',
     );
     await markRead(network.url, 'bob', 'alice', read.id);
@@ -243,8 +243,7 @@ pushTest(
     await until(() => answers.length === 1, 'the notification');
     const holder = await LockHolder.hold(server.database, 'BEGIN IMMEDIATE');
     for (const answer of answers) answer();
-    const tries = (): number =>
-      server.stderr.split('what was notified cannot be written down yet').length - 1;
+    const tries = (): number => server.stderr.split('sent notifications cannot be recorded yet').length - 1;
     await until(() => tries() >= 2, 'two tries to write');
     await holder.release();
     await dealtWith(server.database, 'bob', sent.id);

@@ -8,6 +8,7 @@ import { PushDevice } from '../support/push-device.ts';
 import { subscriptionsIn } from '../support/push-state.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { bearer, cookie, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -30,6 +31,11 @@ function call(
 interface Shown {
   readonly id: number;
   readonly sub: string | null;
+}
+
+/** Waits until a database has no subscription. With several nodes it may be another node's. */
+function noneIsLeftIn(database: string): Promise<void> {
+  return until(() => subscriptionsIn(database) === 0, 'the end of the subscriptions');
 }
 
 /** The devices of a recipient, as a client sees them. */
@@ -281,7 +287,7 @@ describe('with a token', () => {
     expect(subscriptionsIn(server.database)).toBe(2);
     const member = await headersOf('bob', { read: ['room-1'] });
     expect((await call(server, 'DELETE', { endpoint }, member)).status).toBe(204);
-    expect(subscriptionsIn(server.database)).toBe(0);
+    await noneIsLeftIn(server.database);
   });
 
   test('by its id a device is ended by whoever is shown it; to others it looks as if it were not there', async () => {
@@ -318,7 +324,7 @@ describe('with a token', () => {
     const admin = await headersOf('admin', { read: ['*'] });
     expect(await subscriptionsOf(server, 'alice', admin)).toMatchObject([{ id: 1, sub: 'alice' }]);
     expect((await end(1, admin)).status).toBe(204);
-    expect(subscriptionsIn(server.database)).toBe(0);
+    await noneIsLeftIn(server.database);
     expectProblem(await end(1, admin), 404, []);
     expectProblem(await call(server, 'DELETE', { id: 1 }), 401, []);
   });
@@ -344,20 +350,5 @@ describe('with a token', () => {
     const own = { ...session, Origin: server.url };
     expect((await call(server, 'POST', { subscription }, own)).status).toBe(201);
     expect((await call(server, 'DELETE', { endpoint }, own)).status).toBe(204);
-  });
-
-  test('subscribing counts as publishing: a client over its rate is refused', async () => {
-    const server = await Server.start({ env: { AUTH_SECRET: SECRET, PUBLISH_RATE: '1' } });
-    const alice = await headersOf('alice');
-    const { subscription } = newDevice();
-    const statuses: number[] = [];
-    const began = performance.now();
-    while (statuses.at(-1) !== 429 && statuses.length < 40) {
-      statuses.push((await call(server, 'POST', { subscription }, alice)).status);
-    }
-    expect(statuses).toContain(429);
-    // The burst, and what the rate gave in the time that this took.
-    expect(statuses.length - 1).toBeLessThanOrEqual(3 + (performance.now() - began) / 1000);
-    expect(statuses[0]).toBe(201);
   });
 });

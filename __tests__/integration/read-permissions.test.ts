@@ -71,19 +71,20 @@ describe.each<[string, string, Grants | undefined, string[], string[]]>([
   test('reads several only where it may read each', async () => {
     const headers = bearer(await tokenFor(sub, grants));
     const [first = 'nobody'] = refused;
-    for (const path of ['/messages', '/stream', '/presence']) {
-      const query = [...allowed, ...refused].map((address) => `recipient=${enc(address)}`).join('&');
-      expect(await statusOf(`${path}?${query}`, headers)).toBe(refused.length === 0 ? 200 : 403);
-      if (refused.length > 0) {
-        expect(await statusOf(`${path}?${allowed.map((one) => `recipient=${enc(one)}&`).join('')}recipient=${enc(first)}`, headers)).toBe(403);
-      }
+    const query = (addresses: string[]): string => addresses.map((address) => `recipient=${enc(address)}`).join('&');
+    for (const path of ['/messages?', '/messages?before=latest&', '/stream?', '/presence?']) {
+      expect(await statusOf(`${path}${query([...allowed, ...refused])}`, headers)).toBe(refused.length === 0 ? 200 : 403);
+      if (allowed.length > 0) expect(await statusOf(`${path}${query(allowed)}`, headers)).toBe(200);
+      if (refused.length > 0) expect(await statusOf(`${path}${query([...allowed, first])}`, headers)).toBe(403);
     }
   });
 
   test('reads the whole log only with *', async () => {
     const headers = bearer(await tokenFor(sub, grants));
     const status = grants?.read?.includes('*') === true ? 200 : 403;
-    for (const path of ['/messages', '/stream']) expect(await statusOf(`${path}?recipient=*`, headers)).toBe(status);
+    for (const path of ['/messages?', '/messages?before=latest&', '/stream?']) {
+      expect(await statusOf(`${path}recipient=*`, headers)).toBe(status);
+    }
   });
 }); // prettier-ignore
 
@@ -100,6 +101,7 @@ test('a refusal names the parameter, and is one for HEAD and for an event stream
   for (const [path, paths] of [
     ['/messages?recipient=alice', ['/recipient']],
     ['/messages?recipient=alice&before=latest', ['/recipient']],
+    ['/messages?recipient=bob&recipient=alice&before=latest', ['/recipient']],
     ['/messages?between=alice&between=carol', ['/between']],
     ['/stream?recipient=alice', ['/recipient']],
     ['/stream?presence=alice', ['/presence']],

@@ -74,6 +74,7 @@ describe('a request is refused', () => {
     ['a parameter to publish', { ...post(message), path: '/messages?sender=x' }, 400, ['/sender']],
     ['a page of no inbox', of('/messages'), 400, ['/recipient']],
     ['a page of 101 inboxes', of(`/messages?${many('recipient', 101)}`), 400, ['/recipient']],
+    ['101 inboxes read back', of(`/messages?before=latest&${many('recipient', 101)}`), 400, ['/recipient']],
     ['a page of a bad address', of('/messages?recipient=$a'), 400, ['/recipient']],
     ['a page of an empty address', of('/messages?recipient='), 400, ['/recipient']],
     ['a page of a prefix', of('/messages?recipient=a*'), 400, ['/recipient']],

@@ -56,6 +56,22 @@ function damage(file: string, position: number, length: number): void {
   closeSync(descriptor);
 }
 
+// The first table is read before the thread that writes is there, the second one by that thread alone.
+test.each(['conversations', 'pushNotices'])(
+  'the start ends with one line, and no report of a failed write, if the database lacks the table %s',
+  async (table) => {
+    const database = await writtenDatabase();
+    withDatabase(database, (file) => file.exec(`DROP TABLE ${table}`));
+    const line = `${database} cannot be opened (SQLITE_ERROR: no such table: ${table}). Mend that, or set DATABASE to another path.`;
+    expect(await Server.run({ database })).toMatchObject({
+      code: 1,
+      signal: null,
+      stdout: '',
+      stderr: `tidings: ${line}\n`,
+    });
+  },
+);
+
 describe('the start ends with one line that says what is wrong and what to do', () => {
   test('where the port is in use', async () => {
     const other = await Server.start();

@@ -220,7 +220,7 @@ describe('a stream', () => {
   });
 
   test.concurrent(
-    'that comes back with a renewed session resumes two inboxes exactly where it was',
+    'that comes back with a renewed session resumes two inboxes exactly at its position',
     async () => {
       const grants: Grants = { read: ['eve', 'team'] };
       const first = await shortLived('eve', 6, grants);

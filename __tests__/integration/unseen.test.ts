@@ -49,6 +49,7 @@ describe('what one may not read looks the same whether it exists or not', () => 
     ['an inbox that is waited for', '/messages?recipient=NAME&wait=1'],
     ['an inbox beside the own', '/messages?recipient=bob&recipient=NAME'],
     ['history', '/messages?recipient=NAME&before=latest'],
+    ['history beside the own', '/messages?recipient=bob&recipient=NAME&before=latest'],
     ['a conversation', '/messages?between=NAME&between=dave'],
     ['a stream', '/stream?recipient=NAME'],
     ['a stream with history', '/stream?recipient=NAME&last=10'],

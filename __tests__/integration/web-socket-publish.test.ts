@@ -152,7 +152,7 @@ describe('a publish on a socket', () => {
       after.value(name, labels) - before.value(name, labels);
     expect(grown('tidings_publishes_total', { result: 'stored' })).toBe(1);
     expect(grown('tidings_requests_refused_total', { reason: 'malformed', status: '400' })).toBe(1);
-    expect(after.by('tidings_streams', 'protocol')).toEqual({ sse: 0, websocket: 1 });
+    expect(after.by('tidings_connections', 'protocol')).toEqual({ sse: 0, websocket: 1, poll: 0 });
   });
 });
 
@@ -283,7 +283,7 @@ describe('publishes under way on a socket', () => {
       const labels = { reason: 'malformed', status: '400' };
       return {
         refusals: metrics.value('tidings_requests_refused_total', labels),
-        waiting: metrics.value('tidings_outbox_bytes'),
+        waiting: metrics.value('tidings_send_buffer_bytes'),
       };
     };
     let [last, waiting] = [-1, 0];

@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { get, request, send } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
@@ -23,7 +24,7 @@ import { testWithTool } from '../support/tool.ts';
 import { until } from '../support/until.ts';
 
 const FIN = 0x80;
-const MOST_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES = 4 * 1024 * 1024;
 
 let server: Server;
 beforeAll(async () => {
@@ -169,11 +170,10 @@ describe('a handshake', () => {
     }
   });
 
-  testWithTool('curl', 'curl')('by curl --http2 is none', () => {
+  testWithTool('curl', 'curl')('by curl --http2 is none', async () => {
     const data = ['-d', 'recipient=nobody', '-d', 'content=hi', `${server.url}/messages`];
-    expect(execFileSync('curl', ['-s', '--http2', ...data], { encoding: 'utf8' })).toContain(
-      '"content":"hi"',
-    );
+    const { stdout } = await promisify(execFile)('curl', ['-s', '--http2', ...data]);
+    expect(stdout).toContain('"content":"hi"');
   });
 });
 
@@ -232,8 +232,8 @@ describe('messages of a client', () => {
     ['a close frame with a code that is none', 1002, clientFrame(FIN | CLOSE, Buffer.from([0, 1]))],
     ['a binary message', 1003, clientFrame(FIN | BINARY, '{}')],
     ['text that is not UTF-8', 1007, clientFrame(FIN | TEXT, Buffer.from([0xff]))],
-    ['more than 4 MiB, by its header', 1009, clientFrame(FIN | TEXT, 'x'.repeat(MOST_BYTES + 1)).subarray(0, 20)],
-    ['more than 4 MiB, in fragments', 1009, Buffer.concat([clientFrame(TEXT, 'x'.repeat(MOST_BYTES)), clientFrame(FIN, 'x')])],
+    ['more than 4 MiB, by its header', 1009, clientFrame(FIN | TEXT, 'x'.repeat(MAX_BYTES + 1)).subarray(0, 20)],
+    ['more than 4 MiB, in fragments', 1009, Buffer.concat([clientFrame(TEXT, 'x'.repeat(MAX_BYTES)), clientFrame(FIN, 'x')])],
   ])('close the socket where they are %s: %d', async (_what, code, bytes) => {
     const socket = await open();
     socket.write(bytes);
@@ -248,7 +248,7 @@ describe('messages of a client', () => {
   test('of 4 MiB are read', async () => {
     const socket = await open();
     const text = JSON.stringify({ publish: { recipient: 'nobody', content: 1 }, ref: 'whole' });
-    socket.write(clientFrame(FIN | TEXT, text.padEnd(MOST_BYTES)));
+    socket.write(clientFrame(FIN | TEXT, text.padEnd(MAX_BYTES)));
     expect(await published(socket, 'whole')).toBe(1);
     socket.cut();
   });

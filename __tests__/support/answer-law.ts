@@ -12,7 +12,7 @@ export const CORS_ORIGIN = 'https://app.example';
 const HEADERS = new Set(
   (
     'date connection keep-alive content-type content-length cache-control x-content-type-options vary ' +
-    'cross-origin-resource-policy cross-origin-opener-policy www-authenticate allow location retry-after set-cookie ' +
+    'cross-origin-resource-policy cross-origin-opener-policy www-authenticate allow location retry-after set-cookie tidings-page ' +
     'x-accel-buffering etag last-modified x-request-id access-control-allow-origin access-control-allow-credentials ' +
     'access-control-allow-methods access-control-allow-headers access-control-expose-headers access-control-max-age ' +
     'upgrade sec-websocket-version sec-websocket-accept content-security-policy origin-agent-cluster referrer-policy x-dns-prefetch-control x-download-options ' +

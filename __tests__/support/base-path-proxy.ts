@@ -12,13 +12,24 @@ export interface BasePathProxy {
 }
 
 /** Starts the proxy before the service at `origin`. `basePath` begins with a slash and has none at its end. */
-export async function startBasePathProxy(origin: string, basePath: string): Promise<BasePathProxy> {
+export function startBasePathProxy(origin: string, basePath: string): Promise<BasePathProxy> {
+  return startProxy([[basePath, origin]]);
+}
+
+/** Starts a site of several services, by the path of each, the one at the root (``) last. Its URL is that of the root. */
+export function startSite(services: Readonly<Record<string, string>>): Promise<BasePathProxy> {
+  return startProxy(Object.entries(services));
+}
+
+async function startProxy(services: readonly (readonly [string, string])[]): Promise<BasePathProxy> {
   const server = createServer((incoming, outgoing) => {
     const path = incoming.url ?? '';
-    if (!path.startsWith(`${basePath}/`)) {
+    const service = services.find(([prefix]) => path.startsWith(`${prefix}/`));
+    if (service === undefined) {
       outgoing.writeHead(404).end();
       return;
     }
+    const [basePath, origin] = service;
     const { method, headers } = incoming;
     const onward = request(origin + path.slice(basePath.length), { method, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, 'Content-Security-Policy': POLICY });
@@ -31,7 +42,7 @@ export async function startBasePathProxy(origin: string, basePath: string): Prom
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${basePath}/`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${services.length === 1 ? services[0]?.[0] : ''}/`,
     close: () => {
       server.close();
       server.closeAllConnections();

@@ -2,7 +2,7 @@
 import type { BrowserContext, Locator, Page, Request } from 'playwright-core';
 import { until } from './until.ts';
 
-/** In the page, where it is the browser's own. */
+/** The browser's own, in the page. */
 declare const document: {
   hasFocus: () => boolean;
   dispatchEvent: (event: Event) => boolean;
@@ -88,6 +88,11 @@ export class ChatPage {
   async send(text: string): Promise<void> {
     await this.page.getByLabel('Message', { exact: true }).fill(text);
     await this.page.getByLabel('Message', { exact: true }).press('Enter');
+  }
+
+  /** Goes to the newest message from the first unread one, at which a conversation is opened. */
+  async toNewest(): Promise<void> {
+    await this.page.getByRole('button', { name: /^(\d+ new|To the newest)$/ }).click();
   }
 
   /** The texts of the messages that are shown, in their order. */

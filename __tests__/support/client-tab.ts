@@ -79,21 +79,31 @@ export class ClientTab {
     page.on('pageerror', (error) => this.errors.push(error.message));
   }
 
-  /** Opens an empty page of the service, without the client. Its clock can be moved on by `pass`. */
-  static async open(context: BrowserContext, origin: string): Promise<ClientTab> {
+  /**
+   * Opens an empty page of the service, without the client. Its clock can be moved on by `pass`; if a script is given that
+   * is to run in the page before all others, its clock is its own.
+   */
+  static async open(context: BrowserContext, origin: string, script?: string): Promise<ClientTab> {
     const tab = new ClientTab(await context.newPage());
-    await tab.page.clock.install();
+    if (script === undefined) await tab.page.clock.install();
+    else await tab.page.addInitScript(script);
     await tab.page.exposeBinding('note', (_source, visit: number, kind: Kind, value: unknown) => {
       const told: unknown[] = (tab.visits[visit] as Visit)[kind];
       told.push(value);
     });
-    await tab.page.goto(`${origin}/healthz`);
+    // A browser keeps the one for the way back, and not the other.
+    await tab.page.goto(`${origin}/${script === undefined ? 'healthz' : 'client/backoff.js'}`);
     return tab;
   }
 
   /** Opens a page that follows an inbox, and waits until it is live. */
-  static async live(context: BrowserContext, origin: string, options: TabOptions): Promise<ClientTab> {
-    const tab = await ClientTab.open(context, origin);
+  static async live(
+    context: BrowserContext,
+    origin: string,
+    options: TabOptions,
+    script?: string,
+  ): Promise<ClientTab> {
+    const tab = await ClientTab.open(context, origin, script);
     await tab.connect(options);
     await tab.waitForState('live');
     return tab;

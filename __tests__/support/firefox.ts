@@ -1,7 +1,8 @@
 /** Firefox, headless, with a new profile, by WebDriver BiDi (W3C): as much of that as it takes to look into a page. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { newFolder, undoAtEnd } from './server.ts';
 import { until } from './until.ts';
@@ -12,7 +13,7 @@ const FIREFOX = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
 export const HAS_FIREFOX = existsSync(FIREFOX) || process.env['CI'] === 'true';
 if (!HAS_FIREFOX) {
   process.stderr.write(
-    `Tests that need Firefox are skipped: apt-get install firefox-esr, or set FIREFOX to where it is.\n`,
+    `Tests that need Firefox are skipped: apt-get install firefox-esr, or set FIREFOX to its path.\n`,
   );
 }
 
@@ -39,9 +40,12 @@ export class Firefox {
     });
   }
 
-  /** Starts it; `cleanUp` ends it, if the test does not. */
-  static async launch(): Promise<Firefox> {
-    const args = ['--headless', '--no-remote', '--profile', newFolder(), '--remote-debugging-port', '0'];
+  /** Starts it; `cleanUp` ends it, if the test does not. @param preferences by name, as in `about:config` */
+  static async launch(preferences: Readonly<Record<string, boolean | number>> = {}): Promise<Firefox> {
+    const profile = newFolder();
+    const lines = Object.entries(preferences).map(([name, value]) => `user_pref("${name}", ${value});\n`);
+    writeFileSync(join(profile, 'user.js'), lines.join(''));
+    const args = ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0'];
     const child = spawn(FIREFOX, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     undoAtEnd(() => child.kill('SIGKILL'));
     let said = '';
@@ -69,8 +73,13 @@ export class Firefox {
     return async (expression) => {
       const target = { context };
       const answer = await this.#ask('script.evaluate', { expression, target, awaitPromise: true });
-      const { type, result } = answer as { type: string; result?: { value: unknown } };
-      if (typeof result?.value !== 'string') throw new Error(`${expression}: ${type}`);
+      const { type, result, exceptionDetails } = answer as {
+        type: string;
+        result?: { value: unknown };
+        exceptionDetails?: { text: string };
+      };
+      if (typeof result?.value !== 'string')
+        throw new Error(`${expression}: ${exceptionDetails?.text ?? type}`);
       return result.value;
     };
   }

@@ -2,7 +2,7 @@
 import { createParser } from 'eventsource-parser';
 import type { WireMessage } from './api.ts';
 import type { Person } from './persons.ts';
-import { type Said, StreamLaw } from './wire-law.js';
+import { type WireEvent, StreamLaw } from './wire-law.js';
 
 /** The laws that the token and the query of a stream make. */
 export interface StreamRights {
@@ -27,7 +27,7 @@ export class RightsLaw {
     this.#rights = rights;
   }
 
-  take({ event, id, data }: Said): void {
+  take({ event, id, data }: WireEvent): void {
     if (id !== undefined) this.cursor = id;
     if (event === 'message') {
       this.#takeMessage(data as unknown as WireMessage, id);

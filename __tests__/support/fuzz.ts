@@ -30,10 +30,10 @@ export interface FuzzReport {
 }
 
 const AT_ONCE = 8;
-const MOST_FAULTS = 5;
+const MAX_FAULTS = 5;
 
 /** What a connection takes though nobody reads it. */
-const MOST_IN_FLIGHT = 32 * 1024;
+const MAX_IN_FLIGHT = 32 * 1024;
 
 export class Fuzz {
   readonly #server: Server;
@@ -85,7 +85,7 @@ export class Fuzz {
     }
     let left = count;
     const work = async (): Promise<void> => {
-      while (left > 0 && this.#faults.length < MOST_FAULTS) {
+      while (left > 0 && this.#faults.length < MAX_FAULTS) {
         left -= 1;
         const request = hostileRequest(this.#random, this.#target);
         this.#judge(request, await ask(this.#target.port, request));
@@ -93,7 +93,7 @@ export class Fuzz {
     };
     // One reader after the other is cut and comes back, while the others stay.
     const disturb = async (): Promise<void> => {
-      for (let turn = 0; left > 0 && this.#faults.length < MOST_FAULTS; turn++) {
+      for (let turn = 0; left > 0 && this.#faults.length < MAX_FAULTS; turn++) {
         await this.#readers[turn % this.#readers.length]?.reopen();
       }
     };
@@ -126,7 +126,7 @@ export class Fuzz {
     };
     if (fault !== undefined) blame(fault);
     // An answer to a part of a long request is lost where the server closes while the rest comes (RFC 9112 §9.6).
-    const isDue = request.whole && (late || request.bytes.length < MOST_IN_FLIGHT);
+    const isDue = request.whole && (late || request.bytes.length < MAX_IN_FLIGHT);
     if (isDue && answers.length === 0) blame('no answer');
     if (!request.whole || answers.length === 0) this.#unanswered += request.publishes;
     for (const answer of answers) {
@@ -242,7 +242,7 @@ export class Fuzz {
   #fail(): void {
     if (this.#faults.length === 0) return;
     throw new Error(
-      `${this.#faults.length} faults:\n${this.#faults.slice(0, MOST_FAULTS).join('\n\n')}\n${this.#server.stderr}`,
+      `${this.#faults.length} faults:\n${this.#faults.slice(0, MAX_FAULTS).join('\n\n')}\n${this.#server.stderr}`,
     );
   }
 }

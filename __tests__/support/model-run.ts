@@ -296,16 +296,17 @@ export class ModelRun {
     }
   }
 
-  /** Reads an inbox, or what two have sent to each other, backwards, page by page. */
+  /** Reads inboxes, or what two have sent to each other, backwards, page by page. */
   async #lookBack(): Promise<void> {
     const random = this.#random;
     const limit = random.pick([1, 2, 7, 50, 1000]);
     const [one, other] = [random.pick(PEOPLE), random.pick(PEOPLE)];
     const isPair = random.chance(0.5);
-    const all = isPair ? this.#model.between(one, other) : this.#model.inInboxes([one]);
-    const query = isPair
-      ? `between=${encodeURIComponent(one)}&between=${encodeURIComponent(other)}`
-      : `recipient=${encodeURIComponent(one)}`;
+    const inboxes = random.chance(0.5) ? [one] : ['ann', 'room 1', 'Дора'];
+    const all = isPair ? this.#model.between(one, other) : this.#model.inInboxes(inboxes);
+    const query = (isPair ? [one, other] : inboxes)
+      .map((address) => `${isPair ? 'between' : 'recipient'}=${encodeURIComponent(address)}`)
+      .join('&');
     let before = random.chance(0.5) ? Infinity : random.integer(1, this.#model.head + 1);
     for (let pages = 0; pages < 20; pages++) {
       const from = before === Infinity ? 'latest' : String(before);

@@ -26,7 +26,7 @@ export interface Draft {
  * Whether a reader sees a message: `there`, certainly; `hidden`, certainly not, since it has expired; `either`, it expires
  * just now; `surplus`, unless retention has removed it by now, which is then a gap.
  */
-export type Sight = 'there' | 'hidden' | 'either' | 'surplus';
+export type Visibility = 'there' | 'hidden' | 'either' | 'surplus';
 
 /** What a publish of a draft must be answered with; `either` if the message of its key goes just now. */
 export type Outcome = 'new' | 'conflict' | 'either' | WireMessage;
@@ -41,7 +41,7 @@ interface Range {
 export interface ModelConversation {
   readonly peer: string;
   /** Those that may be the last message: the first one certainly, if it is `there`. Newest first. */
-  readonly lastMessages: readonly { readonly message: WireMessage; readonly sight: Sight }[];
+  readonly lastMessages: readonly { readonly message: WireMessage; readonly sight: Visibility }[];
   readonly unread: Range;
   readonly readThrough: number | null;
   readonly peerReadThrough: number | null;
@@ -114,7 +114,7 @@ export class Model {
     return [...possible.map(({ id }) => id), ...(certain === -1 || isRoom ? [1] : [])];
   }
 
-  sight(message: WireMessage, span: Span): Sight {
+  sight(message: WireMessage, span: Span): Visibility {
     const expiresAt = message.expiresAt === undefined ? Infinity : Date.parse(message.expiresAt);
     if (expiresAt <= span.from) return 'hidden';
     if (expiresAt <= span.to) return 'either';

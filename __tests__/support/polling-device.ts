@@ -41,10 +41,9 @@ export class PollingDevice {
   ): Promise<PollingDevice> {
     const device = new PollingDevice(origin, inboxes, options);
     if (options.cursor === undefined) {
-      // The newest page tells where it goes on; it is of one inbox.
+      // The newest page tells where it goes on.
       const limit = Math.max(1, options.last ?? 0);
-      const [inbox = ''] = device.#query.split('&');
-      const first = await device.#ask(`${inbox}&before=latest&limit=${limit}`);
+      const first = await device.#ask(`${device.#query}&before=latest&limit=${limit}`);
       if (first === undefined) return device;
       device.cursor = first.cursor;
       if ((options.last ?? 0) > 0) device.messages.push(...first.messages);

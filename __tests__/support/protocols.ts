@@ -130,17 +130,17 @@ export const PROTOCOLS: readonly Protocol[] = [serverSentEvents, webSocket, long
 /** Asserts how a device that was open has ended: by `bye`, where its protocol has that, else by what it gets next. */
 export async function expectEnded(
   { streaming }: Protocol,
-  device: Device,
+  connection: Device,
   reason: 'shutdown' | 'token-expired',
 ): Promise<void> {
-  await device.waitForEnd();
+  await connection.waitForEnd();
   if (streaming !== undefined) {
-    const [bye] = said(device, 'bye');
-    expect(bye).toMatchObject({ event: 'bye', id: device.cursor, data: { type: 'bye', reason } });
+    const [bye] = said(connection, 'bye');
+    expect(bye).toMatchObject({ event: 'bye', id: connection.cursor, data: { type: 'bye', reason } });
     return;
   }
   // Once the service has ended there is nobody to refuse.
-  if (reason === 'token-expired' || device.refusal !== undefined) {
-    expectProblem(device.refusal as Answer, reason === 'shutdown' ? 503 : 401, []);
+  if (reason === 'token-expired' || connection.refusal !== undefined) {
+    expectProblem(connection.refusal as Answer, reason === 'shutdown' ? 503 : 401, []);
   }
 }

@@ -105,7 +105,7 @@ export class PushBrowser {
   /** The endpoint that the page knows of. */
   keptEndpoint(page: Page): Promise<string | undefined> {
     return page.evaluate(
-      `JSON.parse(localStorage.getItem('tidings:chat:notifications:' + location.origin + '/'))?.endpoint`,
+      `JSON.parse(localStorage.getItem('tidings:' + location.origin + '/:chat:notifications'))?.endpoint`,
     );
   }
 

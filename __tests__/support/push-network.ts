@@ -163,9 +163,14 @@ export class PushNetwork {
     writeFileSync(join(this.#folder, 'hosts'), `127.0.0.1 localhost\n${lines.join('')}`);
   }
 
+  /** Put before a program that is to run in the network. */
+  get wrapper(): readonly string[] {
+    const pid = this.#relay?.pid;
+    return ['nsenter', `--net=/proc/${pid}/ns/net`, `--mount=/proc/${pid}/ns/mnt`];
+  }
+
   /** Starts a service in the network. Its database is that of the one before, if none is given. */
   async startServer(env: Readonly<Record<string, string>> = {}, database = this.#database): Promise<Server> {
-    const pid = this.#relay?.pid;
     const options: ServerOptions = {
       port: PORT,
       ...(database === undefined ? {} : { database }),
@@ -177,7 +182,7 @@ export class PushNetwork {
         PUSH_DELAY_SECONDS: '0',
         ...env,
       },
-      wrapper: ['nsenter', `--net=/proc/${pid}/ns/net`, `--mount=/proc/${pid}/ns/mnt`],
+      wrapper: this.wrapper,
     };
     const server = await Server.start(options);
     this.#database = server.database;

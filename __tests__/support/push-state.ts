@@ -26,15 +26,15 @@ export function subscriptionsIn(database: string): number {
   return readNumber(database, 'SELECT count(*) FROM pushSubscriptions');
 }
 
-/** Waits until so many requests to push services had an outcome. */
+/** Waits until so many requests to push services had a result. */
 export async function outcomes(
   url: string,
-  outcome: 'sent' | 'gone' | 'refused' | 'failed',
+  result: 'sent' | 'gone' | 'refused' | 'failed',
   count: number,
 ): Promise<void> {
   await until(
-    async () => (await scrape(url)).value('tidings_pushes_total', { outcome }) >= count,
-    `${count} pushes ${outcome}`,
+    async () => (await scrape(url)).value('tidings_notification_requests_total', { result }) >= count,
+    `${count} requests ${result}`,
     40_000,
   );
 }

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach } from '@jest/globals';
+import { afterAll, afterEach } from '@jest/globals';
 import { until } from './until.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
@@ -42,10 +42,10 @@ export interface Ended {
 }
 
 const folders: string[] = [];
-const undoings: (() => void)[] = [];
-const running = new Set<Server>();
-/** Where the taps of all servers of this suite write what broke the law. */
-const wireReports: string[] = [];
+const undoings: (() => unknown)[] = [];
+const running = new Set<ServerProcess>();
+/** The reports of broken laws, one for each tap of this suite, with the number of characters that were taken. */
+const wireReports = new Map<string, number>();
 
 /** A new empty folder for a test's files. */
 export function newFolder(): string {
@@ -54,26 +54,30 @@ export function newFolder(): string {
   return folder;
 }
 
-/** Has something undone by `cleanUp`, when the servers are gone and the folders are still there. */
-export function undoAtEnd(undo: () => void): void {
+/** Has something undone by `cleanUp`, which waits for it, when the servers are gone and the folders are still there. */
+export function undoAtEnd(undo: () => unknown): void {
   undoings.push(undo);
 }
 
 /** Ends what a test left running and removes its folders. For `afterEach` or `afterAll`. */
 export async function cleanUp(): Promise<void> {
   await Promise.all([...running].map((server) => server.kill()));
-  for (const undo of undoings.splice(0)) undo();
+  for (const undo of undoings.splice(0)) await undo();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
   failOnWireFaults();
 }
 
-/** Returns what broke the law of the wire since the last call, on any stream of any server. */
+/**
+ * Returns what broke the law of the wire since the last call, on any stream of any server. A report is never removed while
+ * a tap may append to it, and a line that is still being written is left for the next call.
+ */
 export function takeWireFaults(): string[] {
-  return wireReports.flatMap((report) => {
+  return [...wireReports].flatMap(([report, taken]) => {
     if (!existsSync(report)) return [];
-    const faults = readFileSync(report, 'utf8').trimEnd().split('\n');
-    rmSync(report);
-    return faults;
+    const said = readFileSync(report, 'utf8');
+    const end = said.lastIndexOf('\n') + 1;
+    wireReports.set(report, end);
+    return said.slice(taken, end).split('\n').slice(0, -1);
   });
 }
 
@@ -85,10 +89,13 @@ function failOnWireFaults(): void {
 
 // Of whichever suite: the test in which it was said fails.
 afterEach(failOnWireFaults);
+afterAll(() => {
+  for (const report of wireReports.keys()) rmSync(report, { force: true });
+});
 
 function newReport(): string {
   const report = join(tmpdir(), `tidings-wire-${randomUUID()}`);
-  wireReports.push(report);
+  wireReports.set(report, 0);
   return report;
 }
 
@@ -97,8 +104,29 @@ function tapWith(report: string): string {
   return `${WIRE_TAP}?${encodeURIComponent(report)}`;
 }
 
+/** The service of a test: a process, or several that are nodes of a cluster and look like one. */
+export type Server = Pick<ServerProcess, keyof ServerProcess>;
+
+let startService = (options: ServerOptions): Promise<Server> => ServerProcess.start(options);
+
+/** Has `Server.start` start something else than a process: for suites that are run on a cluster. */
+export function startServersWith(start: typeof startService): void {
+  startService = start;
+}
+
+export const Server = {
+  /** Starts a server and waits until it listens. Fails with what it said if it ends instead. */
+  start: (options: ServerOptions = {}): Promise<Server> => startService(options),
+
+  /** Starts a server, and does not wait for it. */
+  launch: (options: ServerOptions = {}): Server => ServerProcess.launch(options),
+
+  /** Starts a server that is expected to end by itself, and waits for that. */
+  run: (options: ServerOptions = {}): Promise<Ended> => ServerProcess.launch(options).ended,
+};
+
 /** A process of the service, from its start to its end. */
-export class Server {
+export class ServerProcess {
   readonly database: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<Ended>;
@@ -142,9 +170,9 @@ export class Server {
     });
   }
 
-  /** Starts a server and waits until it listens. Fails with what it said where it ends instead. */
-  static async start(options: ServerOptions = {}): Promise<Server> {
-    const server = new Server(options);
+  /** Starts a server and waits until it listens. Fails with what it said if it ends instead. */
+  static async start(options: ServerOptions = {}): Promise<ServerProcess> {
+    const server = new ServerProcess(options);
     let over: Ended | undefined;
     void server.#ended.then((ended) => (over = ended));
     const begun = (): boolean => over !== undefined || /listens on \S+ /.test(server.#stdout);
@@ -154,13 +182,8 @@ export class Server {
   }
 
   /** Starts a server, and does not wait for it. */
-  static launch(options: ServerOptions = {}): Server {
-    return new Server(options);
-  }
-
-  /** Starts a server that is expected to end by itself, and waits for that. */
-  static run(options: ServerOptions = {}): Promise<Ended> {
-    return new Server(options).#ended;
+  static launch(options: ServerOptions = {}): ServerProcess {
+    return new ServerProcess(options);
   }
 
   /** Where it listens: `http://127.0.0.1:PORT`. */

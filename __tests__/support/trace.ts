@@ -19,9 +19,23 @@ export interface SystemCall {
   readonly began: number;
   /** Infinity where it had not come back when the process ended. */
   readonly returned: number;
+  /** The same moments in seconds, by the clock that all processes share. */
+  readonly beganAt: number;
+  readonly returnedAt: number;
 }
 
 const CALLS = 'fdatasync,fsync,write,writev,pwrite64,sendto,sendmsg';
+
+/** The command before a program that writes its system calls to a file. */
+export function traceTo(file: string, inject: readonly string[] = []): string[] {
+  // -D: the program is the child, and the tracer its grandchild, so that signals reach the program.
+  return [...'strace -D -f -y -ttt -s 5000 -e'.split(' '), `trace=${CALLS}`, ...inject, '-o', file];
+}
+
+/** The calls in such a file, in the order in which they began. Their program should have ended, so that all are there. */
+export function readTrace(file: string): SystemCall[] {
+  return parse(readFileSync(file, 'utf8'));
+}
 
 /** A server whose system calls are written down. */
 export class TracedServer {
@@ -36,15 +50,13 @@ export class TracedServer {
   /** @param inject arguments for strace, such as a delay */
   static async start(options: ServerOptions, inject: readonly string[] = []): Promise<TracedServer> {
     const file = join(newFolder(), 'trace');
-    // -D: the server is the child, and the tracer its grandchild, so that signals reach the server.
-    const strace = ['strace', '-D', '-f', '-y', '-s', '5000', '-e', `trace=${CALLS}`, ...inject, '-o', file];
-    return new TracedServer(await Server.start({ ...options, wrapper: strace }), file);
+    return new TracedServer(await Server.start({ ...options, wrapper: traceTo(file, inject) }), file);
   }
 
   /** The calls so far in the order in which they began; ends the server first, so that all are there. */
   async calls(): Promise<SystemCall[]> {
     await this.server.stop();
-    return parse(readFileSync(this.#file, 'utf8'));
+    return readTrace(this.#file);
   }
 }
 
@@ -52,11 +64,13 @@ function parse(trace: string): SystemCall[] {
   const calls: SystemCall[] = [];
   const pending = new Map<string, { -readonly [Key in keyof SystemCall]: SystemCall[Key] }>();
   for (const [line, content] of trace.split('\n').entries()) {
-    const [, thread = '', rest = ''] = /^(\d+) +(.*)$/.exec(content) ?? [];
+    const [, thread = '', seconds = '', rest = ''] = /^(\d+) +([\d.]+) (.*)$/.exec(content) ?? [];
+    const at = Number(seconds);
     if (rest.startsWith('<... ')) {
       const call = pending.get(thread);
       if (call === undefined) continue;
       call.returned = line;
+      call.returnedAt = at;
       // What lies in memory is shown where the call comes back, for some calls.
       call.text += rest;
       pending.delete(thread);
@@ -65,7 +79,8 @@ function parse(trace: string): SystemCall[] {
     const [, name, file, text] = /^(\w+)\(\d+<(.*?)>(.*)$/.exec(rest) ?? [];
     if (name === undefined || file === undefined || text === undefined) continue;
     const unfinished = text.endsWith('<unfinished ...>');
-    const call = { thread, name, file, text, began: line, returned: unfinished ? Infinity : line };
+    const [returned, returnedAt] = unfinished ? [Infinity, Infinity] : [line, at];
+    const call = { thread, name, file, text, began: line, returned, beganAt: at, returnedAt };
     calls.push(call);
     if (unfinished) pending.set(thread, call);
   }

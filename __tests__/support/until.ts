@@ -17,3 +17,14 @@ export async function until(
     await sleep(5);
   }
 }
+
+/** Returns what a promise settles with, `undefined` if it fails or takes too long. */
+export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  const ending = new AbortController();
+  const timeout = sleep(milliseconds, undefined, { signal: ending.signal }).catch(() => undefined);
+  try {
+    return await Promise.race([promise.catch(() => undefined), timeout]);
+  } finally {
+    ending.abort();
+  }
+}

@@ -77,7 +77,7 @@ export interface WireRequest {
 const PATIENCE_MILLISECONDS = 20_000;
 /** What is no whole request is given up after so long; a stream, when it has been silent so long. */
 const QUIET_MILLISECONDS = 40;
-const MOST_OF_A_STREAM = 128 * 1024;
+const MAX_OF_A_STREAM = 128 * 1024;
 
 /** Sends bytes on a connection of their own, and settles with what came back. */
 export async function ask(port: number, { bytes, method, whole }: WireRequest): Promise<Exchange> {
@@ -107,7 +107,7 @@ export async function ask(port: number, { bytes, method, whole }: WireRequest): 
       received.push(chunk);
       length += chunk.length;
       last = readAnswers(Buffer.concat(received), method === 'HEAD');
-      if (last.fault !== undefined || length > MOST_OF_A_STREAM) socket.destroy();
+      if (last.fault !== undefined || length > MAX_OF_A_STREAM) socket.destroy();
       else if (last.streaming || !whole) giveUp();
       else if (last.answers.length > 0) socket.destroy();
     });

@@ -8,7 +8,7 @@
 /**
  * What was said once.
  *
- * @typedef {object} Said
+ * @typedef {object} WireEvent
  * @property {string} event `message` for what has no event name
  * @property {string | undefined} id the cursor
  * @property {number | undefined} retry
@@ -16,7 +16,7 @@
  * @property {Record<string, unknown>} data
  */
 
-/** @typedef {{ said?: Said, fault?: string }} Reading what one block or frame says, or why it is none */
+/** @typedef {{ said?: WireEvent, fault?: string }} Reading what one block or frame says, or why it is none */
 
 /** A cursor: the beginning, or an id with the tag of the run that gave it. */
 const CURSOR = /^(?:0|[1-9]\d{0,15}-[0-9a-z]{6})$/;
@@ -31,7 +31,15 @@ const OTHER_LINE_ENDS = /[\r\v\f\u0085\u2028\u2029]/;
 const MAX_BLOCK_BYTES = 64 * 1024 - 1;
 
 const GAPS = [false, 'purged', 'restored', 'unknown'];
-const REASONS = ['shutdown', 'token-expired', 'too-slow', 'over-limit', 'unavailable'];
+const REASONS = [
+  'shutdown',
+  'token-expired',
+  'too-slow',
+  'over-limit',
+  'unavailable',
+  'behind',
+  'disconnected',
+];
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /** Whether a value is a time as the protocol shows it. @param {unknown} value */
@@ -60,7 +68,7 @@ class SayingLaw {
     this.#brought = brought;
   }
 
-  /** @param {Said} said */
+  /** @param {WireEvent} said */
   take(said) {
     const { event, id, retry, data } = said;
     for (const what of this.#faultsOf(said)) this.fault(what, said);
@@ -73,12 +81,12 @@ class SayingLaw {
     this.#names.add(event);
   }
 
-  /** @param {string} what @param {Said} said */
+  /** @param {string} what @param {WireEvent} said */
   fault(what, { event, id, json }) {
     this.faults.push(`${what}: ${event} ${id ?? ''} ${json.slice(0, 500)}`);
   }
 
-  /** @param {Said} said @returns {Iterable<string>} */
+  /** @param {WireEvent} said @returns {Iterable<string>} */
   *#faultsOf({ event, id, retry, data }) {
     const isFirst = this.#names.size === 0;
     if (this.#names.has('bye')) yield 'after bye';
@@ -144,17 +152,17 @@ class SayingLaw {
 /** The law of an event stream: the bytes of the body of its response. */
 export class StreamLaw {
   #saying;
-  #onSaid;
+  #onEvent;
   #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   #rest = '';
 
   /**
    * @param {number | undefined} brought the id of the cursor that the client came with
-   * @param {(said: Said) => void} [onSaid] told of each event
+   * @param {(said: WireEvent) => void} [onEvent] told of each event
    */
-  constructor(brought, onSaid) {
+  constructor(brought, onEvent) {
     this.#saying = new SayingLaw(brought);
-    this.#onSaid = onSaid;
+    this.#onEvent = onEvent;
   }
 
   /** What was wrong so far, in order. */
@@ -173,7 +181,7 @@ export class StreamLaw {
       if (fault !== undefined) this.faults.push(fault);
       if (said === undefined) continue;
       this.#saying.take(said);
-      this.#onSaid?.(said);
+      this.#onEvent?.(said);
     }
   }
 
@@ -245,7 +253,7 @@ const ANSWER_FIELDS = /^event(,ref)?,data(,retry)?$/;
  */
 export class SocketLaw {
   #saying;
-  #onSaid;
+  #onEvent;
   #onAnswer;
   /** @type {Buffer} */
   #rest = Buffer.alloc(0);
@@ -253,12 +261,12 @@ export class SocketLaw {
 
   /**
    * @param {number | undefined} brought the id of the cursor that the client came with
-   * @param {(said: Said) => void} [onSaid] told of each event
+   * @param {(said: WireEvent) => void} [onEvent] told of each event
    * @param {(answer: Record<string, unknown>) => void} [onAnswer] told of each answer to a publish
    */
-  constructor(brought, onSaid, onAnswer) {
+  constructor(brought, onEvent, onAnswer) {
     this.#saying = new SayingLaw(brought);
-    this.#onSaid = onSaid;
+    this.#onEvent = onEvent;
     this.#onAnswer = onAnswer;
   }
 
@@ -335,7 +343,7 @@ export class SocketLaw {
       if (event === 'published' && retry !== undefined) this.faults.push(`a retry: ${shown}`);
       this.#onAnswer?.(message);
     } else {
-      const said = /** @type {Said} */ ({
+      const said = /** @type {WireEvent} */ ({
         event,
         id,
         retry,
@@ -346,7 +354,7 @@ export class SocketLaw {
         },
       });
       this.#saying.take(said);
-      this.#onSaid?.(said);
+      this.#onEvent?.(said);
     }
   }
 }

@@ -1,28 +1,38 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
-import { type Append, prepareAppend } from '../../src/log/append.ts';
-import { prepareProjection } from '../../src/log/projection.ts';
+import { prepareProjection } from '../../src/log/replica/projection.ts';
 import type { Draft } from '../../src/message.ts';
-import { draft, newDatabase } from '../support/log-file.ts';
+import {
+  type AppendBatches,
+  type ApplyOne,
+  draft,
+  newDatabase,
+  prepareAppends,
+  prepareEntries,
+} from '../support/log-file.ts';
 import { withRandom } from '../support/random.ts';
 import { cleanUp } from '../support/server.ts';
 
 describe('appending', () => {
   let database: Database;
-  let append: Append;
+  let append: AppendBatches;
+  let apply: ApplyOne;
   beforeEach(() => {
     database = newDatabase();
-    append = prepareAppend(database);
+    append = prepareAppends(database);
+    apply = prepareEntries(database);
   });
   afterAll(cleanUp);
 
   const rows = (sql: string): unknown[] => database.prepare(sql).raw().all();
 
-  test('ids go up by one over all addresses and batches, and the run is on record with its first', () => {
+  test('ids go up by one over all addresses and batches, and an epoch is on record with its first', () => {
     const batches = [[draft()], [draft({ recipient: 'carol' }), draft()]];
-    expect(append({ tag: 'one', batches })).toEqual([[1], [2, 3]]);
-    expect(append({ tag: 'two', batches: [[draft()]] })).toEqual([[4]]);
-    expect(rows('SELECT firstId, tag FROM runs')).toEqual([
+    expect(apply({ kind: 'epoch', epoch: 'one' })).toEqual({ kind: 'epoch', firstId: 1 });
+    expect(append(batches)).toEqual([[1], [2, 3]]);
+    expect(apply({ kind: 'epoch', epoch: 'two' })).toEqual({ kind: 'epoch', firstId: 4 });
+    expect(append([[draft()]])).toEqual([[4]]);
+    expect(rows('SELECT firstId, epoch FROM epochs')).toEqual([
       [1, 'one'],
       [4, 'two'],
     ]);
@@ -32,45 +42,56 @@ describe('appending', () => {
   test('a batch with a fault leaves nothing behind, and those beside it are stored', () => {
     const key = { idempotencyKey: 'k' };
     const batches = [[draft(key)], [draft(), draft({ ...key, content: '"other"' })], [draft()]];
-    expect(append({ tag: 'one', batches })).toEqual([[1], { fault: 'key-conflict', index: 1 }, [2]]);
+    expect(append(batches)).toEqual([[1], { fault: 'key-conflict', index: 1 }, [2]]);
     expect(rows('SELECT id FROM messages')).toEqual([[1], [2]]);
   });
 
   test('an id is not given again when the message that had it is gone', () => {
-    append({ tag: 'one', batches: [[draft(), draft()]] });
+    append([[draft(), draft()]]);
     database.exec('DELETE FROM messages');
-    expect(append({ tag: 'one', batches: [[draft()]] })).toEqual([[3]]);
+    expect(append([[draft()]])).toEqual([[3]]);
   });
 
-  test('where nothing new is stored, no run is noted', () => {
-    append({ tag: 'one', batches: [[draft({ idempotencyKey: 'k' })]] });
-    append({ tag: 'two', batches: [[draft({ idempotencyKey: 'k' })]] });
-    expect(rows('SELECT tag FROM runs')).toEqual([['one']]);
+  test('an epoch that is proposed again, since its commit was not acknowledged, is the one on record', () => {
+    const again = { kind: 'epoch', epoch: 'one' } as const;
+    const first = apply(again);
+    append([[draft()]]);
+    expect(apply(again)).toEqual(first);
+    expect(append([[draft()]])).toEqual([[2]]);
+    expect(rows('SELECT firstId, epoch FROM epochs')).toEqual([[1, 'one']]);
+  });
+
+  test('an epoch that gave no id is replaced by the next one', () => {
+    for (const epoch of ['one', 'two']) apply({ kind: 'epoch', epoch });
+    expect(rows('SELECT firstId, epoch FROM epochs')).toEqual([[1, 'two']]);
+  });
+
+  test('if nothing new is stored, the position stays as it was', () => {
+    append([[draft({ idempotencyKey: 'k' })]], 1000);
+    const before = rows('SELECT * FROM position');
+    append([[draft({ idempotencyKey: 'k' })]], 2000);
+    expect(rows('SELECT * FROM position')).toEqual(before);
   });
 
   test('a key holds for its sender and recipient until its message has expired', () => {
-    const keyed = draft({ idempotencyKey: 'k', createdAt: 1000, expiresAt: 2000 });
-    append({ tag: 'one', batches: [[keyed]] });
-    const at = (createdAt: number): unknown =>
-      append({ tag: 'one', batches: [[{ ...keyed, createdAt, expiresAt: 9000 }]] })[0];
+    const keyed = draft({ idempotencyKey: 'k', ttl: 1 });
+    append([[keyed]], 1000);
+    const at = (time: number): unknown => append([[{ ...keyed, ttl: 7 }]], time)[0];
     expect(at(1999)).toEqual([expect.objectContaining({ id: 1 })]);
     expect(at(2000)).toEqual([2]);
     expect(at(2001)).toEqual([expect.objectContaining({ id: 2 })]);
-    expect(append({ tag: 'one', batches: [[{ ...keyed, sender: 'carol' }]] })).toEqual([[3]]);
+    expect(append([[{ ...keyed, sender: 'carol' }]], 2001)).toEqual([[3]]);
   });
 
   const mark = (messageId: number, fields: Partial<Draft> = {}): unknown =>
-    append({
-      tag: 'one',
-      batches: [[draft({ type: 'read', content: JSON.stringify({ messageId }), ...fields })]],
-    })[0];
+    append([[draft({ type: 'read', content: JSON.stringify({ messageId }), ...fields })]])[0];
   const changed = (id: number, messageId: number): unknown => [
     { changed: expect.objectContaining({ id, type: 'read', content: JSON.stringify({ messageId }) }) },
   ];
   const standing = (id: number): unknown => [expect.objectContaining({ id })];
 
   test('a read marker never moves back', () => {
-    append({ tag: 'one', batches: [[draft(), draft(), draft()]] });
+    append([[draft(), draft(), draft()]]);
     expect(mark(2)).toEqual([4]);
     expect(mark(2)).toEqual(standing(4));
     expect(mark(1)).toEqual(standing(4));
@@ -82,7 +103,7 @@ describe('appending', () => {
     ['after that', (log) => void prepareProjection(log)(1000)],
   ])('a read marker ahead of the log, %s,', (_when, project) => {
     const store = (...drafts: Partial<Draft>[]): void => {
-      append({ tag: 'one', batches: [drafts.map(draft)] });
+      append([drafts.map(draft)]);
       project(database);
     };
 
@@ -120,8 +141,7 @@ describe('appending', () => {
   });
 
   test('of a repeated key the content is compared whatever the order of its fields', () => {
-    const keyed = (content: string): unknown =>
-      append({ tag: 'one', batches: [[draft({ idempotencyKey: 'k', content })]] })[0];
+    const keyed = (content: string): unknown => append([[draft({ idempotencyKey: 'k', content })]])[0];
     expect(keyed('{"a":[1,{"b":2}],"c":3}')).toEqual([1]);
     expect(keyed('{"c":3,"a":[1,{"b":2}]}')).toEqual(standing(1));
     expect(keyed('{"a":[1,{"b":2}],"c":4}')).toEqual({ fault: 'key-conflict', index: 0 });
@@ -130,7 +150,7 @@ describe('appending', () => {
 
   test('the last id is the greatest safe integer', () => {
     database.exec(`UPDATE position SET head = ${Number.MAX_SAFE_INTEGER - 1}`);
-    expect(append({ tag: 'one', batches: [[draft()], [draft()]] })).toEqual([
+    expect(append([[draft()], [draft()]])).toEqual([
       [Number.MAX_SAFE_INTEGER],
       { fault: 'ids-exhausted', index: 0 },
     ]);
@@ -144,14 +164,16 @@ describe('appending', () => {
         const kind = random.integer(0, 25);
         if (kind === 0) return draft({ recipient, idempotencyKey: random.pick(['k', 'l']) });
         if (kind === 1) return draft({ recipient, type: 'read', content: '{"messageId":1}' });
-        return draft({ recipient, content: `"${index}"`, createdAt: index, expiresAt: 2_000_000 + index });
+        return draft({ recipient, content: `"${index}"`, ttl: 1000 + index });
       };
       for (let round = 0; round < 12; round++) {
         const batch = Array.from({ length: random.integer(2, 70) }, (_, index) => any(index));
         const stored = (batches: Draft[][]): unknown[] => {
           const log = newDatabase();
-          const results = prepareAppend(log)({ tag: 'one', batches: [[draft()], ...batches] });
-          const tables = ['messages', 'readMarkers', 'position', 'runs'].map((table) =>
+          const results = prepareAppends(log)([[draft()], ...batches]);
+          // Random, so that each log has its own.
+          log.exec("UPDATE position SET logId = ''");
+          const tables = ['messages', 'readMarkers', 'position', 'epochs'].map((table) =>
             log.prepare(`SELECT * FROM ${table}`).all(),
           );
           log.close();
@@ -165,10 +187,10 @@ describe('appending', () => {
   test('a long batch that reaches the last id leaves nothing behind', () => {
     const batch = Array.from({ length: 60 }, () => draft());
     database.exec(`UPDATE position SET head = ${Number.MAX_SAFE_INTEGER - 49}`);
-    expect(append({ tag: 'one', batches: [batch] })).toEqual([{ fault: 'ids-exhausted', index: 49 }]);
+    expect(append([batch])).toEqual([{ fault: 'ids-exhausted', index: 49 }]);
     expect(rows('SELECT count(*) FROM messages')).toEqual([[0]]);
     database.exec(`UPDATE position SET head = ${Number.MAX_SAFE_INTEGER - 60}`);
-    expect(append({ tag: 'one', batches: [batch] })[0]).toHaveLength(60);
+    expect(append([batch])[0]).toHaveLength(60);
   });
 
   test('the writer flushes to the disk at every commit', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { ArrivingBytes } from '../../src/arriving-bytes.ts';
+import { ArrivingBytes } from '../../src/wire/arriving-bytes.ts';
 
 const KIBIBYTE = 1024;
 
@@ -12,7 +12,7 @@ class Upload {
   }
 }
 
-test('past the bound the upload that began first is refused, until the others fit', () => {
+test('past the bound, the uploads that began first are refused until the others fit', () => {
   const arriving = new ArrivingBytes(1000 * KIBIBYTE);
   const [first, second, third, last] = [new Upload(), new Upload(), new Upload(), new Upload()];
   arriving.set(first, 100 * KIBIBYTE);
@@ -25,7 +25,7 @@ test('past the bound the upload that began first is refused, until the others fi
   expect(arriving.total).toBe(900 * KIBIBYTE);
 });
 
-test('uploads that have arrived, or were refused, are not counted any more, and small ones never are', () => {
+test('uploads that have arrived or were refused are no longer counted, and small ones never are', () => {
   const arriving = new ArrivingBytes(1000 * KIBIBYTE);
   const uploads = Array.from({ length: 100 }, () => new Upload());
   for (const upload of uploads) arriving.set(upload, 64 * KIBIBYTE);

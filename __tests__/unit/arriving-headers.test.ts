@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { ArrivingBytes } from '../../src/arriving-bytes.ts';
-import { ArrivingHeaders } from '../../src/arriving-headers.ts';
+import { ArrivingBytes } from '../../src/wire/arriving-bytes.ts';
+import { ArrivingHeaders } from '../../src/http/arriving-headers.ts';
 import { TOO_MANY_HEADERS } from '../../src/http/unreadable.ts';
 
 const KIB = 1024;

@@ -2,12 +2,12 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { WebSocket } from 'ws';
-import { ArrivingBytes } from '../../src/arriving-bytes.ts';
+import { ArrivingBytes } from '../../src/wire/arriving-bytes.ts';
 import { ArrivingMessage } from '../../src/ws/arriving-message.ts';
 
 const KIBIBYTE = 1024;
 
-/** What `ws` makes of a socket, as far as this looks at it. */
+/** The part of a WebSocket that is used here. */
 class FakeWebSocket extends EventEmitter {
   isPaused = false;
   closed: number | undefined;
@@ -32,7 +32,8 @@ describe('a message on a WebSocket', () => {
     webSocket = new FakeWebSocket();
     socket = new EventEmitter();
     arriving = new ArrivingBytes(1000 * KIBIBYTE);
-    message = new ArrivingMessage(webSocket as unknown as WebSocket, socket as unknown as Socket, arriving);
+    message = new ArrivingMessage(webSocket as unknown as WebSocket, arriving);
+    message.start(socket as unknown as Socket);
   });
   afterEach(() => {
     jest.useRealTimers();
@@ -51,7 +52,7 @@ describe('a message on a WebSocket', () => {
     }
   };
 
-  test('that is not whole after 30 s ends the socket, however it drips', () => {
+  test('a message that is not whole after 30 s closes the socket, even if bytes keep arriving', () => {
     comes(1);
     for (let second = 0; second < 30; second++) {
       passes(1);
@@ -62,7 +63,7 @@ describe('a message on a WebSocket', () => {
     expect(webSocket.closed).toBe(1008);
   });
 
-  test('has its own 30 s, each, and none while the socket is not read', () => {
+  test('each message has 30 s of its own, which do not pass while the socket is not read', () => {
     for (let round = 0; round < 5; round++) {
       comes(10);
       passes(25);
@@ -77,7 +78,7 @@ describe('a message on a WebSocket', () => {
     expect(webSocket.closed).toBeUndefined();
   });
 
-  test('is not what an idle client says in pings and pongs, in whatever pieces they come', () => {
+  test('the pings and pongs of an idle client are not counted as a message, in whatever pieces they come', () => {
     for (let round = 0; round < 200; round++) {
       comes(6, ['pong', 0]);
       comes(4);
@@ -91,7 +92,7 @@ describe('a message on a WebSocket', () => {
     expect(arriving.total).toBe(0);
   });
 
-  test('is counted while it arrives, with its pieces, and not any more when it has, or its socket is gone', () => {
+  test('a message and its pieces are counted until it has arrived or its socket is gone', () => {
     for (let piece = 0; piece < 4; piece++) comes(50 * KIBIBYTE);
     comes(131, ['ping', 125]);
     expect(arriving.total).toBe(200 * KIBIBYTE + 5 * 512);
@@ -103,7 +104,7 @@ describe('a message on a WebSocket', () => {
     expect(arriving.total).toBe(0);
   });
 
-  test('for which there is no room ends its socket at once', () => {
+  test('a message without room ends its socket at once', () => {
     comes(2000 * KIBIBYTE);
     expect([webSocket.closed, webSocket.isTerminated]).toEqual([1013, true]);
     expect(arriving.total).toBe(0);

@@ -1,19 +1,21 @@
 import { expect, test } from '@jest/globals';
 
-/** What of a conversation is asked here. Its own types want those of a browser (tsconfig.public.json). */
+/** The part of a conversation that is used here. Its own types want those of a browser (tsconfig.public.json). */
 interface Conversation {
   readonly unread: number;
   readonly readThrough: number;
-  readonly messages: ReadonlyMap<number, object>;
+  readonly messages: Iterable<{ id: number }>;
   add: (message: object, isMine: boolean) => void;
   addHistory: (messages: readonly object[], more: boolean) => void;
   list: (listed: object) => boolean;
   markRead: (id: number) => boolean;
 }
 
-const page = '../../public/chat/chats.js';
-const { Chat, Chats } = (await import(page)) as {
+const folder = '../../public/chat';
+const { Chat } = (await import(`${folder}/chat.js`)) as {
   Chat: new (peer: string, me: string) => Conversation;
+};
+const { Chats } = (await import(`${folder}/chats.js`)) as {
   Chats: new (
     me: string,
     isJoined: (room: string) => boolean,
@@ -124,7 +126,7 @@ test('messages of all types count but read markers and those in the background, 
   const chat = chats.get('alice');
   expect(chat).toMatchObject({ unread: 1, lastMessage: { id: 2 } });
   // Of the background, messages are shown.
-  expect([...chat.messages.keys()]).toEqual([2, 3]);
+  expect(Array.from(chat.messages, ({ id }) => id)).toEqual([2, 3]);
   expect(chat.markRead(2)).toBe(true);
   expect(chat.unread).toBe(0);
   chat.list({ lastMessage: null, unread: 0, readThrough: 2 });

@@ -1,19 +1,17 @@
 import { expect, test } from '@jest/globals';
-import { Backoff } from '../../public/client/backoff.js';
+import { backoff, spread } from '../../public/client/backoff.js';
 
 test('a client waits twice as long after each failure, up to 30 s, and never the same for all', () => {
   const most = [2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
   const seen = new Set<number>();
   for (let client = 0; client < 50; client++) {
-    const backoff = new Backoff();
-    for (const limit of most) {
-      const wait = backoff.next();
+    for (const [tries, limit] of most.entries()) {
+      const wait = spread(backoff(tries));
       expect(wait).toBeGreaterThanOrEqual(limit / 2);
       expect(wait).toBeLessThanOrEqual(limit);
       seen.add(wait);
     }
-    backoff.reset();
-    expect(backoff.next()).toBeLessThanOrEqual(2000);
+    expect(spread(backoff(0))).toBeLessThanOrEqual(2000);
   }
   expect(seen.size).toBeGreaterThan(300);
 });

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import { readConfig } from '../../src/config.ts';
-import { readSecretFile } from '../../src/config-values.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { readSecretFile } from '../../src/config/config-values.ts';
 import { cleanUp, newFolder } from '../support/server.ts';
 
 afterAll(cleanUp);
@@ -59,7 +59,7 @@ test.each<[string, string | Uint8Array]>([
   }
 });
 
-test('a file with a secret of 32 bytes or more is taken, without one line break at its end', () => {
+test('a file with a secret of 32 bytes or more is accepted, without a line break at its end', () => {
   for (const secret of [SECRET, 'x'.repeat(32), 'é'.repeat(16), `${SECRET} ${SECRET}`]) {
     for (const end of ['', '\n', '\r\n']) expect(secretOf(secret + end)).toBe(secret);
   }
@@ -70,7 +70,7 @@ test('a file has up to eight secrets, one a line, in their order', () => {
   for (const end of ['\n', '\r\n']) expect(secretOf(secrets.join(end) + end).split('\n')).toEqual(secrets);
 });
 
-test('what is wrong in a file with secrets is told by the number of its line', () => {
+test('the error of a file with secrets names the number of the line', () => {
   expect(() => secretOf(`${SECRET}\nshort\n`)).toThrow('whose line 2 must have 32 bytes or more (it has 5)');
   expect(() => secretOf(`${SECRET}\n\n${OTHER}`)).toThrow('whose line 2 must not be empty');
   expect(() => secretOf(`${SECRET}\n${OTHER}\n${SECRET}`)).toThrow('whose line 3 must not repeat line 1');
@@ -81,7 +81,7 @@ test('a file with secrets that is too large to be read again ends the start', ()
   expect(() => secretOf('x'.repeat(65_537))).toThrow('that must have 65536 bytes at most');
 });
 
-test('white space around a value, and what could not be decoded, is refused, with the name of the variable', () => {
+test('white space around a value and undecodable bytes are refused, with the name of the variable', () => {
   const names = [
     'PORT',
     'HOST',
@@ -108,7 +108,7 @@ test('white space around a value, and what could not be decoded, is refused, wit
   );
 });
 
-test('around a list white space may stand, as between its parts', () => {
+test('a list may have white space around it, as between its parts', () => {
   const environment = { AUTH_SECRET: SECRET, CORS_ORIGINS: '\n https://a.example\n https://b.example \n' };
   expect(readConfig(environment, [], 1024).corsOrigins).toEqual(['https://a.example', 'https://b.example']);
 });

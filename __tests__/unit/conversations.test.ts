@@ -1,16 +1,18 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
-import { type Append, prepareAppend } from '../../src/log/append.ts';
-import { Budget } from '../../src/log/budget.ts';
+import { Budget } from '../../src/log/replica/budget.ts';
 import type { Conversation, RoomState } from '../../src/log/conversation.ts';
-import { Conversations } from '../../src/log/conversations.ts';
-import { prepareProjection, type Project } from '../../src/log/projection.ts';
-import { preparePurge, type Purge } from '../../src/log/purge.ts';
-import { Store } from '../../src/log/store.ts';
+import { Conversations } from '../../src/log/replica/conversations.ts';
+import { prepareProjection, type Project } from '../../src/log/replica/projection.ts';
+import { type ApplyPurge, preparePurge } from '../../src/log/replica/purge.ts';
+import { Store } from '../../src/log/replica/store.ts';
 import { isExpired, type Message } from '../../src/message.ts';
 import { cleanUp } from '../support/server.ts';
-import { draft, newDatabase } from '../support/log-file.ts';
+import { type AppendBatches, draft, newDatabase, prepareAppends, TIME } from '../support/log-file.ts';
 import { Random, withRandom } from '../support/random.ts';
+
+/** When messages stored at `TIME` for a second have expired. */
+const LATER = TIME + 1000;
 
 interface ListedConversation extends Conversation {
   readonly lastMessage: Message;
@@ -93,16 +95,16 @@ function expectedRoom(messages: readonly Message[], reader: string, room: string
 
 describe('conversations', () => {
   let database: Database;
-  let append: Append;
+  let append: AppendBatches;
   let project: Project;
-  let purge: Purge;
+  let purge: ApplyPurge;
   let store: Store;
   let conversations: Conversations;
   const names = ['alice', 'bob', 'carol', 'dora'];
 
   beforeEach(() => {
     database = newDatabase();
-    append = prepareAppend(database);
+    append = prepareAppends(database);
     project = prepareProjection(database);
     purge = preparePurge(database);
     store = new Store(database);
@@ -129,11 +131,10 @@ describe('conversations', () => {
       const random = new Random(seed);
       let now = 1_000_000;
       for (let step = 0; step < 120; step++) {
-        now += 100;
+        now += 100_000;
         const batch = Array.from({ length: 1 + random.integer(0, 7) }, () => {
           const type = random.pick(['message', 'message', 'message', 'note', 'read']);
-          const expiresAt =
-            type !== 'read' && random.integer(0, 3) === 0 ? now + 100 * random.integer(0, 39) + 1 : null;
+          const ttl = type !== 'read' && random.integer(0, 3) === 0 ? 100 * random.integer(0, 39) + 1 : null;
           const content =
             type === 'read'
               ? JSON.stringify({ messageId: 1 + random.integer(0, Math.max(1, store.head()) - 1) })
@@ -145,23 +146,20 @@ describe('conversations', () => {
             recipient: random.pick(names),
             type,
             content,
-            createdAt: now,
-            expiresAt,
+            ttl,
             background,
           });
         });
-        append({ tag: 'run', batches: batch.map((one) => [one]) });
+        append(
+          batch.map((one) => [one]),
+          now,
+        );
         if (random.integer(0, 2) === 0) project(1 + random.integer(0, 19));
-        if (random.integer(0, 4) === 0) purge({ kind: 'expired', now, limit: 1 + random.integer(0, 19) });
+        if (random.integer(0, 4) === 0) purge({ by: 'expiry', now, limit: 1 + random.integer(0, 19) }, now);
         if (random.integer(0, 19) === 0) {
-          purge({
-            kind: 'surplus',
-            now,
-            recipient: random.pick(names),
-            after: 0,
-            through: random.integer(0, store.head() - 1),
-            limit: 5,
-          });
+          const recipient = random.pick(names);
+          const through = random.integer(0, store.head() - 1);
+          purge({ by: 'count', now, recipient, after: 0, through, limit: 5 }, now);
         }
 
         const messages = allMessages();
@@ -188,14 +186,7 @@ describe('conversations', () => {
           expect(conversations.unread(address, store.head(), now)).toBe(unread);
           for (const peer of names) {
             const pair: Message[] = [];
-            conversations.readBack(
-              [address, peer],
-              Infinity,
-              store.head(),
-              10_000,
-              now,
-              (one) => pair.push(one) > 0,
-            );
+            conversations.readBack([address, peer], Infinity, store.head(), now, (one) => pair.push(one) > 0);
             const both = messages.filter(
               ({ sender, recipient }) =>
                 (sender === address && recipient === peer) || (sender === peer && recipient === address),
@@ -215,16 +206,16 @@ describe('conversations', () => {
         const batch = Array.from({ length: random.integer(10, 40) }, () => {
           const peer = random.pick(peers);
           const [sender, recipient] = random.integer(0, 1) === 0 ? ['bob', peer] : [peer, 'bob'];
-          const expiresAt = random.integer(0, 1) === 0 ? now + random.integer(1, 500) : null;
-          return draft({ sender, recipient, createdAt: now, expiresAt });
+          const ttl = random.integer(0, 1) === 0 ? random.integer(1, 500) : null;
+          return draft({ sender, recipient, ttl });
         });
-        append({ tag: 'run', batches: [batch] });
+        append([batch], now);
         project(random.integer(1, 60));
         const seen: string[] = [];
         let before = Infinity;
         for (let more = true; more;) {
-          now += random.integer(0, 60);
-          if (random.integer(0, 3) === 0) purge({ kind: 'expired', now, limit: random.integer(1, 5) });
+          now += 1000 * random.integer(0, 60);
+          if (random.integer(0, 3) === 0) purge({ by: 'expiry', now, limit: random.integer(1, 5) }, now);
           const limit = random.integer(1, 4);
           const page = conversations.list('bob', before, store.head(), limit, now);
           const wanted = expected(allMessages(), 'bob', now).filter(
@@ -245,8 +236,8 @@ describe('conversations', () => {
 
   test('come in pages that end when their time is up, and whoever goes on comes to all of them', () => {
     const peers = Array.from({ length: 400 }, (_, index) => `peer-${index}`);
-    const batches = peers.map((sender, index) => [draft({ sender, expiresAt: index % 3 === 0 ? null : 5 })]);
-    append({ tag: 'run', batches });
+    const batches = peers.map((sender, index) => [draft({ sender, ttl: index % 3 === 0 ? null : 1 })]);
+    append(batches);
     project(300);
     const seen: string[] = [];
     let before: number | undefined = Infinity;
@@ -254,7 +245,7 @@ describe('conversations', () => {
     for (; before !== undefined; pages++) {
       let time = 0;
       const bounds = { budget: new Budget(() => ++time, 10), fits: () => true };
-      const page = conversations.list('bob', before, store.head(), 1000, 9, bounds);
+      const page = conversations.list('bob', before, store.head(), 1000, LATER, bounds);
       expect(time).toBeLessThan(20);
       expect(page.more).toBe(page.before !== undefined);
       seen.push(...page.conversations.map(({ peer }) => peer));
@@ -265,7 +256,7 @@ describe('conversations', () => {
   });
 
   test('come in pages with room for what fits', () => {
-    append({ tag: 'run', batches: ['ann', 'bea', 'cleo'].map((sender) => [draft({ sender })]) });
+    append(['ann', 'bea', 'cleo'].map((sender) => [draft({ sender })]));
     let room = 2;
     const bounds = { budget: new Budget(() => 0, 1), fits: () => room-- > 0 };
     const page = conversations.list('bob', Infinity, store.head(), 10, 0, bounds);
@@ -275,8 +266,8 @@ describe('conversations', () => {
   });
 
   test('of which all has expired are read back in pages that end when their time is up', () => {
-    const [first = 0] = append({ tag: 'run', batches: [[draft()]] })[0] as number[];
-    append({ tag: 'run', batches: [Array.from({ length: 2000 }, () => draft({ expiresAt: 5 }))] });
+    const [first = 0] = append([[draft()]])[0] as number[];
+    append([Array.from({ length: 2000 }, () => draft({ ttl: 1 }))]);
     project(1500);
     const taken: number[] = [];
     const take = ({ id }: Message): boolean => taken.push(id) > 0;
@@ -284,7 +275,7 @@ describe('conversations', () => {
     let pages = 0;
     for (let more = true; more; pages++) {
       const budget = new Budget(() => 0, 0);
-      const page = conversations.readBack(['alice', 'bob'], before, store.head(), 100, 9, take, budget);
+      const page = conversations.readBack(['alice', 'bob'], before, store.head(), LATER, take, budget);
       expect(page.before).toBeLessThan(before);
       ({ more, before } = page);
     }
@@ -294,7 +285,7 @@ describe('conversations', () => {
 
   test('come in pages, newest first, projected or not', () => {
     const peers = Array.from({ length: 25 }, (_, index) => `peer-${index}`);
-    append({ tag: 'run', batches: peers.map((sender) => [draft({ sender })]) });
+    append(peers.map((sender) => [draft({ sender })]));
     project(15);
     const seen: string[] = [];
     let before = Infinity;
@@ -308,7 +299,7 @@ describe('conversations', () => {
   });
 
   test('count unread messages to 1000 and no further', () => {
-    append({ tag: 'run', batches: [Array.from({ length: 1500 }, () => draft())] });
+    append([Array.from({ length: 1500 }, () => draft())]);
     project(700);
     const [conversation] = conversations.list('bob', Infinity, store.head(), 1, 0).conversations;
     expect(conversation?.unread).toBe(1000);
@@ -316,14 +307,14 @@ describe('conversations', () => {
   });
 
   test('count what is unread behind very many messages that have expired, and are not purged yet', () => {
-    const expired = Array.from({ length: 6000 }, () => draft({ expiresAt: 9 }));
-    append({ tag: 'run', batches: [expired, [draft(), draft()]] });
+    const expired = Array.from({ length: 6000 }, () => draft({ ttl: 1 }));
+    append([expired, [draft(), draft()]]);
     project(10_000);
     const head = store.head();
-    const [conversation] = conversations.list('bob', Infinity, head, 1, 9).conversations;
-    const { state } = conversations.ofPair('bob', 'alice', head, 9);
-    const room = conversations.ofRoom('bob', 'bob', head, 9).state;
+    const [conversation] = conversations.list('bob', Infinity, head, 1, LATER).conversations;
+    const { state } = conversations.ofPair('bob', 'alice', head, LATER);
+    const room = conversations.ofRoom('bob', 'bob', head, LATER).state;
     expect([conversation?.unread, state.unread, room.unread]).toEqual([2, 2, 2]);
-    expect(conversations.unread('bob', head, 9)).toBe(2);
+    expect(conversations.unread('bob', head, LATER)).toBe(2);
   });
 });

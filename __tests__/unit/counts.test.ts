@@ -1,7 +1,6 @@
 import { afterAll, expect, test } from '@jest/globals';
-import { prepareAppend } from '../../src/log/append.ts';
 import { counts, COUNTS, type Draft } from '../../src/message.ts';
-import { draft, newDatabase } from '../support/log-file.ts';
+import { draft, newDatabase, prepareAppends } from '../support/log-file.ts';
 import { cleanUp } from '../support/server.ts';
 
 afterAll(cleanUp);
@@ -14,7 +13,7 @@ test('whether a message counts is the same to SQL and here, also for messages fr
       return draft({ sender: `${type} ${background}`, type, background, content });
     }),
   );
-  prepareAppend(database)({ tag: 'run', batches: [drafts] });
+  prepareAppends(database)([drafts]);
   const counted = database
     .prepare(`SELECT sender FROM messages WHERE ${COUNTS} = 1 ORDER BY id`)
     .pluck()

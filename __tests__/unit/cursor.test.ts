@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { newTag, parseCursor, Runs } from '../../src/log/cursor.ts';
+import { Epochs, newEpoch, parseCursor } from '../../src/log/cursor.ts';
 
 describe('a cursor', () => {
   test.each([
-    ['0', { id: 0, tag: undefined }],
-    ['42', { id: 42, tag: undefined }],
-    ['42-k3f9', { id: 42, tag: 'k3f9' }],
-    ['9007199254740991-a', { id: Number.MAX_SAFE_INTEGER, tag: 'a' }],
+    ['0', { id: 0, epoch: undefined }],
+    ['42', { id: 42, epoch: undefined }],
+    ['42-k3f9', { id: 42, epoch: 'k3f9' }],
+    ['9007199254740991-a', { id: Number.MAX_SAFE_INTEGER, epoch: 'a' }],
   ])('%s is read', (text, cursor) => {
     expect(parseCursor(text)).toEqual(cursor);
   });
@@ -30,16 +30,14 @@ describe('a cursor', () => {
   });
 });
 
-describe('the runs of a log', () => {
-  let runs: Runs;
+describe('the epochs of a log', () => {
+  let epochs: Epochs;
   beforeEach(() => {
-    runs = new Runs(
-      [
-        { firstId: 1, tag: 'one' },
-        { firstId: 10, tag: 'ten' },
-      ],
-      { firstId: 21, tag: 'now' },
-    );
+    epochs = new Epochs([
+      { firstId: 1, epoch: 'one' },
+      { firstId: 10, epoch: 'ten' },
+    ]);
+    epochs.begin({ firstId: 21, epoch: 'now' });
   });
 
   test.each([
@@ -51,7 +49,7 @@ describe('the runs of a log', () => {
     [21, '21-now'],
     [99, '99-now'],
   ])('position %i is the cursor %s', (id, cursor) => {
-    expect(runs.format(id)).toBe(cursor);
+    expect(epochs.format(id)).toBe(cursor);
   });
 
   test.each([
@@ -70,21 +68,21 @@ describe('the runs of a log', () => {
     ['0-one', false],
   ])('with the head at 25, whether %s is known: %s', (text, known) => {
     const cursor = parseCursor(text);
-    expect(cursor !== undefined && runs.knows(cursor, 25)).toBe(known);
+    expect(cursor !== undefined && epochs.knows(cursor, 25)).toBe(known);
   });
 
   test('know a cursor that was given of what is committed and not handed on yet', () => {
-    runs.format(27);
+    epochs.format(27);
     const known = ['27-now', '27', '28-now', '27-ten'].map((text) => {
       const cursor = parseCursor(text);
-      return cursor !== undefined && runs.knows(cursor, 25);
+      return cursor !== undefined && epochs.knows(cursor, 25);
     });
     expect(known).toEqual([true, true, false, false]);
   });
 });
 
-test('a tag is a part of a cursor, and each is another', () => {
-  const tags = Array.from({ length: 1000 }, newTag);
-  expect(tags.every((tag) => parseCursor(`1-${tag}`)?.tag === tag)).toBe(true);
-  expect(new Set(tags).size).toBe(1000);
+test('an epoch is a part of a cursor, and each is another', () => {
+  const epochs = Array.from({ length: 1000 }, newEpoch);
+  expect(epochs.every((epoch) => parseCursor(`1-${epoch}`)?.epoch === epoch)).toBe(true);
+  expect(new Set(epochs).size).toBe(1000);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { planFor, roomIn } from '../../src/log/disk-space.ts';
-import { closesGate } from '../../src/log/write-gate.ts';
+import { planFor, roomIn } from '../../src/log/replica/disk-space.ts';
+import { closesGate } from '../../src/log/replica/write-gate.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -8,10 +8,10 @@ const GIB = 1024 * MIB;
 
 describe('the disk of a log', () => {
   test.each([
-    ['a large one', 500 * GIB, { reserve: 16 * MIB, least: MIB, enough: 9 * MIB }],
-    ['a small one', 48 * MIB, { reserve: 6 * MIB, least: MIB, enough: 9 * MIB }],
-    ['a tiny one', 6 * MIB, { reserve: 768 * KIB, least: 192 * KIB, enough: 2 * MIB }],
-    ['one that does not tell its size', 0, { reserve: 0, least: 0, enough: 0 }],
+    ['a large one', 500 * GIB, { reserve: 16 * MIB, min: MIB, enough: 9 * MIB }],
+    ['a small one', 48 * MIB, { reserve: 6 * MIB, min: MIB, enough: 9 * MIB }],
+    ['a tiny one', 6 * MIB, { reserve: 768 * KIB, min: 192 * KIB, enough: 2 * MIB }],
+    ['one that does not tell its size', 0, { reserve: 0, min: 0, enough: 0 }],
   ])('is shared by its size: %s', (_, total, plan) => {
     expect(planFor(total)).toEqual(plan);
   });

@@ -1,29 +1,43 @@
 import { expect, test } from '@jest/globals';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { GroupCommit } from '../../src/log/group-commit.ts';
-import { LogUnavailable } from '../../src/log/message-log.ts';
-import type { WriterClient } from '../../src/log/writer-client.ts';
-import type { Draft, Message } from '../../src/message.ts';
-import { draft } from '../support/log-file.ts';
+import type { AppendOutcome, Entry } from '../../src/log/entry.ts';
+import { LogUnavailable, type Stored } from '../../src/log/message-log.ts';
+import { type Commit, GroupCommit, type Settled } from '../../src/log/order/group-commit.ts';
+import type { Order, Proposed } from '../../src/log/order/order.ts';
+import { withId } from '../../src/message.ts';
+import { draft, TIME } from '../support/log-file.ts';
+
+/** An order in which each draft gets the next id. */
+class FakeOrder implements Pick<Order, 'propose'> {
+  fails = false;
+  #head = 0;
+
+  propose(entry: Entry): Promise<Proposed | LogUnavailable> {
+    if (this.fails) return Promise.resolve(new LogUnavailable('the disk of the log is full'));
+    const batches = entry.kind === 'append' ? entry.batches : [];
+    const results = batches.map((batch) => batch.map((): AppendOutcome => ++this.#head));
+    const outcome = { kind: 'append', results, createdAt: TIME } as const;
+    return Promise.resolve({ outcome, time: TIME, seconds: 0, syncSeconds: 0 });
+  }
+}
+
+/** The messages of a commit, of each batch. */
+const storedOf = ({ batches, outcome, time }: Commit): Stored[][] =>
+  batches.map((batch, index) =>
+    batch.map((one, place) => {
+      const ids = outcome.results[index] as readonly number[];
+      const message = withId(ids[place] ?? 0, { time, createdAt: outcome.createdAt }, one);
+      return { message, isNew: true };
+    }),
+  );
 
 test('publishers are answered when their commit is being handed on, and the next is handed on when that is done', async () => {
-  let head = 0;
-  const writer = {
-    append: (batches: readonly (readonly Draft[])[]) =>
-      Promise.resolve({
-        results: batches.map((batch) => batch.map(() => ++head)),
-        seconds: 0,
-        syncSeconds: 0,
-      }),
-  } as unknown as WriterClient;
   const handedOn: number[][] = [];
   const ends: (() => void)[] = [];
-  const group = new GroupCommit(writer, {
-    onStored: (fresh: readonly Message[]) => {
-      handedOn.push(fresh.map(({ id }) => id));
-      return new Promise<void>((resolve) => ends.push(resolve));
-    },
-    onTimed: () => undefined,
+  const group = new GroupCommit(new FakeOrder(), (commit): Settled => {
+    const answers = storedOf(commit);
+    handedOn.push(answers.flat().map(({ message }) => message.id));
+    return { answers, handedOn: new Promise<void>((resolve) => ends.push(resolve)) };
   });
 
   const [first] = await group.append([draft()]);
@@ -48,22 +62,32 @@ test('publishers are answered when their commit is being handed on, and the next
 });
 
 test('a commit that fails is counted once, its publishers are all refused, and the next one is tried', async () => {
-  let fails = true;
-  const writer = {
-    append: (batches: readonly (readonly Draft[])[]) =>
-      Promise.resolve(
-        fails
-          ? new LogUnavailable('the disk of the log is full')
-          : { results: batches.map((batch) => batch.map(() => 1)), seconds: 0, syncSeconds: 0 },
-      ),
-  } as unknown as WriterClient;
-  const group = new GroupCommit(writer, { onStored: () => Promise.resolve(), onTimed: () => undefined });
+  const order = new FakeOrder();
+  order.fails = true;
+  let settled = 0;
+  const group = new GroupCommit(order, (commit) => {
+    settled++;
+    return { answers: storedOf(commit), handedOn: undefined };
+  });
   const refused = [group.append([draft()]), group.append([draft(), draft()])];
   for (const publish of refused) await expect(publish).rejects.toThrow('the disk of the log is full');
-  const { failures, stored, commits } = group;
   // The first goes alone, the second gathers meanwhile.
-  expect({ failures, stored, commits }).toEqual({ failures: 2, stored: 0, commits: 0 });
-  fails = false;
+  expect([group.failures, settled]).toEqual([2, 0]);
+  order.fails = false;
   await group.append([draft()]);
-  expect([group.failures, group.commits]).toEqual([2, 1]);
+  expect([group.failures, settled]).toEqual([2, 1]);
+});
+
+test('publishers are told when the order fails or comes to something else, and the next group is stored', async () => {
+  const order = new FakeOrder();
+  const group = new GroupCommit(order, (commit) => ({ answers: storedOf(commit), handedOn: undefined }));
+  const propose = order.propose.bind(order);
+  order.propose = () => Promise.reject(new Error('the order failed'));
+  await expect(group.append([draft()])).rejects.toThrow('the order failed');
+  order.propose = () =>
+    Promise.resolve({ outcome: { kind: 'tick' }, time: TIME, seconds: 0, syncSeconds: 0 });
+  await expect(group.append([draft()])).rejects.toThrow('the outcome of a tick');
+  order.propose = propose;
+  expect(await group.append([draft()])).toHaveLength(1);
+  expect(group.failures).toBe(2);
 });

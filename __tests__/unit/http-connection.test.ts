@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { HttpServer } from '../../src/server.ts';
+import { HttpServer } from '../../src/http/server.ts';
 import { handshakeBytes } from '../support/raw-socket.ts';
 import { until } from '../support/until.ts';
 
@@ -76,8 +76,8 @@ test('past 8,192 requests that wait on all connections, one waits on each furthe
   await until(() => again.answers().length === 100, 'all answers');
 });
 
-describe('requests that come in one piece', () => {
-  test('are handled one at a time and answered in order, with their bodies, however many there are', async () => {
+describe('pipelined requests', () => {
+  test('requests that come in one piece are handled one at a time and answered in order, however many there are', async () => {
     let most = 0;
     let underWay = 0;
     answer = (path, response, request) => {
@@ -103,7 +103,7 @@ describe('requests that come in one piece', () => {
     expect(most).toBe(1);
   });
 
-  test('are left unread while others wait, also behind a body for which node:http stops and starts reading', async () => {
+  test('requests are left unread while others wait, also behind a body for which node:http stops and starts reading', async () => {
     answer = (path, response) => void setTimeout(() => response.end(path), path === '/slow' ? 150 : 0);
     const { socket, answers } = client(
       get('/slow') + get('/a').repeat(400) + post('/body', 'x'.repeat(40_000)),
@@ -114,7 +114,7 @@ describe('requests that come in one piece', () => {
     expect(new Set(answers())).toEqual(new Set(['200 /slow', '200 /a', '200 /body', '200 /more']));
   });
 
-  test('cost one answer if the client takes none: the next is not handled before the first is out', async () => {
+  test('a client that takes no answer costs one: its next request is not handled before the first answer is out', async () => {
     answer = (_path, response) => response.end(Buffer.alloc(16 * MEBIBYTE));
     const { socket, isClosed } = client(get('/first') + get('/second').repeat(200), false);
     await until(() => handled.length > 0);
@@ -126,7 +126,7 @@ describe('requests that come in one piece', () => {
     expect(paths()).toEqual(['/first']);
   });
 
-  test('past 512 waiting ones are not parsed: those that were taken are answered, and the connection closes', async () => {
+  test('past 512 waiting requests nothing is parsed: those that were taken are answered, and the connection closes', async () => {
     const { answers, isClosed } = client(
       Array.from({ length: 2000 }, (_, index) => `GET /${index} HTTP/1.1\r\n\r\n`).join(''),
     );
@@ -135,7 +135,7 @@ describe('requests that come in one piece', () => {
     expect(handled.at(-1)?.response.shouldKeepAlive).toBe(false);
   });
 
-  test('are not handled once their client is gone', async () => {
+  test('waiting requests are not handled once their client is gone', async () => {
     answer = (path, response) => {
       if (path !== '/held') response.end(path);
     };
@@ -151,7 +151,7 @@ describe('requests that come in one piece', () => {
     expect(paths()).toEqual(['/held', '/probe']);
   });
 
-  test('are not handled behind a last one, whether the client or the service says that it is the last', async () => {
+  test('requests behind a last one are not handled, whether the client or the service says that it is the last', async () => {
     answer = (path, response) => {
       if (path === '/last') response.shouldKeepAlive = false;
       setImmediate(() => response.end(path));
@@ -165,12 +165,12 @@ describe('requests that come in one piece', () => {
   });
 });
 
-describe('behind a request that is being answered', () => {
+describe('bytes behind a request', () => {
   beforeEach(() => {
     answer = (path, response) => void setTimeout(() => response.end(path), path === '/slow' ? 50 : 0);
   });
 
-  test('what is no request is refused after the answers that are due', async () => {
+  test('bytes that are not a request are refused after the answers that are due', async () => {
     for (const fault of [
       'no request\r\n\r\n',
       'POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nzz\r\n',
@@ -190,13 +190,13 @@ describe('behind a request that is being answered', () => {
     expect(answers()).toEqual(['200 /slow', '200 /a']);
   });
 
-  test('a handshake is an ordinary request', async () => {
+  test('a handshake behind a request that is being answered is an ordinary request', async () => {
     const { answers } = client(get('/slow') + handshakeBytes('/ws'));
     await until(() => answers().length === 2);
     expect(answers()).toEqual(['200 /slow', '200 /ws']);
   });
 
-  test('a body that has not arrived whole is read when its request is under way, and 100 is said then', async () => {
+  test('the body of a waiting request is read when the request is under way, and 100 is sent then', async () => {
     answer = (path, response, request) => {
       let length = 0;
       request
@@ -213,8 +213,8 @@ describe('behind a request that is being answered', () => {
   });
 });
 
-describe('a client', () => {
-  test('that takes nothing of an answer is cut, on a kept connection too', async () => {
+describe('slow clients', () => {
+  test('a client that takes nothing of an answer is cut, on a kept connection too', async () => {
     answer = (path, response) => response.end(path === '/large' ? Buffer.alloc(16 * MEBIBYTE) : path);
     const { socket, answers } = client(get('/small'));
     await until(() => answers().length === 1);
@@ -223,7 +223,7 @@ describe('a client', () => {
     await until(() => server.stalled === 1);
   });
 
-  test('that takes its answer slowly gets all of it', async () => {
+  test('a client that takes its answer slowly gets all of it', async () => {
     const bytes = 32 * MEBIBYTE;
     answer = (_path, response) => response.end(Buffer.alloc(bytes));
     const { socket } = client(get('/large', 'Connection: close\r\n'), false);
@@ -244,7 +244,7 @@ describe('a client', () => {
     expect(server.stalled).toBe(0);
   });
 
-  test('that waits for its answer is not cut, however long that takes', async () => {
+  test('a client that waits for its answer is not cut, however long that takes', async () => {
     let looks = 0;
     answer = (_path, response) => {
       response.socket?.on('timeout', () => looks++);

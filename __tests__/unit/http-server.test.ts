@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { HttpServer } from '../../src/server.ts';
+import { HttpServer } from '../../src/http/server.ts';
 import { handshakeBytes } from '../support/raw-socket.ts';
 import { until } from '../support/until.ts';
 

@@ -1,17 +1,17 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { type Follower, Hub } from '../../src/hub/hub.ts';
-import { Turns } from '../../src/hub/turns.ts';
+import { type Subscriber, Hub } from '../../src/hub/hub.ts';
+import { FairScheduler } from '../../src/fair-scheduler.ts';
 import type { Message } from '../../src/message.ts';
-import { draft } from '../support/log-file.ts';
+import { ephemeral, message } from '../support/log-file.ts';
 
-const FOLLOWERS = 100;
+const SUBSCRIBERS = 100;
 
-describe('a hub whose inbox many follow', () => {
+describe('a hub with many subscribers of an inbox', () => {
   let hub: Hub;
   let got: string[];
 
   /** Works for a millisecond on whatever it gets. */
-  const follower = (index: number): Follower => {
+  const newSubscriber = (index: number): Subscriber => {
     const work = (what: string): void => {
       const end = performance.now() + 1;
       while (performance.now() < end);
@@ -27,12 +27,12 @@ describe('a hub whose inbox many follow', () => {
     };
   };
 
-  const commit = (id: number): Message[] => [{ ...draft({ recipient: 'bob' }), id }];
+  const commit = (id: number): Message[] => [message(id)];
 
   beforeEach(() => {
-    hub = new Hub(String, new Turns());
+    hub = new Hub(String, new FairScheduler());
     got = [];
-    for (let index = 0; index < FOLLOWERS; index++) hub.add(follower(index));
+    for (let index = 0; index < SUBSCRIBERS; index++) hub.add(newSubscriber(index));
   });
 
   /** How often others are served until something has settled. */
@@ -49,43 +49,43 @@ describe('a hub whose inbox many follow', () => {
     return served;
   };
 
-  test('hands a commit on in turns, between which others are served', async () => {
+  test('a commit for many subscribers is dispatched in turns, between which others are served', async () => {
     const handed = hub.dispatch(commit(1));
     expect(got.length).toBeGreaterThan(0);
-    expect(got.length).toBeLessThan(FOLLOWERS);
+    expect(got.length).toBeLessThan(SUBSCRIBERS);
     expect(await servedDuring(handed)).toBeGreaterThan(4);
-    expect(got).toHaveLength(FOLLOWERS);
+    expect(got).toHaveLength(SUBSCRIBERS);
   });
 
-  test('hands a message that is not stored on in turns as well, and says then how many took it', async () => {
-    const handed = hub.dispatchEphemeral(draft({ recipient: 'bob' }));
-    expect(got.length).toBeLessThan(FOLLOWERS);
+  test('a message that is not stored is dispatched in turns too, and its publisher then learns how many streams it reached', async () => {
+    const handed = hub.dispatchEphemeral(ephemeral({ recipient: 'bob' }));
+    expect(got.length).toBeLessThan(SUBSCRIBERS);
     expect(await servedDuring(handed)).toBeGreaterThan(4);
-    expect(await handed).toBe(FOLLOWERS);
+    expect(await handed).toBe(SUBSCRIBERS);
   });
 
-  test('hands on one after the other: nobody gets anything in another order', async () => {
+  test('commits and messages that are not stored reach every subscriber in the order in which they were dispatched', async () => {
     await Promise.all([
       hub.dispatch(commit(1)),
       hub.dispatch(commit(2)),
-      hub.dispatchEphemeral(draft({ recipient: 'carol' })),
+      hub.dispatchEphemeral(ephemeral({ recipient: 'carol' })),
       hub.dispatch(commit(3)),
     ]);
-    for (let index = 0; index < FOLLOWERS; index++) {
+    for (let index = 0; index < SUBSCRIBERS; index++) {
       const own = got.filter((one) => one.startsWith(`${index} `));
       expect(own).toEqual(['1', '2', 'ephemeral', '3'].map((what) => `${index} ${what}`));
     }
   });
 
-  test('lets messages go that are not stored if a thousand of them wait already', async () => {
+  test('messages that are not stored are dropped if a thousand of them already wait', async () => {
     const quick = { inboxes: ['dan'], deliver: () => undefined, deliverEphemeral: () => true };
     hub.add(quick);
     const commits = hub.dispatch(commit(1));
-    const taken = Array.from({ length: 1200 }, () => hub.dispatchEphemeral(draft({ recipient: 'dan' })));
+    const taken = Array.from({ length: 1200 }, () => hub.dispatchEphemeral(ephemeral({ recipient: 'dan' })));
     await commits;
     const counts = await Promise.all(taken);
     expect(counts.slice(0, 1000).every((count) => count === 1)).toBe(true);
     expect(counts.slice(1000).every((count) => count === 0)).toBe(true);
-    expect(await hub.dispatchEphemeral(draft({ recipient: 'dan' }))).toBe(1);
+    expect(await hub.dispatchEphemeral(ephemeral({ recipient: 'dan' }))).toBe(1);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { unknownVariables } from '../../src/config.ts';
+import { unknownVariables } from '../../src/config/config.ts';
 
 const nearestOf = (name: string): string | undefined => unknownVariables({ [name]: 'x' })[0]?.nearest;
 
@@ -21,11 +21,11 @@ test.each([
   ['HEARTBEAT_SECOND', 'HEARTBEAT_SECONDS'],
   ['TIDINGS_AUTH_SECRET', 'AUTH_SECRET'],
   ['VAPID_PUBLIC', 'VAPID_PUBLIC_KEY'],
-])('%s is probably meant as %s', (name, nearest) => {
+])('the unknown variable %s is reported as a misspelt %s', (name, nearest) => {
   expect(nearestOf(name)).toBe(nearest);
 });
 
-test('names that are known, or that others use, are let alone', () => {
+test('names that are known, or that other programs use, are not reported as misspelt', () => {
   const others = [
     'PORT',
     'HOST',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { ContentTooLarge, readPublication } from '../../src/draft.ts';
-import type { Draft } from '../../src/message.ts';
+import { ContentTooLarge, readPublication } from '../../src/publish/draft.ts';
+import { asEphemeral, type Draft, withId } from '../../src/message.ts';
 import { sseFraming } from '../../src/sse/frame.ts';
 
 /** All at which Python's str.splitlines() ends a line. */
@@ -11,9 +11,8 @@ const draft: Draft = {
   recipient: 'c\u2029d',
   type: 'message',
   content: JSON.stringify({ [LINE_ENDS]: [LINE_ENDS, `\\u2028${LINE_ENDS}\\`] }),
-  createdAt: 0,
   idempotencyKey: LINE_ENDS,
-  expiresAt: null,
+  ttl: null,
   background: 0,
 };
 
@@ -27,36 +26,38 @@ describe('a block of an event stream', () => {
     idempotencyKey: LINE_ENDS,
   };
   test.each<[string, string, unknown]>([
-    ['a stored message', sseFraming.message({ ...draft, id: 7 }, '7-k3f9ab'), { id: 7, ...shown }],
-    ['an ephemeral message', sseFraming.ephemeral(draft), shown],
     [
-      'what the server says',
+      'a stored message',
+      sseFraming.message(withId(7, { time: 0, createdAt: 0 }, draft), '7-k3f9ab'),
+      { id: 7, ...shown },
+    ],
+    ['an ephemeral message', sseFraming.ephemeral(asEphemeral(draft, 0)), shown],
+    [
+      'an event of the server',
       sseFraming.event('presence', { recipient: 'x\u2028y', online: true, devices: 1, lastSeen: null }),
       { type: 'presence', recipient: 'x\u2028y', online: true, devices: 1, lastSeen: null },
     ],
-  ])('has one line of data for whatever splits text into lines: %s', (_what, text, value) => {
-    const bytes = sseFraming.encode([text]);
-    const block = bytes.toString();
-    const lines = block.split(new RegExp(`[${LINE_ENDS}]`));
-    expect(lines.filter((line) => !/^(id|event): [\w-]+$/.test(line))).toEqual([
-      expect.stringMatching(/^data: /),
-      '',
-      '',
-    ]);
-    const data = lines.find((line) => line.startsWith('data: ')) ?? '';
-    expect(JSON.parse(data.slice('data: '.length))).toEqual(value);
-    expect(sseFraming.byteLength(text)).toBe(bytes.length);
-  });
+  ])(
+    'a block of an event stream has one line of data, however its reader splits lines: %s',
+    (_what, text, value) => {
+      const bytes = sseFraming.encode([text]);
+      const block = bytes.toString();
+      const lines = block.split(new RegExp(`[${LINE_ENDS}]`));
+      expect(lines.filter((line) => !/^(id|event): [\w-]+$/.test(line))).toEqual([
+        expect.stringMatching(/^data: /),
+        '',
+        '',
+      ]);
+      const data = lines.find((line) => line.startsWith('data: ')) ?? '';
+      expect(JSON.parse(data.slice('data: '.length))).toEqual(value);
+      expect(sseFraming.byteLength(text)).toBe(bytes.length);
+    },
+  );
 });
 
-test('the size of a content is what it takes in a stream, so a line stays under 64 KiB', () => {
+test('the size of content is the one that it has in a stream, so that a line stays under 64 KiB', () => {
   const read = (content: string): unknown =>
-    readPublication(
-      { recipient: 'bob', content },
-      '',
-      { now: 0, defaultSender: 'alice', mayRead: () => true },
-      [],
-    );
+    readPublication({ recipient: 'bob', content }, '', { defaultSender: 'alice', mayRead: () => true }, []);
   const most = 48 * 1024 - 2;
   for (const [end, bytes] of [
     ['x', 1],

@@ -7,9 +7,8 @@ const draft = (name: string, rest: Partial<Draft> = {}): Draft => ({
   recipient: `${name}-recipient`,
   type: 'message',
   content: `"${name}"`,
-  createdAt: 1,
   idempotencyKey: null,
-  expiresAt: null,
+  ttl: null,
   background: 0,
   ...rest,
 });
@@ -22,10 +21,7 @@ describe('drafts on their way to the writer thread', () => {
       'batches of several sizes',
       [[draft('a'), draft('b')], [draft('c')], [draft('d'), draft('e'), draft('f')]],
     ],
-    [
-      'every field',
-      [[draft('all', { type: 'read', createdAt: 2, idempotencyKey: 'key', expiresAt: 3, background: 1 })]],
-    ],
+    ['every field', [[draft('all', { type: 'read', idempotencyKey: 'key', ttl: 3, background: 1 })]]],
     [
       'a read marker of a room among others',
       [[draft('a', { type: 'read' }), draft('b', { type: 'read', readsRecipient: true }), draft('c')]],

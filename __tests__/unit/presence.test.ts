@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Presence } from '../../src/hub/presence.ts';
-import { Turns } from '../../src/hub/turns.ts';
-import type { Watcher } from '../../src/hub/watching.ts';
+import { FairScheduler } from '../../src/fair-scheduler.ts';
+import type { Watcher } from '../../src/hub/presence-watchers.ts';
 import { sseFraming } from '../../src/sse/frame.ts';
 import { WatchedPresence } from '../../src/stream/watched-presence.ts';
 import { webSocketFraming } from '../../src/ws/frame.ts';
 
-/** Calls back for each address that it is told of. */
+/** A watcher that calls back for each address that it is told of. */
 function watcherOf(watched: readonly string[], onTold: (address: string) => void): Watcher {
   const noted = new Set<string>();
   return {
@@ -24,7 +24,7 @@ describe('presence', () => {
   let changes: string[];
   beforeEach(() => {
     jest.useFakeTimers({ now: 1_000_000 });
-    presence = new Presence(new Turns(), Date.now);
+    presence = new Presence(new FairScheduler(), Date.now);
     changes = [];
     presence.watch(
       watcherOf(['bob'], (address) =>
@@ -36,11 +36,11 @@ describe('presence', () => {
     jest.useRealTimers();
   });
 
-  test('who was not seen since the start has no last time', () => {
+  test('an address that was not online since the start has no lastSeen', () => {
     expect(presence.state('bob')).toEqual({ online: false, devices: 0, lastSeen: null });
   });
 
-  test('a second device changes the count, not the state', () => {
+  test('a second connection of an address changes the count, not whether it is online', () => {
     presence.join(['bob']);
     presence.join(['bob', 'room']);
     expect(presence.state('bob')).toEqual({ online: true, devices: 2, lastSeen: 1_000_000 });
@@ -50,7 +50,7 @@ describe('presence', () => {
     expect(changes).toEqual(['bob online']);
   });
 
-  test('a device that is back within 6 s changes nothing', () => {
+  test('an address that is back within 6 s was not offline', () => {
     presence.join(['bob']);
     presence.leave(['bob']);
     jest.advanceTimersByTime(5999);
@@ -60,7 +60,7 @@ describe('presence', () => {
     expect(changes).toEqual(['bob online']);
   });
 
-  test('after 6 s it is offline, last seen when it left', () => {
+  test('an address is offline 6 s after its last connection left, and was last seen then', () => {
     presence.join(['bob']);
     jest.advanceTimersByTime(500);
     presence.leave(['bob']);
@@ -71,7 +71,7 @@ describe('presence', () => {
     expect(changes).toEqual(['bob online', 'bob offline', 'bob online']);
   });
 
-  test('a watcher that ended hears nothing', () => {
+  test('a watcher that has stopped is told nothing', () => {
     const heard: string[] = [];
     const unwatch = presence.watch(watcherOf(['bob'], (address) => heard.push(address)));
     unwatch();
@@ -79,12 +79,12 @@ describe('presence', () => {
     expect(heard).toEqual([]);
   });
 
-  test('one who was never there leaves without a trace', () => {
+  test('an address that leaves without having joined stays offline', () => {
     presence.leave(['bob']);
     expect(presence.state('bob')).toEqual({ online: false, devices: 0, lastSeen: null });
   });
 
-  test('addresses that leave one after the other go offline each 6 s after it left, within 100 ms', () => {
+  test('each of many addresses goes offline 6 s after it left, within 100 ms', () => {
     const gone = new Map<string, number>();
     const names = Array.from({ length: 50 }, (_, index) => `name-${index}`);
     presence.watch(watcherOf(names, (address) => void gone.set(address, Date.now())));
@@ -105,7 +105,7 @@ describe('presence', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  test('however many addresses leave at once, one timer waits for them', () => {
+  test('one timer waits for any number of addresses that leave at once', () => {
     const names = Array.from({ length: 1000 }, (_, index) => `name-${index}`);
     presence.join(names);
     presence.leave(names);
@@ -113,7 +113,7 @@ describe('presence', () => {
   });
 });
 
-test('of a million names that come and go at most 100,000 are waited for, and at most 200,000 remembered', () => {
+test('of a million addresses that come and go, at most 100,000 wait to go offline, and at most 200,000 are remembered', () => {
   const run = (job: Iterable<unknown>): Promise<void> => {
     Array.from(job);
     return Promise.resolve();
@@ -172,19 +172,18 @@ describe('presence that many streams watch', () => {
 
   const open = (framing = sseFraming): { connection: FakeConnection; watched: WatchedPresence } => {
     const connection = new FakeConnection();
-    const stream = { connection, framing } as unknown as ConstructorParameters<typeof WatchedPresence>[2];
-    const watched = new WatchedPresence(presence, names, stream);
-    watched.tell();
+    const watched = new WatchedPresence(presence, names, connection, framing);
+    watched.start();
     return { connection, watched };
   };
 
-  test('begins with one write of all states', () => {
+  test('a stream that watches presence begins with one write of all states', () => {
     const { connection } = open();
     expect(connection.writes).toHaveLength(1);
     expect(connection.told.map(({ recipient }) => recipient)).toEqual(names);
   });
 
-  test('is told to each in one write, of frames that are encoded once for each protocol', () => {
+  test('changes of presence are sent to each watcher in one write, of frames that are encoded once for each protocol', () => {
     const streams = Array.from({ length: 20 }, (_, index) =>
       open(index % 2 === 0 ? sseFraming : webSocketFraming),
     );
@@ -195,7 +194,7 @@ describe('presence that many streams watch', () => {
     expect(encoded.map(({ mock }) => mock.calls.length)).toEqual([100, 100]);
   });
 
-  test('is told in steps: at most one write in each', () => {
+  test('watchers are told of presence in steps, with at most one write in each', () => {
     const streams = Array.from({ length: 20 }, () => open());
     const written = (): number => streams.reduce((sum, { connection }) => sum + connection.writes.length, 0);
     presence.join(names);
@@ -207,7 +206,7 @@ describe('presence that many streams watch', () => {
     expect(written()).toBe(40);
   });
 
-  test('is told as it is when its turn comes: of one that went and is back by then nothing', () => {
+  test('a watcher is told the state at its turn: nothing of an address that left and is back by then', () => {
     jest.useFakeTimers({ now: 1_000_000 });
     presence.join(['name-1']);
     tell();
@@ -224,7 +223,7 @@ describe('presence that many streams watch', () => {
     jest.useRealTimers();
   });
 
-  test('is not told again to one that has begun since it changed', () => {
+  test('a change of presence is not sent again to a watcher that began after it', () => {
     presence.watch(watcherOf(names, () => undefined));
     presence.join(['name-1']);
     const { connection } = open();
@@ -233,7 +232,7 @@ describe('presence that many streams watch', () => {
     expect(connection.writes).toHaveLength(1);
   });
 
-  test('waits for room, and not for that of others; one that is gone is told nothing', () => {
+  test('presence waits for room on its own stream only, and a stream that has ended is told nothing', () => {
     const [full, gone, other] = [open(), open(), open()];
     full.connection.room = 0;
     presence.join(names);

@@ -1,8 +1,7 @@
 import { afterAll, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
-import { prepareAppend } from '../../src/log/append.ts';
-import { preparePush } from '../../src/log/push-apply.ts';
-import { draft, newDatabase } from '../support/log-file.ts';
+import type { PushOutcome, PushChange } from '../../src/log/push-store.ts';
+import { draft, newDatabase, prepareAppends, prepareEntries } from '../support/log-file.ts';
 import { cleanUp } from '../support/server.ts';
 
 afterAll(cleanUp);
@@ -14,7 +13,7 @@ const subscription = (
   client: string | null = null,
 ) => ({
   kind: 'subscribe' as const,
-  bounds: { devices: 2, recipients: 3, ofClient: 2 },
+  bounds: { devices: 2, recipients: 3, perClient: 2 },
   subscription: {
     client,
     recipient,
@@ -23,7 +22,6 @@ const subscription = (
     p256dh: 'p',
     auth: 'a',
     expirationTime: null,
-    createdAt: 5,
   },
 });
 
@@ -34,6 +32,15 @@ const unsubscription = (endpoint: string, recipient?: string, limit = 100) => ({
   limit,
 });
 
+/** Prepares applying changes as an entry. */
+function preparePush(database: Database): (changes: readonly PushChange[]) => readonly PushOutcome[] {
+  const apply = prepareEntries(database);
+  return (changes) => {
+    const outcome = apply({ kind: 'push', changes }, 5);
+    return outcome.kind === 'push' ? outcome.outcomes : [];
+  };
+}
+
 function idsOf(database: Database): number[] {
   return database.prepare<[], number>('SELECT id FROM pushSubscriptions ORDER BY id').pluck().all();
 }
@@ -42,20 +49,24 @@ function noticesOf(database: Database): unknown[] {
   return database.prepare('SELECT subscription, peer, messageId FROM pushNotices').raw().all();
 }
 
-test('a subscription begins at the head, and keeps its place when it comes again', () => {
+test('a subscription begins at the head, and keeps its position when its device subscribes again', () => {
   const database = newDatabase();
-  const [append, apply] = [prepareAppend(database), preparePush(database)];
-  append({ tag: 'tag', batches: [[draft(), draft()]] });
+  const [append, apply] = [prepareAppends(database), preparePush(database)];
+  append([[draft(), draft()]]);
   expect(apply([subscription('e1')])).toMatchObject([
-    { stored: { id: 1, recipient: 'bob', endpoint: 'e1', since: 2, through: 2 }, isNew: true, removed: [] },
+    {
+      stored: { id: 1, recipient: 'bob', endpoint: 'e1', since: 2, through: 2, createdAt: 5 },
+      isNew: true,
+      removed: [],
+    },
   ]);
-  append({ tag: 'tag', batches: [[draft()]] });
+  append([[draft()]]);
   expect(apply([subscription('e1', 'bob', 'carol')])).toMatchObject([
     { stored: { id: 1, reader: 'carol', since: 2, through: 2 }, isNew: false, removed: [] },
   ]);
 });
 
-test('past the most of one reader the oldest goes; an id is never used again', () => {
+test('the oldest device of a reader is removed if it has too many, and no id is used again', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   const changes = apply(['e1', 'e2', 'e3'].map((endpoint) => subscription(endpoint)));
@@ -72,7 +83,7 @@ test('past the most of one reader the oldest goes; an id is never used again', (
   expect(apply([subscription('e5')])).toMatchObject([{ stored: { id: 6 } }]);
 });
 
-test('one that is named by its id goes with its notifications, and no other of its device', () => {
+test('a subscription that is removed by its id takes its notifications along, and no other of its device', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply([subscription('e1', 'r1'), subscription('e1', 'r2')]);
@@ -87,7 +98,7 @@ test('one that is named by its id goes with its notifications, and no other of i
   expect(noticesOf(database)).toEqual([[2, 'alice', 4]]);
 });
 
-test('one that is known stays, also where its new reader has the most already', () => {
+test('a known subscription stays, even if its new reader has as many devices as allowed', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply(
@@ -100,7 +111,7 @@ test('one that is known stays, also where its new reader has the most already', 
   ]);
 });
 
-test('the place of a subscription never moves back', () => {
+test('the position of a subscription never moves back', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply([subscription('e1')]);
@@ -110,7 +121,7 @@ test('the place of a subscription never moves back', () => {
   expect(through()).toBe(7);
 });
 
-test('an open notification shows the newest message, is closed by what covers it, and goes with its device', () => {
+test('an open notification shows the newest message, is closed by a read marker that covers it, and ends with its device', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply(['e1', 'e2'].map((endpoint) => subscription(endpoint)));
@@ -135,7 +146,7 @@ test('an open notification shows the newest message, is closed by what covers it
   expect(noticesOf(database)).toEqual([]);
 });
 
-test('past the most recipients of one device a new one is refused; those that it follows are renewed', () => {
+test('a device with as many recipients as allowed is refused a new one, and may renew the others', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply(['r1', 'r2', 'r3'].map((recipient) => subscription('e1', recipient)));
@@ -149,21 +160,21 @@ test('past the most recipients of one device a new one is refused; those that it
   expect(apply([subscription('e1', 'r4')])).toMatchObject([{ stored: { id: 5 }, refused: undefined }]);
 });
 
-test('past the most subscriptions of one client a new one is refused; those without a client are not counted', () => {
+test('a client with as many subscriptions as allowed is refused a new one, and those without a client are not counted', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply(['e1', 'e2'].map((endpoint) => subscription(endpoint, endpoint, 'ann', 'ann')));
-  expect(apply([subscription('e3', 'e3', 'ann', 'ann')])).toMatchObject([{ refused: 'ofClient' }]);
+  expect(apply([subscription('e3', 'e3', 'ann', 'ann')])).toMatchObject([{ refused: 'perClient' }]);
   expect(apply([subscription('e2', 'e2', 'ann', 'ann')])).toMatchObject([{ stored: { id: 2 } }]);
   for (const endpoint of ['e3', 'e4', 'e5']) {
     expect(apply([subscription(endpoint, endpoint)])).toMatchObject([{ refused: undefined, isNew: true }]);
   }
   // One of before, that has no client yet, is of the client that renews it.
   apply([unsubscription('e1'), subscription('e3', 'e3', 'e3', 'ann')]);
-  expect(apply([subscription('e6', 'e6', 'ann', 'ann')])).toMatchObject([{ refused: 'ofClient' }]);
+  expect(apply([subscription('e6', 'e6', 'ann', 'ann')])).toMatchObject([{ refused: 'perClient' }]);
 });
 
-test('a device is taken away in steps', () => {
+test('a device with many subscriptions is removed in steps', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply(['r1', 'r2', 'r3'].map((recipient) => subscription('e1', recipient)));
@@ -171,7 +182,7 @@ test('a device is taken away in steps', () => {
   expect([removed(), removed(), removed()]).toEqual([2, 1, 0]);
 });
 
-test('of one subscription the newest 1000 open notifications are kept, and all that may be found again', () => {
+test('the newest 1000 open notifications of a subscription are kept, and all of messages that may be found again', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply([subscription('e1'), subscription('e2')]);

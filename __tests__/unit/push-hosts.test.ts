@@ -3,17 +3,17 @@ import { BROWSERS_PUSH_HOSTS, PushHosts, shortened } from '../../src/push/push-h
 
 const browsers = new PushHosts(BROWSERS_PUSH_HOSTS);
 
-describe("the browsers' push services", () => {
+describe('the push services of browsers', () => {
   test.each([
     ['Chrome', 'https://fcm.googleapis.com/fcm/send/abc:def'],
     ['Firefox', 'https://updates.push.services.mozilla.com/wpush/v2/abc'],
     ['Edge', 'https://wns2-db5p.notify.windows.com/w/?token=abc%2fdef'],
     ['Safari', 'https://web.push.apple.com/abc'],
-  ])('of %s are taken, as they stand', (_browser, endpoint) => {
+  ])('an endpoint of %s is accepted unchanged', (_browser, endpoint) => {
     expect(browsers.read(endpoint)).toMatchObject({ url: { href: endpoint } });
   });
 
-  test('all names below an entry are one service', () => {
+  test('all names below an entry of PUSH_HOSTS are one push service', () => {
     const services = ['a', 'b.c'].map((name) => browsers.read(`https://${name}.notify.windows.com/`));
     expect(services).toMatchObject([
       { service: '*.notify.windows.com' },
@@ -22,7 +22,7 @@ describe("the browsers' push services", () => {
   });
 });
 
-describe('an endpoint is refused', () => {
+describe('an endpoint', () => {
   test.each([
     ['a name of somebody else', 'https://example.org/x'],
     ['a name that begins like one', 'https://fcm.googleapis.com.example.org/x'],
@@ -50,18 +50,18 @@ describe('an endpoint is refused', () => {
     ['no host', 'https:///x'],
     ['nothing', ''],
     ['too long a text', `https://fcm.googleapis.com/${'x'.repeat(2048)}`],
-  ])('with %s', (_what, endpoint) =>
+  ])('an endpoint with %s is refused', (_what, endpoint) =>
     expect(browsers.read(endpoint)).toEqual(expect.stringMatching(/^must /)),
   );
 
   test.each([
     '127.0.0.1', '127.1', '2130706433', '0x7f000001', '0177.0.0.1', '0x7f.1', '127.0.0.1.', '8.8.8.8', '[::1]', '[::]',
     '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[64:ff9b::7f00:1]', '①②⑦.⓪.⓪.①', '127。0。0。1',
-  ])('with the address %s for a host', (host) => {
+  ])('an endpoint with the address %s as its host is refused', (host) => {
     expect(browsers.read(`https://${host}/x`)).toBe('must name a host, not an address');
   }); // prettier-ignore
 
-  test('also where its host is written in another way', () => {
+  test('an endpoint is accepted however the name of its host is written', () => {
     for (const host of [
       'FCM.googleapis.COM',
       'ｆｃｍ.googleapis.com',
@@ -81,11 +81,11 @@ test.each([
   '*', '*.', '*.com', 'com', 'localhost', 'https://push.example.org', 'push.example.org:443', 'push.example.org.',
   '127.0.0.1', '*.0.0.1', '[::1]', 'a.*.example.org', '*push.example.org', 'push.example.org/x', 'PUSH.example.org', 'é.example.org',
   '-a.example.org', `${'a'.repeat(64)}.example.org`,
-])('%s is no entry of the list', (entry) => {
+])('%s is not accepted as an entry of PUSH_HOSTS', (entry) => {
   expect(() => new PushHosts(['push.example.org', entry])).toThrow(RangeError);
 }); // prettier-ignore
 
-test('of an endpoint its host and its end are shown, of a short one no end', () => {
+test('an endpoint is shown by its host and its end, and a short one by its host alone', () => {
   expect(shortened('https://push.example.org/w/?token=0123456789abcdefghij')).toBe(
     'https://push.example.org/…efghij',
   );

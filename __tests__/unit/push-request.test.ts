@@ -2,13 +2,13 @@ import { createECDH } from 'node:crypto';
 import { decrypt } from 'http_ece';
 import { describe, expect, test } from '@jest/globals';
 import webPush from 'web-push';
-import { type Push, pushRequest } from '../../src/push/push-request.ts';
+import { type PushMessage, pushRequest } from '../../src/push/push-request.ts';
 import { VapidSigner } from '../../src/push/vapid-signer.ts';
 import { PushDevice } from '../support/push-device.ts';
 
 const vapid = { ...webPush.generateVAPIDKeys(), subject: 'mailto:operator@example.org' };
 const signer = new VapidSigner(vapid);
-const push: Push = { payload: '{"type":"message"}', peer: 'alice', expiresAt: null, urgency: 'high' };
+const push: PushMessage = { payload: '{"type":"message"}', peer: 'alice', expiresAt: null, urgency: 'high' };
 
 /** A stored subscription of a device. */
 const stored = (device: PushDevice, recipient = 'bob') => {
@@ -18,7 +18,7 @@ const stored = (device: PushDevice, recipient = 'bob') => {
 };
 
 /** Opens what would be sent to a device. */
-function open(device: PushDevice, change: Partial<Push> = {}, now = Date.now(), recipient = 'bob') {
+function open(device: PushDevice, change: Partial<PushMessage> = {}, now = Date.now(), recipient = 'bob') {
   const { headers, body } = pushRequest(stored(device, recipient), { ...push, ...change }, signer, now);
   const { host, pathname: path } = new URL(device.endpoint);
   const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]);
@@ -35,7 +35,7 @@ const RFC_8291 = {
     'Qpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN',
 };
 
-test('what the tests decrypt with takes the example of RFC 8291', () => {
+test('the decryption in the tests decrypts the example of RFC 8291', () => {
   const privateKey = createECDH('prime256v1');
   privateKey.setPrivateKey(RFC_8291.privateKey, 'base64url');
   const parameters = {
@@ -50,7 +50,7 @@ test('what the tests decrypt with takes the example of RFC 8291', () => {
 });
 
 describe('a request to a push service', () => {
-  test('is encrypted for its device alone, each time with another key, and signed for its push service', async () => {
+  test('a push request is encrypted for its device alone, each time with another key, and signed for its push service', async () => {
     const device = new PushDevice();
     const opened = await open(device);
     expect(opened).toMatchObject({
@@ -63,7 +63,7 @@ describe('a request to a push service', () => {
     expect(() => new PushDevice().decrypt(bodies[0] as Buffer)).toThrow();
   });
 
-  test('has the conversation for its topic: the same each time, and nobody else can tell it', async () => {
+  test('a push request has a topic for its conversation: always the same, and nobody else can tell which', async () => {
     const device = new PushDevice();
     const topics = new Set<string>();
     for (const [peer, recipient] of [['alice', 'bob'], ['carol', 'bob'], ['alice', 'bo'], ['b', 'bobalice']] as const) {
@@ -84,13 +84,13 @@ describe('a request to a push service', () => {
     [0, 0],
     [-1000, 0],
     [1e15, 2_419_200],
-  ])('that is good for another %p ms is kept for %d seconds', async (left, ttl) => {
+  ])('a message that expires in %p ms is kept for %d seconds by the push service', async (left, ttl) => {
     const now = Date.now();
     const expiresAt = left === null ? null : now + left;
     expect((await open(new PushDevice(), { expiresAt }, now)).ttl).toBe(ttl);
   });
 
-  test('is signed anew for each push service, after an hour, and where the clock went back', () => {
+  test('a push request gets a new signature for each push service, after an hour, and if the clock was set back', () => {
     const now = Date.now();
     const times = [now, now + 3_599_999, now + 3_600_000, now - 1];
     const fresh = new VapidSigner(vapid);
@@ -103,7 +103,7 @@ describe('a request to a push service', () => {
     );
   });
 
-  test('says how urgent it is', async () => {
+  test('a push request has the urgency of its message', async () => {
     for (const urgency of ['high', 'normal'] as const) {
       expect((await open(new PushDevice(), { urgency })).urgency).toBe(urgency);
     }

@@ -7,7 +7,7 @@ import { PushHosts } from '../../src/push/push-hosts.ts';
 import { PushSender } from '../../src/push/push-sender.ts';
 import { VapidSigner } from '../../src/push/vapid-signer.ts';
 
-test('endpoints on many hosts that are not in PUSH_HOSTS any more fill neither the log nor the memory', async () => {
+test('endpoints on many hosts that are no longer in PUSH_HOSTS fill neither the log nor the memory', async () => {
   const lines: string[] = [];
   const log = new Writable({
     write: (line: Buffer, _encoding, done) => {

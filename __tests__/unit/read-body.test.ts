@@ -3,7 +3,7 @@ import { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
-import { ArrivingBytes } from '../../src/arriving-bytes.ts';
+import { ArrivingBytes } from '../../src/wire/arriving-bytes.ts';
 import { Refusal } from '../../src/errors.ts';
 import type { RoutedRequest } from '../../src/http/handler.ts';
 import { readBody } from '../../src/http/read-body.ts';

@@ -22,7 +22,7 @@ interface Rooms {
 }
 
 const folder = '../../public';
-const { Problem } = (await import(`${folder}/client/service.js`)) as {
+const { Problem } = (await import(`${folder}/client/errors.js`)) as {
   Problem: new (status: number, detail: string, retryAfter: number | undefined) => Error;
 };
 const { Chats } = (await import(`${folder}/chat/chats.js`)) as {

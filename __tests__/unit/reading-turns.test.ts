@@ -5,18 +5,18 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { WebSocket } from 'ws';
-import { ArrivingBytes } from '../../src/arriving-bytes.ts';
+import { ArrivingBytes } from '../../src/wire/arriving-bytes.ts';
 import type { RoutedRequest } from '../../src/http/handler.ts';
 import { readBody } from '../../src/http/read-body.ts';
-import { ReadingTurns } from '../../src/reading-turns.ts';
-import { HttpServer } from '../../src/server.ts';
-import type { Connection } from '../../src/stream/connection.ts';
-import { Incoming, restBetweenReads } from '../../src/ws/incoming.ts';
+import { ReadingTurns } from '../../src/wire/reading-turns.ts';
+import { HttpServer } from '../../src/http/server.ts';
+import type { Connection } from '../../src/wire/connection.ts';
+import { IncomingMessages, restBetweenReads } from '../../src/ws/incoming-messages.ts';
 import { until } from '../support/until.ts';
 
 /** One-byte chunks, of which a read of 64 KiB has less than 11,000. */
 const CHUNK = '1\r\nx\r\n';
-const MOST_IN_READ = 11_000;
+const MAX_IN_READ = 11_000;
 
 /** Counts what happens in one turn of the event loop. */
 class PerTurn {
@@ -31,7 +31,7 @@ class PerTurn {
   }
 }
 
-test('connections that rest go on one in each turn, in order', async () => {
+test('connections that wait continue in order, one in each turn', async () => {
   const turns = new ReadingTurns();
   const order: number[] = [];
   const goOn = new PerTurn();
@@ -47,7 +47,7 @@ test('connections that rest go on one in each turn, in order', async () => {
   expect(goOn.most).toBe(1);
 });
 
-describe('a connection of HTTP', () => {
+describe('connections of HTTP', () => {
   let server: HttpServer;
   let handle: (request: IncomingMessage, response: ServerResponse) => void;
   let socket: Socket;
@@ -70,7 +70,7 @@ describe('a connection of HTTP', () => {
   const statuses = (): string[] => received.match(/(?<=^HTTP\/1\.1 )\d{3}/gm) ?? [];
   const HEAD = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
 
-  test('whose body comes in many pieces is read once in a turn, and the body arrives whole', async () => {
+  test('a connection whose body comes in many pieces is read once in a turn, and the body arrives whole', async () => {
     const pieces = new PerTurn();
     handle = (request, response) => {
       request.on('data', () => pieces.add()).on('end', () => response.end());
@@ -79,28 +79,28 @@ describe('a connection of HTTP', () => {
     await until(() => statuses().length === 1);
     expect(statuses()).toEqual(['200']);
     expect(pieces.all).toBe(16_384);
-    expect(pieces.most).toBeLessThan(MOST_IN_READ);
+    expect(pieces.most).toBeLessThan(MAX_IN_READ);
   });
 
-  test('whose body comes in too many small pieces is answered with 413 and closed, without reading the rest', async () => {
+  test('a body in too many small pieces is answered with 413, and its connection closed without reading the rest', async () => {
     let pieces = 0;
     handle = (request) => void request.on('data', () => pieces++);
     send(HEAD + CHUNK.repeat(200_000));
     await once(socket, 'close');
     expect(statuses()).toEqual(['413']);
     expect(received).toContain('16384 pieces');
-    expect(pieces).toBeLessThan(16_384 + MOST_IN_READ);
+    expect(pieces).toBeLessThan(16_384 + MAX_IN_READ);
     expect(server.unreadable).toBe(1);
   });
 
-  test('whose body comes in as many pieces of 256 bytes is read to its end', async () => {
+  test('a body in as many pieces of 256 bytes is read to its end', async () => {
     handle = (request, response) => void request.resume().on('end', () => response.end());
     send(`${HEAD}${`100\r\n${'x'.repeat(256)}\r\n`.repeat(20_000)}0\r\n\r\n`);
     await until(() => statuses().length === 1);
     expect(statuses()).toEqual(['200']);
   });
 
-  test('whose body comes in too many small pieces behind its answer is closed without a second one', async () => {
+  test('a connection whose answered request has a body in too many small pieces is closed without a second answer', async () => {
     handle = (_request, response) => {
       response.writeHead(401).end();
     };
@@ -110,7 +110,7 @@ describe('a connection of HTTP', () => {
     expect(server.unreadable).toBe(1);
   });
 
-  test('with many requests in one piece has one of them handled in a turn', async () => {
+  test('of many requests that come in one piece, one is handled in a turn', async () => {
     const requests = new PerTurn();
     handle = (_request, response) => {
       requests.add();
@@ -122,7 +122,7 @@ describe('a connection of HTTP', () => {
     expect(requests.most).toBeLessThanOrEqual(2);
   });
 
-  test('whose chunk has 16 KiB of extensions is answered with 413', async () => {
+  test('a chunk with 16 KiB of extensions is answered with 413', async () => {
     handle = (request) => void request.resume();
     send(`${HEAD}1;${'a'.repeat(17_000)}\r\n`);
     await once(socket, 'close');
@@ -130,7 +130,7 @@ describe('a connection of HTTP', () => {
   });
 });
 
-test('of large bodies that have come at once, one is handed on in a turn; small ones are not held up', async () => {
+test('of large bodies that arrive at once, one is handed on in each turn, and small ones are not delayed', async () => {
   const read = readBody(new ArrivingBytes());
   const large = new PerTurn();
   const body = (bytes: number, next: () => void): void => {
@@ -162,13 +162,16 @@ describe('a WebSocket', () => {
     webSocket = new FakeWebSocket();
   });
   const answers = new PerTurn();
-  const incoming = (): Incoming =>
-    new Incoming(webSocket as unknown as WebSocket, { room: 1 } as Connection, () => {
+  const incoming = (): IncomingMessages => {
+    const reading = new IncomingMessages(webSocket as unknown as WebSocket, { room: 1 } as Connection, () => {
       answers.add();
       return Promise.resolve(undefined);
     });
+    reading.start();
+    return reading;
+  };
 
-  test('with many messages in one read has 64 of them taken in a turn, and is not read meanwhile', async () => {
+  test('of many messages in one read of a WebSocket, 64 are answered in each turn, and nothing is read meanwhile', async () => {
     incoming();
     for (let index = 0; index < 1000; index++) webSocket.emit('message', Buffer.from('{}'), false);
     expect(webSocket.isPaused).toBe(true);
@@ -177,7 +180,7 @@ describe('a WebSocket', () => {
     await until(() => !webSocket.isPaused);
   });
 
-  test('has a large message taken in a turn of its own', async () => {
+  test('a large message on a WebSocket is answered in a turn of its own', async () => {
     const before = answers.all;
     incoming();
     webSocket.emit('message', Buffer.alloc(32 * 1024), false);
@@ -185,7 +188,7 @@ describe('a WebSocket', () => {
     await until(() => answers.all === before + 1);
   });
 
-  test('is not read again in the turn of a large read; after a small one it is', async () => {
+  test('a WebSocket is not read again in the turn of a large read, but after a small one it is', async () => {
     const reading = incoming();
     reading.wasRead(1000);
     expect(webSocket.isPaused).toBe(false);
@@ -196,7 +199,7 @@ describe('a WebSocket', () => {
     await until(() => !webSocket.isPaused);
   });
 
-  test('that is being closed rests too', async () => {
+  test('a WebSocket that is closing pauses after a large read too', async () => {
     const socket = new EventEmitter();
     restBetweenReads(webSocket as unknown as WebSocket, socket as unknown as Socket);
     socket.emit('data', Buffer.alloc(1000));

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Budget } from '../../src/log/budget.ts';
-import { Conversations } from '../../src/log/conversations.ts';
+import { Budget } from '../../src/log/replica/budget.ts';
+import { Conversations } from '../../src/log/replica/conversations.ts';
 import { LogUnavailable } from '../../src/log/message-log.ts';
-import { PushTable } from '../../src/log/push-table.ts';
-import { reading } from '../../src/log/reading.ts';
-import { Store } from '../../src/log/store.ts';
+import { PushTable } from '../../src/log/replica/push-table.ts';
+import { reading } from '../../src/log/replica/reading.ts';
+import { Store } from '../../src/log/replica/store.ts';
 import { newDatabase } from '../support/log-file.ts';
 import { cleanUp } from '../support/server.ts';
 
@@ -22,12 +22,14 @@ const BOUNDS = { budget: new Budget(() => 0, 1), fits: () => true };
 /** Arguments for each method that reads; a new one needs a line here. */
 const ARGUMENTS: Record<string, readonly unknown[]> = {
   head: [],
-  runs: [],
+  position: [],
+  epochs: [],
+  retention: [],
   snapshot: [(): number => 1],
   message: [1, 0],
   purgedThrough: [['bob']],
   readAfter: [['bob'], 0, 9, 10, 0, take],
-  readBack: [['bob'], 9, 10, 0, take],
+  readBack: [['bob'], 9, 0, take, new Budget(() => 0, 1)],
   recipients: [],
   all: [0, 10],
   subscription: [1],
@@ -77,7 +79,7 @@ describe('a database that is closed', () => {
       }
     }
     expect(() => conversations.unread('bob', 9, 0)).toThrow(LogUnavailable);
-    expect(() => conversations.readBack(['bob', 'ann'], 9, 9, 10, 0, take, BOUNDS.budget)).toThrow(
+    expect(() => conversations.readBack(['bob', 'ann'], 9, 9, 0, take, BOUNDS.budget)).toThrow(
       LogUnavailable,
     );
   });

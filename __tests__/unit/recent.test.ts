@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Identity } from '../../src/auth/identity.ts';
-import { PublishRate } from '../../src/http/publish-rate.ts';
+import { PublishRate } from '../../src/publish/publish-rate.ts';
 import { Recent } from '../../src/recent.ts';
 
 test('a map of recent keys keeps the last that were set, and never more than twice as many', () => {
@@ -18,7 +18,7 @@ test('a map of recent keys keeps the last that were set, and never more than twi
   expect(recent.get('name-0')).toBeUndefined();
 });
 
-test('a key that is set again is recent again, once, and one that is taken out is gone', () => {
+test('a key of a map of recent keys is recent again if it is set again, and gone if it is deleted', () => {
   const recent = new Recent<string, string>(3);
   recent.set('kept', 'old');
   for (let index = 0; index < 100; index++) {
@@ -31,7 +31,7 @@ test('a key that is set again is recent again, once, and one that is taken out i
   expect(recent.get('kept')).toBeUndefined();
 });
 
-test('a million clients that publish leave those over their rate where they are', () => {
+test('a client over its rate stays over it while a million others publish', () => {
   const rate = new PublishRate(1);
   const identity = (client: string) => ({ client, rate: undefined }) as unknown as Identity;
   rate.take(identity('eve'), 1_000_000);

@@ -1,9 +1,8 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
 import { pino } from 'pino';
-import { prepareAppend } from '../../src/log/append.ts';
-import { RetentionClock, startOfRetention } from '../../src/log/retention-clock.ts';
-import { draft, newDatabase } from '../support/log-file.ts';
+import { RetentionClock, startOfRetention } from '../../src/log/replica/retention-clock.ts';
+import { type DatedDraft, newDatabase, storeDated } from '../support/log-file.ts';
 import { cleanUp } from '../support/server.ts';
 
 const SECOND = 1000;
@@ -117,9 +116,9 @@ describe('the time of retention', () => {
 describe('a start', () => {
   afterAll(cleanUp);
 
-  const logOf = (...messages: Parameters<typeof draft>[0][]): Database => {
+  const logOf = (...messages: DatedDraft[]): Database => {
     const database = newDatabase();
-    prepareAppend(database)({ tag: 'run', batches: [messages.map((fields) => draft(fields))] });
+    storeDated(database, messages);
     return database;
   };
   const startOn = (

@@ -1,20 +1,19 @@
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
-import { type Append, prepareAppend } from '../../src/log/append.ts';
-import { prepareProjection } from '../../src/log/projection.ts';
-import { Unread } from '../../src/log/unread.ts';
+import { prepareProjection } from '../../src/log/replica/projection.ts';
+import { Unread } from '../../src/log/replica/unread.ts';
 import type { Draft } from '../../src/message.ts';
-import { draft, newDatabase } from '../support/log-file.ts';
+import { type AppendBatches, draft, newDatabase, prepareAppends, TIME } from '../support/log-file.ts';
 import { cleanUp } from '../support/server.ts';
 
 /** More than are looked at one by one, however fast the machine is. */
 const MANY = 100_000;
 
 let database: Database;
-let append: Append;
+let append: AppendBatches;
 beforeEach(() => {
   database = newDatabase();
-  append = prepareAppend(database);
+  append = prepareAppends(database);
 });
 afterAll(cleanUp);
 
@@ -22,13 +21,13 @@ afterAll(cleanUp);
 function store(...drafts: readonly (Partial<Draft> & { readonly count?: number })[]): void {
   for (const { count = 1, ...fields } of drafts) {
     const one = draft({ recipient: 'room', ...fields });
-    append({ tag: 'run', batches: [Array.from({ length: count }, () => one)] });
+    append([Array.from({ length: count }, () => one)]);
   }
 }
 
 /** What Ann has not read in the room. */
 const unread = (after = 0, reader = 'ann'): number =>
-  new Unread(database).ofRoom({ room: 'room', reader, after, head: 10 * MANY, now: 9 });
+  new Unread(database).ofRoom({ room: 'room', reader, after, head: 10 * MANY, now: TIME + 1000 });
 
 test.each([
   ['projected', MANY * 2],
@@ -52,7 +51,7 @@ test('what others sent is found among very many in the background', () => {
 });
 
 test('of very many that have expired none is unread, nor of those that came before a marker', () => {
-  store({ sender: 'bob', count: MANY, expiresAt: 9 });
+  store({ sender: 'bob', count: MANY, ttl: 1 });
   prepareProjection(database)(MANY * 2);
   expect([unread(), unread(MANY)]).toEqual([0, 0]);
 });
@@ -61,7 +60,7 @@ test('of very many senders it is counted to 1000 and no further', () => {
   const senders = Array.from({ length: 3000 }, (_, index) =>
     draft({ recipient: 'room', sender: `${index}` }),
   );
-  append({ tag: 'run', batches: [senders] });
+  append([senders]);
   store({ sender: 'ann', count: MANY });
   prepareProjection(database)(MANY * 2);
   expect([unread(), unread(2500)]).toEqual([1000, 500]);

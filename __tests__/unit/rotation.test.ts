@@ -32,6 +32,7 @@ beforeEach(() => {
     { look: 1000, refresh: 2000, retry: 0 },
     { info: note('info'), error: note('error') } as unknown as Logger,
   );
+  rotation.start();
 });
 afterEach(() => {
   jest.useRealTimers();
@@ -40,7 +41,7 @@ afterEach(() => {
 const pass = (milliseconds: number) => jest.advanceTimersByTimeAsync(milliseconds);
 const failed = 'error KEYS cannot be read: the keys that are known stay in use';
 
-test('what has not changed is not taken again, and what has is taken at the next reading', async () => {
+test('a rotation puts changed keys into use at the next read, and leaves unchanged ones alone', async () => {
   await rotation.load();
   await pass(10_000);
   expect(taken).toEqual(['first']);
@@ -49,7 +50,7 @@ test('what has not changed is not taken again, and what has is taken at the next
   expect([taken, lines]).toEqual([['first', 'other'], []]);
 });
 
-test('it is read no more often than it is due, and after a failure as often as that is', async () => {
+test('a rotation reads its source at one interval, and at another after a failure', async () => {
   await rotation.load();
   await pass(8000);
   expect(readings).toBeLessThanOrEqual(5);
@@ -60,7 +61,7 @@ test('it is read no more often than it is due, and after a failure as often as t
   expect(readings - before).toBe(4);
 });
 
-test('a failure is logged when it begins, when it becomes another, and when it ends', async () => {
+test('a failure of a rotation is logged when it begins, when it changes, and when it ends', async () => {
   await rotation.load();
   content = new Error('gone');
   await pass(10_000);
@@ -75,7 +76,7 @@ test('a failure is logged when it begins, when it becomes another, and when it e
   expect([taken, rotation.failure]).toEqual([['first'], undefined]);
 });
 
-test('those who ask for it while it is being read wait for that reading', async () => {
+test('a load during a read waits for that read', async () => {
   const both = [rotation.load(), rotation.load()];
   expect(rotation.isLoading).toBe(true);
   await Promise.all(both);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, expect, test } from '@jest/globals';
 import { dumpSchema } from '../../db/dump-schema.js';
-import { openForWriting } from '../../src/log/database.ts';
+import { openForWriting } from '../../src/log/replica/database.ts';
+import { oldDatabase } from '../support/old-database.ts';
 import { cleanUp, newFolder } from '../support/server.ts';
 
 afterAll(cleanUp);
@@ -25,7 +26,7 @@ test('a database of an earlier schema is brought up to date, with what is in it'
   old.close();
   const database = openForWriting(file);
   expect(database.pragma('user_version', { simple: true })).toBe(1 + later.length);
-  expect(database.prepare('SELECT tag FROM runs').pluck().all()).toEqual(['kept']);
+  expect(database.prepare('SELECT firstId, epoch FROM epochs').raw().all()).toEqual([[1, 'kept']]);
   const tables = (one: Sqlite.Database): unknown =>
     one.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
   const fresh = openForWriting(join(newFolder(), 'tidings.sqlite'));
@@ -33,13 +34,65 @@ test('a database of an earlier schema is brought up to date, with what is in it'
   for (const one of [database, fresh]) one.close();
 });
 
+test('a database of before there was an order comes along: messages, epochs, cursors and subscriptions', () => {
+  const file = join(newFolder(), 'tidings.sqlite');
+  const old = oldDatabase(file);
+  const kept = [
+    'messages',
+    'readMarkers',
+    'purged',
+    'pairMessages',
+    'conversations',
+    'pushSubscriptions',
+    'pushNotices',
+  ];
+  const rowsOf = (database: Sqlite.Database): unknown =>
+    Object.fromEntries(kept.map((table) => [table, database.prepare(`SELECT * FROM ${table}`).all()]));
+  const before = rowsOf(old);
+  const place = old.prepare('SELECT * FROM position').get() as object;
+  old.close();
+  const database = openForWriting(file);
+  expect(rowsOf(database)).toEqual(before);
+  expect(database.prepare('SELECT firstId, epoch FROM epochs').raw().all()).toEqual([
+    [1, 'xss10d'],
+    [5, 'gkl347'],
+  ]);
+  const newest = database.prepare('SELECT createdAt FROM messages WHERE id = 5').pluck().get();
+  const position = database.prepare('SELECT * FROM position').get();
+  const logId = expect.stringMatching(/^[0-9a-f]{16}$/) as unknown;
+  const added = {
+    logId,
+    sequence: null,
+    generation: null,
+    mark: '',
+    digest: '',
+    logTime: newest,
+    createdAt: newest,
+  };
+  expect(position).toEqual({ ...place, ...added });
+  database.close();
+  const again = openForWriting(file);
+  expect(again.prepare('SELECT * FROM position').get()).toEqual(position);
+  again.close();
+});
+
+test('an empty database of before there was an order gets the time of no message', () => {
+  const file = join(newFolder(), 'tidings.sqlite');
+  const old = oldDatabase(file);
+  old.exec('DELETE FROM messages');
+  old.close();
+  const database = openForWriting(file);
+  expect(database.prepare('SELECT head, logTime, createdAt FROM position').raw().get()).toEqual([5, 0, 0]);
+  database.close();
+});
+
 test('the migrations install the schema; a second run does no harm', () => {
   const file = join(newFolder(), 'folder', 'tidings.sqlite');
   const dump = (): unknown => {
     const database = openForWriting(file);
-    database.exec("INSERT OR IGNORE INTO runs (firstId, tag) VALUES (1, 'kept')");
+    database.exec("INSERT OR IGNORE INTO epochs (firstId, epoch) VALUES (1, 'kept')");
     const schema = database.prepare('SELECT name, sql FROM sqlite_schema').all();
-    const facts = [schema, database.prepare('SELECT * FROM runs').all(), database.pragma('user_version')];
+    const facts = [schema, database.prepare('SELECT * FROM epochs').all(), database.pragma('user_version')];
     database.close();
     return facts;
   };

@@ -1,16 +1,16 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { SocketConnection } from '../../src/stream/socket-connection.ts';
+import { SocketConnection } from '../../src/wire/socket-connection.ts';
 
-/** A socket that has a test say what its peer takes; its timeout is set anew by that, as node:net's is. */
+/** A socket whose peer takes what the test says, which restarts its timeout, as in node:net. */
 class FakeSocket extends EventEmitter {
   bytesWritten = 0;
   writableLength = 0;
   destroyed = false;
   #milliseconds = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Some of a write was taken, which is none of its numbers yet. */
+  /** Whether part of a write was taken, which its numbers do not show yet. */
   #isPart = false;
 
   setTimeout(milliseconds: number): void {
@@ -57,7 +57,8 @@ describe('a client', () => {
     socket = new FakeSocket();
     ends = [];
     const owner = { drained: () => undefined, closed: (stalled: boolean) => void ends.push(stalled) };
-    connection = new SocketConnection(socket as unknown as Socket, owner, socket as unknown as Socket);
+    connection = new SocketConnection(socket as unknown as Socket, socket as unknown as Socket);
+    connection.start(owner);
   });
   afterEach(() => {
     jest.useRealTimers();
@@ -68,7 +69,7 @@ describe('a client', () => {
   };
   const write = (): void => connection.write(Buffer.alloc(100));
 
-  test('that takes nothing for 60 s is cut, whatever is written meanwhile', () => {
+  test('a client that reads nothing for 60 s is cut, whatever is written meanwhile', () => {
     write();
     for (let tenth = 0; tenth < 5; tenth++) {
       passes(10);
@@ -80,7 +81,7 @@ describe('a client', () => {
     expect([ends, socket.destroyed]).toEqual([[true], true]);
   });
 
-  test('that had taken some of a write before is cut within 70 s of that', () => {
+  test('a client that read part of a write before is cut within 70 s of that', () => {
     write();
     socket.takePart();
     passes(60);
@@ -92,10 +93,10 @@ describe('a client', () => {
   test.each([
     ['all of a write', () => socket.take(100)],
     ['a part of one', () => socket.takePart()],
-  ])('that takes %s each minute is not', (_what, take) => {
+  ])('a client that reads %s each minute is not cut', (_what, take) => {
     for (let count = 0; count < 10; count++) write();
     for (let minute = 0; minute < 9; minute++) {
-      // Soon after a look, so that the next one is none that was passed over.
+      // Soon after a check, so that the next one is not skipped.
       passes(52);
       take();
     }
@@ -104,7 +105,7 @@ describe('a client', () => {
     expect(ends).toEqual([true]);
   });
 
-  test('that has taken everything is not, however long nothing is written; and is looked at again after it', () => {
+  test('a client that has read everything is not cut while nothing is written, and is checked again after the next write', () => {
     passes(600);
     write();
     socket.take(100);

@@ -26,7 +26,7 @@ const nested = (levels: number): string => {
 };
 const list = (item: string, count: number): string => `[${Array<string>(count).fill(item).join()}]`;
 
-describe('JSON of a client', () => {
+describe('strict JSON', () => {
   test.each([
     '{"a":1,"b":[true,false,null,-0.5e-3,"x\\u0000\\n"],"":{}}',
     ' \t\r\n[ 1 , { "a" : [ ] } ]\n',
@@ -39,17 +39,17 @@ describe('JSON of a client', () => {
     '{"__proto__":1,"constructor":2,"hasOwnProperty":3}',
     '{"1":1,"01":2,"1.0":3}',
     '{"\\ud83d\\ude00":1}',
-  ])('is what JSON.parse makes of it: %s', (text) => {
+  ])('JSON of a client has the value that JSON.parse gives it: %s', (text) => {
     expect(parse(text)).toStrictEqual(JSON.parse(text));
   });
 
-  test('may begin with a byte order mark, which is left out', () => {
+  test('JSON of a client may begin with a byte order mark, which is left out', () => {
     expect(parse('\uFEFF{"a":1}')).toEqual({ a: 1 });
     expect(refusalOf('\uFEFF\uFEFF1')).toEqual([400]);
   });
 
   test.each(['', ' ', '{', '"', '"\\', '[1,]', '{"a"}', '{"a":1', "{'a':1}", '1 2', ']', '}{', 'nul'])(
-    'is refused if it is not JSON: %j',
+    'a text that is not JSON is refused: %j',
     (text) => expect(refusalOf(text)).toEqual([400]),
   );
 
@@ -68,17 +68,17 @@ describe('JSON of a client', () => {
     ['{"a":"a:","b":"\\":,","b" \t\r\n : 2}', '/b'],
     ['{"a":{"b":1,"b":2},"a":3}', '/a/b'],
     [`{"${'n'.repeat(400)}":1,"${'n'.repeat(400)}":2}`, `/${'n'.repeat(128)}`],
-  ])('is refused if an object has a name twice, which is named: %s', (text, path) => {
+  ])('an object with a name twice is refused, and the refusal names it: %s', (text, path) => {
     expect(refusalOf(text)).toEqual([400, path]);
   });
 
-  test('is refused with pointers that begin at its message or batch', () => {
+  test('the pointers of a refusal begin at the message or batch in the JSON', () => {
     expect(refusalOf('{"publish":{"a":1,"a":2}}', ENVELOPE)).toEqual([400, '/a']);
     expect(refusalOf('{"publish":["\\ud800"],"ref":"\\ud800"}', ENVELOPE)).toEqual([400, '/0', '/ref']);
     expect(refusalOf('{"publish":1,"publish":2}', ENVELOPE)).toEqual([400, '/publish']);
   });
 
-  test('far inside is named by what it stands in, so that the answer stays short', () => {
+  test('a fault deep inside JSON is named by a container of it, so that the answer stays short', () => {
     const text = `${'{"aaaaaaaaa":'.repeat(400)}{"b":1,"b":2}${'}'.repeat(400)}`;
     const [, path = ''] = refusalOf(text);
     expect(path).toMatch(/^(\/aaaaaaaaa)+$/);
@@ -91,11 +91,14 @@ describe('JSON of a client', () => {
     ['{"\\ud800":1}', '/\uFFFD'],
     ['[1e309,[-1e400]]', '/0', '/1/0'],
     [`{"a":${'9'.repeat(400)}}`, '/a'],
-  ])('is refused if JavaScript would alter it, each place named: %s', (text, ...paths) => {
-    expect(refusalOf(text)).toEqual([400, ...paths]);
-  });
+  ])(
+    'JSON with values that JavaScript would alter is refused, and the refusal names each place: %s',
+    (text, ...paths) => {
+      expect(refusalOf(text)).toEqual([400, ...paths]);
+    },
+  );
 
-  test('of many such places names a hundred', () => {
+  test('a refusal of JSON with many faults names a hundred of them', () => {
     expect(refusalOf(list('"\\ud800"', 1000))).toHaveLength(101);
   });
 
@@ -104,7 +107,7 @@ describe('JSON of a client', () => {
     ['a batch', (content) => `[{"content":1},{"content":${content}}]`, BODY],
     ['a message on a socket', (content) => `{"publish":{"content":${content}},"ref":"a"}`, ENVELOPE],
     ['a batch on a socket', (content) => `{"publish":[{"content":${content}}]}`, ENVELOPE],
-  ])('may have content of 500 levels in %s, and no more', (_what, around, form) => {
+  ])('the content of %s may have 500 levels, and no more', (_what, around, form) => {
     expect(refusalOf(around(nested(500)), form)).toEqual([200]);
     expect(refusalOf(around(nested(501)), form)).toEqual([400]);
     expect(refusalOf(around(nested(100_000)), form)).toEqual([400]);
@@ -117,35 +120,35 @@ describe('JSON of a client', () => {
     ['empty lists', '[]', 2],
     ['empty objects', '{}', 2],
     ['members', '{"a":1}', 3],
-  ])('may have 50,000 parts, and no more: %s', (_what, item, parts) => {
+  ])('JSON of a client may have 50,000 parts, and no more: %s', (_what, item, parts) => {
     // The list itself is one.
     const most = Math.floor((PARTS - 1) / parts);
     expect(refusalOf(list(item, most))).toEqual([200]);
     expect(refusalOf(list(item, most + 1))).toEqual([413]);
   });
 
-  test('of a content of 48 KiB is taken, whatever it is made of', () => {
+  test('JSON with a content of 48 KiB is accepted, whatever is in the content', () => {
     const fill = (item: string): string => list(item, Math.floor((48 * 1024 - 1) / (item.length + 1)));
     for (const item of ['1', '""', '[]', '{}', '[[]]', '{"a":1}', '[1]', '[{}]']) {
       expect([item, refusalOf(`{"recipient":"bob","content":${fill(item)}}`)]).toEqual([item, [200]]);
     }
   });
 
-  test('of a batch of 1,000 messages with contents of twenty fields is taken', () => {
+  test('JSON of a batch of 1,000 messages with contents of twenty fields is accepted', () => {
     const content = JSON.stringify(
       Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`field${n}`, n])),
     );
     expect(refusalOf(list(`{"recipient":"bob","content":${content}}`, 1000))).toEqual([200]);
   });
 
-  test('past the first excess is not looked at', () => {
+  test('JSON is not looked at past the first excess', () => {
     // It would have been refused as not JSON.
     expect(refusalOf(`${list('1', PARTS + 2)}}{`)).toEqual([413]);
     expect(refusalOf(`${'['.repeat(600)}}{`)).toEqual([400]);
   });
 });
 
-describe('a text in an object that was not parsed', () => {
+describe('the search for a text', () => {
   test.each<[string, string | undefined]>([
     ['{"publish":{"ref":"inner"},"ref":"outer"}', 'outer'],
     ['{"a":"\\"ref\\":\\"x\\"","ref" :\n"y"}', 'y'],
@@ -160,7 +163,7 @@ describe('a text in an object that was not parsed', () => {
     ['{"ref"', undefined],
     ['"ref"', undefined],
     ['', undefined],
-  ])('is found if it is there and short: %s', (text, found) => {
+  ])('a text is found in an object that was not parsed if it is there and short: %s', (text, found) => {
     expect(textIn(Buffer.from(text), 'ref', 10)).toBe(found);
   });
 });

@@ -1,10 +1,16 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Database } from 'better-sqlite3';
-import { type Append, prepareAppend } from '../../src/log/append.ts';
-import { UpkeepPace } from '../../src/log/upkeep-pace.ts';
-import { Upkeep, type UpkeepStep } from '../../src/log/upkeep.ts';
+import { UpkeepPace } from '../../src/log/replica/upkeep-pace.ts';
+import { Upkeep, type UpkeepStep } from '../../src/log/replica/upkeep.ts';
 import type { Draft } from '../../src/message.ts';
-import { draft, newDatabase } from '../support/log-file.ts';
+import {
+  type AppendBatches,
+  draft,
+  newDatabase,
+  prepareAppends,
+  prepareEntries,
+  TIME,
+} from '../support/log-file.ts';
 import { withRandom } from '../support/random.ts';
 import { cleanUp } from '../support/server.ts';
 
@@ -15,29 +21,36 @@ afterAll(cleanUp);
 
 describe('upkeep', () => {
   let database: Database;
-  let append: Append;
+  let append: AppendBatches;
   /** A clock on which each reading takes a millisecond. */
   let time = 0;
   const clock = (): number => ++time;
   beforeEach(() => {
     database = newDatabase();
-    append = prepareAppend(database);
+    append = prepareAppends(database);
   });
 
   const upkeepWith = (rule: { days?: number; messages?: number }): Upkeep => {
     const retention = { days: 0, messages: 0, ...rule };
-    return new Upkeep(database, { retention, retentionFrom: undefined, clock });
+    const apply = prepareEntries(database, (id, recipient) => upkeep.removed(id, recipient));
+    const upkeep: Upkeep = new Upkeep(database, {
+      retention,
+      retentionFrom: undefined,
+      clock,
+      propose: apply,
+    });
+    return upkeep;
   };
-  const store = (upkeep: Upkeep | undefined, drafts: readonly Draft[]): void => {
-    const [placements] = append({ tag: 'run', batches: [drafts] });
+  const store = (upkeep: Upkeep | undefined, drafts: readonly Draft[], at = NOW): void => {
+    const [outcomes] = append([drafts], at);
     // A read marker that does not move ahead is not stored.
     for (const [index, one] of drafts.entries())
-      if (typeof (placements as unknown[])[index] === 'number') upkeep?.stored(one);
+      if (typeof (outcomes as unknown[])[index] === 'number') upkeep?.stored(one, at);
   };
   /** Many messages, each of another pair. */
   const pairs = (count: number, fields: Partial<Draft> = {}): Draft[] =>
     Array.from({ length: count }, (_, index) =>
-      draft({ sender: `from-${index}`, recipient: `to-${index}`, createdAt: NOW, ...fields }),
+      draft({ sender: `from-${index}`, recipient: `to-${index}`, ...fields }),
     );
   const finish = (upkeep: Upkeep, now = NOW): UpkeepStep[] => {
     const steps: UpkeepStep[] = [];
@@ -54,7 +67,7 @@ describe('upkeep', () => {
     database.prepare('SELECT id FROM messages WHERE recipient = ? ORDER BY id').pluck().all(recipient);
 
   test('ends a step when its time is up, however many messages are due', () => {
-    store(undefined, pairs(3000, { createdAt: NOW - 2 * DAY }));
+    store(undefined, pairs(3000), NOW - 2 * DAY);
     const steps = finish(upkeepWith({ days: 1 }));
     expect(count()).toBe(0);
     expect(Math.max(...steps.map(({ purged }) => purged))).toBeLessThanOrEqual(5 * 20);
@@ -63,24 +76,24 @@ describe('upkeep', () => {
 
   test('does at least as much in a step as was stored since the one before', () => {
     const upkeep = upkeepWith({});
-    const waiting = pairs(2000, { expiresAt: NOW + 1000 });
+    const waiting = pairs(2000, { ttl: 1 });
     store(upkeep, waiting);
     finish(upkeep);
     upkeep.tick();
     time += 2000;
     for (let round = 0; round < 4; round++) {
-      store(upkeep, pairs(300, { expiresAt: NOW + DAY }));
+      store(upkeep, pairs(300, { ttl: DAY / 1000 }));
       expect(upkeep.step(NOW + 2000 + round).purged).toBeGreaterThanOrEqual(290);
     }
   });
 
   test('is not flushed by itself, and the next append is', () => {
     const upkeep = upkeepWith({ days: 1 });
-    store(upkeep, pairs(10, { createdAt: NOW - 2 * DAY }));
+    store(upkeep, pairs(10), NOW - 2 * DAY);
     finish(upkeep);
     expect(database.pragma('synchronous', { simple: true })).toBe(2);
     database.exec('DROP TABLE pairMessages');
-    store(upkeep, pairs(10, { createdAt: NOW - 2 * DAY }));
+    store(upkeep, pairs(10), NOW - 2 * DAY);
     upkeep.tick();
     expect(() => finish(upkeep)).toThrow();
     expect(database.pragma('synchronous', { simple: true })).toBe(2);
@@ -88,14 +101,14 @@ describe('upkeep', () => {
 
   test('removes nothing while the clock is ahead, and what was stored since then when it expires', () => {
     const upkeep = upkeepWith({ days: 30 });
-    store(upkeep, [draft({ createdAt: NOW }), draft({ createdAt: NOW, expiresAt: NOW + DAY })]);
+    store(upkeep, [draft(), draft({ ttl: DAY / 1000 })]);
     const at = (now: number): void => {
       upkeep.tick();
       finish(upkeep, now);
     };
     at(NOW);
     at(NOW + 40 * DAY);
-    store(upkeep, [draft({ createdAt: NOW + 40 * DAY, expiresAt: NOW + 40 * DAY + 1000 })]);
+    store(upkeep, [draft({ ttl: 1 })], NOW + 40 * DAY);
     expect(count()).toBe(3);
     time += 2000;
     at(NOW + 40 * DAY + 2000);
@@ -104,10 +117,45 @@ describe('upkeep', () => {
     expect(idsOf('bob')).toEqual([1, 2]);
   });
 
+  test('purges again what it had purged in a step that failed', () => {
+    store(undefined, [...pairs(40), ...pairs(40, { ttl: 1 })], NOW - 2 * DAY);
+    const apply = prepareEntries(database);
+    let proposed = 0;
+    const upkeep = new Upkeep(database, {
+      retention: { days: 1, messages: 0 },
+      retentionFrom: undefined,
+      clock: () => 0,
+      propose(entry, at) {
+        if (++proposed === 6) throw new Error('the disk is full');
+        return apply(entry, at);
+      },
+    });
+    expect(() => finish(upkeep)).toThrow('full');
+    expect(count()).toBe(80);
+    finish(upkeep);
+    expect(count()).toBe(0);
+  });
+
+  test('has log time follow a clock that was set back, though nothing is published', () => {
+    const upkeep = upkeepWith({});
+    const at = (now: number): unknown => {
+      upkeep.tick();
+      finish(upkeep, now);
+      return database.prepare('SELECT logTime FROM position').pluck().get();
+    };
+    expect(at(NOW)).toBe(NOW);
+    store(upkeep, [draft({ ttl: 60 })], NOW + DAY);
+    expect([at(NOW + DAY + 1000), at(NOW + 2000), at(NOW + 3000)]).toEqual([
+      NOW + DAY,
+      NOW + 2000,
+      NOW + 2000,
+    ]);
+  });
+
   test('does not come to an end by a read marker that expires', () => {
     const upkeep = upkeepWith({});
     const marker = { type: 'read', content: '{"messageId":1}' };
-    store(upkeep, [draft(), draft({ ...marker, expiresAt: 5 }), draft({ expiresAt: 6 })]);
+    store(upkeep, [draft(), draft({ ...marker, ttl: 1 }), draft({ ttl: 2 })], TIME);
     finish(upkeep);
     expect(idsOf('bob')).toEqual([1, 2]);
   });
@@ -174,12 +222,11 @@ describe('upkeep', () => {
             return draft({
               sender: random.pick(['alice', 'carol']),
               recipient: random.pick(['bob', 'dora', 'erin']),
-              createdAt: now,
-              expiresAt: !isMarker && random.integer(0, 4) === 0 ? now + 1000 : null,
+              ttl: !isMarker && random.integer(0, 4) === 0 ? 1 : null,
               ...(isMarker && head() > 0 ? { type: 'read', content: `{"messageId":${head()}}` } : {}),
             });
           };
-          store(upkeep, Array.from({ length: random.integer(1, 12) }, any));
+          store(upkeep, Array.from({ length: random.integer(1, 12) }, any), now);
           if (random.integer(0, 2) === 0) upkeep.step(now);
           if (random.integer(0, 9) === 0) {
             database.exec(

@@ -53,7 +53,7 @@ const unusable = (): [string, unknown][] => [
   ['a symmetric key', { kty: 'oct', k: 'AAAA', kid: 'x', alg: 'HS256' }],
 ];
 
-test('what cannot be used is ignored, with its reason, beside keys that can', async () => {
+test('keys of a set that cannot be used are ignored with a reason, beside those that can', async () => {
   const good = [rsa.publicJwk, ec.publicJwk, ed.publicJwk];
   const bad = unusable();
   const keys = await VerificationKeys.import({
@@ -77,7 +77,7 @@ test('what cannot be used is ignored, with its reason, beside keys that can', as
   for (const { privateJwk } of [rsa, ec, ed]) expect(reasons).not.toContain(privateJwk.d);
 });
 
-test('a kid of one algorithm is none of another, and a key without kid is for tokens without kid', async () => {
+test('a kid belongs to one algorithm, and a key without kid is for tokens without kid', async () => {
   const nameless = { ...ec.publicJwk, kid: undefined };
   const keys = await VerificationKeys.import({ keys: [rsa.publicJwk, nameless] });
   expect([counts(keys, 'kid'), counts(keys, ''), counts(keys)]).toEqual([
@@ -105,9 +105,9 @@ test('a set of thousands of keys gives a token as few candidates as a small one'
   ]);
 });
 
-test('what is no set, and a set with more keys than anybody has, is refused; a set without keys is one', async () => {
+test('a value that is not a key set is refused, as is a set with too many keys, and a set without keys is accepted', async () => {
   for (const set of [null, undefined, [], {}, { keys: {} }, { keys: null }, 'keys', rsa.publicJwk]) {
-    await expect(VerificationKeys.import(set)).rejects.toThrow('no JSON Web Key Set');
+    await expect(VerificationKeys.import(set)).rejects.toThrow('not a JSON Web Key Set');
   }
   await expect(VerificationKeys.import({ keys: new Array(6000).fill(null) })).rejects.toThrow('6000 keys');
   const none = await VerificationKeys.import({ keys: [] });

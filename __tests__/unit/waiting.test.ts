@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
-import { readPublication } from '../../src/draft.ts';
-import { GroupCommit } from '../../src/log/group-commit.ts';
+import { readPublication } from '../../src/publish/draft.ts';
+import { GroupCommit } from '../../src/log/order/group-commit.ts';
 import { LogUnavailable } from '../../src/log/message-log.ts';
-import type { WriterClient } from '../../src/log/writer-client.ts';
+import type { Order } from '../../src/log/order/order.ts';
 import type { Draft } from '../../src/message.ts';
 
 const MIB = 1024 * 1024;
@@ -20,13 +20,13 @@ function heapBytes(): number {
 
 /** A group that never comes to the disk. */
 function hangingGroup(): GroupCommit {
-  const writer = { append: () => new Promise(() => undefined) } as unknown as WriterClient;
-  return new GroupCommit(writer, { onStored: () => Promise.resolve(), onTimed: () => undefined });
+  const order: Pick<Order, 'propose'> = { propose: () => new Promise(() => undefined) };
+  return new GroupCommit(order, () => ({ answers: [], handedOn: undefined }));
 }
 
 /** Drafts as they come: from the text of a body. */
 function draftsOf(body: string): Draft[] {
-  const context = { now: Date.now(), defaultSender: 'anonymous', mayRead: () => true };
+  const context = { defaultSender: 'anonymous', mayRead: () => true };
   return (JSON.parse(body) as unknown[]).map((fields, index) => {
     const publication = readPublication(fields, `/${index}`, context, []);
     if (publication === undefined) throw new Error('the draft is refused');

@@ -15,7 +15,7 @@ const MESSAGE: Message = {
   background: 0,
 };
 
-/** What RFC 6455 §5.2 says of the header of an unmasked text message, for lengths around each border. */
+/** The header of an unmasked text message (RFC 6455 §5.2), for lengths around each border. */
 const HEADERS: readonly [length: number, header: string][] = [
   [0, '8100'],
   [1, '8101'],
@@ -30,7 +30,7 @@ const HEADERS: readonly [length: number, header: string][] = [
 ];
 
 describe('a WebSocket frame', () => {
-  test.each(HEADERS)('of %d bytes has the header %s', (length, header) => {
+  test.each(HEADERS)('a WebSocket frame of %d bytes has the header %s', (length, header) => {
     const text = 'x'.repeat(length);
     expect(webSocketFraming.encode([text])).toEqual(
       Buffer.concat([Buffer.from(header, 'hex'), Buffer.from(text)]),
@@ -38,7 +38,7 @@ describe('a WebSocket frame', () => {
     expect(webSocketFraming.byteLength(text)).toBe(header.length / 2 + length);
   });
 
-  test('is as long as its UTF-8, not as its characters', () => {
+  test('the length of a WebSocket frame is that of its UTF-8', () => {
     for (const text of ['é'.repeat(62), 'é'.repeat(63), '🙂'.repeat(31), '🙂'.repeat(32), '€'.repeat(22_000)]) {
       const bytes = webSocketFraming.encode([text]);
       expect(readFrame(bytes)).toEqual({ first: 0x81, payload: Buffer.from(text), bytes });
@@ -46,7 +46,7 @@ describe('a WebSocket frame', () => {
     }
   }); // prettier-ignore
 
-  test('stands whole behind the one before, one for each text, and none for none', () => {
+  test('each text becomes one WebSocket frame, and no text none', () => {
     const texts = ['a', '', 'x'.repeat(126), 'é', 'y'.repeat(65_536)];
     expect(webSocketFraming.encode(texts)).toEqual(
       Buffer.concat(texts.map((text) => webSocketFraming.encode([text]))),
@@ -55,8 +55,8 @@ describe('a WebSocket frame', () => {
   });
 });
 
-describe('what is said on a WebSocket', () => {
-  test('is an object of event, id and data', () => {
+describe('an event on a WebSocket', () => {
+  test('an event on a WebSocket is an object of event, id and data', () => {
     expect(webSocketFraming.message(MESSAGE, '42-k3f9ab')).toBe(
       '{"event":"message","id":"42-k3f9ab","data":{"id":42,"sender":"alice","recipient":"bob","type":"message",' +
         '"content":"hé 🙂","createdAt":"1970-01-01T00:00:00.000Z"}}',
@@ -66,7 +66,7 @@ describe('what is said on a WebSocket', () => {
     ).toBe('{"event":"live","id":"42-k3f9ab","data":{"type":"live","cursor":"42-k3f9ab","replayed":1}}');
   });
 
-  test('has no id where it does not move the position of the device, and retry where a stream has one', () => {
+  test('an event on a WebSocket has no id if it does not change the position, and retry if an event stream has it', () => {
     const ephemeral = JSON.parse(webSocketFraming.ephemeral(MESSAGE)) as object;
     expect(Object.keys(ephemeral)).toEqual(['event', 'data']);
     expect(webSocketFraming.event('heartbeat', { at: 'now' })).toBe(

@@ -2,7 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import proxyaddr from 'proxy-addr';
 import { addressFault } from '../../src/address.ts';
-import { readPublication, keyFault } from '../../src/draft.ts';
+import { keyFault } from '../../src/message-rules.ts';
+import { readPublication } from '../../src/publish/draft.ts';
 import { type FieldError, pointerToken } from '../../src/errors.ts';
 import { bearerOf } from '../../src/http/authenticate.ts';
 import { checkContentType, parseBody } from '../../src/http/body.ts';
@@ -14,7 +15,7 @@ import { hasToken, withoutTokens } from '../../src/http/signed-token.ts';
 import { parseJson, textIn } from '../../src/http/strict-json.ts';
 import { parseCursor } from '../../src/log/cursor.ts';
 import { PushHosts } from '../../src/push/push-hosts.ts';
-import { retryAfter } from '../../src/push/retry.ts';
+import { parseRetryAfter } from '../../src/push/retry.ts';
 import { isHandshake } from '../../src/ws/handshake.ts';
 
 const KIB = 1024;
@@ -36,14 +37,14 @@ const sessionsOf = (asked: RoutedRequest): string[] => cookie.read(asked);
 const query = (text: string): void => {
   const asked = new Query(`/stream?${text}`, ['recipient', 'presence', 'last']);
   asked.inboxes('own');
-  asked.addresses('presence', { least: 0, most: 100 });
-  asked.integer('last', 0, { least: 0, most: 1000 });
+  asked.addresses('presence', { min: 0, max: 100 });
+  asked.integer('last', 0, { min: 0, max: 1000 });
   asked.check();
 };
 const json = (text: string): unknown => parseJson(Buffer.from(text), { name: 'body', draftAt: [] });
 const publication = (fields: Record<string, unknown>): unknown => {
   const errors: FieldError[] = [];
-  return readPublication(fields, '', { now: 0, defaultSender: 'a', mayRead: () => true }, errors);
+  return readPublication(fields, '', { defaultSender: 'a', mayRead: () => true }, errors);
 };
 const form = (text: string): unknown =>
   parseBody(request({ body: Buffer.from(text) }, { 'content-type': 'application/x-www-form-urlencoded' }));
@@ -143,7 +144,11 @@ describe('time grows as the length', () => {
     ['a recipient', (recipient) => publication({ recipient, content: 1 }), (length) => of('ä', length)],
     ['an endpoint', (url) => hosts.read(url), (length) => `https://${of('a.', length)}push.example`],
     ['an endpoint of labels', (url) => hosts.read(url), () => `https://${of('a-', 240)}.push.example`],
-    ['when a push service says to come back', (text) => retryAfter(text, 0), (length) => of('1', length)],
+    [
+      'when a push service says to come back',
+      (text) => parseRetryAfter(text, 0),
+      (length) => of('1', length),
+    ],
     ['JSON of backslashes', json, (length) => `"${of('\\\\', length)}"`],
     ['JSON of backslashes without an end', json, (length) => `"${of('\\', length)}`],
     ['JSON of escaped quotes', json, (length) => `"${of('\\"', length)}"`],

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import type { PushEntry } from '../../src/log/push-store.ts';
-import { WriterClient } from '../../src/log/writer-client.ts';
-import type { WriterReply, WriterRequest } from '../../src/log/writer-thread.ts';
-import { draft } from '../support/log-file.ts';
+import { entryOf } from '../../src/log/entry.ts';
+import { WriterClient } from '../../src/log/replica/writer-client.ts';
+import type { WriterReply, WriterRequest } from '../../src/log/replica/writer-thread.ts';
+import { draft, TIME } from '../support/log-file.ts';
 
 /** The writer's thread, whose answers a test gives. */
 class FakeWorker extends EventEmitter {
@@ -20,77 +20,88 @@ class FakeWorker extends EventEmitter {
   }
 }
 
-describe('changes of subscriptions', () => {
-  let worker: FakeWorker;
-  let client: WriterClient;
-  beforeEach(() => {
-    worker = new FakeWorker();
-    client = new WriterClient(worker as unknown as Worker, pino({ level: 'silent' }), {
-      onFatal: () => undefined,
-      onReopened: () => undefined,
-    });
-    worker.says({ kind: 'open' });
+let worker: FakeWorker;
+let client: WriterClient;
+let logTimes: number[];
+let fatal: string[];
+beforeEach(() => {
+  worker = new FakeWorker();
+  logTimes = [];
+  fatal = [];
+  client = new WriterClient(pino({ level: 'silent' }));
+  const opened = client.open(worker as unknown as Worker, {
+    onFatal: ({ message }) => fatal.push(message),
+    onReopened: () => undefined,
+    onProposed: () => undefined,
+    onUpkeep: (logTime) => logTimes.push(logTime),
   });
-
-  const entries = (count: number, id = 0): PushEntry[] =>
-    Array.from({ length: count }, () => ({ kind: 'through', id, through: 1 }));
-  const sizes = (): number[] =>
-    worker.asked.map((request) => (request.kind === 'push' ? request.entries.length : 0));
-  /** The thread answers the oldest request it has not answered: each change is the place of its entry. */
-  const answers = (count: number): void => {
-    const changes = Array.from({ length: count }, (_, index) => ({
-      stored: undefined,
-      refused: undefined,
-      isNew: false,
-      removed: [{ id: index, recipient: 'bob', endpoint: 'x' }],
-    }));
-    worker.says({ kind: 'pushed', changes });
-  };
-
-  test('gather while the thread makes others, and each call gets its own', async () => {
-    const calls = [1, 1, 2, 1].map((count) => client.applyPush(entries(count)));
-    expect(sizes()).toEqual([1]);
-    answers(1);
-    expect(sizes()).toEqual([1, 4]);
-    answers(4);
-    const changes = await Promise.all(calls);
-    expect(changes.map((of) => of.map(({ removed }) => removed[0]?.id))).toEqual([[0], [0], [1, 2], [3]]);
-  });
-
-  test('are at most 500 in a transaction, unless one call has more', () => {
-    for (const count of [1, 300, 200, 1, 600, 1]) void client.applyPush(entries(count));
-    for (const count of [1, 500, 1, 600]) answers(count);
-    expect(sizes()).toEqual([1, 500, 1, 600, 1]);
-  });
-
-  test('that fail do so for each call in the transaction, and the next are made', async () => {
-    const first = client.applyPush(entries(1));
-    const gathered = [client.applyPush(entries(1)), client.applyPush(entries(1))];
-    answers(1);
-    await first;
-    worker.says({ kind: 'failed', request: 'push', reason: 'SQLITE_FULL', mayBeStored: false });
-    for (const call of gathered) await expect(call).rejects.toThrow('the disk of the log is full');
-    const next = client.applyPush(entries(1));
-    answers(1);
-    await expect(next).resolves.toHaveLength(1);
-  });
+  worker.says({ kind: 'open' });
+  return opened;
 });
 
+const append = { entry: entryOf({ kind: 'append', batches: [[draft()]] }), time: TIME };
+
 test.each([true, false])(
-  'an append that fails says whether it may be stored all the same: %s',
+  'an entry that fails says whether it may be stored all the same: %s',
   async (mayBeStored) => {
-    const worker = new FakeWorker();
-    const client = new WriterClient(worker as unknown as Worker, pino({ level: 'silent' }), {
-      onFatal: () => undefined,
+    const applied = client.apply([append]);
+    const reason = 'SQLITE_IOERR_FSYNC: disk I/O error';
+    worker.says({ kind: 'failed', request: 'apply', reason, mayBeStored });
+    expect(await applied).toMatchObject({ message: 'the log cannot be written', mayBeStored });
+  },
+);
+
+test('calls are answered in their order, by outcome or failure', async () => {
+  const calls = [client.apply([append]), client.apply([append]), client.apply([append])];
+  worker.says([1, 1, [{ kind: 'settings' }]]);
+  worker.says({ kind: 'failed', request: 'apply', reason: 'SQLITE_FULL', mayBeStored: false });
+  worker.says([1, 1, [{ kind: 'tick' }]]);
+  expect(await Promise.all(calls)).toMatchObject([
+    { outcomes: [{ kind: 'settings' }] },
+    { message: 'the disk of the log is full' },
+    { outcomes: [{ kind: 'tick' }] },
+  ]);
+});
+
+test('upkeep tells what it purged, and the time of its entries also if that is nothing', () => {
+  worker.says({ kind: 'upkeep', purged: 3, logTime: 5 });
+  worker.says({ kind: 'upkeep', purged: 0, logTime: 6 });
+  expect([client.purged, logTimes]).toEqual([3, [5, 6]]);
+});
+
+test.each([
+  ['ends', () => worker.emit('exit', 3), 'the writer thread ended by itself, with code 3'],
+  ['throws', () => worker.emit('error', new Error('no memory')) && worker.emit('exit', 1), 'no memory'],
+])('a thread that %s leaves nobody waiting, is reported once, and can be closed', async (_what, end, why) => {
+  const applied = client.apply([append]);
+  const probed = client.probe();
+  end();
+  expect(fatal).toEqual([why]);
+  expect(await applied).toMatchObject({ message: 'the log cannot be written', mayBeStored: true });
+  await expect(probed).rejects.toThrow('the log cannot be written');
+  expect(client.closed).toBe('the log cannot be written');
+  expect(await client.apply([append])).toMatchObject({ mayBeStored: false });
+  await expect(client.probe()).rejects.toThrow('the log cannot be written');
+  await client.close();
+});
+
+test.each([
+  ['throws', () => worker.emit('error', new Error('no such table')), 'no such table'],
+  ['ends', () => worker.emit('exit', 1), 'the writer thread ended by itself, with code 1'],
+])(
+  'a thread that %s before it has opened the database fails the start, and nothing else',
+  async (_what, end, why) => {
+    const starting = new WriterClient(pino({ level: 'silent' }));
+    worker = new FakeWorker();
+    const events = {
+      onFatal: () => fatal.push('fatal'),
       onReopened: () => undefined,
-    });
-    const appended = client.append([[draft()]]);
-    worker.says({
-      kind: 'failed',
-      request: 'append',
-      reason: 'SQLITE_IOERR_FSYNC: disk I/O error',
-      mayBeStored,
-    });
-    expect(await appended).toMatchObject({ message: 'the log cannot be written', mayBeStored });
+      onProposed: () => undefined,
+      onUpkeep: () => undefined,
+    };
+    const opened = starting.open(worker as unknown as Worker, events);
+    end();
+    await expect(opened).rejects.toThrow(why);
+    expect(fatal).toEqual([]);
   },
 );

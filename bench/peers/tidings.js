@@ -11,6 +11,11 @@ export function useBuild(folder) {
   main = join(resolve(folder), 'main.js');
 }
 
+/** The program that is started. */
+export function mainFile() {
+  return main;
+}
+
 /** This service, as it is built. @type {import('./peer.js').Peer} */
 export const tidings = {
   name: 'Tidings',
@@ -40,6 +45,7 @@ export const tidings = {
  * @typedef {object} StartOptions
  * @property {readonly string[]} [args] after the usual ones, which they replace
  * @property {Readonly<Record<string, string>>} [env]
+ * @property {string | undefined} [build] the folder of another build
  * @property {'inherit' | 'ignore' | 'pipe'} [errors] where the log goes, with `pipe` into one that nobody reads
  */
 
@@ -47,12 +53,13 @@ export const tidings = {
  * Starts the service on a log that may be there already.
  *
  * @param {string} database
- * @param {StartOptions & { folder?: string }} [options] `folder`: what to remove at its end
+ * @param {StartOptions & { folder?: string, port?: number }} [options] `folder`: what to remove at its end; `port`: a
+ *   free one if left out
  * @returns {Promise<Server>} when it listens
  * @throws {Error} if it ends instead
  */
-export async function startOn(database, { folder, ...options } = {}) {
-  const child = spawnOn(database, 0, options);
+export async function startOn(database, { folder, port = 0, ...options } = {}) {
+  const child = spawnOn(database, port, options);
   const ended = once(child, 'exit').then(([code]) => {
     throw new Error(`the service ended at its start (${code})`);
   });
@@ -68,8 +75,9 @@ export async function startOn(database, { folder, ...options } = {}) {
  * @param {number} port
  * @param {StartOptions} [options]
  */
-export function spawnOn(database, port, { args = [], ...options } = {}) {
+export function spawnOn(database, port, { args = [], build, ...options } = {}) {
   const usual = ['--port', String(port), '--database', database, '--log-level', 'error'];
   // No heartbeat comes in a run, whose bytes are counted.
-  return start(process.execPath, [main, ...usual, '--heartbeat-seconds', '3600', ...args], options);
+  const program = build === undefined ? main : join(resolve(build), 'main.js');
+  return start(process.execPath, [program, ...usual, '--heartbeat-seconds', '3600', ...args], options);
 }

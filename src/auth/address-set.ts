@@ -1,13 +1,13 @@
 import { addressFault, EVERYTHING } from '../address.ts';
 
-/** Addresses that a token names: some exactly, some by the beginning that they share. */
+/** The set of addresses that a token allows: single ones, and all that begin with a prefix. */
 export class AddressSet {
   readonly #exact: ReadonlySet<string>;
   readonly #prefixes: readonly string[];
 
   /**
    * @param entries addresses, and prefixes that end in `*`; `*` alone is everything
-   * @throws {RangeError} where one is neither, with the rule that it breaks
+   * @throws {RangeError} if one is neither, with the rule that it breaks
    */
   constructor(entries: readonly string[]) {
     for (const entry of entries) {
@@ -19,18 +19,18 @@ export class AddressSet {
     this.#prefixes = [...patterns].map((pattern) => pattern.slice(0, -EVERYTHING.length));
   }
 
-  /** Returns its entries, without repetitions: addresses, and behind them prefixes that end in `*`. */
+  /** Returns the entries without duplicates: addresses, then prefixes that end in `*`. */
   toJSON(): readonly string[] {
     return [...this.#exact, ...this.#prefixes.map((prefix) => `${prefix}${EVERYTHING}`)];
   }
 
-  /** Whether it has an address. `*`, the whole log, is in it only where everything is. */
+  /** Returns whether an address is in the set. `*`, the whole log, is in it only if everything is. */
   has(address: string): boolean {
     return this.#exact.has(address) || this.#prefixes.some((prefix) => address.startsWith(prefix));
   }
 }
 
-/** A prefix is one where some address begins with it. */
+/** Returns the rule that an entry breaks. A prefix is valid if an address can begin with it. */
 function entryFault(entry: string): string | undefined {
   if (!entry.endsWith(EVERYTHING)) return addressFault(entry);
   const prefix = entry.slice(0, -EVERYTHING.length);

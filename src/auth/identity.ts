@@ -2,36 +2,36 @@ import { addressFault, EVERYTHING } from '../address.ts';
 import { AddressSet } from './address-set.ts';
 import type { TrustedKey } from './trusted-key.ts';
 
-/** How long what a token allows holds. */
+/** The time for which a token is valid. */
 export interface Term {
-  /** When the token ends, as milliseconds since the Unix epoch; `undefined` in open mode. */
+  /** The end of the token, in milliseconds since the Unix epoch; `undefined` in open mode. */
   readonly expiresAt: number | undefined;
-  /** What the token was verified with; `undefined` in open mode. */
+  /** The key that verified the token; `undefined` in open mode. */
   readonly key: TrustedKey | undefined;
 }
 
-/** Says whether what a token allows has ended: it has expired, or its key was removed. */
+/** Returns whether a token is no longer valid: it has expired, or its key was removed. */
 export function hasEnded({ expiresAt = Infinity, key }: Term, now: number): boolean {
   return expiresAt <= now || key?.isRevoked === true;
 }
 
-/** Who makes a request, and what they may do. */
+/** The client that makes a request, and its permissions. */
 export interface Identity extends Term {
-  /** The token's `sub`; `undefined` in open mode, where nobody says who they are. */
+  /** The token's `sub`; `undefined` in open mode, in which clients have no names. */
   readonly client: string | undefined;
   readonly sendAs: AddressSet;
   readonly sendTo: AddressSet;
-  /** Whose inboxes: streams, polls, history, conversations. */
+  /** The inboxes that it may read: streams, polls, history, conversations. */
   readonly read: AddressSet;
   readonly presence: AddressSet;
-  /** Messages a second, in place of the configured rate. */
+  /** Messages a second, instead of the configured rate. */
   readonly rate: number | undefined;
   readonly metrics: boolean;
 }
 
 const everything = new AddressSet([EVERYTHING]);
 
-/** Everybody, in open mode: they may do everything. */
+/** The identity of all clients in open mode: they may do everything. */
 export const EVERYBODY: Identity = {
   client: undefined,
   sendAs: everything,
@@ -46,22 +46,22 @@ export const EVERYBODY: Identity = {
 
 const GRANTS = ['sendAs', 'sendTo', 'read', 'presence', 'rate', 'metrics'];
 
-/** The last moment that a `Date` has, in seconds. */
-const MOST_SECONDS = 8.64e12;
-const MOST_RATE = 1_000_000;
+/** The latest time that a `Date` can hold, in seconds. */
+const MAX_SECONDS = 8.64e12;
+const MAX_RATE = 1_000_000;
 
 /**
- * Reads the claims of a token whose signature is good. What it does not name, it does not allow: without a list it
- * sends as its `sub`, to nobody, and reads its `sub`; presence is as `read`.
+ * Returns the identity in the claims of a verified token. A token allows only what it names: without lists it sends as
+ * its `sub`, to nobody, and reads its `sub`; `presence` defaults to `read`.
  *
- * @param key what the token was verified with
- * @throws {RangeError} if a claim does not have its form: a typo must not pass as a grant, nor as the lack of one
+ * @param key the key that verified the token
+ * @throws {RangeError} if a claim is malformed: a typo must neither grant nor withhold anything
  */
 export function identityOf(claims: Readonly<Record<string, unknown>>, key?: TrustedKey): Identity {
   const { sub, exp } = claims;
   const fault = addressFault(sub);
   if (fault !== undefined) throw new RangeError(`"sub" ${fault}: it is the address of the client`);
-  if (typeof exp !== 'number' || !(exp > 0 && exp <= MOST_SECONDS)) {
+  if (typeof exp !== 'number' || !(exp > 0 && exp <= MAX_SECONDS)) {
     throw new RangeError('"exp" must be the seconds from 1970 to its end');
   }
   const grants = readGrants(claims['tidings']);
@@ -109,8 +109,8 @@ function readAddresses(grants: ReadonlyMap<string, unknown>, name: string): Addr
 }
 
 function readRate(rate: unknown): number | undefined {
-  if (rate === undefined || (typeof rate === 'number' && rate > 0 && rate <= MOST_RATE)) return rate;
-  throw new RangeError(`"tidings.rate" must be messages a second: a number above 0, up to ${MOST_RATE}`);
+  if (rate === undefined || (typeof rate === 'number' && rate > 0 && rate <= MAX_RATE)) return rate;
+  throw new RangeError(`"tidings.rate" must be messages a second: a number above 0, up to ${MAX_RATE}`);
 }
 
 function readMetrics(metrics: unknown): boolean {

@@ -1,60 +1,63 @@
 import { get } from 'node:https';
 import type { Logger } from 'pino';
+import { StartError } from '../start-error.ts';
 import { readKeyFile, Rotation } from './rotation.ts';
 import { revokeRemoved, type TrustedKey } from './trusted-key.ts';
 import { type KeyName, VerificationKeys } from './verification-keys.ts';
 
-/** The keys cannot be had now; tokens can be neither taken nor refused. */
+/** The error if no keys can be read now: tokens can be neither accepted nor refused. */
 export class KeysUnavailable extends Error {
   constructor(cause: unknown) {
-    super('the keys that tokens are checked with cannot be had', { cause });
+    super('the keys that tokens are checked with cannot be read', { cause });
     this.name = 'KeysUnavailable';
   }
 }
 
 /**
- * A key that was taken away stops working within 30 s (a file) or 5 minutes (a URL): the set is read again when it is
- * this old. The rest of that time is for looking whether it is, and for reading it.
+ * The set is read again when it is this old. A removed key stops working within 30 s (a file) or 5 minutes (a URL); the
+ * rest of that time is for the checks of its age, and for reading it.
  */
 const REFRESH_MILLISECONDS = { file: 4000, url: 240_000 };
 const LOOK_MILLISECONDS = 2000;
 
-/** After a try that failed, the next one comes sooner. */
+/** The wait after a failed attempt. */
 const RETRY_MILLISECONDS = { file: 4000, url: 30_000 };
 
-/** A token of an unknown key makes them be read at once, but not more often than this: anybody can send such a token. */
+/** A token with an unknown key causes a read, at most this often: anybody can send such a token. */
 const COOLDOWN_MILLISECONDS = { file: 1000, url: 30_000 };
 
-/** Without any key no token can be checked, so they are asked for more often; not for each token, all the same. */
+/** Without any key no token can be checked, so the set is read more often, but not for each token. */
 const COOLDOWN_WITHOUT_KEYS_MILLISECONDS = 1000;
 
 const FETCH_MILLISECONDS = 5000;
 
-/** A set has some kilobytes. */
+/** A typical set has a few kilobytes. */
 const MAX_LENGTH = 1024 * 1024;
 
-/** So many of the ignored keys are named in the log. */
+/** The most ignored keys that are named in the log. */
 const MAX_NAMED = 5;
 
 /**
- * A JSON Web Key Set (RFC 7517 §5) from a file or an https URL, read again as it is rotated. If it cannot be read again,
- * or is malformed, the keys that it had go on working: an issuer that is down does not end the service. A set without
- * keys is taken as it is: it has none.
+ * A JSON Web Key Set (RFC 7517 §5) from a file or an https URL, read again as its keys rotate. If it cannot be read or
+ * is malformed, the known keys stay in use: an issuer that is down must not end the service. A set without keys is
+ * valid: then no key is.
  */
 export class KeySet {
   readonly #logger: Logger;
+  readonly #source: string | URL;
   readonly #kind: 'file' | 'url';
   readonly #rotation: Rotation;
   #keys: VerificationKeys | undefined;
-  /** Whether `open` has ended, which itself says what is wrong with the first set. */
+  /** Whether `start` has read the first set. It reports the problems of that itself. */
   #isOpen = false;
 
   /** @param source the path of a file, or an https URL */
   constructor(source: string | URL, logger: Logger) {
+    this.#source = source;
     this.#logger = logger;
     this.#kind = typeof source === 'string' ? 'file' : 'url';
-    const read = (): Promise<Buffer> =>
-      typeof source === 'string' ? readKeyFile(source, MAX_LENGTH) : fetchText(source);
+    const read = (signal: AbortSignal): Promise<Buffer> =>
+      typeof source === 'string' ? readKeyFile(source, MAX_LENGTH) : fetchText(source, signal);
     const pace = {
       look: LOOK_MILLISECONDS,
       refresh: REFRESH_MILLISECONDS[this.#kind],
@@ -68,11 +71,38 @@ export class KeySet {
   }
 
   /**
-   * Reads the keys for the first time.
+   * Reads the keys for the first time, and begins to read them again as they are rotated. An issuer whose keys cannot be
+   * fetched yet is logged: tokens cannot be checked until they can.
    *
-   * @throws what the file or the network says, or that it is no key set, or has keys of which none can be used
+   * @returns settles when the keys were read or could not be fetched, or `stop` was called
+   * @throws {StartError} if they are in a file that cannot be used
    */
-  async open(): Promise<void> {
+  async start(): Promise<void> {
+    try {
+      await this.#load();
+    } catch (error) {
+      if (this.#rotation.isStopped) return;
+      if (typeof this.#source === 'string') {
+        const why = (error as Error).message;
+        throw new StartError(
+          `AUTH_JWKS: ${this.#source} cannot be used (${why}). Set it to a file with public keys.`,
+        );
+      }
+      this.#logger.error(
+        { err: error },
+        'AUTH_JWKS cannot be fetched yet: tokens cannot be checked until it can',
+      );
+    }
+    this.#rotation.start();
+  }
+
+  /** Stops reading the keys, and aborts a read that is under way. The known keys stay in use. */
+  stop(): void {
+    this.#rotation.stop();
+  }
+
+  /** @throws {Error} if it cannot be read, is not a key set, or has keys of which none can be used */
+  async #load(): Promise<void> {
     try {
       await this.#rotation.load();
     } finally {
@@ -83,11 +113,11 @@ export class KeySet {
     if (this.#keys.size === 0 && first !== undefined) {
       throw new Error(`none of its keys can be used: of the first, ${first.why}`);
     }
-    this.#tell(this.#keys);
+    this.#report(this.#keys);
   }
 
   /**
-   * Finds the keys that a token may be signed with, reading the set again if it is not among those known.
+   * Returns the keys that may have signed a token. Reads the set again if none is known.
    *
    * @returns empty if the set has no such key
    * @throws {KeysUnavailable} if there is no set, or the key may be in a newer one that cannot be read
@@ -105,7 +135,7 @@ export class KeySet {
     return this.#keys.candidates(name);
   }
 
-  /** Reads the keys again, unless that was tried within the cooldown: a source that fails is not to be flooded either. */
+  /** Reads the keys again, unless that was tried within the cooldown: a failing source must not be flooded either. */
   async #readAgain(cooldown: number): Promise<void> {
     const rotation = this.#rotation;
     if (!rotation.isLoading && rotation.age < cooldown) {
@@ -124,11 +154,11 @@ export class KeySet {
     const keys = await VerificationKeys.import(JSON.parse(content.toString()) as unknown, before);
     this.#keys = keys;
     revokeRemoved(before, keys.trusted);
-    if (this.#isOpen) this.#tell(keys);
+    if (this.#isOpen) this.#report(keys);
   }
 
-  /** Says once of each set what is wrong with it. */
-  #tell({ size, ignored }: VerificationKeys): void {
+  /** Logs the problems of a set, once for each set. */
+  #report({ size, ignored }: VerificationKeys): void {
     const named = ignored.slice(0, MAX_NAMED).map(({ kid = '(no kid)', why }) => `${kid}: ${why}`);
     const facts = { usable: size, ignored: ignored.length, named };
     if (ignored.some(({ secret }) => secret)) {
@@ -144,13 +174,13 @@ export class KeySet {
 }
 
 /**
- * Gets a text over https. Not by `fetch`, whose signal can be collected before the body has come, which then takes for
- * ever. A redirect is not followed: to another host would be to trust that one.
+ * Fetches a text over https. Not with `fetch`: its signal can be garbage-collected before the body has arrived, and
+ * then never fires. Redirects are not followed: another host would have to be trusted.
  */
-function fetchText(url: URL): Promise<Buffer> {
+function fetchText(url: URL, signal: AbortSignal): Promise<Buffer> {
   const headers = { Accept: 'application/jwk-set+json, application/json' };
   return new Promise((resolve, reject) => {
-    const request = get(url, { headers, agent: false }, (response) => {
+    const request = get(url, { headers, agent: false, signal }, (response) => {
       const fail = (why: string): void => void request.destroy(new Error(why));
       let text = '';
       response.on('error', reject);
@@ -159,7 +189,7 @@ function fetchText(url: URL): Promise<Buffer> {
         .setEncoding('utf8')
         .on('data', (part: string) => {
           text += part;
-          if (text.length > MAX_LENGTH) fail(`the answer is over ${MAX_LENGTH} characters`);
+          if (text.length > MAX_LENGTH) fail(`the answer has more than ${MAX_LENGTH} characters`);
         })
         .on('end', () => resolve(Buffer.from(text)));
     });

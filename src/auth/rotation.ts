@@ -1,47 +1,67 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Logger } from 'pino';
 
-/** What is read again and again, because others change it. */
+/** A source of keys that is read again and again, because others change it. */
 export interface Rotating {
   /** The variable that names it, for the log. */
   readonly name: string;
-  /** Reads it. @throws if it cannot be read */
-  read(): Promise<Buffer>;
-  /** Takes what was read. @throws if it is malformed; then nothing is changed */
+  /** Reads it. @param signal aborts the read. @throws {Error} if it cannot be read */
+  read(signal: AbortSignal): Promise<Buffer>;
+  /** Puts new content into use. @throws {Error} if it is malformed; then nothing is changed */
   take(content: Buffer): Promise<void>;
 }
 
-/** Milliseconds. */
+/** The intervals of a rotation, in milliseconds. */
 export interface RotationPace {
-  /** It is looked this often whether it is due. */
+  /** The interval of checks whether a read is due. */
   readonly look: number;
-  /** It is due when the last try is so old … */
+  /** A read is due when the last attempt is this old … */
   readonly refresh: number;
-  /** … or, if that failed, so old. */
+  /** … or this old if it failed. */
   readonly retry: number;
 }
 
 /**
- * Reads keys again as they are rotated. They are compared by their content: the time of a file tells nothing if it is
- * replaced twice within one tick of it. While they cannot be read, or are malformed, those taken last stay in use.
+ * A periodic read of keys that rotate. It compares their content, since the time of a file does not change if it is
+ * replaced twice within one tick. While keys cannot be read or are malformed, the last ones stay in use.
  */
 export class Rotation {
   readonly #rotating: Rotating;
+  readonly #pace: RotationPace;
   readonly #logger: Logger;
+  readonly #stopped = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
   #content: Buffer | undefined;
   #loading: Promise<void> | undefined;
   #triedAt = -Infinity;
   #failure: Error | undefined;
 
-  /** Begins to read it again in the background; call `load` for the first time. */
-  constructor(rotating: Rotating, { look, refresh, retry }: RotationPace, logger: Logger) {
+  constructor(rotating: Rotating, pace: RotationPace, logger: Logger) {
     this.#rotating = rotating;
+    this.#pace = pace;
     this.#logger = logger;
-    setInterval(() => {
+  }
+
+  /** Starts the periodic reads. Does nothing after `stop`. */
+  start(): void {
+    if (this.isStopped) return;
+    const { look, refresh, retry } = this.#pace;
+    this.#timer = setInterval(() => {
       if (this.age >= (this.#failure === undefined ? refresh : retry)) {
         this.loadAgain().catch(() => undefined);
       }
     }, look).unref();
+  }
+
+  /** Stops reading. A read that is under way is aborted: it fails, and nothing is logged. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#stopped.abort();
+  }
+
+  /** Whether `stop` was called. */
+  get isStopped(): boolean {
+    return this.#stopped.signal.aborted;
   }
 
   /** Whether it is being read now. */
@@ -49,20 +69,20 @@ export class Rotation {
     return this.#loading !== undefined;
   }
 
-  /** How long ago the last try ended, in milliseconds. */
+  /** The milliseconds since the last attempt ended. */
   get age(): number {
     return performance.now() - this.#triedAt;
   }
 
-  /** Why the last try failed; `undefined` if it did not. */
+  /** The error of the last attempt; `undefined` if it succeeded. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
   /**
-   * Reads it now, or waits for the reading that is under way.
+   * Reads the source now, or waits for the read in progress.
    *
-   * @throws what `read` or `take` threw
+   * @throws {Error} the error of `read` or `take`
    */
   load(): Promise<void> {
     this.#loading ??= this.#read()
@@ -80,7 +100,7 @@ export class Rotation {
     return this.#loading;
   }
 
-  /** Reads it as `load` does, and logs when that begins and ceases to fail. */
+  /** Reads the source as `load` does, and logs when reads begin or cease to fail. */
   async loadAgain(): Promise<void> {
     const { name } = this.#rotating;
     const before = this.#failure?.message;
@@ -88,7 +108,7 @@ export class Rotation {
       await this.load();
       if (before !== undefined) this.#logger.info(`${name} can be read again`);
     } catch (error) {
-      if ((error as Error).message !== before) {
+      if ((error as Error).message !== before && !this.isStopped) {
         this.#logger.error({ err: error }, `${name} cannot be read: the keys that are known stay in use`);
       }
       throw error;
@@ -96,7 +116,7 @@ export class Rotation {
   }
 
   async #read(): Promise<void> {
-    const content = await this.#rotating.read();
+    const content = await this.#rotating.read(this.#stopped.signal);
     if (this.#content?.equals(content) === true) return;
     await this.#rotating.take(content);
     this.#content = content;
@@ -106,12 +126,12 @@ export class Rotation {
 /**
  * Reads a file of keys.
  *
- * @param most its greatest size in bytes
- * @throws {Error} if it cannot be read, is larger, or is no regular file: a pipe can be read once, and would block then
+ * @param maxBytes the largest size
+ * @throws {Error} if it cannot be read, is larger, or is not a regular file: a second read of a pipe would block
  */
-export async function readKeyFile(path: string, most: number): Promise<Buffer> {
+export async function readKeyFile(path: string, maxBytes: number): Promise<Buffer> {
   const found = await stat(path);
-  if (!found.isFile()) throw new Error('it is no regular file');
-  if (found.size > most) throw new Error(`the file is over ${most} bytes`);
+  if (!found.isFile()) throw new Error('it is not a regular file');
+  if (found.size > maxBytes) throw new Error(`the file has more than ${maxBytes} bytes`);
   return readFile(path);
 }

@@ -5,41 +5,52 @@ import { readKeyFile, Rotation } from './rotation.ts';
 import { MAX_FILE_BYTES, secretsIn } from './secrets.ts';
 import { revokeRemoved, TrustedKey } from './trusted-key.ts';
 
-/** The secrets of HS256 tokens as they were configured. */
+/** The configured secrets of HS256 tokens. */
 export interface Secrets {
   /** At least one; the first makes tokens. */
   readonly list: readonly Uint8Array[];
-  /** The file that has them; `undefined` if a variable has the only one. */
+  /** Their file; `undefined` if the only one is in a variable. */
   readonly file: string | undefined;
 }
 
-/** The file is read again this often. */
+/** The file is read each second. */
 const PACE = { look: 1000, refresh: 0, retry: 0 };
 
-/** The secrets that HS256 tokens are checked with. Those of a file are read again as they are rotated. */
+/** The keys that verify HS256 tokens. Secrets in a file are read again as they rotate. */
 export class SecretKeys {
+  readonly #secrets: Secrets;
   readonly #logger: Logger;
+  /** `undefined` if there is no file. */
+  readonly #rotation: Rotation | undefined;
   #keys: ReadonlyMap<string, TrustedKey> = new Map();
 
-  private constructor(logger: Logger) {
+  constructor(secrets: Secrets, logger: Logger) {
+    this.#secrets = secrets;
     this.#logger = logger;
-  }
-
-  /** Imports secrets, and from then on reads their file again, if there is one that can be read twice. */
-  static async open({ list, file }: Secrets, logger: Logger): Promise<SecretKeys> {
-    const keys = new SecretKeys(logger);
-    keys.#keys = await keys.#import(list);
-    if (file === undefined) return keys;
-    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
-      logger.warn('AUTH_SECRET_FILE is no regular file: it was read once, and is not read again');
-      return keys;
-    }
+    const { file } = secrets;
+    if (file === undefined) return;
     const read = (): Promise<Buffer> => readKeyFile(file, MAX_FILE_BYTES);
-    new Rotation({ name: 'AUTH_SECRET_FILE', read, take: (content) => keys.#take(content) }, PACE, logger);
-    return keys;
+    const rotating = { name: 'AUTH_SECRET_FILE', read, take: (content: Buffer) => this.#take(content) };
+    this.#rotation = new Rotation(rotating, PACE, logger);
   }
 
-  /** The keys that an HS256 token may be signed with, in the order of the file. */
+  /** Imports the secrets, and starts to read their file again, if there is one that can be read twice. */
+  async start(): Promise<void> {
+    const { list, file } = this.#secrets;
+    this.#keys = await this.#import(list);
+    if (file !== undefined && statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
+      this.#logger.warn('AUTH_SECRET_FILE is not a regular file: it was read once, and is not read again');
+      return;
+    }
+    this.#rotation?.start();
+  }
+
+  /** Stops reading the file. The keys stay in use. */
+  stop(): void {
+    this.#rotation?.stop();
+  }
+
+  /** The keys that may have signed an HS256 token, in the order of the file. */
   get candidates(): readonly TrustedKey[] {
     return [...this.#keys.values()];
   }
@@ -64,7 +75,7 @@ export class SecretKeys {
     );
   }
 
-  /** Returns the key of each secret by its digest; that of a known one is the same as before. */
+  /** Returns the key of each secret by its digest. A known secret keeps its key object. */
   async #import(secrets: readonly Uint8Array[]): Promise<ReadonlyMap<string, TrustedKey>> {
     const keys = new Map<string, TrustedKey>();
     for (const secret of secrets) {

@@ -1,19 +1,19 @@
 import { checkText } from '../clean-text.ts';
 
 /** RFC 7518 §3.2: a key of HS256 is at least as long as its hash. */
-const LEAST_SECRET_BYTES = 32;
+const MIN_SECRET_BYTES = 32;
 
-/** A rotation needs two. A stranger's token costs a check with each of them. */
+/** A rotation needs two. A stranger's token is checked with each of them. */
 const MAX_SECRETS = 8;
 
-/** More than so many secrets need. It is said at the start too, since the file is read again with this bound. */
+/** More than `MAX_SECRETS` secrets need. The start checks it as well, since later reads have this bound. */
 export const MAX_FILE_BYTES = 64 * 1024;
 
-/** A comment, or the first and last line of a PEM file, would be a secret that anybody can guess. */
+/** A comment, or the first or last line of a PEM file, would be a secret that anybody can guess. */
 const GUESSABLE = /^(#|-----)/;
 
 /**
- * Returns the secret that a text is.
+ * Returns the bytes of a secret.
  *
  * @throws {Error} with the rule that it breaks, as the end of the sentence "NAME …"; it does not repeat the secret
  */
@@ -21,16 +21,16 @@ export function secretOf(text: string): Uint8Array {
   if (/\p{Cc}/u.test(checkText(text)))
     throw new Error('must not have line breaks, zero bytes or other control characters');
   const secret = new TextEncoder().encode(text);
-  if (secret.length >= LEAST_SECRET_BYTES) return secret;
+  if (secret.length >= MIN_SECRET_BYTES) return secret;
   throw new Error(
-    `must have ${LEAST_SECRET_BYTES} bytes or more (it has ${secret.length}): make one with "openssl rand -base64 32"`,
+    `must have ${MIN_SECRET_BYTES} bytes or more (it has ${secret.length}): make one with "openssl rand -base64 32"`,
   );
 }
 
 /**
- * Returns the secrets of a file, one a line; a line break at the end of the last one is not part of it.
+ * Returns the secrets of a file, one a line. A line break at the end of the file is ignored.
  *
- * They are text, as in the variable, so that whoever makes tokens can take them from either.
+ * Secrets are text, as in the variable, so that they can be moved from one to the other.
  *
  * @throws {Error} with the rule that the file breaks, as the end of the sentence "NAME names a file …"
  */
@@ -55,7 +55,7 @@ export function secretsIn(bytes: Uint8Array): readonly Uint8Array[] {
   });
 }
 
-/** Decodes UTF-8 and leaves a byte order mark where it is. */
+/** Decodes UTF-8 and keeps a byte order mark. */
 function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -4,7 +4,7 @@ import { type KeySet, KeysUnavailable } from './key-set.ts';
 import type { SecretKeys } from './secret-keys.ts';
 import type { TrustedKey } from './trusted-key.ts';
 
-/** A token that is not accepted. The message says why, in words for whoever sent it. */
+/** The error of a token that is not accepted. The message tells its sender why. */
 export class TokenRefused extends Error {
   constructor(why: string) {
     super(why);
@@ -12,13 +12,13 @@ export class TokenRefused extends Error {
   }
 }
 
-/** What tokens are checked with. */
+/** The keys and claims that tokens are checked against. */
 export interface TokenKeys {
-  /** Of HS256 tokens. */
+  /** For HS256 tokens. */
   readonly secrets: SecretKeys | undefined;
-  /** Of RS256, ES256 and EdDSA tokens. */
+  /** For RS256, ES256 and EdDSA tokens. */
   readonly keySet: KeySet | undefined;
-  /** What `iss` and `aud` have to be; `undefined` where that is left open. */
+  /** The required `iss` and `aud`; `undefined` if any is allowed. */
   readonly issuer: string | undefined;
   readonly audience: string | undefined;
 }
@@ -26,12 +26,12 @@ export interface TokenKeys {
 const SECRET_ALGORITHM = 'HS256';
 const KEY_SET_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
 
-/** An issuer's clock may be ahead by this much (`nbf`, RFC 7519 §4.1.5); `exp` is taken to the letter. */
+/** An issuer's clock may be ahead by this much (`nbf`, RFC 7519 §4.1.5); `exp` has no tolerance. */
 const CLOCK_TOLERANCE_SECONDS = 5;
 
 /**
- * Checks JSON Web Tokens (RFC 7519). The kind of key fixes the algorithm, whatever the token claims (RFC 8725 §3.1): a
- * public key is never taken for a secret.
+ * The verifier of JSON Web Tokens (RFC 7519). The kind of key fixes the algorithm, whatever the token claims (RFC 8725
+ * §3.1): a public key is never used as a secret.
  */
 export class Tokens {
   readonly #keys: TokenKeys;
@@ -49,9 +49,26 @@ export class Tokens {
   }
 
   /**
-   * Says who sends a token.
+   * Imports and fetches the keys, and starts to read them again as they rotate.
    *
-   * @throws {TokenRefused} if it is none, or not good, or has ended
+   * @returns settles when tokens can be checked, or `stop` was called
+   * @throws {StartError} if the file of the keys cannot be used
+   */
+  async start(): Promise<void> {
+    await this.#keys.secrets?.start();
+    await this.#keys.keySet?.start();
+  }
+
+  /** Stops reading keys, also a read that is under way. The known keys stay in use. */
+  stop(): void {
+    this.#keys.secrets?.stop();
+    this.#keys.keySet?.stop();
+  }
+
+  /**
+   * Returns the identity of a token.
+   *
+   * @throws {TokenRefused} if it is malformed or invalid, or has ended
    * @throws {KeysUnavailable} if it cannot be checked now
    */
   async identify(token: string): Promise<Identity> {
@@ -61,7 +78,7 @@ export class Tokens {
   }
 
   /**
-   * Makes sure that a token that was good is good still.
+   * Checks that a token is still valid.
    *
    * @throws {TokenRefused} if it has expired, or its key was removed
    */
@@ -88,14 +105,14 @@ export class Tokens {
     }
   }
 
-  /** Tries the keys that may have signed a token, one after the other. */
+  /** Verifies a token with each key that may have signed it, in turn. */
   async #verifyWithOneOf(
     token: string,
     rules: Parameters<typeof jwtVerify>[2],
   ): Promise<{ payload: JWTPayload; key: TrustedKey | undefined }> {
     let candidates: Iterator<TrustedKey> | undefined;
     let key: TrustedKey | undefined;
-    // Asked for a key once the form and the algorithm of the token are known to be good.
+    // Called when the form and the algorithm of the token have been checked.
     const next = async (header: JWSHeaderParameters): Promise<CryptoKey> => {
       candidates ??= (await this.#candidates(header))[Symbol.iterator]();
       key = candidates.next().value as TrustedKey | undefined;
@@ -127,7 +144,7 @@ function unknownKey(): TokenRefused {
   return new TokenRefused('The token is not signed with a key that is known here');
 }
 
-/** In words for whoever sent the token: what is wrong with it, and nothing of the keys. */
+/** Tells the sender of a token what is wrong with it, and nothing about the keys. */
 function refusalOf(error: unknown): TokenRefused {
   if (error instanceof errors.JWTExpired) return expired();
   if (error instanceof errors.JWTClaimValidationFailed) {

@@ -1,6 +1,6 @@
 import type { CryptoKey } from 'jose';
 
-/** A key that tokens are checked with. Identities keep the one that verified their token, to see when it is removed. */
+/** A key that verifies tokens. An identity keeps the key of its token, to see when it is removed. */
 export class TrustedKey {
   readonly key: CryptoKey;
   #isRevoked = false;
@@ -9,7 +9,7 @@ export class TrustedKey {
     this.key = key;
   }
 
-  /** Whether its file or set no longer has it. That never changes back: a key that returns is another `TrustedKey`. */
+  /** Whether it was removed from its file or set. A key that returns is a new `TrustedKey`. */
   get isRevoked(): boolean {
     return this.#isRevoked;
   }
@@ -19,7 +19,7 @@ export class TrustedKey {
   }
 }
 
-/** Revokes the keys that were trusted before and are not now. Keys are the same if they have the same name. */
+/** Revokes the keys that were trusted before and no longer are, by their names. */
 export function revokeRemoved(
   before: ReadonlyMap<string, TrustedKey>,
   now: ReadonlyMap<string, TrustedKey>,

@@ -2,40 +2,40 @@ import { setImmediate } from 'node:timers/promises';
 import { type CryptoKey, importJWK, type JWK } from 'jose';
 import { TrustedKey } from './trusted-key.ts';
 
-/** What a token's header says of its key. */
+/** The key that a token's header names. */
 export interface KeyName {
   readonly alg?: string | undefined;
-  /** Anything that is no text counts as none. */
+  /** Any value but a string counts as none. */
   readonly kid?: unknown;
 }
 
-/** Why a key of a set is not used, in words for its operator. */
+/** A key of a set that is not used, and the reason for the operator. */
 export interface IgnoredKey {
   readonly kid: string | undefined;
   readonly why: string;
-  /** It is a secret that lies open: whoever reads the set can make tokens of this key. */
+  /** Whether it is an exposed secret: any reader of the set can sign tokens with it. */
   readonly secret: boolean;
 }
 
-/** A set has a handful; so many are indexed in half a second. */
+/** A set has a handful. Indexing this many takes half a second. */
 const MAX_KEYS = 5000;
 
-/** A stranger's token costs at most so many checks of a signature. */
+/** A stranger's token costs at most this many checks of a signature. */
 const MAX_CANDIDATES = 8;
 
-/** RFC 7518 §3.3 has the least; longer ones than the most, and larger exponents, are slow to check. */
-const RSA_BITS = { least: 2048, most: 8192 };
+/** RFC 7518 §3.3 sets the minimum. Longer keys and larger exponents are slow to check. */
+const RSA_BITS = { min: 2048, max: 8192 };
 const MAX_EXPONENT_BYTES = 4;
 
-/** Importing many keys is done in pieces of this length, so that others are served meanwhile. */
+/** Many keys are imported in pieces of this length, so that requests are served meanwhile. */
 const PIECE_MILLISECONDS = 5;
 
-/** The public keys of a JSON Web Key Set (RFC 7517 §5), imported, and found by what a token says of its key. */
+/** The imported public keys of a JSON Web Key Set (RFC 7517 §5), by the names in tokens. */
 export class VerificationKeys {
-  /** How many keys can be used. */
+  /** The number of keys that can be used. */
   readonly size: number;
   readonly ignored: readonly IgnoredKey[];
-  /** Each by what it is: algorithm, `kid` and material. */
+  /** Keys by algorithm, `kid` and material. */
   readonly trusted: ReadonlyMap<string, TrustedKey>;
   readonly #candidates: ReadonlyMap<string, readonly TrustedKey[]>;
 
@@ -52,18 +52,18 @@ export class VerificationKeys {
   }
 
   /**
-   * Imports the keys of a set. Those that cannot be used are ignored, as RFC 7517 §5 has it; so are private and symmetric
-   * ones, since what lies open must not make tokens. A set without keys is a set.
+   * Imports the keys of a set. Unusable keys are ignored (RFC 7517 §5). So are private and symmetric ones: an exposed
+   * key must not sign tokens. A set without keys is valid.
    *
-   * @param known those of the set before: a key that is in both stays the same object
-   * @throws {Error} if it is no set, or has too many keys
+   * @param known the keys of the previous set: a key in both stays the same object
+   * @throws {Error} if it is not a set, or has too many keys
    */
   static async import(
     set: unknown,
     known: ReadonlyMap<string, TrustedKey> = new Map(),
   ): Promise<VerificationKeys> {
     const keys: unknown = (set as { keys?: unknown } | null)?.keys;
-    if (!Array.isArray(keys)) throw new Error('it is no JSON Web Key Set: it needs a list "keys"');
+    if (!Array.isArray(keys)) throw new Error('it is not a JSON Web Key Set: it needs a list "keys"');
     if (keys.length > MAX_KEYS) throw new Error(`it has ${keys.length} keys; ${MAX_KEYS} are the most`);
     const trusted = new Map<string, TrustedKey>();
     const candidates = new Map<string, TrustedKey[]>();
@@ -78,9 +78,9 @@ export class VerificationKeys {
         const { alg, kid, name, key: imported } = await importPublic(jwk);
         const key = trusted.get(name) ?? known.get(name) ?? new TrustedKey(imported);
         trusted.set(name, key);
-        for (const place of kid === undefined ? [alg] : [alg, `${alg} ${kid}`]) {
-          const found = candidates.get(place) ?? [];
-          if (found.length < MAX_CANDIDATES) candidates.set(place, [...found, key]);
+        for (const keyName of kid === undefined ? [alg] : [alg, `${alg} ${kid}`]) {
+          const found = candidates.get(keyName) ?? [];
+          if (found.length < MAX_CANDIDATES) candidates.set(keyName, [...found, key]);
         }
       } catch (error) {
         ignored.push({
@@ -94,23 +94,23 @@ export class VerificationKeys {
   }
 
   /**
-   * The keys that may have signed a token, in the order of the set: those of its algorithm and `kid`, or without `kid`
-   * all of its algorithm; of either the first 8. Empty if there is none.
+   * Returns the keys that may have signed a token, in the order of the set: those of its algorithm and `kid`, or
+   * without `kid` all of its algorithm; in both cases the first 8. Empty if there is none.
    */
   candidates({ alg = '', kid }: KeyName): readonly TrustedKey[] {
     return this.#candidates.get(typeof kid === 'string' ? `${alg} ${kid}` : alg) ?? [];
   }
 }
 
-/** @throws {Error} with the reason why a key cannot be used */
+/** Imports a public key. @throws {Error} with the reason why it cannot be used */
 async function importPublic(
   jwk: unknown,
 ): Promise<{ alg: string; kid: string | undefined; name: string; key: CryptoKey }> {
-  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) throw new Error('it is no object');
+  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) throw new Error('it is not an object');
   if (isSecret(jwk)) throw new Error('it is private or symmetric, and only public keys belong into a set');
   const { alg, key } = algorithmOf(jwk);
   const { kid, use, key_ops: operations, alg: meant } = jwk as Record<string, unknown>;
-  if (kid !== undefined && typeof kid !== 'string') throw new Error('its "kid" is no text');
+  if (kid !== undefined && typeof kid !== 'string') throw new Error('its "kid" is not a string');
   if (use !== undefined && use !== 'sig') throw new Error('its "use" is not "sig"');
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
     throw new Error('its "key_ops" have no "verify"');
@@ -120,14 +120,14 @@ async function importPublic(
   try {
     imported = await importJWK(key, alg);
   } catch (error) {
-    throw new Error(`it is no key of ${alg}`, { cause: error });
+    throw new Error(`it is not a key of ${alg}`, { cause: error });
   }
-  if (imported instanceof Uint8Array) throw new Error(`it is no key of ${alg}`);
+  if (imported instanceof Uint8Array) throw new Error(`it is not a key of ${alg}`);
   if (alg === 'RS256') checkRsa(imported);
   return { alg, kid, name: JSON.stringify([alg, kid, key]), key: imported };
 }
 
-/** The one algorithm that a key is for here, and what makes it a key. */
+/** Returns the algorithm of a key, and the parameters that make it up. */
 function algorithmOf(jwk: object): { alg: string; key: JWK } {
   const kty = textOf(jwk, 'kty');
   const crv = textOf(jwk, 'crv');
@@ -144,8 +144,8 @@ function checkRsa(key: CryptoKey): void {
     modulusLength: number;
     publicExponent: Uint8Array;
   };
-  if (modulusLength < RSA_BITS.least || modulusLength > RSA_BITS.most) {
-    throw new Error(`it has ${modulusLength} bits, and must have ${RSA_BITS.least} to ${RSA_BITS.most}`);
+  if (modulusLength < RSA_BITS.min || modulusLength > RSA_BITS.max) {
+    throw new Error(`it has ${modulusLength} bits, and must have ${RSA_BITS.min} to ${RSA_BITS.max}`);
   }
   const exponent =
     publicExponent.length > MAX_EXPONENT_BYTES
@@ -154,7 +154,7 @@ function checkRsa(key: CryptoKey): void {
   if (!(exponent >= 3) || exponent % 2 === 0) throw new Error('its "e" must be odd, from 3 to 4294967295');
 }
 
-/** Whether a key is a private or a symmetric one. */
+/** Returns whether a key is private or symmetric. */
 function isSecret(jwk: unknown): boolean {
   return textOf(jwk, 'kty') === 'oct' || ['d', 'p', 'q', 'k'].some((name) => has(jwk, name));
 }

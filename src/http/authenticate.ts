@@ -9,18 +9,18 @@ import { parsePairs } from './query.ts';
 import type { SessionCookie } from './session-cookie.ts';
 import { hasToken, isToken } from './signed-token.ts';
 
-/** What other services call a token in a query (RFC 6750 §2.3 has the first). */
+/** Names that other services give to a token in a query (RFC 6750 §2.3 has the first). */
 const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt', 'bearer'];
 
 /**
  * The scheme, one or more spaces (no tab), and a token (RFC 9110 §11.6.2, RFC 6750 §2.1). White space around a field's
- * value is no part of it (RFC 9110 §5.5): node:http has taken it away.
+ * value is not part of it (RFC 9110 §5.5): node:http has removed it.
  */
 const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
 
 /**
- * A session cookie has a token that does not count: it has expired, or cannot be verified, as after a change of keys. The
- * page can renew it. What is no token at all is an ordinary 401.
+ * The refusal of a session cookie whose token has expired, or cannot be verified, as after a change of keys. The page
+ * can renew it. A cookie without any token gets an ordinary 401.
  */
 export class SessionRefused extends Refusal {
   constructor(why: string) {
@@ -31,7 +31,7 @@ export class SessionRefused extends Refusal {
   }
 }
 
-/** Says who makes a request. */
+/** The check of the client that makes a request. */
 export class Authenticator {
   readonly #tokens: Tokens | undefined;
   readonly #origins: Origins;
@@ -44,18 +44,18 @@ export class Authenticator {
     this.#cookie = cookie;
   }
 
-  /** Whether no key is configured. */
+  /** Whether everybody may do everything, since no key is configured. */
   get open(): boolean {
     return this.#tokens === undefined;
   }
 
   /**
-   * Reads `Authorization: Bearer`, else the session cookie.
+   * Identifies the client that makes a request: by `Authorization: Bearer`, else by the session cookie.
    *
    * @param changes whether the request may change something
-   * @throws {Refusal} 400 where a token stands in the URL, 401 without a good token, 403 if a page that may not uses
-   *   the cookie
-   * @throws {KeysUnavailable} where the token cannot be checked now
+   * @throws {Refusal} 400 if the URL has a token, 401 without a good token, 403 if the cookie was sent by a page that
+   *   may not use it
+   * @throws {KeysUnavailable} if the token cannot be checked now
    */
   async identify(
     request: IncomingMessage,
@@ -74,22 +74,20 @@ export class Authenticator {
       );
     }
     this.#origins.refuseOtherPages(request);
-    if (changes) this.#origins.requireOwn(request);
+    if (changes) this.#origins.requireAllowedPage(request);
     return this.#ownerOf(this.#tokens, sessions);
   }
 
-  /** As `identify`, for a route: `identityOf` has the result. */
+  /** The handler that identifies a route's clients: `identityOf` has the result. */
   get middleware(): Handler {
     return async (request, _response, next) => {
       request.identity = await this.identify(request);
-      // Nobody is left to be answered, and the log may be closed, if the client went while its token was checked.
+      // If the client left while its token was checked, nobody waits for the answer, and the log may be closed.
       if (!request.socket.destroyed) next();
     };
   }
 
-  /**
-   * Refuses a token that has ended since it was checked, as a slow body arrived: for a route, behind `readBody`.
-   */
+  /** The check, after `readBody`, that refuses a token that ended while a slow body arrived. */
   get recheck(): Check {
     return (request) => {
       try {
@@ -104,8 +102,8 @@ export class Authenticator {
   }
 
   /**
-   * Finds whose session a request has. Of several cookies of one name the one with a good token counts: the others may be
-   * left of an earlier base path, or set by another site of the domain.
+   * Finds the owner of a request's session. If several cookies have the name, the one with a good token counts: the
+   * others may be left from an earlier base path, or set by another site of the domain.
    *
    * @param sessions the values of the cookies, at least one
    * @throws {SessionRefused} if none is good and one is a token, or two clients have a good one each
@@ -148,17 +146,17 @@ function refusedToken(why: string): Refusal {
   });
 }
 
-/** Who makes a request, on a route behind the middleware. */
+/** Returns the client that makes a request. @throws {Error} if the middleware does not run before the route */
 export function identityOf({ identity }: RoutedRequest): Identity {
   if (identity === undefined) throw new Error('the route does not stand behind the authenticator');
   return identity;
 }
 
 /**
- * The token of the `Authorization` header.
+ * Reads the token of the `Authorization` header.
  *
- * @returns `undefined` where there is none
- * @throws {Refusal} 401 where it has another scheme
+ * @returns `undefined` if there is none
+ * @throws {Refusal} 401 if it has another scheme
  */
 export function bearerOf({ headers: { authorization } }: IncomingMessage): string | undefined {
   if (authorization === undefined || authorization === '') return undefined;
@@ -173,7 +171,7 @@ export function bearerOf({ headers: { authorization } }: IncomingMessage): strin
   );
 }
 
-/** URLs end up in logs, histories and Referer headers. */
+/** Refuses a token in the URL: URLs end up in logs, histories and Referer headers. */
 function refuseTokenInUrl(request: IncomingMessage, cookie: SessionCookie): void {
   const { url = '' } = request;
   const mark = url.indexOf('?');
@@ -189,7 +187,7 @@ function refuseTokenInUrl(request: IncomingMessage, cookie: SessionCookie): void
   );
 }
 
-/** RFC 6750 §3. */
+/** Returns the value of `WWW-Authenticate` (RFC 6750 §3). */
 function challenge(error?: string): string {
   return error === undefined ? 'Bearer realm="tidings"' : `Bearer realm="tidings", error="${error}"`;
 }

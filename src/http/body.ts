@@ -7,23 +7,25 @@ import { decodeUtf8, type JsonForm, parseJson } from './strict-json.ts';
 const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 
-/** A form of a publish has eight fields at most. */
+/** The form of a publish has at most eight fields. */
 const MAX_FORM_PAIRS = 100;
 
 /** Fields of forms that are numbers or booleans. */
 const WRITTEN_FIELDS: readonly string[] = ['ttl', 'background', 'ephemeral', 'id'];
 
-/** A form is one message: 48 KiB of content take three times that if each byte is percent-encoded, the rest 8 KiB. */
+/** A form is one message: 48 KiB of content, three times that if all of it is percent-encoded, and 8 KiB more. */
 const MAX_FORM_BYTES = 160 * 1024;
 
 const BODY: JsonForm = { name: 'body', draftAt: [] };
+
+const OPEN_OBJECT = 0x7b;
 
 /** A JSON text has no `=` before its first quote. */
 const FORM_BEGINNING = /^[\w%+.-]+=/;
 
 /**
- * No field has a name like that. curl says of whatever it sends with `-d` that it is a form. A file of Windows may begin
- * with a byte order mark, and its command line passes on the quotes of `'{…}'`.
+ * The beginning of JSON; no field has such a name. curl declares everything it sends with `-d` as a form. A file from
+ * Windows may begin with a byte order mark, and the command line there passes on the quotes of `'{…}'`.
  */
 const JSON_BEGINNING = /^(\s|\+|'|\xEF\xBB\xBF|%EF%BB%BF|%20|%27|%0[9AD])*([{["]|%7B|%5B|%22)/i;
 
@@ -36,21 +38,24 @@ export const checkContentType: Check = (request) => {
 };
 
 /**
- * Returns the value that a body has: that of its JSON, or the fields of its form, with `ttl`, `id`, `background` and
+ * Returns the value of a body: that of its JSON, or the fields of its form, with `ttl`, `id`, `background` and
  * `ephemeral` as the numbers and booleans that they look like.
  *
- * @throws {Refusal} 400 if there is no JSON, if the bytes are not UTF-8 or not of their Content-Type, or a name is given
- *   twice; 413 if there is too much in it
+ * @throws {Refusal} 400 if there is no JSON, if the bytes are not UTF-8 or do not match their Content-Type, or a name is
+ *   given twice; 413 if there is too much in it
  */
 export function parseBody(request: RoutedRequest): unknown {
   const bytes = bodyOf(request);
   if (contentTypeOf(request) === FORM_TYPE) return parseForm(bytes);
   if (bytes.length === 0) throw noBody();
-  if (FORM_BEGINNING.test(beginningOf(bytes))) throw notOfItsType('a form', JSON_TYPE, FORM_TYPE);
+  // Nearly all bodies begin so, and no form does.
+  const isObject = bytes[0] === OPEN_OBJECT;
+  if (!isObject && FORM_BEGINNING.test(beginningOf(bytes)))
+    throw notOfItsType('a form', JSON_TYPE, FORM_TYPE);
   return parseJson(bytes, BODY);
 }
 
-/** The bytes of a body that was read; none if there was no body. */
+/** Returns the bytes of a body that was read; none if there was no body. */
 export function bodyOf({ body }: RoutedRequest): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
 }
@@ -88,7 +93,7 @@ function notOfItsType(found: string, type: string, wanted: string): Refusal {
   );
 }
 
-/** Enough to tell a form from JSON. */
+/** Returns enough of a body to tell a form from JSON. */
 function beginningOf(bytes: Buffer): string {
   return bytes.toString('latin1', 0, 64);
 }
@@ -114,7 +119,7 @@ function parseForm(bytes: Buffer): unknown {
   return Object.fromEntries(fields);
 }
 
-/** A number or boolean as a form writes it; anything else stays text, and its rule refuses it. */
+/** Reads a number or boolean as a form writes it. Anything else stays text, and its rule refuses it. */
 function asWritten(value: string): unknown {
   if (/^\d{1,15}$/.test(value)) return Number(value);
   return value === 'true' || value === 'false' ? value === 'true' : value;

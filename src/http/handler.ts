@@ -1,29 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
 
-/** A request as the router hands it on: that of node:http, with what was found out on the way. */
+/** A request as the router passes it on: that of node:http, with what earlier handlers found out. */
 export interface RoutedRequest extends IncomingMessage {
   url: string;
   method: string;
-  /** What stood in the path, by name. */
+  /** The variable parts of the path, by name. */
   readonly params: Readonly<Record<string, string | string[] | undefined>>;
-  /** Set behind `readBody`; a route that waits for long takes it away. */
+  /** Set by `readBody`; a route that waits long removes it. */
   body?: unknown;
-  /** Set behind the authenticator. */
+  /** Set by the authenticator. */
   identity?: Identity;
 }
 
-/** What a route does. What it throws, and what the promise is rejected with, becomes a problem. */
+/** A step of a route. An error that it throws, or that its promise is rejected with, becomes a problem. */
 export type Handler = (
   request: RoutedRequest,
   response: ServerResponse,
   next: () => void,
 ) => void | Promise<void>;
 
-/** What must hold of a request before a route goes on. @throws {Refusal} if it does not */
+/** A condition that a request must meet before its route goes on. @throws {Refusal} if it does not */
 export type Check = (request: RoutedRequest) => void;
 
-/** Returns a handler that makes checks in their order. One step of the router costs as much as several checks. */
+/** Returns a handler that makes checks in order. One step of the router costs as much as several checks. */
 export function checked(...checks: readonly Check[]): Handler {
   return (request, _response, next) => {
     for (const check of checks) check(request);
@@ -31,7 +31,7 @@ export function checked(...checks: readonly Check[]): Handler {
   };
 }
 
-/** What a route does with what a handler before it has thrown. */
+/** A step of a route that handles an error of a handler before it. */
 export type ErrorHandler = (
   error: unknown,
   request: RoutedRequest,

@@ -1,6 +1,6 @@
 /**
- * Says why JSON.parse refused a text, and where, in words for its author. V8 may quote a part of the text, of which one
- * character is shown at most: an answer is not to echo what need not be.
+ * Says why JSON.parse refused a text, and at which position, in words for its author. V8 may quote a part of the text;
+ * at most one character of that is shown, since an answer should not echo more than it must.
  *
  * @returns the end of the sentence "The body is not valid JSON: …"
  */

@@ -1,19 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from 'cors';
 import { Refusal } from '../errors.ts';
+import { DATA_HEADERS } from './data-headers.ts';
 import { pathOf } from './query.ts';
 
-/** Which pages may use the service from a browser, and which requests may come in at all. */
+/** The rules for pages that use the service from a browser, and for requests in open mode. */
 export interface OriginRules {
-  /** No key is configured: everybody may do everything, so only this machine may come in. */
+  /** No key is configured: everybody may do everything, so only requests from this machine are allowed. */
   readonly open: boolean;
   /** Origins of other sites whose pages may use the service with their users' sessions. */
   readonly allowed: readonly string[];
-  /** Where clients reach the service; `undefined` where only the request tells. */
+  /** The URL at which clients reach the service; `undefined`: the request's `Host` counts. */
   readonly publicUrl: URL | undefined;
 }
 
-/** What a proxy or a tunnel adds: a request that carries one of them was not made on this machine. */
+/** Headers that a proxy or a tunnel adds: a request with one of them was not made on this machine. */
 const FORWARDING =
   /^(forwarded|via|cdn-loop|cf-ray|cf-connecting-ip(v6)?|x-forwarded(-.*)?|x-original-(host|forwarded-.*)|x-real-ip|((x|true|fly|fastly|x-cluster)-)?client-ip)$/;
 
@@ -21,17 +22,15 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 
 const HTTP = /^https?:$/;
 
-/** Paths that a person has no reason to be led to. */
+/** Paths of data: no page has a reason to link to them. */
 const DATA = /^\/(stream|ws|messages|conversations|presence|session|metrics|push-key|push-subscriptions)\b/;
 
-const HINT = 'set AUTH_SECRET to let others in with tokens';
-
-/** Whether a host, without its port, is a name of this machine for itself. */
+/** Returns whether a host, without its port, is a loopback name or address. */
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
 }
 
-/** Decides over requests by where they come from: `Host`, `Origin`, forwarding headers (CORS: WHATWG Fetch §3.2). */
+/** The rules about where requests come from: `Host`, `Origin`, forwarding headers (CORS: WHATWG Fetch §3.2). */
 export class Origins {
   readonly #rules: OriginRules;
   readonly #allow: ReturnType<typeof cors>;
@@ -49,30 +48,31 @@ export class Origins {
   }
 
   /**
-   * Lets a request in, with the headers that let an allowed page read the answer.
+   * Admits a request, and sets the headers with which an allowed page may read the answer.
    *
    * @returns whether it is answered already: a preflight of an allowed page
-   * @throws {Refusal} 403 in open mode, where it comes from anywhere but this machine
+   * @throws {Refusal} 403 in open mode, if it does not come from this machine
    */
   admit(request: IncomingMessage, response: ServerResponse): boolean {
     if (this.#rules.open) refuseForeign(request);
     const { origin } = request.headers;
     if (origin === undefined || !this.#mayRead(origin)) return false;
-    // Only a preflight names the method that is to come; any other OPTIONS asks the path itself.
+    // Only a preflight names the method that will follow; any other OPTIONS asks about the path itself.
     const preflight = request.headers['access-control-request-method'] !== undefined;
     if (request.method === 'OPTIONS' && !preflight) return false;
+    if (preflight) response.setHeaders(new Map(Object.entries(DATA_HEADERS)));
     this.#allow(request, response, () => undefined);
     return response.writableEnded;
   }
 
   /**
-   * Makes sure that a request which changes something with a cookie was sent by a page that may: a browser adds the
-   * cookie whichever page it was.
+   * Checks that an allowed page sent a request that changes something with a session cookie: browsers add the cookie to
+   * the requests of every page.
    *
-   * @throws {Refusal} 403 where it has no `Origin`, or that of another site
+   * @throws {Refusal} 403 if it has no `Origin`, or that of another site
    */
-  requireOwn(request: IncomingMessage): void {
-    if (this.#isPageThatMay(request)) return;
+  requireAllowedPage(request: IncomingMessage): void {
+    if (this.#isAllowedPage(request)) return;
     throw new Refusal(
       'forbidden',
       'With a session cookie, only a page of this site, or of one in CORS_ORIGINS, may change something: the Origin is ' +
@@ -81,15 +81,16 @@ export class Origins {
   }
 
   /**
-   * Refuses a request with a cookie that a browser says comes from another origin (Fetch Metadata), unless that may use
-   * the session. A page of another host under the same domain has the cookie sent along (SameSite goes by the domain),
-   * without an `Origin` where it asks for a picture or a script: it would make the person present, and use up streams.
+   * Refuses a request with a session cookie if the browser says that a page of another origin sent it (Fetch Metadata),
+   * unless that page is allowed. A page of another host under the same domain could otherwise make the person present
+   * and use up streams: browsers send the cookie (SameSite goes by the domain), and no `Origin` for a picture or a
+   * script.
    *
-   * @throws {Refusal} 403; never where the browser does not say
+   * @throws {Refusal} 403; never if the browser does not say
    */
   refuseOtherPages(request: IncomingMessage): void {
     const site = request.headers['sec-fetch-site'];
-    if (site === undefined || site === 'same-origin' || site === 'none' || this.#isPageThatMay(request))
+    if (site === undefined || site === 'same-origin' || site === 'none' || this.#isAllowedPage(request))
       return;
     throw new Refusal(
       'forbidden',
@@ -98,8 +99,8 @@ export class Origins {
     );
   }
 
-  /** Whether a request was sent by a page of this site, or of one in `CORS_ORIGINS`, by its `Origin`. */
-  #isPageThatMay({ headers: { origin, host } }: IncomingMessage): boolean {
+  /** Returns whether a page of this site, or of one in `CORS_ORIGINS`, sent a request, by its `Origin`. */
+  #isAllowedPage({ headers: { origin, host } }: IncomingMessage): boolean {
     const { publicUrl, allowed } = this.#rules;
     if (origin === undefined) return false;
     if (allowed.includes(origin)) return true;
@@ -111,53 +112,45 @@ export class Origins {
   }
 }
 
-/** Without a key, neither a page on another site, nor DNS rebinding, nor a tunnel gets in. */
+/** Refuses pages of other sites, DNS rebinding and tunnels, if no key is configured. */
 function refuseForeign({ headers, method, url = '' }: IncomingMessage): void {
-  // A target that names a host goes before the header (RFC 9112 §3.2.2).
+  // A host in the target overrides the header (RFC 9112 §3.2.2).
   const [, named] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
   if ([headers.host, named].some((host) => host !== undefined && !isLoopback(host.replace(/:\d*$/, '')))) {
-    throw new Refusal(
-      'forbidden',
-      `Without a key this service is for its own machine, and the Host is another; ${HINT}.`,
-    );
+    throw foreign('its own machine, and the Host is another');
   }
-  const { origin } = headers;
-  if (origin !== undefined && !isLoopbackOrigin(origin)) {
-    throw new Refusal(
-      'forbidden',
-      `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,
-    );
-  }
-  // A picture, a script or a frame of another site is fetched without an Origin; a link to the page is no harm, one to
-  // a stream or a poll makes somebody present.
-  const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers;
+  // Other sites fetch pictures, scripts and frames without an Origin. A link to the page does no harm, one to a stream
+  // or a poll makes somebody present.
+  const { origin, 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers;
   const isLink =
     mode === 'navigate' && destination === 'document' && method === 'GET' && !DATA.test(pathOf(url));
-  if (origin === undefined && site === 'cross-site' && !isLink) {
-    throw new Refusal(
-      'forbidden',
-      `Without a key this service is for pages of its own machine, not of another site; ${HINT}.`,
-    );
+  if (origin === undefined ? site === 'cross-site' && !isLink : !isLoopbackOrigin(origin)) {
+    throw foreign('pages of its own machine, not of another site');
   }
   const forwarding = Object.keys(headers).find((name) => FORWARDING.test(name));
   if (forwarding !== undefined) {
-    throw new Refusal(
-      'forbidden',
-      `Without a key this service is for its own machine, and the header "${forwarding}" says that this request was passed on; ${HINT}.`,
-    );
+    throw foreign(`its own machine, and the header "${forwarding}" says that this request was passed on`);
   }
+}
+
+/** Returns the refusal (403) of a request in open mode. @param who the allowed requests, and why this is not one */
+function foreign(who: string): Refusal {
+  return new Refusal(
+    'forbidden',
+    `Without a key this service is for ${who}; set AUTH_SECRET to let others in with tokens.`,
+  );
 }
 
 function isLoopbackOrigin(origin: string): boolean {
   return URL.canParse(origin) && HTTP.test(new URL(origin).protocol) && isLoopback(new URL(origin).hostname);
 }
 
-/** Whether a page's origin has the host that it asks, whichever of http and https a proxy makes of it. */
+/** Returns whether a page's origin has the requested host, by http or by https, since a proxy may change the scheme. */
 function isOriginOf(origin: string, host = ''): boolean {
   if (!URL.canParse(origin)) return false;
   const { protocol, host: own } = new URL(origin);
-  // An extension or an app has an origin of its own scheme, whatever stands behind that.
+  // The origin of an extension or an app has another scheme, and its host means something else.
   if (!HTTP.test(protocol)) return false;
-  // Compared without the port that goes without saying (RFC 6454 §4).
+  // Compared without a default port (RFC 6454 §4).
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === own;
 }

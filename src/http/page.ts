@@ -1,16 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import { sendJson } from './send-json.ts';
 
-/** A page is at most this long; `more` tells that there is another. */
+/** The longest page; `more` tells that there is another. */
 const PAGE_BYTES = 1024 * 1024;
 
-/** The items of one answer, as JSON, within its bounds. */
+/** The items of one answer, as JSON, within bounds. */
 export class Page {
   readonly #limit: number;
   readonly #items: string[] = [];
   #bytes = 0;
 
-  /** @param limit how many items it has at most */
+  /** @param limit the most items */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -19,7 +19,7 @@ export class Page {
     return this.#items.length === 0;
   }
 
-  /** Adds an item. @returns `false` if there is no room for it; for the first one there is */
+  /** Adds an item. @returns `false` if there is no room for it; there always is for the first one */
   add(json: string): boolean {
     this.#bytes += Buffer.byteLength(json) + 1;
     const isFull = this.#bytes > PAGE_BYTES && this.#items.length > 0;
@@ -28,12 +28,12 @@ export class Page {
     return true;
   }
 
-  /** Turns the order round. */
+  /** Reverses the order. */
   reverse(): void {
     this.#items.reverse();
   }
 
-  /** Answers with the items under a name, and with facts beside them. */
+  /** Answers with the items under a name, and with other facts beside them. */
   send(response: ServerResponse, name: string, facts: object): void {
     sendJson(response, `{"${name}":[${this.#items.join(',')}],${JSON.stringify(facts).slice(1)}`);
   }

@@ -2,13 +2,13 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import { KeysUnavailable } from '../auth/key-set.ts';
 import { Refusal, REFUSAL_STATUS, type RefusalFacts, unavailable } from '../errors.ts';
 import { LogUnavailable, LogUnreadable } from '../log/message-log.ts';
-import { setDataHeaders } from './data-headers.ts';
-import type { Refusals } from './refusals.ts';
+import { DATA_HEADERS } from './data-headers.ts';
+import type { RefusalCounters } from '../metrics/counters/refusal-counters.ts';
 import type { RequestLog } from './request-log.ts';
 
 const CONTENT_TYPE = 'application/problem+json';
 
-/** A problem's JSON (RFC 9457). */
+/** Returns a problem's JSON (RFC 9457). */
 function problemJson(status: number, detail: string, { errors = [], stored }: RefusalFacts = {}): string {
   const title = STATUS_CODES[status] ?? 'Error';
   return JSON.stringify({
@@ -21,13 +21,13 @@ function problemJson(status: number, detail: string, { errors = [], stored }: Re
   });
 }
 
-/** Where it is written down that a request was refused. */
+/** The places that record refused requests. */
 export interface ProblemParts {
   readonly requests: RequestLog;
-  readonly refusals: Refusals;
+  readonly refusals: RefusalCounters;
 }
 
-/** What a client is told of what went wrong. */
+/** The answer to a request that went wrong. */
 interface Problem {
   readonly status: number;
   readonly json: string;
@@ -35,9 +35,9 @@ interface Problem {
 }
 
 /**
- * Makes a problem of what went wrong: a refusal as it is, anything else a bare 500, logged whole.
+ * Makes the answer for an error: a refusal as it is, anything else a bare 500, logged whole.
  *
- * @param isThere whether its client is: nobody is left to be refused where it went while its request was read
+ * @param isThere whether the client is still connected: if it left while its request was read, no refusal is counted
  */
 export function problemOf(
   request: IncomingMessage,
@@ -48,7 +48,7 @@ export function problemOf(
   const refusal = toRefusal(error);
   const status = refusal?.status ?? 500;
   if (refusal === undefined) requests.failed(request, status, error);
-  else if (refusal.code === 'unavailable') {
+  else if (refusal.code === 'unavailable' && !refusal.isLogged) {
     requests.failed(request, status, causeFor(error));
   }
   if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
@@ -60,16 +60,16 @@ export function problemOf(
 }
 
 /**
- * Makes the refusal of a publish of what went wrong with it: one for now (503) says whether anything may have been stored.
+ * Makes the refusal of a publish from an error: a temporary one (503) says whether anything may have been stored.
  *
  * @returns any other error as it is
  */
 export function publishProblem(error: unknown): unknown {
   const refusal = toRefusal(error);
   if (refusal?.code !== 'unavailable') return error;
-  const { headers, message } = refusal;
+  const { headers, message, isLogged } = refusal;
   if (!(error instanceof LogUnavailable))
-    return new Refusal('unavailable', message, { headers, stored: 'no' });
+    return new Refusal('unavailable', message, { headers, stored: 'no', isLogged });
   return error.mayBeStored
     ? new Refusal(
         'unavailable',
@@ -83,11 +83,11 @@ export function publishProblem(error: unknown): unknown {
 }
 
 /**
- * Takes note that a client was told in band, by `bye`, what would have been a 503 otherwise.
+ * Records a refusal (503) that a client was told in band, by `bye`.
  *
- * @param status what its answer has instead
+ * @param status the status that its answer has instead
  */
-export function noteInBand(
+export function recordInBandRefusal(
   request: IncomingMessage,
   error: unknown,
   status: number,
@@ -97,7 +97,7 @@ export function noteInBand(
   refusals.add('unavailable', status);
 }
 
-/** Answers a request with what went wrong. Where the headers are out already, the connection is cut. */
+/** Answers a request with an error. Cuts the connection if the headers have been sent already. */
 export function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
@@ -109,16 +109,19 @@ export function sendProblem(
     response.destroy();
     return;
   }
-  setDataHeaders(response);
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.setHeader('X-Request-Id', parts.requests.idOf(request));
-  response.setHeader('Content-Type', CONTENT_TYPE);
-  response.setHeader('Content-Length', Buffer.byteLength(json));
-  response.writeHead(status).end(request.method === 'HEAD' ? undefined : json);
+  response
+    .writeHead(status, {
+      ...DATA_HEADERS,
+      ...headers,
+      'X-Request-Id': parts.requests.idOf(request),
+      'Content-Type': CONTENT_TYPE,
+      'Content-Length': Buffer.byteLength(json),
+    })
+    .end(request.method === 'HEAD' ? undefined : json);
 }
 
-/** Whether an error is a 503: the same request may be served a little later. */
-export function willPass(error: unknown): boolean {
+/** Returns whether an error is a 503: the same request may be served a little later. */
+export function isTransient(error: unknown): boolean {
   return toRefusal(error)?.code === 'unavailable';
 }
 
@@ -136,13 +139,13 @@ export function rawProblem(status: number, detail: string, retryAfterSeconds?: n
   );
 }
 
-/** Answers a request for a path that exists, with a method that it does not have. @param allowed those that it has */
+/** Returns the handler of a path's other methods: 405, or 204 for OPTIONS. @param allowed the methods that it has */
 export function methodNotAllowed(
   allowed: string,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     if (request.method === 'OPTIONS') {
-      response.writeHead(204, { Allow: allowed }).end();
+      response.writeHead(204, { ...DATA_HEADERS, Allow: allowed }).end();
       return;
     }
     throw new Refusal(
@@ -153,18 +156,18 @@ export function methodNotAllowed(
   };
 }
 
-/** What the log says of a 503 beside its line: why the disk could not be read. */
+/** Returns the cause of a 503 to be logged: why the disk could not be read; `undefined` for any other error. */
 function causeFor(error: unknown): unknown {
   return error instanceof LogUnreadable ? error : undefined;
 }
 
-/** What a client is told of an error; `undefined` where that is nothing. */
+/** Returns the refusal that a client is told for an error; `undefined` if the error is internal. */
 function toRefusal(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
   if (error instanceof LogUnavailable) return unavailable(`Not now: ${error.message}. Try again later.`, 2);
   if (error instanceof KeysUnavailable) return unavailable(`Not now: ${error.message}.`, 5);
   const { status } = error as { status?: unknown };
-  // The router throws it (http-errors).
+  // Thrown by the router (http-errors).
   if (status === 400) return new Refusal('malformed', 'The path is not valid percent-encoding of UTF-8.');
   return undefined;
 }

@@ -1,26 +1,27 @@
 import { addressFault, EVERYTHING } from '../address.ts';
 import { badFields, type FieldError, Refusal, unknownName } from '../errors.ts';
 
-/** The widest range of a whole number in a query. */
+/** The range of a whole number in a query. */
 export interface IntegerRule {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
-/** No endpoint takes more than 200 addresses, and a few parameters beside them. */
+/** No endpoint takes more than 200 addresses and a few other parameters. */
 const MAX_PAIRS = 1000;
 
-/** A path may take 300 KiB, and each fault of a query names it. */
+/** A path may have 300 KiB, and each fault of a query names it. */
 const MAX_SHOWN_PATH = 100;
 
 /**
- * Reads `application/x-www-form-urlencoded` text (a query, or a body) as it stands: where URLSearchParams would put
- * U+FFFD in the place of bytes that are not UTF-8, and so alter a name without a word, this refuses.
+ * Reads `application/x-www-form-urlencoded` text (a query, or a body) and alters nothing: URLSearchParams silently puts
+ * U+FFFD in place of bytes that are not UTF-8, which changes a name; this refuses them.
  *
  * @returns each pair, in order
- * @throws {Refusal} malformed, or more than 1,000 pairs
+ * @throws {Refusal} 400 if it is malformed or has more than 1,000 pairs
  */
 export function parsePairs(text: string): [name: string, value: string][] {
+  if (text === '') return [];
   if (text.split('&', MAX_PAIRS + 1).length > MAX_PAIRS) {
     throw new Refusal('malformed', `The query has more than ${MAX_PAIRS} parameters.`);
   }
@@ -47,10 +48,10 @@ export function parsePairs(text: string): [name: string, value: string][] {
 }
 
 /**
- * A request's target as a path with its query: without the origin that a proxy may send (RFC 9112 §3.2.2), on which
- * what reads URLs further on could choke.
+ * Returns a request's target as a path with its query, without the origin that a proxy may send (RFC 9112 §3.2.2): later
+ * readers of the URL do not expect one.
  *
- * @throws {Refusal} 404 where there is no path in it
+ * @throws {Refusal} 404 if there is no path in it
  */
 export function originForm(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?]*/i, '');
@@ -59,20 +60,20 @@ export function originForm(target: string): string {
   throw new Refusal('not-found', 'The request names no path: ask for one, such as /messages.');
 }
 
-/** The path of a request's target, without its query. */
+/** Returns the path of a request's target, without its query. */
 export function pathOf(target: string): string {
   const mark = target.indexOf('?');
   return mark === -1 ? target : target.slice(0, mark);
 }
 
-/** A text that says something: an empty parameter or header is as good as none. */
+/** Returns the text of a parameter or header; `undefined` if it is missing, repeated or empty. */
 export function nonEmpty(text: string | string[] | undefined): string | undefined {
   return typeof text === 'string' && text !== '' ? text : undefined;
 }
 
 /**
- * A request's query, read parameter by parameter. Faults are gathered, and said together by `check`: nothing that was
- * read is to be used before that.
+ * A request's query, read parameter by parameter. Faults are gathered, and `check` reports them together: use nothing
+ * that was read before that.
  */
 export class Query {
   readonly #values = new Map<string, string[]>();
@@ -81,7 +82,7 @@ export class Query {
   /**
    * @param target the request's target: path and query
    * @param known the parameters that this endpoint has
-   * @throws {Refusal} where the query is malformed
+   * @throws {Refusal} 400 if the query is malformed
    */
   constructor(target: string, known: readonly string[]) {
     const mark = target.indexOf('?');
@@ -103,29 +104,29 @@ export class Query {
     return this.#values.has(name);
   }
 
-  /** How often a parameter is given. */
+  /** Returns how often a parameter is given. */
   count(name: string): number {
     return this.#values.get(name)?.length ?? 0;
   }
 
-  /** The value of a parameter that is given at most once. */
+  /** Returns the value of a parameter that may be given at most once; `undefined` if it is not given. */
   text(name: string): string | undefined {
     const values = this.#values.get(name) ?? [];
     if (values.length > 1) this.fault(name, 'is given more than once');
     return values[0];
   }
 
-  /** A whole number; `otherwise` where it is not given. */
-  integer(name: string, otherwise: number, { least, most }: IntegerRule): number {
+  /** Returns a whole number; `otherwise` if it is not given. */
+  integer(name: string, otherwise: number, { min, max }: IntegerRule): number {
     const text = this.text(name);
     if (text === undefined) return otherwise;
     const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
-    if (value >= least && value <= most) return value;
-    this.fault(name, `must be a whole number from ${least} to ${most}`);
+    if (value >= min && value <= max) return value;
+    this.fault(name, `must be a whole number from ${min} to ${max}`);
     return otherwise;
   }
 
-  /** The id of a message, or `latest`, which is the default and comes out as `undefined`. */
+  /** Returns the id of a message; `undefined` for `latest`, which is the default. */
   before(): number | undefined {
     const text = this.text('before');
     if (text === undefined || text === 'latest') return undefined;
@@ -135,14 +136,14 @@ export class Query {
     return undefined;
   }
 
-  /** Addresses, each once, in the order in which they are given. */
-  addresses(name: string, { least, most }: IntegerRule): string[] {
+  /** Returns addresses, each once, in the order given. */
+  addresses(name: string, { min, max }: IntegerRule): string[] {
     const values = [...new Set(this.#values.get(name) ?? [])];
-    if (values.length < least) this.fault(name, `is required: an address, as in ?${name}=bob`);
-    if (values.length > most) {
-      this.fault(name, most === 1 ? 'must be given once' : `may be given with at most ${most} addresses`);
+    if (values.length < min) this.fault(name, `is required: an address, as in ?${name}=bob`);
+    if (values.length > max) {
+      this.fault(name, max === 1 ? 'must be given once' : `may be given with at most ${max} addresses`);
     }
-    for (const value of values.slice(0, most)) {
+    for (const value of values.slice(0, max)) {
       const why = addressFault(value);
       if (why !== undefined) this.fault(name, why);
     }
@@ -150,22 +151,22 @@ export class Query {
   }
 
   /**
-   * The inboxes to follow: up to 100 addresses, or `*` alone, the whole log.
+   * Returns the inboxes to follow: up to 100 addresses, or `*` alone, the whole log.
    *
-   * @param own the client's own address, which is meant where none is given; in open mode one has to be given
+   * @param own the client's own address, the default; in open mode there is none, and an address must be given
    */
   inboxes(own: string | undefined): string[] {
     if (own !== undefined && !this.has('recipient')) return [own];
     if (this.#values.get('recipient')?.every((value) => value === EVERYTHING) === true) return [EVERYTHING];
-    return this.addresses('recipient', { least: 1, most: 100 });
+    return this.addresses('recipient', { min: 1, max: 100 });
   }
 
-  /** Takes note of a fault. */
+  /** Adds a fault. */
   fault(name: string, message: string): void {
     this.#errors.push({ path: `/${name}`, message });
   }
 
-  /** @throws {Refusal} where a parameter is unknown or broke a rule */
+  /** Refuses the query if it has faults. @throws {Refusal} 400 if a parameter is unknown or breaks a rule */
   check(): void {
     if (this.#errors.length > 0) throw badFields(this.#errors);
   }

@@ -2,14 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import { Refusal, unavailable } from '../errors.ts';
-import type { Arriving, ArrivingBytes } from '../arriving-bytes.ts';
-import { LARGE_BYTES, readingTurns } from '../reading-turns.ts';
+import type { Arriving, ArrivingBytes } from '../wire/arriving-bytes.ts';
+import { LARGE_BYTES, readingTurns } from '../wire/reading-turns.ts';
 import type { Handler } from './handler.ts';
 
-/** The longest body that is taken, decompressed. */
+/** The longest body that is accepted, decompressed. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
-/** Bodies that are decompressed at the same time: each may take 4 MiB, whatever it was before. */
+/** Bodies that are decompressed at the same time: each may take 4 MiB, however small it was. */
 const MAX_DECOMPRESSING = 4;
 
 /** Decompresses a body whole, and says how much of it was read. */
@@ -39,21 +39,21 @@ const DECOMPRESSORS: ReadonlyMap<string, Decompress | undefined> = new Map([
 ]);
 
 /**
- * Reads a body into `request.body`, a Buffer of at most 4 MiB; gzip, deflate and br are undone. Without a body it is
- * empty. What a body takes in memory follows its bytes, however many pieces they come in. Of large bodies one is handed
- * on in a turn of the event loop.
+ * Returns the handler that reads a body into `request.body`, a Buffer of at most 4 MiB, which is empty if there is no
+ * body; gzip, deflate and br are decompressed. The memory of a body follows its bytes, however many pieces they come
+ * in. One large body is passed on in each turn of the event loop.
  *
  * A body that is refused is read to its end first: a client that is still sending would lose the answer (RFC 9112 §9.6).
  *
- * @param arriving where large bodies are counted while they arrive
+ * @param arriving counts large bodies while they arrive
  * @throws {Refusal} from the handler: 400 if it cannot be read, 413 if it is too large, 415 if it is in another coding,
  *   503 if others need its room
  */
 export function readBody(arriving: ArrivingBytes): Handler {
-  const decompressing = new Turnstile(MAX_DECOMPRESSING);
+  const decompressing = new Semaphore(MAX_DECOMPRESSING);
   return async (request, _response, next) => {
     const decompress = decompressorOf(request);
-    let body = await new ArrivingBody(request, arriving).whole;
+    let body = await new ArrivingBody(request, arriving).whole();
     if (decompress !== undefined && body.length > 0) {
       body = await new CompressedBody(body, arriving).decompressed(decompress, decompressing);
     }
@@ -94,10 +94,9 @@ function tooManyBodies(): Refusal {
   return unavailable('Too many large bodies are arriving at once. Send this one again, faster.', 1);
 }
 
-/** A body on its way in: one buffer that grows with it. */
+/** A body that is arriving: one buffer that grows with it. */
 class ArrivingBody implements Arriving {
-  /** Settles when all has arrived; a large body in a turn of its own, and is counted until then. */
-  readonly whole: Promise<Buffer>;
+  readonly #request: IncomingMessage;
   readonly #arriving: ArrivingBytes;
   #buffer: Buffer = Buffer.alloc(0);
   #length = 0;
@@ -105,15 +104,26 @@ class ArrivingBody implements Arriving {
   #reject: (fault: Refusal) => void = () => undefined;
 
   constructor(request: IncomingMessage, arriving: ArrivingBytes) {
+    this.#request = request;
     this.#arriving = arriving;
+  }
+
+  /**
+   * Reads it. Call it once.
+   *
+   * @returns settles when all has arrived; a large body in a turn of its own, and is counted until then
+   * @throws {Refusal} if it is too large, ends too early, or others need its room
+   */
+  whole(): Promise<Buffer> {
+    const request = this.#request;
     if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) this.#fault = tooLarge();
-    this.whole = new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.#reject = reject;
       request
         .on('data', (bytes: Buffer) => this.#take(bytes))
         .on('end', () => {
           const settle = (): void => {
-            arriving.delete(this);
+            this.#arriving.delete(this);
             if (this.#fault === undefined) resolve(this.#buffer.subarray(0, this.#length));
             else reject(this.#fault);
           };
@@ -136,7 +146,7 @@ class ArrivingBody implements Arriving {
     this.#reject(fault);
   }
 
-  /** Lets go of what there is, and of all that comes. */
+  /** Drops the bytes that have arrived, and all that follow. */
   #drop(fault: Refusal): void {
     this.#fault ??= fault;
     this.#buffer = Buffer.alloc(0);
@@ -150,7 +160,7 @@ class ArrivingBody implements Arriving {
     if (length > MAX_BODY_BYTES) {
       this.#drop(tooLarge());
     } else if (this.#length === 0) {
-      // Most bodies come in one piece, which is taken as it is.
+      // Most bodies come in one piece, which is used as it is.
       this.#buffer = bytes;
       this.#length = length;
     } else {
@@ -168,7 +178,7 @@ class ArrivingBody implements Arriving {
   }
 }
 
-/** A body that has arrived, and waits to be decompressed. */
+/** A body that has arrived and waits to be decompressed. */
 class CompressedBody implements Arriving {
   readonly #arriving: ArrivingBytes;
   #bytes: Buffer | undefined;
@@ -179,8 +189,8 @@ class CompressedBody implements Arriving {
     this.#arriving = arriving;
   }
 
-  /** Decompresses it when there is a place. @throws {Refusal} if it cannot be, or others need its room meanwhile */
-  decompressed(decompress: Decompress, places: Turnstile): Promise<Buffer> {
+  /** Decompresses it when a place is free. @throws {Refusal} if that fails, or others need its room meanwhile */
+  decompressed(decompress: Decompress, places: Semaphore): Promise<Buffer> {
     const refused = new Promise<never>((_resolve, reject) => {
       this.#reject = reject;
     });
@@ -201,8 +211,8 @@ class CompressedBody implements Arriving {
   }
 }
 
-/** Lets so many through at once; others wait in line. */
-class Turnstile {
+/** A limit on work at the same time. Further work waits in line. */
+class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 

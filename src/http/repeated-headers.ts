@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { differentValues, Refusal } from '../errors.ts';
 
-/** Fields that a request has once, of those that something here goes by. Others are lists, in one line or in several. */
+/** The fields read here that a request may have only once. The others are lists, in one line or several. */
 const SINGULAR = [
   'Access-Control-Request-Method',
   'Authorization',
@@ -15,15 +15,15 @@ const SINGULAR = [
 ];
 
 /**
- * Makes one field of equal ones, in `request.headers`: node:http joins the values of some with commas, and keeps the first
- * of others. Does nothing if no field is repeated.
+ * Merges equal fields into one in `request.headers`: node:http joins the values of some with commas, and keeps the
+ * first of others. Does nothing if no field is repeated.
  *
- * @throws {Refusal} 400 if they differ, since a proxy may have gone by another one than the service would; also if there
+ * @throws {Refusal} 400 if they differ, since a proxy may have used another one than the service would; also if there
  *   are several `Host` (RFC 9112 §3.2)
  */
 export function mergeRepeated(request: IncomingMessage): void {
   const { headers, rawHeaders } = request;
-  // As many names as fields.
+  // No name is repeated.
   if (Object.keys(headers).length * 2 === rawHeaders.length) return;
   const given = request.headersDistinct;
   if ((given['host']?.length ?? 0) > 1) {

@@ -4,53 +4,53 @@ import type { Logger } from 'pino';
 import { pathOf } from './query.ts';
 import { withoutTokens } from './signed-token.ts';
 
-/** What the log says of a stream. */
+/** The facts about a stream that are logged. */
 export interface LoggedStream {
-  /** Why it is over; `undefined` where only the closed connection tells. */
+  /** Why it ended; `undefined` if only the closed connection tells. */
   readonly ended: string | undefined;
-  /** How many messages were written. */
+  /** The number of messages that were written. */
   readonly messages: number;
 }
 
-/** What is kept of a request while it goes on. */
+/** The facts about a request, kept while it is under way. */
 interface Facts {
-  /** When it came, on the clock of `performance.now()`; `undefined` where that was not noted. */
+  /** When it came, on the clock of `performance.now()`; `undefined` if that was not noted. */
   began: number | undefined;
   id: string | undefined;
-  /** Looked up while the connection is there to tell. */
+  /** Looked up while the connection is still open. */
   client: string | undefined;
   stream: LoggedStream | undefined;
   /** Whether its line is written. */
   logged: boolean;
 }
 
-/** An id that a proxy or a client may give: nothing that could break a line of a log, or be a secret by accident. */
+/** An id that a proxy or a client may give: it can neither break a line of a log nor be a secret by accident. */
 const GIVEN_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
-const MOST_OF_PATH = 256;
+const MAX_OF_PATH = 256;
 
 /**
- * The lines of the log that are about requests, each with the id of its request. At level debug there is one for each
- * request that is over, and for each stream one when it opens and one when it closes; 5xx is at level error. What
- * costs time is done for these lines alone: how long a request took is known at level debug only.
+ * The lines of the log about requests, each with the id of its request. At level debug there is one for each request
+ * that has ended, and for each stream one when it opens and one when it closes; 5xx is at level error. How long a
+ * request took is measured only at level debug, since that costs time.
  *
- * No content, query, header or token comes into the log: of a request it has the method, the path and the id.
+ * No content, query, header or token gets into the log: of a request it has the method, the path and the id.
  */
 export class RequestLog {
   readonly #logger: Logger;
   readonly #clientOf: (request: IncomingMessage) => string | undefined;
   readonly #verbose: boolean;
-  /** Of the requests that leave a line or are refused: noting each one slows publishes measurably. */
+  /** Only of requests that are logged or refused: keeping facts of every one slows publishes measurably. */
   readonly #facts = new WeakMap<IncomingMessage, Facts>();
 
-  /** @param clientOf the address of a request's client, as far as proxies are believed */
+  /** @param clientOf returns the address of a request's client, as far as proxies are trusted */
   constructor(logger: Logger, clientOf: (request: IncomingMessage) => string | undefined) {
     this.#logger = logger;
     this.#clientOf = clientOf;
     this.#verbose = logger.isLevelEnabled('debug');
   }
 
-  /** A request has come: call it before anything else is done with it. */
+  /** Notes that a request has come. Call it before anything else is done with the request. */
   begin(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#verbose) return;
     const facts = this.#of(request);
@@ -59,7 +59,7 @@ export class RequestLog {
     response.once('close', () => this.#over(request, response, facts));
   }
 
-  /** The id of a request: what its `X-Request-Id` says where that is 1 to 64 of A-Z, a-z, 0-9, ".", "_", "-", else a new one. */
+  /** Returns a request's id: its `X-Request-Id` if that is 1 to 64 of A-Z, a-z, 0-9, ".", "_", "-", else a new one. */
   idOf(request: IncomingMessage): string {
     const facts = this.#of(request);
     if (facts.id === undefined) {
@@ -69,28 +69,29 @@ export class RequestLog {
     return facts.id;
   }
 
-  /** A request is answered by a stream. */
+  /** Logs that a request is answered by a stream. */
   opened(request: IncomingMessage, stream: LoggedStream): void {
     if (!this.#verbose) return;
     this.#of(request).stream = stream;
     this.#logger.debug(this.#line(request), 'a stream was opened');
   }
 
-  /** A request was answered past its response: its connection has left HTTP. */
+  /** Notes that a request was answered by a stream that only says `bye`. */
   answered(request: IncomingMessage, status: number): void {
+    if (!this.#verbose) return;
     this.#logger.debug({ ...this.#line(request), status }, 'a request was answered');
     this.#of(request).logged = true;
   }
 
-  /** A stream is cut because of an error. */
+  /** Logs that a stream is cut because of an error. */
   streamFailed(request: IncomingMessage, error: unknown): void {
     this.#logger.error({ ...this.#line(request), err: error }, 'the log cannot be read: a stream is cut');
   }
 
   /**
-   * A request was answered with 5xx.
+   * Logs that a request was answered with 5xx.
    *
-   * @param error what was thrown, if the operator learns more from it than from the answer
+   * @param error the error, if it tells the operator more than the answer does
    */
   failed(request: IncomingMessage, status: number, error?: unknown): void {
     const line = { ...this.#line(request), status, ...(error === undefined ? {} : { err: error }) };
@@ -116,7 +117,7 @@ export class RequestLog {
     return {
       requestId: this.idOf(request),
       method: request.method,
-      path: withoutTokens(pathOf(request.url ?? '')).slice(0, MOST_OF_PATH),
+      path: withoutTokens(pathOf(request.url ?? '')).slice(0, MAX_OF_PATH),
       client,
       ...(began === undefined ? {} : { milliseconds: Math.round(performance.now() - began) }),
     };

@@ -2,57 +2,57 @@ import type { IncomingMessage } from 'node:http';
 import { serialize } from 'cookie';
 import { isLoopback } from './origins.ts';
 
-/** Where the service stands for its clients. */
-export interface Place {
-  /** `undefined` where only the request tells. */
+/** The address at which clients reach the service. */
+export interface CookieScope {
+  /** `undefined` if it is not configured: then the request's `Host` counts. */
   readonly publicUrl: URL | undefined;
-  /** What stands before the paths of this service; empty, or `/…` without a slash at its end. */
+  /** The prefix of this service's paths: empty, or `/…` without a slash at its end. */
   readonly basePath: string;
 }
 
 const NAME = 'tidings';
 
-/** So many cookies of one name are looked at: each costs a check of its token. */
+/** The most cookies of one name that are looked at: each costs a check of its token. */
 const MAX_SESSIONS = 4;
 
 /**
- * The cookie whose value is a token: what a browser's EventSource carries.
+ * The cookie whose value is a token, which a browser's EventSource sends.
  *
- * It is called `__Host-tidings` at the root of a host, and `__Secure-tidings` below a path: browsers take these over https
- * alone, the first of them only from this very host, so that no site under the same domain can put its own beside it
- * (RFC 6265bis §4.1.3). Over http on loopback it is `tidings`. Where one is due, no other is read.
+ * It is called `__Host-tidings` at the root of a host, and `__Secure-tidings` below a path: browsers accept these only
+ * over https, and the first only from this very host, so that no site under the same domain can set one of its own
+ * beside it (RFC 6265bis §4.1.3). Over http on loopback it is `tidings`. Only the cookie with the right name is read.
  */
 export class SessionCookie {
-  readonly #place: Place;
+  readonly #scope: CookieScope;
 
-  constructor(place: Place) {
-    this.#place = place;
+  constructor(scope: CookieScope) {
+    this.#scope = scope;
   }
 
-  /** Returns the name that the cookie has for whoever sends a request. */
+  /** Returns the name that the cookie has for the sender of a request. */
   name(request: IncomingMessage): string {
     if (!this.#isSecure(request)) return NAME;
-    return this.#place.basePath === '' ? `__Host-${NAME}` : `__Secure-${NAME}`;
+    return this.#scope.basePath === '' ? `__Host-${NAME}` : `__Secure-${NAME}`;
   }
 
   /**
-   * Returns the different tokens that a request has as its session, 4 at most, those of the longest path first (RFC 6265
-   * §5.4): there are several if one is left of an earlier base path, or another site of the domain has set one.
+   * Returns the different tokens that a request has as its session, at most 4, those of the longest path first (RFC 6265
+   * §5.4): there are several if one is left from an earlier base path, or another site of the domain has set one.
    */
   read(request: IncomingMessage): string[] {
     return [...new Set(valuesOf(this.name(request), request))].slice(0, MAX_SESSIONS);
   }
 
   /**
-   * Returns the `Set-Cookie` headers that keep a token until a time, in place of every other session: those at the parent
-   * paths, of an earlier base path, and those of the name that a session had over https before.
+   * Returns the `Set-Cookie` headers that keep a token until a time, in place of every other session: at the parent
+   * paths, from an earlier base path, and under the name that a session over https had before.
    */
   set(token: string, expires: Date, request: IncomingMessage): string[] {
     const name = this.name(request);
     const [own = '/', ...parents] = this.#paths();
     const secure = this.#isSecure(request);
     const cookie = (name: string, value: string, expires: Date, path: string): string =>
-      // A token is made of characters that a cookie may have (RFC 7515 §3.1).
+      // A token has only characters that a cookie may have (RFC 7515 §3.1).
       serialize(name, value, { expires, httpOnly: true, sameSite: 'strict', secure, path, encode: String });
     const remove = (name: string, path: string): string => cookie(name, '', new Date(0), path);
     const hasOld = name !== NAME && valuesOf(NAME, request).length > 0;
@@ -68,21 +68,21 @@ export class SessionCookie {
     return this.set('', new Date(0), request);
   }
 
-  /** The path of the cookie, and its parents up to the root: `/a/b/`, `/a/`, `/`. */
+  /** Returns the path of the cookie, and its parents up to the root: `/a/b/`, `/a/`, `/`. */
   #paths(): string[] {
-    const parts = this.#place.basePath.split('/');
+    const parts = this.#scope.basePath.split('/');
     return parts.map((_, index) => `${parts.slice(0, parts.length - index).join('/')}/`);
   }
 
-  /** Everywhere but on loopback, where a browser may have no https to send it over. */
+  /** Returns whether the cookie is sent over https only: always, except on loopback, which may have no https. */
   #isSecure({ headers: { host = '' } }: IncomingMessage): boolean {
-    const { publicUrl } = this.#place;
+    const { publicUrl } = this.#scope;
     if (publicUrl?.protocol === 'https:') return true;
     return !isLoopback(publicUrl?.hostname ?? host.replace(/:\d*$/, ''));
   }
 }
 
-/** Returns the values that are not empty of the cookies of a name, in the order of the request. */
+/** Returns the nonempty values of the cookies with a name, in the order of the request. */
 function valuesOf(name: string, { headers: { cookie = '' } }: IncomingMessage): string[] {
   const start = `${name}=`;
   return cookie
@@ -92,7 +92,7 @@ function valuesOf(name: string, { headers: { cookie = '' } }: IncomingMessage): 
     .map((pair) => pair.slice(start.length));
 }
 
-/** Only spaces: a name that begins with another white space is another name, which any site may set. */
+/** Removes spaces only: a name that begins with other white space is another name, which any site may set. */
 function withoutSpaces(pair: string): string {
   let start = 0;
   let end = pair.length;

@@ -1,10 +1,10 @@
-/** Signed tokens (RFC 7515 §7.1) in text. Each function looks at a character of the text a few times at most. */
+/** Signed tokens (RFC 7515 §7.1) in text. Each function looks at each character of the text at most a few times. */
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 
 /** Three parts in base64url, of which the last may be empty. */
 const THREE_PARTS = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
-/** What tokens are made of. A run of it ends at any other character, so no character is in two runs. */
+/** The characters of tokens. A run of them ends at any other character, so no character is in two runs. */
 const RUN = /[\w.-]+/g;
 
 /** The first part of a token is the JSON of an object in base64url, which begins with `{"`. */
@@ -15,12 +15,12 @@ export function withoutTokens(text: string): string {
   return text.includes(BEGINNING) ? text.replaceAll(RUN, withoutTokensInRun) : text;
 }
 
-/** Says whether there is a signed token in a text. */
+/** Returns whether a text has a signed token in it. */
 export function hasToken(text: string): boolean {
   return withoutTokens(text) !== text;
 }
 
-/** Says whether a text has the form of a token: a header and claims that are JSON objects, and a signature. */
+/** Returns whether a text has the form of a token: a header and claims that are JSON objects, and a signature. */
 export function isToken(text: string): boolean {
   if (!THREE_PARTS.test(text)) return false;
   try {
@@ -32,7 +32,7 @@ export function isToken(text: string): boolean {
   }
 }
 
-/** A token is three parts with a dot between them, of which the last may be empty. */
+/** Replaces the tokens in a run: three parts with a dot between them, of which the last may be empty. */
 function withoutTokensInRun(run: string): string {
   const parts = run.split('.');
   const kept: string[] = [];

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { hasEnded, type Identity } from '../auth/identity.ts';
-import { keyFault } from '../draft.ts';
+import { keyFault } from '../message-rules.ts';
 import { badFields, type FieldError, pointerToken, Refusal, unknownName } from '../errors.ts';
 import { type ProblemParts, problemOf, publishProblem } from './problem.ts';
-import { publishedJson, type Publisher } from './publisher.ts';
-import type { PublishRate } from './publish-rate.ts';
+import { publishedJson, type Publisher } from '../publish/publisher.ts';
+import type { PublishRate } from '../publish/publish-rate.ts';
 import { type JsonForm, parseJson, textIn } from './strict-json.ts';
 
 const FIELDS = ['publish', 'ref'];
@@ -14,15 +14,15 @@ const MESSAGE: JsonForm = { name: 'message', draftAt: ['publish'] };
 /** The JSON of 128 characters, each of which may be escaped as two units of six. */
 const MAX_REF_BYTES = 128 * 12 + 2;
 
-/** A request of a client on its socket: what to publish, and how the client calls it. */
+/** A client's request on its socket: a draft to publish, and the client's name for the request. */
 interface PublishRequest {
   readonly publish: unknown;
   readonly ref: string | undefined;
 }
 
 /**
- * Publishes what a client sends on its socket: `{"publish": draft, "ref": "x"}`, where `draft` is what `POST /messages`
- * takes as JSON. It is answered by `published`, or by `refused` with the problem that POST would answer.
+ * The publisher for a client on its socket, who sends `{"publish": draft, "ref": "x"}` with a draft as for
+ * `POST /messages`. The answer is `published`, or `refused` with the problem that POST would answer.
  */
 export class SocketPublisher {
   readonly #publisher: Publisher;
@@ -35,7 +35,7 @@ export class SocketPublisher {
 
   /**
    * @param request the handshake, for the log
-   * @param expire called if the token has ended: nothing is answered any more
+   * @param expire called if the token has ended: nothing is answered from then on
    */
   constructor(
     { publisher, rate, now }: { publisher: Publisher; rate: PublishRate; now: () => number },
@@ -53,7 +53,7 @@ export class SocketPublisher {
     this.#expire = expire;
   }
 
-  /** Publishes. @returns the answer, as JSON; `undefined` if the token has ended */
+  /** Publishes a message of the client. @returns the answer, as JSON; `undefined` if the token has ended */
   async answer(message: Buffer): Promise<string | undefined> {
     if (hasEnded(this.#identity, this.#now())) {
       this.#expire();
@@ -68,7 +68,7 @@ export class SocketPublisher {
       const published = await this.#publisher.publish(request.publish, this.#identity);
       return answerJson('published', ref, publishedJson(published));
     } catch (error) {
-      // The rate is looked at before the message is parsed; its refusal says all the same which publish it is for.
+      // The rate is checked before the message is parsed; its refusal names the publish all the same.
       if (error instanceof Refusal && error.code === 'too-fast') ref = refOf(message);
       const { json, headers } = problemOf(this.#request, publishProblem(error), this.#problems);
       const seconds = headers['Retry-After'];
@@ -77,13 +77,13 @@ export class SocketPublisher {
   }
 }
 
-/** How a client calls a publish, looked up without parsing the rest; `undefined` if it does not, or not well. */
+/** Finds a client's name for a publish without parsing the rest; `undefined` if there is none, or it is not allowed. */
 function refOf(message: Buffer): string | undefined {
   const ref = textIn(message, 'ref', MAX_REF_BYTES);
   return keyFault(ref) === undefined ? ref : undefined;
 }
 
-/** @throws {Refusal} as `parseJson`, or 400 if it is not of that form; the draft is not looked at */
+/** Reads a request, but not the draft in it. @throws {Refusal} as `parseJson`, or 400 if it does not have that form */
 function readRequest(message: Buffer): PublishRequest {
   const value = parseJson(message, MESSAGE);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -106,7 +106,7 @@ function readRequest(message: Buffer): PublishRequest {
   return { publish: fields.get('publish'), ref: ref as string | undefined };
 }
 
-/** An answer's text. @param data JSON @param retry milliseconds */
+/** Returns an answer's text. @param data JSON @param retry milliseconds */
 function answerJson(
   event: 'published' | 'refused',
   ref: string | undefined,

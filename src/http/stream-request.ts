@@ -1,29 +1,47 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
-import { differentValues, type Refusal, unavailable } from '../errors.ts';
-import type { NotNow } from '../hub/devices.ts';
+import { differentValues, Refusal } from '../errors.ts';
+import type { ConnectRefusal } from '../hub/connections.ts';
+import type { Outage } from '../hub/outage.ts';
 import { parseCursor } from '../log/cursor.ts';
 import type { MessageLog, Start } from '../log/message-log.ts';
-import type { Inboxes } from '../log/store.ts';
-import { DeviceStream, type StreamParts, type Transport } from '../stream/device-stream.ts';
-import { RETRY_REFUSED, spreadRetry } from '../stream/server-events.ts';
-import { requireAll } from './permission.ts';
+import type { Inboxes } from '../log/inboxes.ts';
+import { ClientStream, type StreamParts, type Transport } from '../stream/client-stream.ts';
+import { RETRY_REFUSED, type RetrySpread, spreadRetrySeconds } from '../wire/server-events.ts';
+import { requireAll } from '../auth/permission.ts';
 import { nonEmpty, pathOf, Query } from './query.ts';
 import type { RequestLog } from './request-log.ts';
 
 const PARAMETERS = ['recipient', 'lastEventId', 'last', 'presence'];
-const REASONS: Record<NotNow, string> = {
+const REASONS: Record<ConnectRefusal, string> = {
   shutdown: 'The service is shutting down; connect again in a moment.',
   'over-limit': 'As many streams are open as the service takes; connect again later.',
+  disconnected: 'This node is cut off from the others; connect again later, or to another one.',
 };
 
-/** Why a stream is not opened for now, and where the device comes back; `undefined` where it knows itself. */
-export interface SentAway {
-  readonly reason: NotNow;
-  readonly cursor: string | undefined;
+/** The parts of the service that open streams. */
+export interface StreamRequestParts extends StreamParts {
+  readonly outage: Outage;
 }
 
-/** What a request for a stream asks for, whatever is to be spoken on it: read, and allowed. */
+/** The refusal (503) of a stream that cannot be opened now. */
+export class StreamRefused extends Refusal {
+  readonly reason: ConnectRefusal;
+  /** When the client comes back. */
+  readonly retry: RetrySpread;
+  /** The cursor to come back with; `undefined` if the client sent its own. */
+  readonly cursor: string | undefined;
+
+  constructor(reason: ConnectRefusal, retry: RetrySpread, cursor: string | undefined) {
+    super('unavailable', REASONS[reason], { headers: { 'Retry-After': String(spreadRetrySeconds(retry)) } });
+    this.name = 'StreamRefused';
+    this.reason = reason;
+    this.retry = retry;
+    this.cursor = cursor;
+  }
+}
+
+/** The query of a request for a stream, in any protocol: parsed and allowed. */
 export class StreamRequest {
   readonly #request: IncomingMessage;
   readonly #identity: Identity;
@@ -38,31 +56,38 @@ export class StreamRequest {
     this.#identity = identity;
     const query = new Query(request.url ?? '', PARAMETERS);
     this.#inboxes = query.inboxes(identity.client);
-    this.#watched = query.addresses('presence', { least: 0, most: 100 });
+    this.#watched = query.addresses('presence', { min: 0, max: 100 });
     this.#cursor = lastEventId(request) ?? nonEmpty(query.text('lastEventId'));
-    this.#last = query.integer('last', 0, { least: 0, most: 1000 });
+    this.#last = query.integer('last', 0, { min: 0, max: 1000 });
     query.check();
     requireAll(identity.read, this.#inboxes, 'recipient', 'read');
     requireAll(identity.presence, this.#watched, 'presence', 'presence');
   }
 
-  /** Why it is not served now; `undefined` where it is. */
-  sentAway({ devices, log }: StreamParts): SentAway | undefined {
-    const reason = devices.notNow(this.#identity.client);
-    if (reason === undefined) return undefined;
-    // One that has no cursor yet comes back where it would have begun now; another keeps its own.
-    const fresh = this.#cursor === undefined;
-    return { reason, cursor: fresh ? log.cursor(this.#startIn(log).after) : undefined };
+  /**
+   * Checks that a stream may be opened now.
+   *
+   * @throws {StreamRefused} if the service is ending or cut off, or a limit is reached
+   */
+  admit({ connections, log, outage }: StreamRequestParts): void {
+    const isCutOff = outage.reason !== undefined && !connections.ending;
+    const reason = isCutOff ? 'disconnected' : connections.refusalFor(this.#identity.client);
+    if (reason === undefined) return;
+    // A client without a cursor gets that of the position where it would begin now. Others keep their own.
+    const isNew = this.#cursor === undefined;
+    const retry = isCutOff ? outage.retry : RETRY_REFUSED;
+    throw new StreamRefused(reason, retry, isNew ? log.cursor(this.#startIn(log).after) : undefined);
   }
 
-  /** Opens the stream, where the request says that it begins. */
-  open(parts: StreamParts, requests: RequestLog, transport: Transport): DeviceStream {
-    // The request is there as long as the stream, and its query may take 300 KiB.
+  /** Opens the stream, at the position that the request names. */
+  open(parts: StreamParts, requests: RequestLog, transport: Transport): ClientStream {
+    // The request stays in memory as long as the stream is open, and its query may take 300 KiB.
     this.#request.url = pathOf(this.#request.url ?? '');
-    const stream = new DeviceStream(parts, transport, {
+    const stream = ClientStream.open(parts, transport, {
       identity: this.#identity,
       inboxes: this.#inboxes,
-      start: this.#startIn(parts.log),
+      start: () => this.#startIn(parts.log),
+      reached: this.#cursor === undefined ? undefined : parts.log.reach(this.#cursor),
       watched: this.#watched,
       onFailed: (error) => requests.streamFailed(this.#request, error),
     });
@@ -78,8 +103,8 @@ export class StreamRequest {
 }
 
 /**
- * The header `Last-Event-ID`; `undefined` if it is missing or empty. A proxy may have made one line of several
- * (RFC 9110 §5.3): equal ones are one here as well. A cursor has no comma.
+ * Returns the header `Last-Event-ID`; `undefined` if it is missing or empty. A proxy may have joined several into one
+ * line (RFC 9110 §5.3): equal ones count as one. A cursor has no comma.
  *
  * @throws {Refusal} 400 if it is a line of different cursors
  */
@@ -89,9 +114,4 @@ function lastEventId({ headers }: IncomingMessage): string | undefined {
   if (all.length <= 1) return nonEmpty(all[0]);
   if (all.every((one) => parseCursor(one) !== undefined)) throw differentValues('Last-Event-ID');
   return header;
-}
-
-/** The refusal of a stream for now, for a client that reads statuses. */
-export function notNow(reason: NotNow): Refusal {
-  return unavailable(REASONS[reason], Math.ceil(spreadRetry(RETRY_REFUSED) / 1000));
 }

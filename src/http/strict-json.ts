@@ -1,8 +1,8 @@
 /**
- * JSON of clients: I-JSON (RFC 7493), within bounds that are known before anything is built of it.
+ * JSON of clients: I-JSON (RFC 7493), within bounds that are checked before anything is built from it.
  *
- * JSON.parse alone keeps the last of two members with the same name without a word. Its cost follows from what a text
- * says, not from its length: 4 MiB of `[`, or of short names, take a second and half a gigabyte.
+ * JSON.parse alone silently keeps the last of two members with the same name. Its cost depends on the content of a
+ * text, not on its length: 4 MiB of `[`, or of short names, take a second and half a gigabyte.
  */
 import { isUtf8 } from 'node:buffer';
 import { badFields, pointerToken, Refusal } from '../errors.ts';
@@ -11,19 +11,19 @@ import { jsonFault } from './json-fault.ts';
 /** Deeper content overflows the stack of JSON parsers here and in clients (Python's stops near 1000). */
 const MAX_CONTENT_LEVELS = 500;
 
-/** Around a content are its message, a batch, and the envelope of a socket. */
+/** A content is inside a message, a batch, and the envelope of a socket. */
 const MAX_LEVELS = MAX_CONTENT_LEVELS + 3;
 
 /**
  * Values and names in one text. No content of 48 KiB has more than 32,768, and a batch of 1,000 messages has 50 for
- * each. So many cost 40 ms at worst, if they are short names that all differ: reading, checking and writing together.
+ * each. This many cost at most 40 ms, for short names that all differ: reading, checking and writing together.
  */
 const MAX_PARTS = 50_000;
 
-/** A pointer to a fault ends before the name that would make it longer: it then names what the fault stands in. */
+/** A pointer to a fault ends before the name that would make it longer: then it names a container of the fault. */
 const MAX_POINTER_LENGTH = 512;
 
-/** So many faults are named. */
+/** The most faults that are named. */
 const MAX_FAULTS = 100;
 
 const TAB = 0x09;
@@ -39,10 +39,10 @@ const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** What a text is, for its refusal. */
+/** The kind of a text, for its refusal. */
 export interface JsonForm {
   readonly name: string;
-  /** The names that lead to the message or batch in it: pointers in a refusal begin there. */
+  /** The names that lead to the message or batch in it: pointers in a refusal begin after them. */
   readonly draftAt: readonly string[];
 }
 
@@ -78,7 +78,7 @@ export function parseJson(bytes: Buffer, { name, draftAt }: JsonForm): unknown {
 /**
  * Decodes UTF-8; a byte order mark at its beginning is left out (RFC 8259 §8.1).
  *
- * @param name what the bytes are called in the refusal
+ * @param name the name of the bytes in the refusal
  * @throws {Refusal} 400 if it is not UTF-8
  */
 export function decodeUtf8(bytes: Buffer, name: string): string {
@@ -87,14 +87,14 @@ export function decodeUtf8(bytes: Buffer, name: string): string {
   return bytes.toString('utf8', hasMark ? 3 : 0);
 }
 
-/** How deep a JSON text is, and how many names it has. */
+/** The depth of a JSON text, and the number of its names. */
 interface Extent {
   readonly levels: number;
   readonly names: number;
 }
 
 /**
- * Measures a JSON text, and stops at the first excess. Nothing is built, so a refusal costs what reading so far costs.
+ * Measures a JSON text, and stops at the first excess. Builds nothing, so a refusal costs no more than reading so far.
  * Text that is not JSON is measured as if it were.
  */
 function measure(bytes: Buffer, name: string): Extent {
@@ -115,7 +115,7 @@ function measure(bytes: Buffer, name: string): Extent {
         break;
       case OPEN_LIST:
       case OPEN_OBJECT:
-        // The first value in it, before which there is no comma. An empty one counts as if it had one.
+        // The first value in it, which has no comma before it. An empty container counts as if it had one.
         values++;
         level++;
         if (level > levels) levels = level;
@@ -133,23 +133,23 @@ function measure(bytes: Buffer, name: string): Extent {
   return { levels, names };
 }
 
-/** The index of the quote that ends a string; past the end of the text if there is none. */
+/** Returns the index of the quote that ends a string; past the end of the text if there is none. */
 function endOfString(bytes: Buffer, quote: number): number {
   let at = quote + 1;
   while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
   return at;
 }
 
-/** What is wrong with a value, and the names and indexes that lead to it. */
+/** A fault of a value, and the names and indexes that lead to it. */
 interface Fault {
   readonly message: string;
   readonly path: string[];
 }
 
 /**
- * Looks through a parsed value: counts the names that are left of it, and finds what its text could say and JavaScript
- * would alter: a number beyond the range of a double (read as Infinity, written as null), and a lone surrogate (which
- * no UTF-8 has). It recurses, since the depth is bounded by then.
+ * The check of a parsed value. It counts the names that are left, and finds values that JavaScript would alter: a
+ * number beyond the range of a double (read as Infinity, written as null), and a lone surrogate (which UTF-8 cannot
+ * have). It is recursive: the depth was checked before.
  */
 class Check {
   names = 0;
@@ -172,7 +172,7 @@ class Check {
   }
 
   #lookIntoObject(object: Record<string, unknown>): void {
-    // What JSON.parse makes inherits nothing that is enumerable.
+    // Objects from JSON.parse inherit nothing enumerable.
     for (const name in object) {
       this.names++;
       const before = this.faults.length;
@@ -186,13 +186,13 @@ class Check {
     if (this.faults.length < MAX_FAULTS) this.faults.push({ message, path: [] });
   }
 
-  /** Notes which name or index leads to the newest faults. */
+  /** Adds a name or index that leads to the newest faults. */
   #lead(from: number, name: string): void {
     for (const { path } of this.faults.slice(from)) path.unshift(name);
   }
 }
 
-/** A list or object on the way to a place in a text: the name or index in it, and the names that it had before. */
+/** A list or object on the way to a place in a text: the name or index in it, and the names before that. */
 interface Container {
   place: string | number;
   readonly names: Set<string> | undefined;
@@ -229,10 +229,10 @@ function repeatedName(bytes: Buffer): Fault {
 /**
  * Finds the text that an object has under a name, without parsing the rest of it.
  *
- * @param bytes should be the JSON of an object; whether it is, is not known yet
- * @returns `undefined` if it has none, or one that is not a string of at most `most` bytes
+ * @param bytes the JSON of an object, or anything else, since it has not been checked yet
+ * @returns `undefined` if there is no such text, or it has more than `maxBytes`
  */
-export function textIn(bytes: Buffer, name: string, most: number): string | undefined {
+export function textIn(bytes: Buffer, name: string, maxBytes: number): string | undefined {
   let level = 0;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];
@@ -246,7 +246,7 @@ export function textIn(bytes: Buffer, name: string, most: number): string | unde
     if (!isMember) continue;
     const value = afterSpace(bytes, colon + 1);
     const last = endOfString(bytes, value);
-    return bytes[value] === QUOTE && last - value <= most ? readText(bytes, value, last) : undefined;
+    return bytes[value] === QUOTE && last - value <= maxBytes ? readText(bytes, value, last) : undefined;
   }
   return undefined;
 }

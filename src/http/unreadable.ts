@@ -1,6 +1,6 @@
 import { rawProblem } from './problem.ts';
 
-/** The answer to a connection whose header takes room that others need. */
+/** The answer on a connection whose header takes room that others need. */
 export const TOO_MANY_HEADERS = rawProblem(
   503,
   'Too many long headers are arriving at once. Send the request again later.',
@@ -8,7 +8,7 @@ export const TOO_MANY_HEADERS = rawProblem(
 );
 
 /**
- * Makes the answer to bytes that could not be read as a request, for which node:http has no response.
+ * Returns the answer to bytes that are not a request, for which node:http has no response.
  *
  * @param code the one of node:http's error
  * @returns a whole response
@@ -22,6 +22,6 @@ export function unreadableAnswer(code: string | undefined): string {
     case 'HPE_HEADER_OVERFLOW':
       return rawProblem(431, 'The request line and the header fields take more than 320 KiB together.');
     default:
-      return rawProblem(400, 'This is no HTTP request.');
+      return rawProblem(400, 'This is not an HTTP request.');
   }
 }

@@ -1,26 +1,26 @@
 import { EVERYTHING } from '../address.ts';
-import type { Draft, Message } from '../message.ts';
+import type { EphemeralMessage, Message } from '../message.ts';
 import { CommitFrames, Delivery } from './delivery.ts';
 
 /**
- * So many different sets of inboxes of one commit are remembered. Each keeps as many bytes as a socket takes at once;
- * past it the same are put together again.
+ * How many combinations of inboxes are remembered for one commit. Each keeps as many bytes as a socket takes at once.
+ * Others are put together again when they are needed.
  */
-const MOST_UNIONS = 32;
+const MAX_UNIONS = 32;
 
-/** What one commit has for each inbox that somebody follows. */
+/** The messages of one commit, for each inbox that is followed. */
 export class Commit {
   readonly #messages: readonly Message[];
   readonly #frames: CommitFrames;
-  /** What each inbox has, and the place of that among all. */
+  /** The index of each inbox in `#deliveries`. */
   readonly #places = new Map<string, number>();
   readonly #deliveries: Delivery[] = [];
   readonly #unions = new Map<string, Delivery>();
 
   /**
    * @param messages in id order
-   * @param cursor the cursor of an id
-   * @param isFollowed whether somebody follows an inbox now
+   * @param cursor returns the cursor of an id
+   * @param isFollowed tells whether an inbox is followed now
    */
   constructor(
     messages: readonly Message[],
@@ -42,22 +42,22 @@ export class Commit {
     }
   }
 
-  /** The inboxes that were touched and followed. */
+  /** The inboxes that got messages and are followed. */
   get inboxes(): Iterable<string> {
     return this.#places.keys();
   }
 
   /**
-   * What the commit has for a follower: in id order, and each message once. Those whose inboxes got the same have the
-   * same delivery, so that it is put together once.
+   * Returns the messages for a subscriber: in id order, and each once. Subscribers whose inboxes got the same messages
+   * share one delivery, so it is encoded once.
    *
-   * @param inboxes what it follows
-   * @param follows the same, asked of one address
-   * @returns `undefined` if there is nothing for it
+   * @param inboxes the inboxes that the subscriber follows
+   * @param follows tells whether an address is one of them
+   * @returns `undefined` if there is no message for it
    */
   deliveryFor(inboxes: readonly string[], follows: (address: string) => boolean): Delivery | undefined {
     const places: number[] = [];
-    // Whichever is shorter: a commit to one room has two inboxes, a follower may have a hundred.
+    // Loop over the shorter of the two: a commit to one room has two inboxes, a subscriber may have a hundred.
     if (inboxes.length <= this.#places.size) {
       for (const address of inboxes) {
         const place = this.#places.get(address);
@@ -79,14 +79,14 @@ export class Commit {
         this.#messages.filter((message) => wanted.has(message)),
         this.#frames,
       );
-      if (this.#unions.size === MOST_UNIONS) this.#unions.clear();
+      if (this.#unions.size === MAX_UNIONS) this.#unions.clear();
       this.#unions.set(name, union);
     }
     return union;
   }
 }
 
-/** The inboxes that a message stands in; one to oneself stands in it once. */
-export function inboxesOf({ sender, recipient }: Draft): readonly string[] {
+/** Returns the inboxes of a message: one fewer if its sender is its recipient. */
+export function inboxesOf({ sender, recipient }: EphemeralMessage): readonly string[] {
   return sender === recipient ? [recipient, EVERYTHING] : [recipient, sender, EVERYTHING];
 }

@@ -1,30 +1,30 @@
-import type { Draft, Message } from '../message.ts';
-import { ByFraming } from './by-framing.ts';
-import type { Framing } from '../stream/framing.ts';
+import type { EphemeralMessage, Message } from '../message.ts';
+import { ByFraming } from '../wire/by-framing.ts';
+import type { Framing } from '../wire/framing.ts';
 
-/** Bytes cut at frame borders, how many messages they are, and the id of the last. */
+/** A run of whole frames, the number of their messages, and the id of the last. */
 export interface Slice {
   readonly bytes: Buffer;
   readonly messages: number;
   readonly lastId: number;
 }
 
-/** Slices are at most this long (a single frame may be a little longer), so that the bound on a socket's buffer holds. */
+/** The longest slice (a single frame may be a little longer), so that the bound on a socket's buffer holds. */
 const SLICE_BYTES = 64 * 1024;
 
-/** The frame of a message that is not stored, by framing. */
+/** The frame of a message that is not stored, in each framing. */
 export class EphemeralFrames extends ByFraming<Buffer> {
-  constructor(draft: Draft) {
-    super((framing) => framing.encode([framing.ephemeral(draft)]));
+  constructor(message: EphemeralMessage) {
+    super((framing) => framing.encode([framing.ephemeral(message)]));
   }
 }
 
-/** Frames of a commit's messages, encoded once each. */
+/** Returns the frame of a message of a commit, which is encoded once. */
 type Frames = (message: Message) => Buffer;
 
-/** The frames of one commit, by framing. */
+/** The frames of one commit, in each framing. */
 export class CommitFrames extends ByFraming<Frames> {
-  /** @param cursor the cursor of an id */
+  /** @param cursor returns the cursor of an id */
   constructor(cursor: (id: number) => string) {
     super((framing) => {
       const encoded = new Map<number, Buffer>();
@@ -40,7 +40,7 @@ export class CommitFrames extends ByFraming<Frames> {
   }
 }
 
-/** Messages of one commit for followers: the same messages, so the same bytes, for all of them. */
+/** Messages of one commit that go to several subscribers, as the same bytes for all of them. */
 export class Delivery {
   /** In id order. */
   readonly messages: readonly Message[];
@@ -62,12 +62,12 @@ export class Delivery {
     return this.messages.at(-1)?.id ?? 0;
   }
 
-  /** The messages as bytes: cut as far as somebody takes them, the same buffers for all. */
+  /** Returns the messages as bytes: the same buffers for every subscriber, made when the first one needs them. */
   slices(framing: Framing): Iterable<Slice> {
     return this.#slices.in(framing);
   }
 
-  /** The messages with ids past `cursor`. */
+  /** Returns a delivery of the messages with ids greater than `cursor`. */
   after(cursor: number): Delivery {
     return new Delivery(
       this.messages.filter(({ id }) => id > cursor),
@@ -76,12 +76,12 @@ export class Delivery {
   }
 }
 
-/** A commit of thousands of large messages is cut no further than the socket with the most room takes it. */
+/** The slices of a delivery. A commit of thousands of large messages is encoded no further than some socket has room. */
 class Slices implements Iterable<Slice> {
   readonly #messages: readonly Message[];
   readonly #frames: Frames;
   readonly #cut: Slice[] = [];
-  /** How many messages are in the slices that are cut. */
+  /** How many messages are in `#cut`. */
   #through = 0;
 
   constructor(messages: readonly Message[], frames: Frames) {

@@ -1,79 +1,70 @@
 import type { Identity } from '../auth/identity.ts';
-import type { TrustedKey } from '../auth/trusted-key.ts';
-import type { Inboxes } from '../log/store.ts';
-import type { Device, Devices } from './devices.ts';
-import type { Follower, Hub } from './hub.ts';
-import type { Turns } from './turns.ts';
+import type { Delivery } from './delivery.ts';
+import type { Inboxes } from '../log/inboxes.ts';
+import type { Connections } from './connections.ts';
+import { HeldRequest } from './held-request.ts';
+import type { Subscriber, Hub } from './hub.ts';
+import type { FairScheduler } from '../fair-scheduler.ts';
 
-/** One held poll: a device that waits until its inboxes are touched. */
-export class HeldPoll implements Follower, Device {
-  readonly inboxes: Inboxes;
-  readonly client: string | undefined;
-  readonly expiresAt: number | undefined;
-  readonly key: TrustedKey | undefined;
-  readonly protocol = 'poll';
-  readonly state = 'polling';
-  readonly buffered = 0;
-  #hasExpired = false;
-  #end: () => void = () => undefined;
+/** A poll that waits until one of its inboxes gets a message. */
+export class HeldPoll extends HeldRequest implements Subscriber {
+  #mayRead = true;
 
-  private constructor(inboxes: Inboxes, { client, expiresAt, key }: Identity) {
-    this.inboxes = inboxes;
-    this.client = client;
-    this.expiresAt = expiresAt;
-    this.key = key;
+  /** The head of the log when it began: a commit up to there may still be on its way, and was read. */
+  readonly #head: number;
+
+  private constructor(inboxes: Inboxes, head: number, identity: Identity) {
+    super('polling', inboxes, identity);
+    this.#head = head;
   }
 
   /**
-   * Waits until one of the inboxes gets a message, the time has passed, the token has ended, it is cut short or the
-   * service ends.
+   * Waits until one of the inboxes gets a message, the time has passed, the token has ended, the signal is aborted, or the
+   * service ends or is cut off.
    *
-   * @param cut aborted when it is to end: the client has gone, or could not be seen to go; aborted already, it ends at once
-   * @returns whether the inboxes may still be read: not if the token has ended
+   * @param head the highest id of the log, as of the read before
+   * @param cut aborted if the client has gone or can no longer be watched; if it is aborted already, the wait ends at once
+   * @returns whether the inboxes may still be read: `false` if the token has ended or the service is cut off
    */
   static async hold(
-    { hub, turns, devices }: { hub: Hub; turns: Turns; devices: Devices },
+    { hub, scheduler, connections }: { hub: Hub; scheduler: FairScheduler; connections: Connections },
     inboxes: Inboxes,
+    head: number,
     identity: Identity,
     milliseconds: number,
     cut: AbortSignal,
   ): Promise<boolean> {
-    const poll = new HeldPoll(inboxes, identity);
-    const ended = new Promise<void>((resolve) => (poll.#end = resolve));
-    const timer = setTimeout(poll.#end, milliseconds);
-    if (cut.aborted) poll.#end();
-    cut.addEventListener('abort', poll.#end);
+    const poll = new HeldPoll(inboxes, head, identity);
+    const timer = setTimeout(poll.end, milliseconds);
+    if (cut.aborted) poll.end();
+    cut.addEventListener('abort', poll.end);
     hub.add(poll);
-    devices.join(poll);
-    await ended;
+    connections.join(poll);
+    await poll.ended;
     clearTimeout(timer);
     hub.remove(poll);
-    devices.leave(poll);
-    // Many may have waited for the same message, and each reads a page now.
-    await new Promise<void>((resolve) => turns.add({ turn: resolve }));
-    return !poll.#hasExpired;
+    connections.leave(poll);
+    // Many polls may have waited for the same message, and each now reads a page.
+    await new Promise<void>((resolve) => scheduler.add({ turn: resolve }));
+    return poll.#mayRead;
   }
 
-  deliver(): void {
-    this.#end();
+  deliver(delivery: Delivery): void {
+    if (delivery.lastId > this.#head) this.end();
   }
 
-  /** What is not stored is not for polls. */
+  /** Refuses the message: polls get only stored messages. */
   deliverEphemeral(): boolean {
     return false;
   }
 
-  expire(): void {
-    this.#hasExpired = true;
-    this.#end();
+  override expire(): void {
+    this.#mayRead = false;
+    this.end();
   }
 
-  /** It has had all that there was. */
-  behind(): number {
-    return 0;
-  }
-
-  shutdown(): void {
-    this.#end();
+  override disconnect(): void {
+    this.#mayRead = false;
+    this.end();
   }
 }

@@ -1,111 +1,135 @@
-import type { Inboxes } from '../log/store.ts';
-import type { Draft, Message } from '../message.ts';
+import type { Inboxes } from '../log/inboxes.ts';
+import type { EphemeralMessage, Message } from '../message.ts';
 import { Commit, inboxesOf } from './commit.ts';
 import { type Delivery, EphemeralFrames } from './delivery.ts';
-import { Traffic } from './traffic.ts';
-import type { Turns } from './turns.ts';
+import { DeliveryCounters } from '../metrics/counters/delivery-counters.ts';
+import type { FairScheduler } from '../fair-scheduler.ts';
+import type { Peers } from './peers.ts';
 
-/** Something that follows inboxes: a stream's subscription, or a held poll. */
-export interface Follower {
+/** A follower of inboxes: the subscription of a stream, or a held poll. */
+export interface Subscriber {
   readonly inboxes: Inboxes;
-  /** Gets what a commit has for its inboxes: at least one message. */
+  /** Takes the messages of a commit for its inboxes: at least one. */
   deliver(delivery: Delivery): void;
-  /** Gets a message that is not stored. @returns whether it was taken */
+  /** Takes a message that is not stored. @returns whether it was written */
   deliverEphemeral(frames: EphemeralFrames): boolean;
 }
 
 /**
- * So many messages that are not stored may wait to be handed on: while a commit goes to many, say. They are let go past
- * it, as they are for a stream without room.
+ * How many messages that are not stored may wait to be dispatched, for example while a commit goes to many subscribers.
+ * Further ones are dropped, as they are for a stream without room.
  */
-const MOST_EPHEMERAL = 1000;
+const MAX_EPHEMERAL = 1000;
 
-/** Who follows which inbox, and what each commit has for them. */
+/** The subscribers of each inbox. It dispatches each commit to them. */
 export class Hub {
-  /** What went to followers since the start. */
-  readonly traffic = new Traffic();
+  /** The messages that went to subscribers since the start. */
+  readonly deliveries = new DeliveryCounters();
   readonly #cursor: (id: number) => string;
-  readonly #turns: Pick<Turns, 'run'>;
-  readonly #followers = new Map<string, Set<Follower>>();
-  /** Messages that are not stored, on their way. */
+  readonly #scheduler: Pick<FairScheduler, 'run'>;
+  readonly #peers: Pick<Peers, 'dispatchEphemeral'> | undefined;
+  readonly #subscribers = new Map<string, Set<Subscriber>>();
+  /** How many messages that are not stored are being dispatched. */
   #ephemeral = 0;
 
   /**
-   * @param cursor the cursor of an id
-   * @param turns where what takes long is done: in the order in which it was handed on
+   * @param cursor returns the cursor of an id
+   * @param scheduler runs the dispatches in the order of the calls
+   * @param peers brings messages that are not stored to other nodes; missing if this is the only one
    */
-  constructor(cursor: (id: number) => string, turns: Pick<Turns, 'run'>) {
+  constructor(
+    cursor: (id: number) => string,
+    scheduler: Pick<FairScheduler, 'run'>,
+    peers?: Pick<Peers, 'dispatchEphemeral'>,
+  ) {
     this.#cursor = cursor;
-    this.#turns = turns;
+    this.#scheduler = scheduler;
+    this.#peers = peers;
   }
 
-  /** From now on the follower gets what is committed. Adding it again changes nothing. */
-  add(follower: Follower): void {
-    for (const address of follower.inboxes) {
-      const followers = this.#followers.get(address);
-      if (followers === undefined) this.#followers.set(address, new Set([follower]));
-      else followers.add(follower);
+  /** Adds a subscriber, which gets every later commit. Does nothing if it was added already. */
+  add(subscriber: Subscriber): void {
+    for (const address of subscriber.inboxes) {
+      const subscribers = this.#subscribers.get(address);
+      if (subscribers === undefined) this.#subscribers.set(address, new Set([subscriber]));
+      else subscribers.add(subscriber);
     }
   }
 
-  /** The follower gets nothing more. Nothing is done if it is not known. */
-  remove(follower: Follower): void {
-    for (const address of follower.inboxes) {
-      const followers = this.#followers.get(address);
-      if (followers?.delete(follower) === true && followers.size === 0) this.#followers.delete(address);
+  /** Removes a subscriber, which gets nothing more. Does nothing if it is not known. */
+  remove(subscriber: Subscriber): void {
+    for (const address of subscriber.inboxes) {
+      const subscribers = this.#subscribers.get(address);
+      if (subscribers?.delete(subscriber) === true && subscribers.size === 0)
+        this.#subscribers.delete(address);
     }
   }
 
   /**
-   * Hands a commit's messages, in id order, to those who follow them: to some at once, to many in turns. A follower that
-   * is added meanwhile finds them in the log.
+   * Dispatches the messages of a commit to their subscribers: to a few at once, to many in turns. A subscriber that is
+   * added meanwhile finds them in the log.
    *
-   * @returns settles when all have them
+   * @param messages in id order
+   * @returns settles when every subscriber has them
    */
   dispatch(messages: readonly Message[]): Promise<void> {
-    const commit = new Commit(messages, this.#cursor, (address) => this.#followers.has(address));
-    return this.#turns.run(
-      this.#eachOf(commit.inboxes, (follower) => {
+    const commit = new Commit(messages, this.#cursor, (address) => this.#subscribers.has(address));
+    return this.#scheduler.run(
+      this.#eachOf(commit.inboxes, (subscriber) => {
         const delivery = commit.deliveryFor(
-          follower.inboxes,
-          (address) => this.#followers.get(address)?.has(follower) === true,
+          subscriber.inboxes,
+          (address) => this.#subscribers.get(address)?.has(subscriber) === true,
         );
-        if (delivery !== undefined) follower.deliver(delivery);
+        if (delivery !== undefined) subscriber.deliver(delivery);
       }),
     );
   }
 
   /**
-   * Hands a message that is not stored to the live streams of its recipient and of its sender, behind what was handed on
+   * Dispatches a message that is not stored to the live streams of its recipient and its sender, on all nodes, after
+   * everything of its kind that was dispatched before it.
+   *
+   * @param isCounted whether to wait for other nodes, for a moment, to say how many streams they wrote it to
+   * @returns how many streams it was written to; 0 if too many such messages wait
+   */
+  async dispatchEphemeral(message: EphemeralMessage, isCounted = true): Promise<number> {
+    this.deliveries.ephemeral++;
+    if (this.#ephemeral >= MAX_EPHEMERAL) return 0;
+    const elsewhere = this.#peers?.dispatchEphemeral(message, isCounted);
+    const here = await this.dispatchEphemeralHere(message);
+    return elsewhere === undefined ? here : here + (await elsewhere);
+  }
+
+  /**
+   * Dispatches a message that is not stored to the live streams of this node, after everything that was dispatched here
    * before it.
    *
-   * @returns how many took it; 0 if too many of its kind wait
+   * @returns how many streams it was written to; 0 if too many such messages wait
    */
-  async dispatchEphemeral(draft: Draft): Promise<number> {
-    this.traffic.ephemeral++;
-    if (this.#ephemeral >= MOST_EPHEMERAL) return 0;
-    const frames = new EphemeralFrames(draft);
-    let taken = 0;
+  async dispatchEphemeralHere(message: EphemeralMessage): Promise<number> {
+    if (this.#ephemeral >= MAX_EPHEMERAL) return 0;
+    const frames = new EphemeralFrames(message);
+    let delivered = 0;
     this.#ephemeral++;
-    await this.#turns.run(
-      this.#eachOf(inboxesOf(draft), (follower) => {
-        if (follower.deliverEphemeral(frames)) taken++;
+    await this.#scheduler.run(
+      this.#eachOf(inboxesOf(message), (subscriber) => {
+        if (subscriber.deliverEphemeral(frames)) delivered++;
       }),
     );
     this.#ephemeral--;
-    this.traffic.ephemeralDelivered += taken;
-    return taken;
+    this.deliveries.ephemeralDelivered += delivered;
+    return delivered;
   }
 
-  /** Comes to each follower of any of these inboxes once: a step for each. */
-  *#eachOf(addresses: Iterable<string>, visit: (follower: Follower) => void): Generator {
-    const visited = new Set<Follower>();
+  /** Visits each subscriber of any of these inboxes once, in one step for each. */
+  *#eachOf(addresses: Iterable<string>, visit: (subscriber: Subscriber) => void): Generator {
+    const visited = new Set<Subscriber>();
     for (const address of addresses) {
-      for (const follower of this.#followers.get(address) ?? []) {
-        const isNew = follower.inboxes.length === 1 || !visited.has(follower);
+      for (const subscriber of this.#subscribers.get(address) ?? []) {
+        const isNew = subscriber.inboxes.length === 1 || !visited.has(subscriber);
         if (isNew) {
-          if (follower.inboxes.length > 1) visited.add(follower);
-          visit(follower);
+          if (subscriber.inboxes.length > 1) visited.add(subscriber);
+          visit(subscriber);
         }
         yield;
       }

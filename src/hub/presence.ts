@@ -1,73 +1,85 @@
 import { Recent } from '../recent.ts';
-import type { PresenceState } from './presence-state.ts';
-import type { Turns } from './turns.ts';
-import { type PresenceFrame, type Watcher, Watching } from './watching.ts';
+import type { PresenceState } from '../wire/presence-state.ts';
+import type { FairScheduler } from '../fair-scheduler.ts';
+import type { Peers } from './peers.ts';
+import { type PresenceFrame, type Watcher, PresenceWatchers } from './presence-watchers.ts';
 
 interface Entry {
   devices: number;
   lastSeen: number;
 }
 
-/** A device that is back within this time changes nothing: a reload, a reconnect, the pause between two polls. */
+/** An address that is back within this time was not offline: a reload, a reconnect, the pause between two polls. */
 const GRACE_MILLISECONDS = 6000;
 
-/** Addresses without a device that may be back are looked at no more often than this, and no more than so many wait. */
+/** How often addresses without a connection are checked, at most. */
 const LOOK_MILLISECONDS = 100;
-const MOST_LEAVING = 100_000;
 
-/** So many offline addresses are remembered at least. */
+/** How many of them may wait to go offline. */
+const MAX_LEAVING = 100_000;
+
+/** How many offline addresses are remembered, at least. */
 const REMEMBERED = 100_000;
 
-/** Who is online. */
+/** The presence of all addresses, on all nodes. */
 export class Presence {
-  readonly #turns: Pick<Turns, 'run'>;
+  readonly #scheduler: Pick<FairScheduler, 'run'>;
   readonly #now: () => number;
-  readonly #watching: Watching;
+  readonly #peers: Pick<Peers, 'joined' | 'left'> | undefined;
+  readonly #watchers: PresenceWatchers;
   readonly #online = new Map<string, Entry>();
-  /** When each address without a device goes offline, on the clock of `performance.now()`: the first comes first. */
+  /** When each address without a connection goes offline, on the clock of `performance.now()`, in that order. */
   readonly #leaving = new Map<string, number>();
-  /** One look at all that are leaving, instead of a timer for each: planned, or under way. */
+  /** One check of all that are leaving, instead of a timer for each: planned, or under way. */
   #look: NodeJS.Timeout | 'under way' | undefined;
-  /** When each address that is offline was last seen. */
+  #isStopped = false;
+  /** When each offline address was last online. */
   readonly #lastSeen = new Recent<string, number>(REMEMBERED);
 
-  /** @param now milliseconds since the Unix epoch */
-  constructor(turns: Pick<Turns, 'run'>, now: () => number) {
-    this.#turns = turns;
+  /**
+   * @param now milliseconds since the Unix epoch
+   * @param peers is told of the connections of this node; missing if it is the only one
+   */
+  constructor(
+    scheduler: Pick<FairScheduler, 'run'>,
+    now: () => number,
+    peers?: Pick<Peers, 'joined' | 'left'>,
+  ) {
+    this.#scheduler = scheduler;
     this.#now = now;
-    this.#watching = new Watching((address) => this.state(address));
+    this.#peers = peers;
+    this.#watchers = new PresenceWatchers((address) => this.state(address));
   }
 
-  /** A device of these addresses is there. */
+  /** Notes that a stream or poll of these addresses has begun on this node. */
   join(addresses: readonly string[]): void {
-    for (const address of addresses) {
-      const entry = this.#online.get(address);
-      if (entry === undefined) {
-        this.#online.set(address, { devices: 1, lastSeen: this.#now() });
-        this.#lastSeen.delete(address);
-      } else {
-        entry.devices++;
-        this.#leaving.delete(address);
-      }
-      this.#watching.changed(address, entry === undefined);
-    }
-    void this.#turns.run(this.#watching.tell());
+    for (const address of addresses) this.#come(address, 1);
+    void this.#scheduler.run(this.#watchers.tell());
+    this.#peers?.joined(addresses);
   }
 
-  /** A device that joined with these addresses is gone. */
+  /** Notes that a stream or poll of these addresses has ended on this node. Its `join` had the same addresses. */
   leave(addresses: readonly string[]): void {
-    for (const address of addresses) {
-      const entry = this.#online.get(address);
-      if (entry === undefined) continue;
-      entry.devices--;
-      entry.lastSeen = this.#now();
-      if (entry.devices === 0) this.#leaving.set(address, performance.now() + GRACE_MILLISECONDS);
-      this.#watching.changed(address, false);
+    for (const address of addresses) this.#go(address, 1);
+    this.#planLook();
+    this.#peers?.left(addresses);
+  }
+
+  /**
+   * Notes that the devices of addresses have changed on other nodes.
+   *
+   * @param changes by how many: negative if there are fewer
+   */
+  changeElsewhere(changes: Iterable<readonly [address: string, change: number]>): void {
+    for (const [address, change] of changes) {
+      if (change > 0) this.#come(address, change);
+      else this.#go(address, -change);
     }
+    void this.#scheduler.run(this.#watchers.tell());
     this.#planLook();
   }
 
-  /** The state of an address now. */
+  /** Returns the state of an address now. */
   state(address: string): PresenceState {
     const entry = this.#online.get(address);
     if (entry === undefined) {
@@ -77,24 +89,51 @@ export class Presence {
     return { online: true, devices: entry.devices, lastSeen };
   }
 
-  /** The state of an address now, as streams are told. */
+  /** Returns the state of an address now as frames. */
   frame(address: string): PresenceFrame {
-    return this.#watching.frame(address);
+    return this.#watchers.frame(address);
   }
 
   /**
-   * Tells a watcher when its addresses come or go.
+   * Tells a watcher when its addresses come online or go offline.
    *
-   * @returns ends it
+   * @returns a function that stops that
    */
   watch(watcher: Watcher): () => void {
-    this.#watching.add(watcher);
-    return () => this.#watching.remove(watcher);
+    this.#watchers.add(watcher);
+    return () => this.#watchers.remove(watcher);
+  }
+
+  /** Stops taking addresses offline. */
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#look !== 'under way') clearTimeout(this.#look);
+  }
+
+  #come(address: string, devices: number): void {
+    const entry = this.#online.get(address);
+    if (entry === undefined) {
+      this.#online.set(address, { devices, lastSeen: this.#now() });
+      this.#lastSeen.delete(address);
+    } else {
+      entry.devices += devices;
+      this.#leaving.delete(address);
+    }
+    this.#watchers.changed(address, entry === undefined);
+  }
+
+  #go(address: string, devices: number): void {
+    const entry = this.#online.get(address);
+    if (entry === undefined) return;
+    entry.devices -= devices;
+    entry.lastSeen = this.#now();
+    if (entry.devices === 0) this.#leaving.set(address, performance.now() + GRACE_MILLISECONDS);
+    this.#watchers.changed(address, false);
   }
 
   #planLook(): void {
-    if (this.#look === 'under way') return;
-    if (this.#leaving.size > MOST_LEAVING) {
+    if (this.#look === 'under way' || this.#isStopped) return;
+    if (this.#leaving.size > MAX_LEAVING) {
       clearTimeout(this.#look);
       this.#lookAtLeaving();
     } else if (this.#look === undefined) {
@@ -108,23 +147,23 @@ export class Presence {
 
   #lookAtLeaving(): void {
     this.#look = 'under way';
-    void this.#turns.run(this.#takeOffline());
+    void this.#scheduler.run(this.#takeOffline());
   }
 
   *#takeOffline(): Generator {
-    // Many at once: a Map passes over what was deleted from its beginning at each look.
-    const most = this.#leaving.size > MOST_LEAVING ? MOST_LEAVING * 0.9 : MOST_LEAVING;
+    // Past the maximum, a tenth is removed together: each pass over a Map skips the entries deleted at its beginning.
+    const keep = this.#leaving.size > MAX_LEAVING ? MAX_LEAVING * 0.9 : MAX_LEAVING;
     const now = performance.now();
     for (const [address, due] of this.#leaving) {
-      if (due > now && this.#leaving.size <= most) break;
+      if (due > now && this.#leaving.size <= keep) break;
       this.#leaving.delete(address);
       this.#lastSeen.set(address, this.#online.get(address)?.lastSeen ?? this.#now());
       this.#online.delete(address);
-      this.#watching.changed(address, true);
+      this.#watchers.changed(address, true);
       yield;
     }
     this.#look = undefined;
     this.#planLook();
-    yield* this.#watching.tell();
+    yield* this.#watchers.tell();
   }
 }

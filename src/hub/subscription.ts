@@ -1,71 +1,81 @@
-import type { ForwardPage, MessageLog, Start } from '../log/message-log.ts';
-import type { Inboxes } from '../log/store.ts';
+import type { MessageLog, Start } from '../log/message-log.ts';
+import type { ForwardPage, Inboxes } from '../log/inboxes.ts';
 import type { Message } from '../message.ts';
-import type { Connection } from '../stream/connection.ts';
-import type { Framing } from '../stream/framing.ts';
+import type { Connection } from '../wire/connection.ts';
+import type { Framing } from '../wire/framing.ts';
 import type { Delivery, EphemeralFrames } from './delivery.ts';
-import type { Follower, Hub } from './hub.ts';
-import type { Task, Turns } from './turns.ts';
+import type { Subscriber, Hub } from './hub.ts';
+import type { Task, FairScheduler } from '../fair-scheduler.ts';
 
-/** Whose subscription it is: where its bytes go, and what that wants to hear of. */
-export interface Subscriber {
+/** The stream that a subscription writes to. */
+export interface SubscriptionTarget {
   readonly inboxes: Inboxes;
-  /** It calls `drained` on the subscription where it had no room, and has some again. */
+  /** If it had no room, `drained` must be called on the subscription when it has some again. */
   readonly connection: Pick<Connection, 'room' | 'write'>;
   readonly framing: Framing;
-  /** The first replay is over: from here on it is as it happens. */
+}
+
+/** The owner of a subscription, which is told of its progress. */
+export interface SubscriptionOwner {
+  /** Called once, when the first replay is finished: from here on messages are written as they are committed. */
   onLive(replayed: number): void;
-  /** Retention took messages that this device had not got yet. The subscription is closed. */
+  /** Called when retention has removed messages that the client had not received. The subscription is closed. */
   onOvertaken(): void;
-  /** The log cannot be read. The subscription is closed. */
+  /** Called when the log cannot be read. The subscription is closed. */
   onFailed(error: unknown): void;
 }
 
-/** What a subscription works with. */
+/** The parts of the service that a subscription uses. */
 export interface SubscriptionParts {
   readonly log: MessageLog;
   readonly hub: Hub;
-  readonly turns: Turns;
+  readonly scheduler: FairScheduler;
 }
 
-/** Where a subscription is on its way. */
+/** The state of a subscription. */
 export type SubscriptionState = 'replaying' | 'live' | 'closed';
 
-/** A page is read on the thread that serves all sockets: small enough to stay under a few milliseconds. */
+/** A page is read on the thread that serves all sockets: this many messages take a few milliseconds at most. */
 const PAGE_MESSAGES = 500;
 
-/** Below this room a page is not worth reading; it is more than any one frame needs. */
-const LEAST_ROOM = 72 * 1024;
+/** With less room than this, a page is not worth reading. No single frame needs as much. */
+const MIN_ROOM = 72 * 1024;
 
 /**
- * One device's way through the log. It writes a message exactly when its id is greater than the cursor, which then
- * becomes that id; replay and live are the same rule, so a hand-over can neither lose nor repeat. The log is its
- * buffer: what the connection has no room for stays there, and is read again from the cursor.
+ * The progress of one stream through the log. It writes a message exactly when its id is greater than the cursor, which
+ * then becomes that id. Replay and live follow the same rule, so the hand-over between them can neither lose nor repeat
+ * a message. The log is its buffer: messages that the connection has no room for are read from the log later, after the
+ * cursor.
  */
-export class Subscription implements Follower, Task {
+export class Subscription implements Subscriber, Task {
   readonly inboxes: Inboxes;
   readonly #parts: SubscriptionParts;
-  readonly #subscriber: Subscriber;
-  /** What retention took up to here was told as a gap when the stream began. */
+  readonly #connection: Pick<Connection, 'room' | 'write'>;
+  readonly #framing: Framing;
+  /** The client was told of a gap through this id when the stream began. */
   readonly #toldThrough: number;
+  #owner: SubscriptionOwner | undefined;
   #cursor: number;
   #state: SubscriptionState = 'replaying';
   #replayed = 0;
   #delivered = 0;
   #wasLive = false;
 
-  /**
-   * @param start where it begins; the device knows of its gap
-   */
-  constructor(parts: SubscriptionParts, subscriber: Subscriber, start: Start) {
+  /** @param start the position where it begins. The client knows of the gap there */
+  constructor(
+    parts: SubscriptionParts,
+    { inboxes, connection, framing }: SubscriptionTarget,
+    start: Pick<Start, 'after' | 'purgedThrough'>,
+  ) {
+    this.inboxes = inboxes;
     this.#parts = parts;
-    this.#subscriber = subscriber;
-    this.inboxes = subscriber.inboxes;
+    this.#connection = connection;
+    this.#framing = framing;
     this.#cursor = start.after;
     this.#toldThrough = start.purgedThrough;
   }
 
-  /** The position in the log up to which everything was written. */
+  /** The id through which everything has been written. */
   get cursor(): number {
     return this.#cursor;
   }
@@ -79,30 +89,31 @@ export class Subscription implements Follower, Task {
     return this.#replayed + this.#delivered;
   }
 
-  /** Begins. It is registered before the first read, so that nothing falls between the two. */
-  start(): void {
+  /** Begins. It joins the hub before it first reads the log, so no message falls between the two. */
+  start(owner: SubscriptionOwner): void {
+    this.#owner = owner;
     this.#parts.hub.add(this);
-    this.#parts.turns.add(this);
+    this.#parts.scheduler.add(this);
   }
 
-  /** Ends: nothing is written after it. Does nothing where it has ended. */
+  /** Ends: nothing is written after this. Does nothing if it has ended. */
   close(): void {
     this.#state = 'closed';
-    this.#parts.turns.remove(this);
+    this.#parts.scheduler.remove(this);
     this.#parts.hub.remove(this);
   }
 
-  /** The connection has room again. */
+  /** Continues the replay: the connection has room again. */
   drained(): void {
-    if (this.#state === 'replaying') this.#parts.turns.add(this);
+    if (this.#state === 'replaying') this.#parts.scheduler.add(this);
   }
 
   deliver(delivery: Delivery): void {
-    // While it is replaying, the log has them, and the replay comes to them.
+    // A replay reads these messages from the log.
     if (this.#state !== 'live' || delivery.lastId <= this.#cursor) return;
-    const { connection, framing } = this.#subscriber;
+    const connection = this.#connection;
     const unseen = delivery.firstId > this.#cursor ? delivery : delivery.after(this.#cursor);
-    for (const { bytes, messages, lastId } of unseen.slices(framing)) {
+    for (const { bytes, messages, lastId } of unseen.slices(this.#framing)) {
       if (connection.room < bytes.length) {
         this.#state = 'replaying';
         return;
@@ -110,62 +121,60 @@ export class Subscription implements Follower, Task {
       connection.write(bytes);
       this.#cursor = lastId;
       this.#delivered += messages;
-      this.#parts.hub.traffic.delivered += messages;
+      this.#parts.hub.deliveries.delivered += messages;
     }
   }
 
   deliverEphemeral(frames: EphemeralFrames): boolean {
     if (this.#state !== 'live') return false;
-    const { connection, framing } = this.#subscriber;
-    const frame = frames.in(framing);
-    if (connection.room < frame.length) return false;
-    connection.write(frame);
+    const frame = frames.in(this.#framing);
+    if (this.#connection.room < frame.length) return false;
+    this.#connection.write(frame);
     this.#delivered++;
     return true;
   }
 
-  /** Its turn: writes the next page of the backlog, and waits for another turn; goes live where there is none. */
+  /** Writes the next page of the backlog and queues for another turn, or goes live after the last page. */
   turn(): void {
-    if (this.#subscriber.connection.room < LEAST_ROOM) return;
+    if (this.#connection.room < MIN_ROOM) return;
     try {
       this.#writePage(this.#readPage());
     } catch (error) {
       this.close();
-      this.#subscriber.onFailed(error);
+      this.#owner?.onFailed(error);
     }
   }
 
   #writePage({ page, texts }: { page: ForwardPage; texts: string[] }): void {
-    const { log, hub, turns } = this.#parts;
+    const { log, hub, scheduler } = this.#parts;
     if (page.purgedThrough > Math.max(this.#cursor, this.#toldThrough)) {
       this.close();
-      this.#subscriber.onOvertaken();
+      this.#owner?.onOvertaken();
       return;
     }
-    const { connection, framing } = this.#subscriber;
-    if (texts.length > 0) connection.write(framing.encode(texts));
+    if (texts.length > 0) this.#connection.write(this.#framing.encode(texts));
     this.#replayed += texts.length;
-    hub.traffic.replayed += texts.length;
+    hub.deliveries.replayed += texts.length;
     if (page.more) {
       this.#cursor = page.through;
-      turns.add(this);
+      scheduler.add(this);
       return;
     }
-    // Nothing of these inboxes lies between the page and the head.
+    // These inboxes have no message between the page and the head.
     this.#cursor = Math.max(page.through, log.head);
     this.#state = 'live';
     if (!this.#wasLive) {
       this.#wasLive = true;
-      this.#subscriber.onLive(this.#replayed);
+      this.#owner?.onLive(this.#replayed);
     }
   }
 
   #readPage(): { page: ForwardPage; texts: string[] } {
     const { log } = this.#parts;
-    const { connection, framing } = this.#subscriber;
+    const framing = this.#framing;
     const texts: string[] = [];
-    let room = connection.room;
-    const take = (message: Message): boolean => {
+    let room = this.#connection.room;
+    const addIfItFits = (message: Message): boolean => {
       const text = framing.message(message, log.cursor(message.id));
       const bytes = framing.byteLength(text);
       if (bytes > room) return false;
@@ -173,6 +182,6 @@ export class Subscription implements Follower, Task {
       texts.push(text);
       return true;
     };
-    return { page: log.readAfter(this.inboxes, this.#cursor, PAGE_MESSAGES, take), texts };
+    return { page: log.readAfter(this.inboxes, this.#cursor, PAGE_MESSAGES, addIfItFits), texts };
   }
 }

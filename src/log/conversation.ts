@@ -3,39 +3,39 @@ import type { Message } from '../message.ts';
 /** A pair of addresses, seen from one of them. */
 export interface Conversation {
   readonly peer: string;
-  /** The newest that counts and has not expired, in either direction; `null` if there is none, never so in a list. */
+  /** The newest message in either direction that counts and has not expired; `null` if none, but never in a list. */
   readonly lastMessage: Message | null;
-  /** How many messages of the peer that count come after `readThrough`; counted to 1000 and no further. */
+  /** The number of messages from the peer after `readThrough` that count, up to 1000. */
   readonly unread: number;
-  /** Through which id this side has read, and the peer; `null` where it never said. */
+  /** The ids through which this side and the peer have read; `null` without a read marker. */
   readonly readThrough: number | null;
   readonly peerReadThrough: number | null;
 }
 
-/** A room, as one of those who follow it sees it. */
+/** A room, as one of its followers sees it. */
 export interface RoomState {
   readonly room: string;
-  /** The newest of its inbox that counts and has not expired; `null` if there is none. */
+  /** The newest message of its inbox that counts and has not expired; `null` if there is none. */
   readonly lastMessage: Message | null;
-  /** How many messages that count came to it from others after `readThrough`; counted to 1000 and no further. */
+  /** The number of messages from others after `readThrough` that count, up to 1000. */
   readonly unread: number;
-  /** Through which id the reader has read in it; `null` if they never said. */
+  /** The id through which the reader has read; `null` without a read marker. */
   readonly readThrough: number | null;
 }
 
-/** How one conversation stands, or one room. */
+/** The state of one conversation or room. */
 export interface ConversationState<State> {
   readonly state: State;
-  /** The id that the log was read through. */
+  /** The id through which the log was read. */
   readonly head: number;
 }
 
-/** Conversations in a list, and where it goes on. */
+/** A page of a list of conversations. */
 export interface ConversationPage {
   readonly conversations: Conversation[];
-  /** The id that the log was read through. */
+  /** The id through which the log was read. */
   readonly head: number;
   readonly more: boolean;
-  /** The next page has those whose last message has a lower id than this; `undefined` if there is none. */
+  /** The last messages of the next page have lower ids than this; `undefined` if there is no next page. */
   readonly before: number | undefined;
 }

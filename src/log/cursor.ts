@@ -1,88 +1,93 @@
 /**
- * A cursor: a position in the log, with the tag of the server run that gave that position's id, `42-k3f9`. The
- * beginning, which no run gave, is `0`. A bare `42` is taken as well.
+ * A position in the log, with the epoch in which its id was given: `42-k3f9`. The beginning, which belongs to no epoch, is
+ * `0`. A bare `42`, as a person may type it, is accepted too.
  */
 export interface Cursor {
   readonly id: number;
-  /** `undefined` where a person typed a bare number. */
-  readonly tag: string | undefined;
+  /** `undefined` in a bare number. */
+  readonly epoch: string | undefined;
 }
 
-/** Why a replay from a cursor cannot be whole, as it stands in `gap`. */
+/** Why a replay from a cursor cannot be complete: the value of `gap`. */
 export type Gap = false | 'purged' | 'restored' | 'unknown';
 
-/** One run of the server: it gave the ids from `firstId` up to the next run's. */
-export interface Run {
+/** A range of ids in one history of the log: from `firstId` up to the first id of the next epoch. */
+export interface Epoch {
   readonly firstId: number;
-  readonly tag: string;
+  readonly epoch: string;
 }
 
 const CURSOR_PATTERN = /^(\d{1,16})(?:-([0-9a-z]{1,16}))?$/;
-const TAG_LENGTH = 6;
+const EPOCH_LENGTH = 6;
 
-/**
- * Reads a cursor.
- *
- * @returns `undefined` where the text is none
- */
+/** Reads a cursor. Returns `undefined` if the text is not one. */
 export function parseCursor(text: string): Cursor | undefined {
   const match = CURSOR_PATTERN.exec(text);
   if (match === null) return undefined;
   const id = Number(match[1]);
-  return Number.isSafeInteger(id) ? { id, tag: match[2] } : undefined;
+  return Number.isSafeInteger(id) ? { id, epoch: match[2] } : undefined;
 }
 
-/** A new run's tag: letters and digits, another for each start. */
-export function newTag(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(TAG_LENGTH)), (byte) =>
+/** Returns the name of a new epoch: random letters and digits. */
+export function newEpoch(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(EPOCH_LENGTH)), (byte) =>
     (byte % 36).toString(36),
   ).join('');
 }
 
-/** The runs of a log in order: which of them gave an id. */
-export class Runs {
-  readonly #earlier: readonly Run[];
-  readonly #current: Run;
-  /** The highest position of which a cursor was given. */
+/** The epochs of a log: they tell whether a cursor comes from this log or from another history of it. */
+export class Epochs {
+  /** In the order of `firstId`. */
+  readonly #epochs: Epoch[];
+  /** The highest position for which a cursor was given. */
   #given = 0;
 
-  /**
-   * @param earlier the runs that the log has on record, in order of `firstId`
-   * @param current this run: all ids from its `firstId` on are its own
-   */
-  constructor(earlier: readonly Run[], current: Run) {
-    this.#earlier = earlier;
-    this.#current = current;
+  /** @param epochs those on record, in the order of `firstId` */
+  constructor(epochs: readonly Epoch[]) {
+    this.#epochs = [...epochs];
   }
 
-  /** Gives the cursor of a position, which is known from then on. */
+  /**
+   * Begins an epoch. If another one begins at the same id, no id was given in it, and it is replaced. Does nothing if it has
+   * begun before.
+   */
+  begin(epoch: Epoch): void {
+    const newest = this.#epochs.at(-1);
+    if (newest !== undefined && newest.firstId > epoch.firstId) return;
+    if (newest?.firstId === epoch.firstId) this.#epochs.pop();
+    this.#epochs.push(epoch);
+  }
+
+  /** Returns the cursor of a position. It is known from then on. */
   format(id: number): string {
     if (id > this.#given) this.#given = id;
-    const tag = this.#tagOf(id);
-    return tag === undefined ? String(id) : `${id}-${tag}`;
+    const epoch = this.#epochOf(id);
+    return epoch === undefined ? String(id) : `${id}-${epoch}`;
   }
 
   /**
-   * Whether a cursor points into this log: not ahead of its head, unless one so far ahead was given, and into the range of
-   * the run that it names. Conversations are read through what is committed, which may be handed on a little later.
+   * Returns whether a cursor points into this log: it is not ahead of the head, unless a cursor of that position was
+   * given, and its id belongs to the epoch that it names. Conversations are read through what is committed, which may
+   * be handed on a little later.
    *
    * @param head the highest id that was handed on
    */
   knows(cursor: Cursor, head: number): boolean {
     if (cursor.id > Math.max(head, this.#given)) return false;
-    return cursor.tag === undefined || cursor.tag === this.#tagOf(cursor.id);
+    return cursor.epoch === undefined || cursor.epoch === this.#epochOf(cursor.id);
   }
 
-  #tagOf(id: number): string | undefined {
-    if (id >= this.#current.firstId) return this.#current.tag;
-    // The last run that began at or before the id.
+  #epochOf(id: number): string | undefined {
+    const last = this.#epochs.at(-1);
+    if (last === undefined || id >= last.firstId) return last?.epoch;
+    // The last epoch that began at or before the id.
     let low = 0;
-    let high = this.#earlier.length;
+    let high = this.#epochs.length - 1;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#earlier[middle] as Run).firstId <= id) low = middle + 1;
+      if ((this.#epochs[middle] as Epoch).firstId <= id) low = middle + 1;
       else high = middle;
     }
-    return this.#earlier[low - 1]?.tag;
+    return this.#epochs[low - 1]?.epoch;
   }
 }

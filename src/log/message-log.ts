@@ -1,70 +1,26 @@
 import type { Draft, Message } from '../message.ts';
-import type { AppendFault } from './append.ts';
 import type { Conversation, ConversationPage, ConversationState, RoomState } from './conversation.ts';
 import type { Gap } from './cursor.ts';
-import type { PushStore } from './push-store.ts';
-import type { BackPage, Inboxes, PageEnd, Take } from './store.ts';
+import type { AppendFault } from './entry.ts';
+import type { BackPage, ForwardPage, Inboxes, MessageVisitor } from './inboxes.ts';
 
-/** Where a draft came to stand. */
+/** A draft as it is in the log. */
 export interface Stored {
   readonly message: Message;
-  /** `false` where nothing was stored: the message is the first of its idempotency key, or the standing read marker. */
+  /** `false` if nothing was stored: the message is the first with its idempotency key, or the current read marker. */
   readonly isNew: boolean;
 }
 
-/** Where a replay begins. */
+/** The beginning of a replay. */
 export interface Start {
   /** The position just before the first message to come. */
   readonly after: number;
   readonly gap: Gap;
-  /** The highest id that retention had taken from one of the inboxes: `gap` covers what is missing up to here. */
+  /** The highest id that retention had removed from one of the inboxes: `gap` covers what is missing up to here. */
   readonly purgedThrough: number;
 }
 
-/** A page read forward, and whether retention overtook its reader. */
-export interface ForwardPage extends PageEnd {
-  /** The highest id that retention took from one of the inboxes, as of the moment of reading. */
-  readonly purgedThrough: number;
-}
-
-/** What a log did since the start. */
-export interface LogCounts {
-  /** Batches that stored at least one message. */
-  readonly stored: number;
-  /** Batches in which nothing was new: repeats of an idempotency key, read markers that do not move. */
-  readonly repeated: number;
-  /** Messages stored. */
-  readonly messages: number;
-  /** Groups of batches made durable together, that stored at least one message. */
-  readonly commits: number;
-  /** Groups that could not be stored. */
-  readonly failures: number;
-  /** Messages that retention took. */
-  readonly purged: number;
-}
-
-/** How long a commit took. */
-export interface CommitTimes {
-  /** How many messages it stored; at least one. */
-  readonly messages: number;
-  /** From when the oldest of its batches was taken until it was on disk. */
-  readonly waitSeconds: number;
-  /** The transaction, in the writer thread. */
-  readonly seconds: number;
-  /** The part of `seconds` in which it was made durable: the COMMIT, with its fsync. */
-  readonly syncSeconds: number;
-}
-
-/** What a log takes on its disk, in bytes. */
-export interface LogFiles {
-  readonly database: number;
-  /** The write-ahead log. */
-  readonly wal: number;
-  /** What is left for it. */
-  readonly available: number;
-}
-
-/** A batch that was not stored because of one of its drafts. Nothing of it was. */
+/** A batch that was refused because of one of its drafts. Nothing of it was stored. */
 export class BatchRefused extends Error {
   readonly fault: AppendFault['fault'];
   readonly index: number;
@@ -79,8 +35,8 @@ export class BatchRefused extends Error {
 /** The log cannot be written or read now. The message says why, in words fit for a client. */
 export class LogUnavailable extends Error {
   /**
-   * Whether what was to be written may be on disk all the same, and be found there by the next start: its commit had
-   * begun. If not, nothing of it is.
+   * Whether the write may be on disk all the same, so that the next start finds it: its commit had begun. If `false`,
+   * nothing of it is.
    */
   readonly mayBeStored: boolean;
 
@@ -94,6 +50,28 @@ export class LogUnavailable extends Error {
   }
 }
 
+/** This replica has not caught up with the others, so it cannot tell what comes after a cursor. */
+export class LogBehind extends LogUnavailable {
+  constructor(why: string) {
+    super(why);
+    this.name = 'LogBehind';
+  }
+}
+
+/** A batch that is too large for one entry. Nothing of it was stored. */
+export class BatchTooLarge extends Error {
+  /** The bytes of the batch, as it would be in the log. */
+  readonly bytes: number;
+  /** The maximum number of bytes of a batch. */
+  readonly maxBytes: number;
+  constructor(bytes: number, maxBytes: number) {
+    super(`the batch takes ${bytes} bytes in the log, and may take ${maxBytes}`);
+    this.name = 'BatchTooLarge';
+    this.bytes = bytes;
+    this.maxBytes = maxBytes;
+  }
+}
+
 /** The log cannot be read now. */
 export class LogUnreadable extends LogUnavailable {
   constructor(why: string, options?: ErrorOptions) {
@@ -103,69 +81,79 @@ export class LogUnreadable extends LogUnavailable {
 }
 
 /**
- * The one ordered, durable sequence of messages, as the rest of the program sees it. How the order came about is its
- * own affair.
+ * The one ordered, durable sequence of messages. Callers do not depend on how the order is chosen.
  *
- * What `head` does not cover yet is seen by nobody: every read ends there. Expired messages are never given out.
+ * Every read ends at `head`: nobody sees a message before it was handed to the listeners. Expired messages are never
+ * returned. All reads throw `LogUnreadable` if the disk fails.
  */
 export interface MessageLog {
   /** The id of the newest message that was handed to the listeners, or of the newest ever; 0 before the first. */
   readonly head: number;
 
-  /** Why publishes are refused now, whatever they are; `undefined` while they are not. */
-  readonly refusing: string | undefined;
+  /**
+   * Why nothing may be read now, since this replica may have missed what others have; `undefined` while it can. Reads do not
+   * check it.
+   */
+  readonly cutOff: string | undefined;
 
-  /** The subscriptions to notifications. */
-  readonly pushes: PushStore;
-
-  /** The cursor of a position, as a client keeps it: `42-k3f9`. */
+  /** Returns the cursor of a position, as a client keeps it: `42-k3f9`. */
   cursor(id: number): string;
 
-  /** Where a client's cursor leads for the inboxes that it follows. Never throws: what is no cursor is a gap. */
+  /**
+   * Waits until this replica has what others had at the time of the call, if a cursor is ahead of it. After that, `locate`
+   * can tell whether the cursor comes from this log.
+   *
+   * @returns `undefined` if the cursor is not ahead, so there is nothing to wait for
+   * @throws {LogBehind} if that takes too long
+   */
+  reach(cursor: string): Promise<void> | undefined;
+
+  /** Returns the position of a client's cursor in the inboxes that it follows. A text that is not a cursor is a gap. */
   locate(cursor: string, inboxes: Inboxes): Start;
 
-  /** Where the newest `count` messages of inboxes begin; the head where there are none, or none are wanted. */
+  /** Returns the position before the newest `count` messages of inboxes: the head if there are none or none are wanted. */
   newest(inboxes: Inboxes, count: number): Start;
 
   /**
-   * Stores a batch: all of it in order, or nothing. When it resolves, the batch is on disk and was handed to the
-   * listeners.
+   * Stores a batch: all of it in order, or nothing. When the promise resolves, the batch is on disk and was handed to
+   * the listeners.
    *
-   * @returns for each draft where it came to stand
-   * @throws {BatchRefused} where one of its drafts contradicts the log
-   * @throws {LogUnavailable} where the log cannot be written, or is being closed
+   * @returns each draft as it is in the log, in order
+   * @throws {BatchRefused} if one of its drafts contradicts the log
+   * @throws {BatchTooLarge} if it is too large for one entry
+   * @throws {LogUnavailable} if the log cannot be written or is being closed
    */
   append(batch: readonly Draft[]): Promise<Stored[]>;
 
   /**
-   * Looks whether an append would be refused because too much waits: to be asked before a publish is read.
+   * Checks that an append would not be refused because too much waits. Call it before reading a publish.
    *
-   * @throws {LogUnavailable} if so
+   * @throws {LogUnavailable} if it would
    */
   checkRoom(): void;
 
-  /** A message by its id, or `undefined` where there is none (any more). */
+  /** Returns a message by its id; `undefined` if it does not exist, or no longer. */
   message(id: number): Message | undefined;
 
-  /** Reads on from a position, the oldest first; at most `limit` are looked at. */
-  readAfter(inboxes: Inboxes, after: number, limit: number, take: Take): ForwardPage;
+  /** Reads messages of inboxes with id > `after`, the oldest first. At most `limit` are looked at. */
+  readAfter(inboxes: Inboxes, after: number, limit: number, visit: MessageVisitor): ForwardPage;
 
   /**
-   * Reads messages with id < `before`, the newest first.
+   * Reads messages of inboxes with id < `before`, the newest first, until `visit` ends the page or all are read.
    *
-   * Expired ones are passed over for some milliseconds: then a page may end that has not taken anything.
+   * Expired ones are skipped for some milliseconds, so a page may end without a message and not be the last.
    */
-  readBack(inboxes: Inboxes, before: number, limit: number, take: Take): BackPage;
+  readBack(inboxes: Inboxes, before: number, visit: MessageVisitor): BackPage;
 
-  /** Reads what two addresses sent to each other, as `readBack`. */
-  readConversation(pair: readonly [string, string], before: number, limit: number, take: Take): BackPage;
+  /** Reads the messages between two addresses, as `readBack` does. */
+  readConversation(pair: readonly [string, string], before: number, visit: MessageVisitor): BackPage;
 
   /**
-   * Lists the conversations of an address whose last message has an id < `before`, newest first: for some milliseconds,
-   * so a page may have fewer than `limit`, or none, and still not be the last.
+   * Lists the conversations of an address whose last message has an id < `before`, the newest first. It looks for some
+   * milliseconds, so a page may have fewer than `limit`, or none, and not be the last.
    *
    * @param fits whether there is room for a conversation; asked in order. The first one is listed in any case
-   * @returns `head`: through which id; a little past `head` if a commit has not been handed on yet
+   * @returns with `head`: a little past the head of the log if a commit has not been handed on yet
    */
   conversations(
     address: string,
@@ -174,33 +162,24 @@ export interface MessageLog {
     fits: (conversation: Conversation) => boolean,
   ): ConversationPage;
 
-  /** Tells how one conversation of an address stands, also if there is no message of it. */
+  /** Returns the state of one conversation of an address, also if it has no message. */
   conversation(address: string, peer: string): ConversationState<Conversation>;
 
-  /** Tells how a room stands for one who follows it. */
+  /** Returns the state of a room for a follower. */
   room(reader: string, room: string): ConversationState<RoomState>;
 
   /**
    * Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. If it
-   * returns a promise, the next commit comes when that has settled.
+   * returns a promise, the next commit waits until that has settled.
    */
   onCommit(listener: (messages: readonly Message[]) => Promise<void> | void): void;
+}
 
-  /** Calls `timer` once for each commit that stored something. */
-  onTimed(timer: (times: CommitTimes) => void): void;
+/** Tells whether a log can be written and read. */
+export interface LogHealth {
+  /** Why every publish is refused now; `undefined` while they are not. */
+  readonly refusing: string | undefined;
 
-  /** What was done since the start. */
-  readonly counts: LogCounts;
-
-  /** What stands on the disk now. @throws what the file system throws, where it cannot be asked */
-  files(): Promise<LogFiles>;
-
-  /** Tries to write and read. @throws {LogUnavailable} where that fails */
+  /** Tries to write and read. @throws {LogUnavailable} if that fails */
   probe(): Promise<void>;
-
-  /** Refuses appends from now on, and waits until those that were taken are stored and handed on. */
-  seal(): Promise<void>;
-
-  /** Seals, checkpoints and closes: nothing can be read any more. */
-  close(): Promise<void>;
 }

@@ -1,33 +1,58 @@
-import { LogUnavailable, type MessageLog } from './message-log.ts';
+import type { Logger } from 'pino';
+import { type LogHealth, LogUnavailable } from './message-log.ts';
 
 /** A disk that takes longer than this to answer is not ready. */
 const PROBE_MILLISECONDS = 2000;
 
-/** One probe, an fsync, serves all who ask within this time: some of them need no token. */
+/** One probe, an fsync, serves all requests within this time, since some of them need no token. */
 const FRESH_MILLISECONDS = 1000;
 
-/** Whether the log can be written and read, tried out. */
+/** The readiness of the log, tested by writing and reading. The log of the service has its changes, not each probe. */
 export class Readiness {
-  readonly #log: MessageLog;
+  readonly #log: LogHealth;
+  readonly #logger: Logger;
+  readonly #fault: () => string | undefined;
   #probed = -Infinity;
-  /** What the log said of itself at that time. */
+  /** The log's own `refusing` at that time. */
   #refusing: string | undefined;
   #probe = Promise.resolve();
+  #isReady = true;
 
-  constructor(log: MessageLog) {
+  /** @param fault returns why this node is not to be used although its log can be, as the end of a sentence */
+  constructor(log: LogHealth, logger: Logger, fault: () => string | undefined = () => undefined) {
     this.#log = log;
+    this.#logger = logger;
+    this.#fault = fault;
   }
 
-  /** Tries it, or waits for the try of another who asked within the last second. @throws {LogUnavailable} where it cannot */
+  /**
+   * Probes the log, or awaits a probe of the last second.
+   *
+   * @throws {LogUnavailable} if it fails or takes too long, or if this node is not to be used
+   */
   async check(): Promise<void> {
+    try {
+      await this.#check();
+    } catch (error) {
+      if (this.#isReady) this.#logger.warn({ why: (error as Error).message }, 'the service is not ready');
+      this.#isReady = false;
+      throw error;
+    }
+    if (!this.#isReady) this.#logger.info('the service is ready again');
+    this.#isReady = true;
+  }
+
+  async #check(): Promise<void> {
     const { refusing } = this.#log;
-    // It changes with what publishes are answered, and not up to a second later.
+    // Readiness changes together with the answers to publishes, not up to a second later.
     if (performance.now() - this.#probed > FRESH_MILLISECONDS || refusing !== this.#refusing) {
       this.#probed = performance.now();
       this.#refusing = refusing;
       this.#probe = this.#log.probe();
     }
     await withTimeout(this.#probe);
+    const fault = this.#fault();
+    if (fault !== undefined) throw new LogUnavailable(fault);
   }
 }
 

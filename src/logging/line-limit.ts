@@ -1,27 +1,27 @@
-/** So many lines of a kind are written at once, */
+/** This many lines of a kind are written at once. */
 const BURST = 10;
 
-/** and after these one in this time. */
+/** After a burst, one line is written in this time. */
 const PAUSE_MILLISECONDS = 1000;
 
-/** Writes a line that says how many lines of its kind were left out before it. */
+/** Writes a line, with the number of lines of its kind that were left out before it. */
 export type WriteLine = (unlogged: number) => void;
 
 interface Kind {
-  /** How many lines may be written at once, as of `at`. */
+  /** The number of lines that may be written at once, as of `at`. */
   room: number;
   at: number;
-  /** The newest line that had no room, and how many had none before it. */
+  /** The newest line over the limit, and the number of those before it. */
   held: WriteLine | undefined;
   unlogged: number;
 }
 
 /**
- * Bounds how many lines of a kind are written: a full disk, or one client that asks for it, can cause thousands a second.
- * Of those that are left out the newest is written a second later, with their number.
+ * A rate limit on lines of a kind: a full disk or a single malicious client can cause thousands a second. Of the lines
+ * over the limit the newest is written a second later, with their number.
  */
 export class LineLimit {
-  /** By the message of the line, which is a constant of the program. */
+  /** Kinds by the message of the line, which is a constant of the program. */
   readonly #kinds = new Map<string, Kind>();
 
   /** Writes a line of a kind now, later, or never. */
@@ -37,7 +37,7 @@ export class LineLimit {
     kind.held = write;
   }
 
-  /** Writes the lines that are held back: for the end of the process. */
+  /** Writes the lines that are held back, at the end of the process. */
   flush(): void {
     for (const kind of this.#kinds.values()) this.#writeHeld(kind);
   }

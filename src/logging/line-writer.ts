@@ -1,18 +1,18 @@
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
 
-/** Lines past this many bytes are dropped: an output that takes nothing must not fill the memory. */
+/** Lines over this many bytes are dropped: an output that accepts nothing must not fill the memory. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
-/** A pipe holds this much by default. */
+/** The default capacity of a pipe. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** A full pipe is tried again after this time. */
+/** The pause before another write to a full pipe. */
 const BUSY_MILLISECONDS = 50;
 
-/** An output that fails (a full disk, a reader that has gone) is tried again after this time. */
+/** The pause before another write to an output that failed (a full disk, a reader that has gone). */
 const FAILED_MILLISECONDS = 1000;
 
-/** The end of the process waits this long for a full pipe. */
+/** The time that the end of the process waits for a full pipe. */
 const FLUSH_MILLISECONDS = 500;
 const FLUSH_PAUSE_MILLISECONDS = 10;
 
@@ -21,7 +21,7 @@ const NOTHING = Buffer.alloc(0);
 /** A file descriptor that lines are written to. */
 export interface Output {
   readonly fd: number;
-  /** A write to it may take long, so it is left to a thread. Any other is non-blocking. */
+  /** Whether a write may block, and so is left to a thread. */
   readonly mayBlock: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Output {
  * Opens the error output for writing without blocking.
  *
  * Opens it a second time if possible (Linux; not a socket, and not a pipe of another user): whether a write blocks is a
- * property of what was opened, and programs that share it with this one may change it. Else Node makes descriptor 2
+ * property of the open file, and programs that share it with this one may change it. Otherwise Node makes descriptor 2
  * non-blocking, unless it is a terminal.
  */
 export function openErrorOutput(): Output {
@@ -44,39 +44,40 @@ export function openErrorOutput(): Output {
 }
 
 /**
- * Lines on their way to an output that may be slow, full, or gone. `write` never blocks and never throws; lines that
- * find too many before them are dropped and counted.
+ * A writer of lines to an output that may be slow, full, or gone. `write` never blocks and never throws. Lines are
+ * dropped and counted if too many wait.
  *
- * It is not sonic-boom, pino's own: its `flushSync` goes round in a loop while a disk is full, and a write of its
- * threads to a full pipe keeps the process from ending.
+ * It replaces sonic-boom, the writer of pino: its `flushSync` loops while a disk is full, and a write of its threads to
+ * a full pipe keeps the process from ending.
  */
 export class LineWriter {
-  /** Lines that were dropped since the start. */
+  /** The number of lines dropped since the start. */
   dropped = 0;
   readonly #output: Output;
   readonly #onDropped: (lines: number) => void;
-  /** Waiting lines; the first may be the rest of one. */
+  /** The waiting lines. */
   #lines: Buffer[] = [];
-  /** The bytes that are written next. */
+  /** The bytes to write next. */
   #chunk: Buffer = NOTHING;
-  /** Those of the chunk and the lines. */
+  /** The number of bytes in the chunk and the lines. */
   #bytes = 0;
-  #untold = 0;
-  /** Idle; a write is due, at once or after a pause; or a thread is writing the chunk. */
+  /** The number of dropped lines that `onDropped` was not told of yet. */
+  #unreported = 0;
+  /** `due`: a write comes next, at once or after a pause. `writing`: a thread is writing the chunk. */
   #state: 'idle' | 'due' | 'writing' = 'idle';
 
-  /** @param onDropped told how many lines were dropped, when the output takes lines again */
+  /** @param onDropped called with the number of dropped lines when the output accepts lines again */
   constructor(output: Output, onDropped: (lines: number) => void) {
     this.#output = output;
     this.#onDropped = onDropped;
   }
 
-  /** Takes a line, with its line break. It is written once the caller is done. */
+  /** Writes a line, which ends with a line break, after the current turn of the event loop. */
   write(line: string): void {
     const bytes = Buffer.from(line);
     if (this.#bytes + bytes.length > MAX_WAITING_BYTES) {
       this.dropped++;
-      this.#untold++;
+      this.#unreported++;
       return;
     }
     this.#lines.push(bytes);
@@ -87,11 +88,11 @@ export class LineWriter {
   }
 
   /**
-   * Writes the waiting lines before it returns: for the end of the process. It waits half a second for a pipe that is
-   * full, and gives up on an output that fails.
+   * Writes the waiting lines before it returns, at the end of the process. Waits half a second for a full pipe, and
+   * gives up if the output fails.
    */
   flush(): void {
-    // The process does not end before its threads have.
+    // The process does not end before the thread has written it.
     if (this.#state === 'writing') this.#chunk = NOTHING;
     const clock = new Int32Array(new SharedArrayBuffer(4));
     const end = performance.now() + FLUSH_MILLISECONDS;
@@ -132,14 +133,14 @@ export class LineWriter {
     }
     this.#remove(written);
     setImmediate(() => this.#writeChunk());
-    if (this.#untold > 0 && this.#bytes < MAX_WAITING_BYTES / 2) {
-      const lines = this.#untold;
-      this.#untold = 0;
+    if (this.#unreported > 0 && this.#bytes < MAX_WAITING_BYTES / 2) {
+      const lines = this.#unreported;
+      this.#unreported = 0;
       this.#onDropped(lines);
     }
   }
 
-  /** Fills the chunk if it is empty. Returns whether there is anything to write. */
+  /** Fills the chunk if it is empty. @returns whether there is anything to write */
   #takeChunk(): boolean {
     if (this.#chunk.length > 0) return true;
     let count = 0;

@@ -6,15 +6,15 @@ import { LineWriter, openErrorOutput } from './line-writer.ts';
 const DEBUG = 20;
 const FATAL = 60;
 
-/** The log of the service, and what it is written with. */
+/** The log of the service, and its writer. */
 export interface ServiceLog {
   readonly logger: Logger;
   readonly lines: LineWriter;
 }
 
 /**
- * Opens the log of the service, on the error output: JSON lines, or readable ones on a terminal. It never blocks the
- * service and never ends it. Waiting lines are written when the process ends, and warnings of Node become lines.
+ * Opens the log of the service on the error output: JSON lines, or readable ones on a terminal. It never blocks or ends
+ * the service. Waiting lines are written when the process ends. Warnings of Node become lines.
  */
 export function openLog(level: string): ServiceLog {
   const lines = new LineWriter(openErrorOutput(), (count) => {
@@ -25,7 +25,7 @@ export function openLog(level: string): ServiceLog {
   });
   const prettify = process.stderr.isTTY ? prettyFactory({ ignore: 'pid,hostname' }) : undefined;
   const limit = new LineLimit();
-  // Nothing hands these to the logger; should a header ever come along with an error, they are not in it.
+  // No code logs these. If an error ever carries headers, they are left out.
   const redact = ['authorization', 'cookie', 'set-cookie'].flatMap((name) => [
     `["${name}"]`,
     `*["${name}"]`,
@@ -35,23 +35,23 @@ export function openLog(level: string): ServiceLog {
   const destination = {
     write: (line: string): void => lines.write(prettify === undefined ? line : prettify(line)),
   };
-  // At level debug somebody wants to see every line.
+  // At level debug every line is wanted.
   const verbose = (pino.levels.values[level] ?? FATAL) <= DEBUG;
   const logger = pino(verbose ? options : { ...options, hooks: { logMethod: limited(limit) } }, destination);
   process.on('exit', () => {
     limit.flush();
     lines.flush();
   });
-  // By default Node writes them itself, and waits until it can.
+  // By default Node writes warnings itself, and blocks until it can.
   process.removeAllListeners('warning');
   process.on('warning', ({ name, message, stack }) => {
-    // Not the error itself: it may have the connection with it that it is about.
+    // Not the error itself: it may carry the connection that it is about.
     logger.warn({ err: { type: name, message, stack } }, 'a warning of Node');
   });
   return { logger, lines };
 }
 
-/** Leaves lines out when there are many of a kind, all but the fatal ones; `unlogged` of the next says how many. */
+/** Limits lines of a kind, except fatal ones. `unlogged` of the next line is the number that was left out. */
 function limited(limit: LineLimit): NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']> {
   return function (args, method, level) {
     if (level >= FATAL) {

@@ -1,16 +1,16 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Labels, and the value that they have. */
+/** Labels and their value. */
 export type Labelled = readonly [labels: Readonly<Record<string, string>>, value: number];
 
 /**
- * Makes metrics that read their value at the moment of a scrape, from what the service counts for itself: between
- * scrapes they cost nothing. The exception are histograms, which are told of each value.
+ * A factory of metrics. Counters and gauges read their value at a scrape, from numbers that the service keeps anyway,
+ * so they cost nothing between scrapes. Histograms observe each value.
  */
 export class Instruments {
   readonly registry = new Registry();
 
-  /** A number that only grows. */
+  /** Adds a counter. */
   counter(name: string, help: string, read: () => number): void {
     new Counter({
       name,
@@ -23,7 +23,7 @@ export class Instruments {
     });
   }
 
-  /** Numbers that only grow, told apart by labels. */
+  /** Adds a counter with labels. */
   counters(name: string, help: string, labelNames: readonly string[], read: () => Iterable<Labelled>): void {
     new Counter({
       name,
@@ -37,7 +37,7 @@ export class Instruments {
     });
   }
 
-  /** A number that goes up and down. */
+  /** Adds a gauge. */
   gauge(name: string, help: string, read: () => number | Promise<number>): void {
     new Gauge({
       name,
@@ -49,7 +49,7 @@ export class Instruments {
     });
   }
 
-  /** Numbers that go up and down, told apart by a label. */
+  /** Adds a gauge with labels. */
   gauges(
     name: string,
     help: string,
@@ -68,7 +68,12 @@ export class Instruments {
     });
   }
 
-  /** How values are spread. @param buckets upper bounds, in the unit of the name */
+  /**
+   * Adds a histogram.
+   *
+   * @param buckets upper bounds, in the unit of the name
+   * @returns observes a value
+   */
   histogram(name: string, help: string, buckets: readonly number[]): (value: number) => void {
     const histogram = new Histogram({ name, help, buckets: [...buckets], registers: [this.registry] });
     return (value) => histogram.observe(value);

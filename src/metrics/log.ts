@@ -1,24 +1,25 @@
-import { type LogFiles, LogUnavailable, type MessageLog } from '../log/message-log.ts';
+import type { LogFiles, LogMetrics } from '../log/log-metrics.ts';
+import { LogUnavailable } from '../log/message-log.ts';
 import type { Readiness } from '../log/readiness.ts';
 import type { Instruments } from './instruments.ts';
 
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Up to the most that a commit holds. */
+/** The last one is the size of the largest commit. */
 const MESSAGES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2048];
 
-/** The log: its commits, its size, and whether it can be written. */
+/** Measures the log: its commits, its size, and whether it can be written and read. */
 export function measureLog(
   instruments: Instruments,
-  { log, readiness }: { log: MessageLog; readiness: Readiness },
+  { log, readiness }: { log: LogMetrics; readiness: Readiness },
 ): void {
   measureCommits(instruments, log);
   instruments.gauge(
-    'tidings_log_writable',
-    'Whether the log can be written and read, tried at each scrape as /readyz does: 1 or 0.',
+    'tidings_log_ready',
+    'Whether the log can be written and read, tried at each scrape as by /readyz: 1 or 0.',
     () => isReady(readiness),
   );
-  instruments.gauge('tidings_log_head_id', 'The highest id given to a message.', () => log.head);
+  instruments.gauge('tidings_log_head_id', 'The highest id of a message so far.', () => log.head);
   instruments.gauges(
     'tidings_log_size_bytes',
     'Size of the files of the log, by file: database, wal (the write-ahead log).',
@@ -32,21 +33,21 @@ export function measureLog(
     },
   );
   instruments.gauge(
-    'tidings_log_available_bytes',
-    'Bytes that are left on the disk of the log.',
+    'tidings_log_disk_available_bytes',
+    'Bytes that are available on the disk of the log.',
     async () => (await filesOf(log)).available,
   );
   instruments.counter(
     'tidings_messages_purged_total',
-    'Messages that were taken from the log because they expired or by retention.',
+    'Messages that were removed from the log because they expired or by retention.',
     () => log.counts.purged,
   );
 }
 
-function measureCommits(instruments: Instruments, log: MessageLog): void {
+function measureCommits(instruments: Instruments, log: LogMetrics): void {
   instruments.counter(
     'tidings_commits_total',
-    'Commits that stored messages: each makes durable all publishes that waited.',
+    'Commits that stored messages: each makes all waiting publishes durable.',
     () => log.counts.commits,
   );
   instruments.counter(
@@ -54,14 +55,10 @@ function measureCommits(instruments: Instruments, log: MessageLog): void {
     'Commits that failed: none of their publishes was stored.',
     () => log.counts.failures,
   );
-  const messages = instruments.histogram(
-    'tidings_commit_size_messages',
-    'Messages that a commit stored.',
-    MESSAGES,
-  );
+  const messages = instruments.histogram('tidings_commit_size_messages', 'Messages in a commit.', MESSAGES);
   const wait = instruments.histogram(
     'tidings_commit_wait_seconds',
-    'Seconds from when the oldest publish of a commit was taken until it was on disk.',
+    'Seconds from accepting the oldest publish of a commit until it was on disk.',
     SECONDS,
   );
   const duration = instruments.histogram(
@@ -71,7 +68,7 @@ function measureCommits(instruments: Instruments, log: MessageLog): void {
   );
   const sync = instruments.histogram(
     'tidings_commit_sync_seconds',
-    'Seconds of a transaction in which it was made durable: COMMIT, the fsync, and now and then a checkpoint.',
+    'Seconds of a transaction in which it was made durable: COMMIT, the fsync, and sometimes a checkpoint.',
     SECONDS,
   );
   log.onTimed((times) => {
@@ -82,8 +79,8 @@ function measureCommits(instruments: Instruments, log: MessageLog): void {
   });
 }
 
-/** NaN where the disk cannot be asked: all the rest is to be seen then. */
-async function filesOf(log: MessageLog): Promise<LogFiles> {
+/** Returns NaN if the files cannot be read: the other metrics must still be exported then. */
+async function filesOf(log: LogMetrics): Promise<LogFiles> {
   try {
     return await log.files();
   } catch {

@@ -1,54 +1,72 @@
-import type { Devices } from '../hub/devices.ts';
+import { Registry } from 'prom-client';
+import type { Connections } from '../hub/connections.ts';
 import type { Hub } from '../hub/hub.ts';
-import type { Turns } from '../hub/turns.ts';
-import type { Refusals } from '../http/refusals.ts';
-import type { MessageLog } from '../log/message-log.ts';
+import type { FairScheduler } from '../fair-scheduler.ts';
+import type { RefusalCounters } from './counters/refusal-counters.ts';
+import type { LogMetrics } from '../log/log-metrics.ts';
 import type { Readiness } from '../log/readiness.ts';
 import type { PushSender } from '../push/push-sender.ts';
-import type { Pushes } from '../push/pushes.ts';
-import { measureDevices } from './devices.ts';
+import type { Notifier } from '../push/notifier.ts';
+import { type ClusterMetrics, measureCluster } from './cluster.ts';
+import { measureConnections } from './connections.ts';
 import { Instruments } from './instruments.ts';
 import { measureLog } from './log.ts';
-import { measureProcess } from './process.ts';
-import { measurePushes } from './pushes.ts';
-import { measureTraffic } from './traffic.ts';
+import { processInstruments } from './process.ts';
+import { measureDeliveries } from './deliveries.ts';
+import { measureNotifications } from './notifications.ts';
 
-/** What is measured. */
+/** The parts of the service that are measured. */
 export interface MeasuredParts {
-  readonly log: MessageLog;
+  readonly log: LogMetrics;
   readonly readiness: Readiness;
   readonly hub: Hub;
-  readonly devices: Devices;
-  readonly turns: Turns;
-  readonly refusals: Refusals;
-  readonly pushes: Pushes;
+  readonly connections: Connections;
+  readonly scheduler: FairScheduler;
+  /** Whether this is a node of several. */
+  readonly isCluster: boolean;
+  readonly refusals: RefusalCounters;
+  readonly notifier: Notifier;
   readonly pushSender: PushSender;
-  /** How many connections were ended for what came on them. */
+  /** The number of connections that were cut, by reason. */
   readonly http: { readonly unreadable: number; readonly stalled: number };
-  /** How many lines of the log of the service were dropped. */
+  /** The number of lines of the service's log that were dropped. */
   readonly lines: { readonly dropped: number };
+  /** `undefined` if this is the only node. */
+  readonly cluster: ClusterMetrics | undefined;
 }
 
-/** All that the service tells Prometheus. Each metric is explained in docs/operations.md. */
+/** The metrics that the service exports to Prometheus. Each is explained in docs/operations.md. */
 export class Metrics {
   readonly #instruments = new Instruments();
+  readonly #parts: MeasuredParts;
 
-  /** Begins to measure: what is committed before it is created has no times. */
   constructor(parts: MeasuredParts) {
-    measureTraffic(this.#instruments, parts);
-    measureDevices(this.#instruments, parts);
-    measurePushes(this.#instruments, parts);
-    measureLog(this.#instruments, parts);
-    measureProcess(this.#instruments, parts);
+    this.#parts = parts;
   }
 
-  /** The media type of `text`, with the version of its format. */
+  /** Begins to measure. Earlier commits are missing from the histograms. */
+  start(): void {
+    const parts = this.#parts;
+    processInstruments();
+    measureDeliveries(this.#instruments, parts);
+    measureConnections(this.#instruments, parts);
+    measureNotifications(this.#instruments, parts);
+    measureLog(this.#instruments, parts);
+    if (parts.cluster !== undefined) measureCluster(this.#instruments, parts.cluster);
+    this.#instruments.counter(
+      'tidings_logger_lines_dropped_total',
+      'Lines of the log of the service that were dropped because the error output did not take them.',
+      () => parts.lines.dropped,
+    );
+  }
+
+  /** The media type of `text`, with the version of the format. */
   get contentType(): string {
     return this.#instruments.registry.contentType;
   }
 
-  /** All values now, in Prometheus' text format. Never rejects because the log cannot be written. */
+  /** Returns all current values in Prometheus' text format. Does not reject if the log cannot be written. */
   text(): Promise<string> {
-    return this.#instruments.registry.metrics();
+    return Registry.merge([this.#instruments.registry, processInstruments().registry]).metrics();
   }
 }

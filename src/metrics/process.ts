@@ -1,10 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { collectDefaultMetrics } from 'prom-client';
-import type { Instruments } from './instruments.ts';
+import { Instruments } from './instruments.ts';
 
 /**
- * Of prom-client's metrics those that list every socket at each scrape (with many devices nobody would be served
- * meanwhile), and one whose name is that of a counter, which it is not.
+ * The metrics of prom-client that are left out: those that list every socket at each scrape, which would block the
+ * service if there are many, and a gauge with the name of a counter.
  */
 const LEFT_OUT = [
   'process_open_fds',
@@ -18,23 +18,27 @@ const LEFT_OUT = [
 
 const FOLDER = '/proc/self/fd';
 
-/** The process: memory, CPU, event loop, open files, as Node and Linux tell, and lines of its log that were dropped. */
-export function measureProcess(
-  instruments: Instruments,
-  { lines }: { lines: { readonly dropped: number } },
-): void {
-  const { registry } = instruments;
-  instruments.counter(
-    'tidings_log_lines_dropped_total',
-    'Lines of the log of the service that were dropped, since the error output did not take them.',
-    () => lines.dropped,
-  );
+let instruments: Instruments | undefined;
+
+/**
+ * Returns the metrics of the process: memory, CPU, event loop and open files as Node and Linux report them. They are shared
+ * by all services in it, because prom-client cannot stop measuring them.
+ */
+export function processInstruments(): Instruments {
+  instruments ??= measureProcess();
+  return instruments;
+}
+
+function measureProcess(): Instruments {
+  const made = new Instruments();
+  const { registry } = made;
   collectDefaultMetrics({ register: registry });
   for (const name of LEFT_OUT) registry.removeSingleMetric(name);
-  if (process.platform !== 'linux') return;
-  instruments.gauge('process_open_fds', 'Number of open file descriptors.', async () => {
-    // The size of the folder is their number since Linux 6.2; before it is 0.
+  if (process.platform !== 'linux') return made;
+  made.gauge('process_open_fds', 'Number of open file descriptors.', async () => {
+    // Since Linux 6.2 the size of the folder is their number; before, it is 0.
     const { size } = await stat(FOLDER);
     return size > 0 ? size : (await readdir(FOLDER)).length;
   });
+  return made;
 }

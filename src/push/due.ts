@@ -1,42 +1,42 @@
 import type { PushStore, PushSubscription, Received } from '../log/push-store.ts';
 import { isExpired } from '../message.ts';
 
-/** Messages that are looked at in one piece: a few milliseconds. */
-const STEP = 200;
+/** Messages in one page, which takes a few milliseconds to read. */
+const PAGE = 200;
 
-/** Conversations that are found at once; others are found when these are handed over. */
-const MOST_FOUND = 100;
+/** Conversations in one search; others are found once these are sent. */
+const MAX_FOUND = 100;
 
-/** What a device is to be told now, found in the log. It names messages by id alone, since it may wait for long. */
+/** The notifications that are due for a device. Messages are named by id alone, since they may wait for long. */
 export interface Due {
-  /** Messages whose conversations were read elsewhere: their notifications are to be closed. */
+  /** Messages whose conversations were read elsewhere: their notifications must be closed. */
   readonly covered: readonly number[];
   /** The newest message of each conversation that is due. */
   readonly messages: readonly number[];
-  /** All up to this id is dealt with when these are handed over; `undefined` if that is no news. */
+  /** Once these are sent, everything up to this id is dealt with; `undefined` if that was known before. */
   readonly through: number | undefined;
-  /** Whether there are others, to be found when these are handed over. */
+  /** Whether another search will find more once these are sent. */
   readonly more: boolean;
-  /** Milliseconds until the next conversation is due; `undefined` if none waits for that. */
+  /** Milliseconds until the next conversation is due; `undefined` if none will be. */
   readonly nextIn: number | undefined;
 }
 
-/** When something is looked for. */
+/** The time of a search. */
 export interface DueTime {
-  /** The log is read through this id. */
+  /** The last id to read. */
   readonly head: number;
   /** Milliseconds since the Unix epoch. */
   readonly now: number;
-  /** Milliseconds that a message waits to be read. */
+  /** Milliseconds that a message stays unread before it is due. */
   readonly delay: number;
 }
 
-/** Returns the conversation that a received message belongs to, as its reader calls it: whom they talk to, or the room. */
+/** Returns the conversation of a received message, by its name for the reader: the other person, or the room. */
 export function peerOf({ recipient, reader }: PushSubscription, sender: string): string {
   return reader === recipient ? sender : recipient;
 }
 
-/** What is unread of a conversation, and not handed over. */
+/** Unread messages of a conversation that were not sent. */
 interface Unread {
   readonly oldest: number;
   newest: number;
@@ -45,8 +45,8 @@ interface Unread {
 }
 
 /**
- * Finds what a device is to be told, out of the log alone: the newest message of each conversation in which one has
- * waited long enough and no read marker covers it. It yields after each piece of work.
+ * Finds the notifications that are due for a device, from the log alone: the newest message of each conversation that
+ * has an unread message which has waited long enough. Yields after each page.
  */
 export function* findDue(
   store: PushStore,
@@ -55,40 +55,40 @@ export function* findDue(
 ): Generator<undefined, Due> {
   const { id: subscriptionId, recipient, reader } = subscription;
   const found = new Map<string, Unread>();
-  let looked = subscription.through;
-  /** The first message of a conversation that was not taken in. */
-  let left: number | undefined;
+  let lastRead = subscription.through;
+  /** The first message of a conversation that exceeds `MAX_FOUND`. */
+  let firstLeft: number | undefined;
   for (;;) {
-    const page = store.received(recipient, looked, time.head, STEP);
+    const page = store.received(recipient, lastRead, time.head, PAGE);
     for (const message of page) {
-      looked = message.id;
+      lastRead = message.id;
       const { id, sender, createdAt } = message;
       const peer = peerOf(subscription, sender);
       if (!isNews(store, subscription, peer, message, time.now)) continue;
       const unread = found.get(peer);
       if (unread !== undefined) unread.newest = id;
-      else if (found.size < MOST_FOUND)
+      else if (found.size < MAX_FOUND)
         found.set(peer, { oldest: id, newest: id, wait: waitOf(createdAt, time) });
-      else left ??= id;
+      else firstLeft ??= id;
     }
-    if (page.length < STEP) break;
+    if (page.length < PAGE) break;
     yield;
   }
   const all = [...found.values()];
   const waiting = all.filter(({ wait }) => wait > 0);
-  const covered = store.covered(subscriptionId, reader, MOST_FOUND);
+  const covered = store.covered(subscriptionId, reader, MAX_FOUND);
   const messages = all.filter(({ wait }) => wait === 0).map(({ newest }) => newest);
-  const through = Math.min(looked, (left ?? Infinity) - 1, ...waiting.map(({ oldest }) => oldest - 1));
+  const through = Math.min(lastRead, (firstLeft ?? Infinity) - 1, ...waiting.map(({ oldest }) => oldest - 1));
   return {
     covered,
     messages,
     through: through > subscription.through ? through : undefined,
-    more: covered.length === MOST_FOUND || (left !== undefined && messages.length > 0),
+    more: covered.length === MAX_FOUND || (firstLeft !== undefined && messages.length > 0),
     nextIn: waiting.length === 0 ? undefined : Math.min(...waiting.map(({ wait }) => wait)),
   };
 }
 
-/** A message from the future is of a clock that was wrong: it waits for nothing. */
+/** Returns how long a message has still to wait. One from the future is due: it comes from a clock that was wrong. */
 function waitOf(createdAt: number, { now, delay }: DueTime): number {
   const age = now - createdAt;
   return age >= 0 && age < delay ? delay - age : 0;
@@ -105,9 +105,9 @@ function isNews(
     counts === 1 &&
     !isExpired({ expiresAt }, now) &&
     store.readThrough(reader, peer) < id &&
-    // Handed over before: another conversation still waits, or the process ended before it could write down the rest.
+    // Sent before: another conversation still waits, or the process ended before it recorded `through`.
     store.notified(subscription, peer) < id &&
-    // What one of the device's own addresses sent is no news to it.
+    // Messages that one of the device's own addresses sent are no news to it.
     !store.isOwn(endpoint, sender)
   );
 }

@@ -1,22 +1,23 @@
 import { type Message, MESSAGE_TYPE } from '../message.ts';
 
-/** Push services take 4096 bytes of what is encrypted (RFC 8291 §4), and its frame takes some of them. */
+/** Push services accept 4096 bytes of encrypted content (RFC 8291 §4), which include its header and padding. */
 const MAX_PAYLOAD_BYTES = 3072;
 
-/** What a notification says beside its message. */
+/** Facts in a notification beside its message. */
 export interface NotificationFacts {
-  /** The conversation, as the reader calls it: whom they talk to, or the room. */
+  /** The conversation, by its name for the reader: the other person, or the room. */
   readonly peer: string;
   readonly cursor: string;
-  /** What is unread on the device, in all. */
+  /** The number of unread messages on the device. */
   readonly unread: number;
 }
 
-/** What a device is told of a message, as JSON text. Longer content is shortened, and the payload says so. */
+/** Returns the notification of a message, as JSON text. Long content is shortened, and the payload says so. */
 export function messagePayload(message: Message, { peer, cursor, unread }: NotificationFacts): string {
   const { recipient, sender, id } = message;
   const messageType = message.type === MESSAGE_TYPE ? undefined : message.type;
   const createdAt = new Date(message.createdAt).toISOString();
+  const expiresAt = message.expiresAt === null ? undefined : new Date(message.expiresAt).toISOString();
   const facts = JSON.stringify({
     type: 'message',
     messageType,
@@ -26,6 +27,7 @@ export function messagePayload(message: Message, { peer, cursor, unread }: Notif
     id,
     cursor,
     createdAt,
+    expiresAt,
     unread,
   });
   const withContent = (content: string): string => `${facts.slice(0, -1)},"content":${content}}`;
@@ -35,7 +37,7 @@ export function messagePayload(message: Message, { peer, cursor, unread }: Notif
   return withContent(`${JSON.stringify(cut(textOf(message.content), room))},"shortened":true`);
 }
 
-/** What a device is told of a conversation that was read elsewhere, as JSON text. */
+/** Returns the notice that a conversation was read elsewhere, as JSON text. */
 export function readPayload(facts: {
   readonly recipient: string;
   readonly peer: string;
@@ -45,20 +47,20 @@ export function readPayload(facts: {
   return JSON.stringify({ type: 'read', ...facts });
 }
 
-/** A string as it is; of anything else its JSON, since a part of that is no JSON any more. */
+/** Returns a string as it is, and any other value as JSON: the beginning of that would not be valid JSON. */
 function textOf(content: string): string {
   const value: unknown = JSON.parse(content);
   return typeof value === 'string' ? value : content;
 }
 
-/** The beginning of a text whose JSON takes at most so many bytes, cut between two characters. */
+/** Returns the longest beginning of a text whose JSON has at most `bytes` bytes, cut between two characters. */
 function cut(text: string, bytes: number): string {
-  let taken = '';
+  let kept = '';
   let left = bytes - 2;
   for (const character of text) {
     left -= Buffer.byteLength(JSON.stringify(character)) - 2;
     if (left < 0) break;
-    taken += character;
+    kept += character;
   }
-  return taken;
+  return kept;
 }

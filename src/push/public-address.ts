@@ -2,12 +2,12 @@ import { lookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** All that IANA has given out of IPv6; the rest is private, local, or maps to other addresses. */
+/** The part of IPv6 that IANA has allocated; the rest is private, local, or maps to other addresses. */
 const GLOBAL_UNICAST = ipaddr.parseCIDR('2000::/3');
 
 /**
- * Whether an IP address is one of the public Internet: not of this machine or its networks, not for documentation or
- * tests, and not one that only stands for another (IPv4 in IPv6, NAT64, 6to4, Teredo).
+ * Returns whether an IP address belongs to the public Internet: not to this machine or its networks, not to
+ * documentation or tests, and not to a mapping of other addresses (IPv4 in IPv6, NAT64, 6to4, Teredo).
  */
 export function isPublic(address: string): boolean {
   if (isIP(address) === 0) return false;
@@ -16,8 +16,8 @@ export function isPublic(address: string): boolean {
 }
 
 /**
- * Looks a host name up as a connection is made, and gives it only what is public: between a check and the connection a
- * name could come to mean another address. Not asked by `net` for a host that is an address itself.
+ * Resolves a host name to its public addresses, when a connection is made: after an earlier check the name could
+ * resolve to another address. `net` does not call it for a host that is an address itself.
  */
 export const lookupPublic: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, found) => {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** The push services of the browsers: Chrome and its kin, Firefox, Edge, Safari. */
+/** The push services of Chrome and its relatives, Firefox, Edge and Safari. */
 export const BROWSERS_PUSH_HOSTS = [
   'fcm.googleapis.com',
   '*.push.services.mozilla.com',
@@ -8,29 +8,29 @@ export const BROWSERS_PUSH_HOSTS = [
   '*.push.apple.com',
 ];
 
-/** A name of DNS in lower case, with a dot in it and none at its end. */
+/** A DNS name in lower case, with a dot in it and none at its end. */
 const HOST_NAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Longer than those of any push service. */
+/** The endpoints of all push services are shorter. */
 const MAX_ENDPOINT_LENGTH = 2048;
 
-/** An endpoint that a message may be sent to. */
+/** An endpoint that notifications may be sent to. */
 export interface Endpoint {
   readonly url: URL;
-  /** The entry of `PUSH_HOSTS` that it falls under. */
+  /** The entry of `PUSH_HOSTS` that it matches. */
   readonly service: string;
 }
 
 /**
- * The hosts that notifications are sent to. An endpoint is a URL that a stranger gives, and this service would call it
- * from inside its network; so it goes only to push services that are known.
+ * The hosts that notifications are sent to. An endpoint is a URL from a stranger, and this service would call it from
+ * inside its network, so only known push services are called.
  */
 export class PushHosts {
   readonly #entries: readonly string[];
 
   /**
    * @param entries host names, and `*.` before one for all names below it
-   * @throws {RangeError} where one is neither, as the end of the sentence "PUSH_HOSTS …"
+   * @throws {RangeError} if one is neither, as the end of the sentence "PUSH_HOSTS …"
    */
   constructor(entries: readonly string[]) {
     for (const entry of entries) {
@@ -43,9 +43,9 @@ export class PushHosts {
   }
 
   /**
-   * Reads an endpoint.
+   * Parses an endpoint.
    *
-   * @returns it, or what is wrong, as the end of the sentence "endpoint …"
+   * @returns the endpoint, or the rule that it breaks, as the end of the sentence "endpoint …"
    */
   read(text: string): Endpoint | string {
     if (text.length > MAX_ENDPOINT_LENGTH) return `must be at most ${MAX_ENDPOINT_LENGTH} characters long`;
@@ -56,7 +56,7 @@ export class PushHosts {
     if (url.username !== '' || url.password !== '') return 'must not have a name or a password in it';
     if (url.hash !== '') return 'must not have a fragment';
     const { hostname } = url;
-    // Addresses are written in many ways; by here they all are of one (WHATWG URL §3.5).
+    // The URL parser has normalized the many notations of an address (WHATWG URL §3.5).
     if (isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0) return 'must name a host, not an address';
     const service = this.#entries.find((entry) =>
       entry.startsWith('*.') ? hostname.endsWith(entry.slice(1)) : hostname === entry,
@@ -68,7 +68,7 @@ export class PushHosts {
   }
 }
 
-/** How much of an endpoint is shown: it is a secret, whose end tells one from another. */
+/** Shortens an endpoint for display: it is a secret, and its end is enough to tell it from others. */
 export function shortened(endpoint: string): string {
   const { origin, pathname, search } = new URL(endpoint);
   const secret = pathname + search;

@@ -1,51 +1,53 @@
 import type { Logger } from 'pino';
-import type { PushEntry, PushStore } from '../log/push-store.ts';
+import type { PushChange, PushStore } from '../log/push-store.ts';
 
-/** What is handed over is written down together: a publish is not to wait behind many small writes. */
+/** Entries are gathered for this long and written together: a publish must not wait behind many small writes. */
 const GATHER_MILLISECONDS = 200;
 
-/** A log that cannot be written is tried again after this. */
+/** A failed write is repeated after this time. */
 const RETRY_MILLISECONDS = 2000;
 
-/** Past so many entries that wait nothing is to be handed over any more: a log that cannot be written fills no memory. */
-const MOST_WAITING = 5000;
+/** With this many waiting entries nothing more is sent: a log that cannot be written must not fill the memory. */
+const MAX_WAITING = 5000;
 
-/** Writes down what was handed over. Who waits for that does not hand the same over again while the process lives. */
+/** The record of sent notifications. A caller that waits for a write sends nothing twice while the process lives. */
 export class PushJournal {
   readonly #store: PushStore;
   readonly #logger: Logger;
-  #entries: PushEntry[] = [];
+  #entries: PushChange[] = [];
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing = Promise.resolve();
+  #isClosed = false;
 
   constructor(store: PushStore, logger: Logger) {
     this.#store = store;
     this.#logger = logger;
   }
 
-  /** Whether nothing is to be handed over until what waits is on disk. */
+  /** Whether nothing more must be sent until the waiting entries are on disk. */
   get isFull(): boolean {
-    return this.#entries.length >= MOST_WAITING;
+    return this.#entries.length >= MAX_WAITING;
   }
 
-  /** Writes an entry down; settles when it is on disk, however long the log cannot be written. */
-  write(entry: PushEntry): Promise<void> {
+  /** Records an entry. Settles when it is on disk, which takes as long as the log cannot be written. */
+  write(entry: PushChange): Promise<void> {
     this.#entries.push(entry);
-    this.#timer ??= this.#plan(GATHER_MILLISECONDS);
+    this.#timer ??= this.#flushAfter(GATHER_MILLISECONDS);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Writes what waits, once: what then is not on disk is handed over again after the next start. */
+  /** Tries once to write the waiting entries. If it fails, the next start repeats their notifications. */
   async close(): Promise<void> {
     await this.#writing;
+    this.#isClosed = true;
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
     await this.#flush();
-    clearTimeout(this.#timer);
   }
 
-  #plan(milliseconds: number): NodeJS.Timeout {
+  #flushAfter(milliseconds: number): NodeJS.Timeout | undefined {
+    if (this.#isClosed) return undefined;
     return setTimeout(() => {
       this.#writing = this.#flush();
     }, milliseconds);
@@ -58,11 +60,11 @@ export class PushJournal {
       await this.#store.apply(entries);
       for (const resolve of waiting) resolve();
     } catch (error) {
-      this.#logger.debug({ err: error }, 'what was notified cannot be written down yet');
+      this.#logger.debug({ err: error }, 'sent notifications cannot be recorded yet');
       this.#entries = [...entries, ...this.#entries];
       this.#waiting = [...waiting, ...this.#waiting];
       clearTimeout(this.#timer);
-      this.#timer = this.#plan(RETRY_MILLISECONDS);
+      this.#timer = this.#flushAfter(RETRY_MILLISECONDS);
     }
   }
 }

@@ -4,26 +4,26 @@ import webPush from 'web-push';
 import type { PushSubscription } from '../log/push-store.ts';
 import type { VapidSigner } from './vapid-signer.ts';
 
-/** A message for a device, before it is encrypted. */
-export interface Push {
+/** A push message (RFC 8030 §2) before it is encrypted. */
+export interface PushMessage {
   readonly payload: string;
   /** The conversation that it is about. */
   readonly peer: string;
-  /** Milliseconds since the Unix epoch; `null` where it does not expire. */
+  /** Milliseconds since the Unix epoch; `null` if it does not expire. */
   readonly expiresAt: number | null;
   readonly urgency: 'high' | 'normal';
 }
 
-/** What is sent to the push service. */
+/** A request to a push service. */
 export interface PushRequest {
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
-/** The longest that push services keep a message for a device that is off. */
-const MOST_SECONDS = 4 * 7 * 86_400;
+/** The longest time that push services keep a message for a device that is off. */
+const MAX_SECONDS = 4 * 7 * 86_400;
 
-/** RFC 8030 §5.4: at most 32 characters of base64url. */
+/** RFC 8030 §5.4 allows 32 characters of base64url. */
 const TOPIC_BYTES = 24;
 
 /**
@@ -33,7 +33,7 @@ const TOPIC_BYTES = 24;
  */
 export function pushRequest(
   subscription: PushSubscription,
-  push: Push,
+  push: PushMessage,
   signer: VapidSigner,
   now: number,
 ): PushRequest {
@@ -52,8 +52,8 @@ export function pushRequest(
 }
 
 /**
- * The name of a conversation for the push service, which keeps one message of it: the newest. Made with the device's
- * secret, so that it says nothing of who talks to whom.
+ * Returns the topic of a conversation. A push service keeps only the newest message of a topic. It is a digest with the
+ * device's secret, so it does not tell who talks to whom.
  */
 function topicOf({ recipient, auth }: PushSubscription, peer: string): string {
   const digest = createHmac('sha256', auth)
@@ -63,6 +63,6 @@ function topicOf({ recipient, auth }: PushSubscription, peer: string): string {
 }
 
 function secondsLeft(expiresAt: number | null, now: number): number {
-  if (expiresAt === null) return MOST_SECONDS;
-  return Math.max(0, Math.min(MOST_SECONDS, Math.ceil((expiresAt - now) / 1000)));
+  if (expiresAt === null) return MAX_SECONDS;
+  return Math.max(0, Math.min(MAX_SECONDS, Math.ceil((expiresAt - now) / 1000)));
 }

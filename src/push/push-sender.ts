@@ -2,166 +2,180 @@ import type { Logger } from 'pino';
 import type { PushSubscription } from '../log/push-store.ts';
 import type { PushAnswer, PushClient } from './push-client.ts';
 import type { PushHosts } from './push-hosts.ts';
-import { type Push, pushRequest } from './push-request.ts';
-import { retryAfter } from './retry.ts';
-import { Slots } from './slots.ts';
+import { type PushMessage, pushRequest } from './push-request.ts';
+import { parseRetryAfter } from './retry.ts';
+import { ConcurrencyLimiter } from './concurrency-limiter.ts';
 import type { VapidSigner } from './vapid-signer.ts';
 
 /**
- * What became of a message for a device: `sent`, the push service has it; `needless`, it was not needed any more when
- * its turn came; `gone`, there is no such device any more; `refused`, the same would be refused again; `failed`, it is
- * to be tried again; `dropped`, the service ends.
+ * The outcome of sending to a device: `sent`, the push service has the message; `unneeded`, it was not needed any more
+ * when its turn came; `gone`, the device does not exist any more; `refused`, a retry would be refused too; `failed`, it
+ * must be retried; `dropped`, the service is shutting down, or another node sends.
  */
-export type Outcome =
-  | { readonly kind: 'sent' | 'needless' | 'gone' | 'refused' | 'dropped' }
+export type SendOutcome =
+  | { readonly kind: 'sent' | 'unneeded' | 'gone' | 'refused' | 'dropped' }
   | {
       readonly kind: 'failed';
-      /** Milliseconds that the push service asked for. */
-      readonly asked: number | undefined;
+      /** Milliseconds that the push service asked to wait. */
+      readonly retryAfter: number | undefined;
     };
 
-/** A message that is to be sent; `undefined` if it is not needed any more, `later` if it cannot be sent now. */
-export type Made = SignedPush | 'later' | undefined;
+/** A message to send; `undefined` if it is not needed any more, `later` if it cannot be sent now. */
+export type PreparedPush = AddressedPush | 'later' | undefined;
 
-/** How many were tried, by what became of them. */
+/** The number of attempts by outcome. */
 export type PushCounts = Record<'sent' | 'gone' | 'refused' | 'failed', number>;
 
-const LIMITS = { inAll: 100, perService: 20 };
+const LIMITS = { total: 100, perService: 20 };
 
-/** Hosts that are not in PUSH_HOSTS, as one push service: there may be very many names of them. */
+/** The name in the log for all hosts that are not in PUSH_HOSTS: there may be very many of them. */
 const OTHERS = 'others';
 
-/** Lines in the log for one push service, until it takes messages again. */
-const MOST_REASONS = 20;
+/** Lines in the log for one push service until it takes messages again. */
+const MAX_REASONS = 20;
 
 export interface PushSenderParts {
   readonly client: PushClient;
   readonly hosts: PushHosts;
   readonly signer: VapidSigner;
   readonly logger: Logger;
-  /** Milliseconds since the Unix epoch, now. */
+  /** Returns milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** Returns whether this node sends, in a cluster, at this moment. */
+  readonly maySend?: (() => boolean) | undefined;
 }
 
-/** Hands messages to push services, a few at a time, and reads what they say. */
+/** The sender of messages to push services: a few at a time. It interprets their answers. */
 export class PushSender {
-  /** What became of those that were tried since the start. */
+  /** The attempts since the start. */
   readonly counts: PushCounts = { sent: 0, gone: 0, refused: 0, failed: 0 };
   readonly #parts: PushSenderParts;
-  readonly #slots = new Slots(LIMITS);
-  /** What was logged of each push service since it last took a message. */
-  readonly #logged = new Map<string, Set<string>>();
-  #ended = false;
-  /** Told when nothing is under way any more. */
+  readonly #limiter = new ConcurrencyLimiter(LIMITS);
+  /** The reasons that were logged for each push service since it last took a message. */
+  readonly #loggedReasons = new Map<string, Set<string>>();
+  #closed = false;
+  #isPaused = false;
+  /** Called when no request is in flight any more. */
   #onIdle: (() => void) | undefined;
 
   constructor(parts: PushSenderParts) {
     this.#parts = parts;
   }
 
-  /** How many are under way. */
+  /** The number of requests in flight. */
   get inFlight(): number {
-    return this.#slots.taken;
+    return this.#limiter.inFlight;
   }
 
-  /** How many wait for others to their push service to be over. */
+  /** The number of messages that wait for other requests to their push service. */
   get waiting(): number {
-    return this.#slots.waiting;
+    return this.#limiter.waiting;
   }
 
   /**
    * Sends a message to a device.
    *
-   * @param make makes it when its turn has come
+   * @param prepare makes the message when its turn has come
    */
-  async send(endpoint: string, make: () => Promise<Made>): Promise<Outcome> {
+  async send(endpoint: string, prepare: () => Promise<PreparedPush>): Promise<SendOutcome> {
     const { client, hosts, signer, now } = this.#parts;
-    const place = hosts.read(endpoint);
-    // PUSH_HOSTS may have been another when it was subscribed.
-    if (typeof place === 'string')
+    const target = hosts.read(endpoint);
+    // PUSH_HOSTS may have changed since the device subscribed.
+    if (typeof target === 'string')
       return this.#refused(OTHERS, `${new URL(endpoint).hostname} is not in PUSH_HOSTS`);
-    const { url, service } = place;
-    await this.#slots.take(service);
+    const { url, service } = target;
+    await this.#limiter.acquire(service);
     try {
-      if (this.#isEnded()) return { kind: 'dropped' };
-      const made = await make();
-      if (this.#isEnded()) return { kind: 'dropped' };
-      if (made === undefined) return { kind: 'needless' };
-      if (made === 'later') return { kind: 'failed', asked: undefined };
-      const answer = await client.post(url, pushRequest(made.subscription, made.push, signer, now()));
+      if (this.#isStopped()) return { kind: 'dropped' };
+      const prepared = await prepare();
+      if (this.#isStopped()) return { kind: 'dropped' };
+      if (prepared === undefined) return { kind: 'unneeded' };
+      if (prepared === 'later') return { kind: 'failed', retryAfter: undefined };
+      const answer = await client.post(url, pushRequest(prepared.subscription, prepared.push, signer, now()));
       return this.#outcomeOf(service, answer);
     } catch (error) {
-      if (this.#isEnded()) return { kind: 'dropped' };
+      if (this.#isStopped()) return { kind: 'dropped' };
       const { code, message } = error as NodeJS.ErrnoException;
       return this.#failed(service, `cannot be reached (${code ?? message})`, undefined);
     } finally {
-      this.#slots.release(service);
+      this.#limiter.release(service);
       if (this.inFlight === 0) this.#onIdle?.();
     }
   }
 
-  /** Sends nothing more, and waits for what is under way; past the time that is cut, and so `dropped`. */
+  /** Sends nothing until `resume`, and aborts requests in flight, which are `dropped`: another node sends now. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#parts.client.destroy();
+  }
+
+  /** Sends again after `pause`. */
+  resume(): void {
+    this.#isPaused = false;
+  }
+
+  /** Sends nothing more, and waits for requests in flight. After this time they are aborted, and so `dropped`. */
   async close(milliseconds: number): Promise<void> {
     const { client } = this.#parts;
-    this.#ended = true;
+    this.#closed = true;
     if (this.inFlight > 0) {
-      const cut = setTimeout(() => client.destroy(), milliseconds);
+      const abort = setTimeout(() => client.destroy(), milliseconds);
       await new Promise<void>((resolve) => (this.#onIdle = resolve));
-      clearTimeout(cut);
+      clearTimeout(abort);
     }
     client.destroy();
   }
 
-  #isEnded(): boolean {
-    return this.#ended;
+  #isStopped(): boolean {
+    return this.#closed || this.#isPaused || this.#parts.maySend?.() === false;
   }
 
-  #outcomeOf(service: string, { status, retryAfter: header }: PushAnswer): Outcome {
+  #outcomeOf(service: string, { status, retryAfter }: PushAnswer): SendOutcome {
     if (status >= 200 && status < 300) {
       this.counts.sent++;
-      if (this.#logged.delete(service))
+      if (this.#loggedReasons.delete(service))
         this.#parts.logger.info({ service }, 'the push service takes messages again');
       return { kind: 'sent' };
     }
-    // RFC 8030 §7.3; 410 is what most of them say.
+    // 404 by RFC 8030 §7.3; most push services answer 410.
     if (status === 404 || status === 410) {
       this.counts.gone++;
       return { kind: 'gone' };
     }
     if (status === 429 || status >= 500) {
-      return this.#failed(service, `answered ${status}`, retryAfter(header, this.#parts.now()));
+      return this.#failed(service, `answered ${status}`, parseRetryAfter(retryAfter, this.#parts.now()));
     }
     return this.#refused(service, `answered ${status}`);
   }
 
-  #failed(service: string, why: string, asked: number | undefined): Outcome {
+  #failed(service: string, why: string, retryAfter: number | undefined): SendOutcome {
     this.counts.failed++;
-    this.#log(service, why, 'a push service fails: it is tried again, at longer and longer intervals');
-    return { kind: 'failed', asked };
+    this.#log(service, why, 'a push service fails: trying again, at increasing intervals');
+    return { kind: 'failed', retryAfter };
   }
 
   /**
-   * A message that is wrong, or a key or a clock of this service: the same request would be refused for ever, and whoever
-   * is written to next is notified of what is unread in all. So it is given up, and an operator is told.
+   * Gives a message up: it is wrong, or a key or the clock of this service is, and a retry would be refused too. The
+   * next notification shows the number of all unread messages. An operator is told.
    */
-  #refused(service: string, why: string): Outcome {
+  #refused(service: string, why: string): SendOutcome {
     this.counts.refused++;
-    this.#log(service, why, 'a push service refuses a notification: it is given up');
+    this.#log(service, why, 'a push service refused a notification: it is given up');
     return { kind: 'refused' };
   }
 
-  /** Once for each reason: there may be as many messages as there are devices. */
+  /** Logs each reason once: there may be as many messages as devices. */
   #log(service: string, why: string, message: string): void {
-    let logged = this.#logged.get(service);
-    if (logged === undefined) this.#logged.set(service, (logged = new Set()));
-    if (logged.has(why) || logged.size >= MOST_REASONS) return;
+    let logged = this.#loggedReasons.get(service);
+    if (logged === undefined) this.#loggedReasons.set(service, (logged = new Set()));
+    if (logged.has(why) || logged.size >= MAX_REASONS) return;
     logged.add(why);
     this.#parts.logger.warn({ service, why }, message);
   }
 }
 
-/** A message with the keys that its device has by now. */
-interface SignedPush {
+/** A message with the current keys of its device. */
+interface AddressedPush {
   readonly subscription: PushSubscription;
-  readonly push: Push;
+  readonly push: PushMessage;
 }

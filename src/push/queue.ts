@@ -1,26 +1,26 @@
-/** First in, first out. Taking from the front of an array of 100,000 would move the others each time. */
+/** A first-in, first-out queue. `shift` of an array of 100,000 items would move all of them each time. */
 export class Queue<Item> {
   #items: Item[] = [];
-  /** How many at the front of the array are taken already. */
-  #taken = 0;
+  /** The index of the first item. */
+  #first = 0;
 
-  /** How many there are. */
+  /** The number of items. */
   get length(): number {
-    return this.#items.length - this.#taken;
+    return this.#items.length - this.#first;
   }
 
-  /** Puts an item at the end. */
+  /** Adds an item at the end. */
   push(item: Item): void {
     this.#items.push(item);
   }
 
-  /** Takes the first item; `undefined` if there is none. */
+  /** Removes and returns the first item; `undefined` if there is none. */
   shift(): Item | undefined {
     if (this.length === 0) return undefined;
-    const item = this.#items[this.#taken++];
-    if (this.#taken * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#taken);
-      this.#taken = 0;
+    const item = this.#items[this.#first++];
+    if (this.#first * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
     }
     return item;
   }

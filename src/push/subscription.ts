@@ -2,7 +2,7 @@ import { ECDH } from 'node:crypto';
 import type { FieldError } from '../errors.ts';
 import type { PushHosts } from './push-hosts.ts';
 
-/** A subscription as a browser gives it, checked (W3C Push API §9). */
+/** A subscription from a browser, checked (W3C Push API §9). */
 export interface GivenSubscription {
   readonly endpoint: string;
   readonly p256dh: string;
@@ -12,19 +12,19 @@ export interface GivenSubscription {
 
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
-/** RFC 8291 §3.1 and §3.2: an uncompressed point of P-256, and a secret. */
+/** The lengths of an uncompressed point of P-256 and of the secret (RFC 8291 §3.1, §3.2). */
 const P256DH_BYTES = 65;
 const AUTH_BYTES = 16;
 
-/** The last moment that a `Date` has. */
-const MOST_MILLISECONDS = 8.64e15;
+/** The latest time that a `Date` can hold. */
+const MAX_MILLISECONDS = 8.64e15;
 
 /**
- * Checks the JSON of a browser's `PushSubscription`. Fields that it does not know are the browser's affair.
+ * Checks the JSON of a browser's `PushSubscription`. Unknown fields are allowed: browsers may add some.
  *
  * @param path the JSON Pointer of the value in the body
- * @param errors takes each bad field
- * @returns the subscription, or `undefined` where `errors` got one
+ * @param errors gets an error for each bad field
+ * @returns the subscription, or `undefined` if a field is bad
  */
 export function readSubscription(
   value: unknown,
@@ -65,7 +65,7 @@ export function readSubscription(
 /**
  * Checks an endpoint.
  *
- * @returns it as a URL, or what is wrong
+ * @returns the endpoint as a URL, or the rule that it breaks
  */
 export function readEndpoint(value: unknown, hosts: PushHosts): URL | string {
   if (typeof value !== 'string') return 'must be a string: the URL that the browser gave';
@@ -94,7 +94,7 @@ function bytesOf(value: unknown): Buffer | undefined {
 }
 
 function isTime(value: unknown): boolean {
-  return typeof value === 'number' && value >= 0 && value <= MOST_MILLISECONDS;
+  return typeof value === 'number' && value >= 0 && value <= MAX_MILLISECONDS;
 }
 
 function fieldsOf(value: unknown): ReadonlyMap<string, unknown> | undefined {

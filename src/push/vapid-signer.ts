@@ -1,37 +1,38 @@
 import webPush from 'web-push';
 import type { VapidKeys } from './vapid.ts';
 
-/** What this service says of itself to push services (RFC 8292 §2.1). */
+/** The identity of this service for push services (RFC 8292 §2.1). */
 export interface VapidDetails extends VapidKeys {
-  /** Whom they can write to: mailto: or https:. */
+  /** A contact for the operators of push services: mailto: or https:. */
   readonly subject: string;
 }
 
-/** A signature is used again for this long, of the twelve hours that it holds: making one takes a millisecond. */
+/** A signature is valid for twelve hours and reused for this long: making one takes a millisecond. */
 const REUSE_MILLISECONDS = 3_600_000;
 
-/** Past so many push services all are made anew. */
-const MOST_KEPT = 1000;
+/** The cache is cleared when it has signatures for this many push services. */
+const MAX_CACHED = 1000;
 
-/** Signs requests for push services: one signature for many requests to the same (RFC 8292 §2 has it reused). */
+/** A signer of requests to push services. It reuses a signature for requests to the same service (RFC 8292 §2). */
 export class VapidSigner {
   readonly #details: VapidDetails;
-  readonly #kept = new Map<string, { readonly authorization: string; readonly at: number }>();
+  readonly #cache = new Map<string, { readonly authorization: string; readonly at: number }>();
 
   constructor(details: VapidDetails) {
     this.#details = details;
   }
 
   /**
-   * The `Authorization` of a request.
+   * Returns the `Authorization` header of a request.
    *
-   * @param origin of the push service
+   * @param origin the origin of the push service
    * @param now milliseconds since the Unix epoch
    */
   authorization(origin: string, now: number): string {
-    const kept = this.#kept.get(origin);
-    // A clock that went back would give a signature of the future.
-    if (kept !== undefined && kept.at <= now && now < kept.at + REUSE_MILLISECONDS) return kept.authorization;
+    const cached = this.#cache.get(origin);
+    // If the clock was set back, the cached signature is from the future.
+    if (cached !== undefined && cached.at <= now && now < cached.at + REUSE_MILLISECONDS)
+      return cached.authorization;
     const { subject, publicKey, privateKey } = this.#details;
     const { Authorization: authorization } = webPush.getVapidHeaders(
       origin,
@@ -41,8 +42,8 @@ export class VapidSigner {
       'aes128gcm',
       Math.floor(now / 1000) + 43_200,
     );
-    if (this.#kept.size >= MOST_KEPT) this.#kept.clear();
-    this.#kept.set(origin, { authorization, at: now });
+    if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
+    this.#cache.set(origin, { authorization, at: now });
     return authorization;
   }
 }

@@ -10,13 +10,13 @@ import {
   writeSync,
 } from 'node:fs';
 import webPush from 'web-push';
-import { explain } from '../log/database.ts';
-import { realFile } from '../log/place.ts';
+import { explain } from '../files/explain.ts';
+import { realFile } from '../files/real-file.ts';
 import { StartError } from '../start-error.ts';
 
-/** The key pair by which push services know this service (RFC 8292), base64url. */
+/** The key pair that identifies this service to push services (RFC 8292), in base64url. */
 export interface VapidKeys {
-  /** What browsers subscribe with. */
+  /** The key that browsers subscribe with. */
   readonly publicKey: string;
   readonly privateKey: string;
 }
@@ -24,16 +24,16 @@ export interface VapidKeys {
 const PUBLIC_KEY = /^[A-Za-z0-9_-]{87}$/;
 const PRIVATE_KEY = /^[A-Za-z0-9_-]{43}$/;
 
-/** Where the key pair of a log is kept: beside its database, by whichever name that is called. */
+/** Returns the file of the key pair: beside the real database file, whichever link names that. */
 export function vapidFile(database: string): string {
   return explain(database, () => `${realFile(database)}-vapid.json`);
 }
 
 /**
- * The key pair of two variables.
+ * Returns the key pair of the two variables.
  *
- * @returns `undefined` where neither is set
- * @throws {StartError} where one half is missing, or they are not of one pair
+ * @returns `undefined` if neither is set
+ * @throws {StartError} if one half is missing, or they are not of one pair
  */
 export function checkedPair(
   publicKey: string | undefined,
@@ -64,13 +64,13 @@ function isPair({ publicKey, privateKey }: VapidKeys): boolean {
 /**
  * Reads the key pair that an earlier start made.
  *
- * @returns `undefined` where there is none yet
- * @throws {StartError} where it cannot be read, or is none: with another pair no browser that subscribed would be reached
+ * @returns `undefined` if there is none yet
+ * @throws {StartError} if it cannot be read, or is no key pair: a new pair would not reach any subscribed browser
  */
 export function readVapidKeys(file: string): VapidKeys | undefined {
   if (!existsSync(file)) return undefined;
   const advice =
-    'Restore it from a backup, or move it away: then a new one is made, and all devices have to subscribe anew.';
+    'Restore it from a backup, or move it away: then a new one is made, and all devices must subscribe again.';
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -82,20 +82,46 @@ export function readVapidKeys(file: string): VapidKeys | undefined {
   }
   const keys = parse(text);
   if (keys === undefined || !isPair(keys)) {
-    throw new StartError(`${file} is not the key pair for notifications that was put there. ${advice}`);
+    throw new StartError(`${file} is not a key pair for notifications. ${advice}`);
   }
   return keys;
 }
 
+/** Returns a new key pair. */
+export function newVapidKeys(): VapidKeys {
+  return webPush.generateVAPIDKeys();
+}
+
 /**
- * Makes a key pair and keeps it in a file that only this user can read.
+ * Makes a key pair and stores it in a file that only this user can read.
  *
- * @throws {StartError} where it cannot be written
+ * @throws {StartError} if it cannot be written
  */
 export function makeVapidKeys(file: string): VapidKeys {
-  const keys = webPush.generateVAPIDKeys();
+  const keys = newVapidKeys();
+  store(file, keys);
+  return keys;
+}
+
+/**
+ * Keeps the key pair of a cluster beside this node's database: its devices have subscribed with it, and NATS may lose it. Another
+ * pair that is there is put aside. Does nothing if it is there already.
+ *
+ * @returns the file with the other pair; `undefined` if there was none
+ * @throws {StartError} if it cannot be written
+ */
+export function keepVapidKeys(file: string, keys: VapidKeys): string | undefined {
+  const kept = readVapidKeys(file);
+  if (kept?.privateKey === keys.privateKey) return undefined;
+  const aside = `${file}-before-${kept?.publicKey.slice(0, 8) ?? ''}`;
+  if (kept !== undefined) explain(file, () => renameSync(file, aside));
+  store(file, keys);
+  return kept === undefined ? undefined : aside;
+}
+
+function store(file: string, keys: VapidKeys): void {
   explain(file, () => {
-    // In place only when it is whole: a half of it would keep every later start from starting.
+    // Renamed when it is complete: half a file would make every later start fail.
     const unfinished = `${file}-new`;
     rmSync(unfinished, { force: true });
     const descriptor = openSync(unfinished, 'wx', 0o600);
@@ -107,7 +133,6 @@ export function makeVapidKeys(file: string): VapidKeys {
     }
     renameSync(unfinished, file);
   });
-  return keys;
 }
 
 function parse(text: string): VapidKeys | undefined {

@@ -1,24 +1,24 @@
 import type { ServerResponse } from 'node:http';
-import type { Connection, ConnectionOwner } from '../stream/connection.ts';
-import { SocketConnection } from '../stream/socket-connection.ts';
+import type { Connection } from '../wire/connection.ts';
+import { SocketConnection } from '../wire/socket-connection.ts';
 
 /**
- * Without `charset`: an event stream is always UTF-8 (WHATWG HTML §9.2.5), and the README of fetch-event-source tells its
- * users to take nothing but exactly this type.
+ * Without `charset`: an event stream is always UTF-8 (WHATWG HTML §9.2.5), and the README of fetch-event-source tells
+ * its users to accept exactly this type.
  */
 const TYPE = 'text/event-stream';
 
-/** Python's requests, and what is built on it, takes text without a charset for ISO 8859-1. */
+/** Python's requests, and libraries built on it, decode text without a charset as ISO 8859-1. */
 const NEEDS_CHARSET = 'python-requests/';
 
-/** All at once, since what `setHeader` is given stays in memory as long as the stream is open. */
+/** Passed to `writeHead` together: headers that `setHeader` is given stay in memory as long as the stream is open. */
 const HEADERS = {
   'Content-Type': TYPE,
   'Cache-Control': 'no-store, no-transform',
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
   Vary: 'Origin',
-  // nginx, and what is built on it, would keep the stream to itself otherwise.
+  // nginx, and proxies built on it, would buffer the stream otherwise.
   'X-Accel-Buffering': 'no',
 } as const;
 
@@ -27,20 +27,20 @@ const HEADERS_WITH_CHARSET = { ...HEADERS, 'Content-Type': `${TYPE}; charset=utf
 /**
  * Sends the headers of a `text/event-stream`, and takes over the socket of the response.
  *
- * The response is ended by closing the connection (RFC 9112 §6.3), so that what is written are the same bytes for every
- * client: a commit's buffer goes to each socket as it is, without a chunk header of its own.
+ * The response ends when the connection closes (RFC 9112 §6.3), so every client gets the same bytes: a commit's buffer
+ * goes to each socket as it is, without a chunk header of its own.
  *
- * @throws {TypeError} where the response has no socket: a request pipelined behind another that is not answered yet
+ * @throws {TypeError} if the response has no socket: its request is pipelined after one that is not answered yet
  */
-export function openEventStream(response: ServerResponse, owner: ConnectionOwner): Connection {
+export function openEventStream(response: ServerResponse): Connection {
   const { socket } = response;
   if (socket === null) throw new TypeError('the response has no socket yet');
   sendHeaders(response);
-  // Timed by the response: node:http destroys a socket whose timeout nobody there takes.
-  return new SocketConnection(socket, owner, response);
+  // Timed by the response: node:http destroys a socket that times out without a listener there.
+  return new SocketConnection(socket, response);
 }
 
-/** Sends the headers of a stream that is ended by closing the connection. */
+/** Sends the headers of a stream that ends when its connection closes. */
 export function sendHeaders(response: ServerResponse): void {
   response.useChunkedEncodingByDefault = false;
   response.shouldKeepAlive = false;

@@ -1,42 +1,51 @@
-import type { Turns } from '../hub/turns.ts';
-import type { Connection } from './connection.ts';
-import type { Framing } from './framing.ts';
+import type { FairScheduler } from '../fair-scheduler.ts';
+import type { Connection } from '../wire/connection.ts';
+import type { Framing } from '../wire/framing.ts';
 
-/** What heartbeats are said on. */
-export interface Beating {
+/** A stream that gets heartbeats. */
+export interface HeartbeatTarget {
   readonly connection: Connection;
   readonly framing: Framing;
 }
 
-/** Says something on streams that have been silent, so that a device knows a quiet stream from a dead one. */
+/** The heartbeats of all streams. A client knows by them that a quiet stream is not dead. */
 export class Heartbeats {
   /** The silence after which a heartbeat is due, in seconds. */
   readonly seconds: number;
-  readonly #streams = new Set<Beating>();
+  readonly #streams = new Set<HeartbeatTarget>();
   readonly #silence: number;
-  readonly #stop: () => void;
+  readonly #scheduler: FairScheduler;
+  readonly #now: () => number;
+  #stop: (() => void) | undefined;
 
   /**
-   * @param silence after so many milliseconds without a write a heartbeat is due
+   * @param silence milliseconds without a write after which a heartbeat is due
    * @param now milliseconds since the Unix epoch
    */
-  constructor(silence: number, turns: Turns, now: () => number) {
+  constructor(silence: number, scheduler: FairScheduler, now: () => number) {
     this.#silence = silence;
     this.seconds = silence / 1000;
-    // One look at all streams instead of a timer for each: a second late at most.
-    this.#stop = turns.every(Math.min(1000, silence / 4), () => this.#beat(now()));
+    this.#scheduler = scheduler;
+    this.#now = now;
   }
 
-  add(stream: Beating): void {
+  /** Begins to look for silent streams. */
+  start(): void {
+    // One look at all streams instead of a timer for each: a second late at most.
+    this.#stop = this.#scheduler.every(Math.min(1000, this.#silence / 4), () => this.#beat(this.#now()));
+  }
+
+  /** Stops the heartbeats. */
+  stop(): void {
+    this.#stop?.();
+  }
+
+  add(stream: HeartbeatTarget): void {
     this.#streams.add(stream);
   }
 
-  remove(stream: Beating): void {
+  remove(stream: HeartbeatTarget): void {
     this.#streams.delete(stream);
-  }
-
-  stop(): void {
-    this.#stop();
   }
 
   *#beat(now: number): Generator {

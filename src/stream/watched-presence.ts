@@ -1,60 +1,66 @@
 import type { Presence } from '../hub/presence.ts';
-import type { Watcher } from '../hub/watching.ts';
-import type { Connection } from './connection.ts';
-import type { Framing } from './framing.ts';
+import type { Watcher } from '../hub/presence-watchers.ts';
+import type { Connection } from '../wire/connection.ts';
+import type { Framing } from '../wire/framing.ts';
 
-/** The presence of others that a device wants to see: their states at the beginning, and each change. */
+/** The presence of other addresses on one stream: their states when it begins, and each change. */
 export class WatchedPresence implements Watcher {
   readonly watched: readonly string[];
   readonly #presence: Presence;
-  readonly #connection: Connection;
+  readonly #connection: Pick<Connection, 'room' | 'write'>;
   readonly #framing: Framing;
-  /** Addresses whose presence is not told yet: the newest state is told, when there is room. */
-  readonly #untold: Set<string>;
-  /** Whether each address was online when it was told. */
-  readonly #told = new Map<string, boolean>();
-  readonly #unwatch: () => void;
+  /** Addresses whose state is still to be sent. The state at the time of sending counts. */
+  readonly #unsent: Set<string>;
+  /** Whether each address was online when its state was last sent. */
+  readonly #sent = new Map<string, boolean>();
+  #unwatch: () => void = () => undefined;
 
   constructor(
     presence: Presence,
     addresses: readonly string[],
-    { connection, framing }: { connection: Connection; framing: Framing },
+    connection: Pick<Connection, 'room' | 'write'>,
+    framing: Framing,
   ) {
     this.watched = addresses;
     this.#presence = presence;
     this.#connection = connection;
     this.#framing = framing;
-    this.#untold = new Set(addresses);
-    this.#unwatch = presence.watch(this);
+    this.#unsent = new Set(addresses);
+  }
+
+  /** Sends the states of all addresses, and from now on their changes. */
+  start(): void {
+    this.#unwatch = this.#presence.watch(this);
+    this.tell();
   }
 
   note(address: string): void {
-    this.#untold.add(address);
+    this.#unsent.add(address);
   }
 
-  /** Tells what is not told yet, as far as there is room: in one write. */
+  /** Sends the states that are still to be sent in one write, as far as there is room. */
   tell(): void {
     const { room } = this.#connection;
     const frames: Buffer[] = [];
     let length = 0;
-    for (const address of this.#untold) {
+    for (const address of this.#unsent) {
       const state = this.#presence.frame(address);
-      // One that went and is back, or was told by the newest state already.
-      if (state.online === this.#told.get(address)) {
-        this.#untold.delete(address);
+      // It left and came back, or its newest state was sent already.
+      if (state.online === this.#sent.get(address)) {
+        this.#unsent.delete(address);
         continue;
       }
       const frame = state.in(this.#framing);
       if (length + frame.length > room) break;
-      this.#untold.delete(address);
-      this.#told.set(address, state.online);
+      this.#unsent.delete(address);
+      this.#sent.set(address, state.online);
       frames.push(frame);
       length += frame.length;
     }
     if (length > 0) this.#connection.write(Buffer.concat(frames, length));
   }
 
-  /** Tells nothing more. */
+  /** Sends nothing more. Does nothing if it was not started. */
   stop(): void {
     this.#unwatch();
   }

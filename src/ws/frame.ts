@@ -1,25 +1,25 @@
 /**
- * WebSocket frames (RFC 6455 §5.2): pure functions from what is said to its bytes. Each is one unmasked text message of
- * JSON, so the same bytes for every client.
+ * WebSocket frames (RFC 6455 §5.2), as pure functions. Each frame is one unmasked text message of JSON, so its bytes
+ * are the same for every client.
  */
-import { draftJson, messageJson } from '../message.ts';
-import type { Framing } from '../stream/framing.ts';
+import { ephemeralJson, messageJson } from '../message.ts';
+import type { Framing } from '../wire/framing.ts';
 
-/** FIN, and the opcode of a text message. */
+/** The first byte of a frame: FIN, and the opcode of a text message. */
 const WHOLE_TEXT = 0x81;
 
-/** Up to here the length stands in seven bits; past it these say how many bytes it has. */
+/** The largest length in seven bits. Larger values there say how many bytes the length has. */
 const SHORT = 125;
 const TWO_BYTES = 126;
 const EIGHT_BYTES = 127;
-const MOST_OF_TWO_BYTES = 0xffff;
+const MAX_OF_TWO_BYTES = 0xffff;
 
-/** A message's fields are those of an event stream; `event` is `message` where that has none. */
+/** The frames of a WebSocket. Their fields are those of an event stream, which has no `event` for `message`. */
 export const webSocketFraming: Framing = {
   protocol: 'websocket',
   message: (message, cursor) => `{"event":"message","id":"${cursor}","data":${messageJson(message)}}`,
-  // Without `id`, so that a device's position stays where it is.
-  ephemeral: (draft) => `{"event":"message","data":${draftJson(draft)}}`,
+  // Without `id`: the client's position does not change.
+  ephemeral: (message) => `{"event":"message","data":${ephemeralJson(message)}}`,
   event: (name, data, { cursor, retry } = {}) =>
     JSON.stringify({ event: name, id: cursor, data: { type: name, ...data }, retry }),
   byteLength: (text) => {
@@ -41,14 +41,14 @@ export const webSocketFraming: Framing = {
 
 function headerLength(length: number): number {
   if (length <= SHORT) return 2;
-  return length <= MOST_OF_TWO_BYTES ? 4 : 10;
+  return length <= MAX_OF_TWO_BYTES ? 4 : 10;
 }
 
-/** @returns where the payload begins */
+/** Writes the header of a frame at an offset. @returns the offset of the payload */
 function writeHeader(frames: Buffer, at: number, length: number): number {
   const next = frames.writeUInt8(WHOLE_TEXT, at);
   if (length <= SHORT) return frames.writeUInt8(length, next);
-  if (length <= MOST_OF_TWO_BYTES) {
+  if (length <= MAX_OF_TWO_BYTES) {
     return frames.writeUInt16BE(length, frames.writeUInt8(TWO_BYTES, next));
   }
   return frames.writeBigUInt64BE(BigInt(length), frames.writeUInt8(EIGHT_BYTES, next));

@@ -6,25 +6,25 @@ import { Refusal } from '../errors.ts';
 /** The path of the only endpoint that speaks WebSocket. */
 export const WEB_SOCKET_PATH = '/ws';
 
-/** A message of a client is at most as long as the body of a request. */
+/** The longest message of a client: the same as for the body of a request. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
-/** A closing handshake (RFC 6455 §7.1.2) that the peer does not end in this time is ended without it. */
+/** If the peer does not answer a closing handshake (RFC 6455 §7.1.2) in this time, the connection is closed. */
 const CLOSE_MILLISECONDS = 2000;
 
-/** The one version there is (RFC 6455 §4.1). */
+/** The only version (RFC 6455 §4.1). */
 const VERSION = '13';
 
 /** The connection of a request that asks to leave HTTP. */
 export interface Upgrade {
   readonly socket: Socket;
-  /** What came behind the request already. */
+  /** Bytes that came after the request. */
   readonly head: Buffer;
 }
 
 const TARGET = new RegExp(`^(https?://[^/?]*)?${WEB_SOCKET_PATH}(\\?|$)`, 'i');
 
-/** Whether a request asks for a WebSocket, at the path that has them (RFC 6455 §4.2.1). One with a body does not. */
+/** Returns whether a request is a handshake for the WebSocket path (RFC 6455 §4.2.1). A request with a body is not. */
 export function isHandshake({ method, url = '', httpVersion, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' &&
@@ -37,7 +37,7 @@ export function isHandshake({ method, url = '', httpVersion, headers }: Incoming
   );
 }
 
-/** The refusal of a request that would have to be a handshake, or one of another version. */
+/** Returns the refusal (426) of a request that is not a handshake, or asks for another version. */
 export function upgradeRequired(): Refusal {
   return new Refusal(
     'upgrade-required',
@@ -47,10 +47,10 @@ export function upgradeRequired(): Refusal {
   );
 }
 
-/** Pieces in which one frame comes, and fragments of one message: enough for 4 MiB in the shortest packets. */
+/** How many pieces a frame may come in, and how many fragments a message: enough for 4 MiB in the shortest packets. */
 const MAX_PIECES = 16 * 1024;
 
-/** What the types do not know yet. */
+/** Options that the types lack. */
 interface NewOptions {
   readonly closeTimeout: number;
   readonly maxBufferedChunks: number;
@@ -60,35 +60,35 @@ interface NewOptions {
 const options: ServerOptions & NewOptions = {
   noServer: true,
   clientTracking: false,
-  // WebSocketConnection does, and not one by one.
+  // WebSocketConnection sends pongs, and not one by one.
   autoPong: false,
-  // WebSocketConnection writes whole frames beside those of `ws`, which would hold some back while it compresses.
+  // WebSocketConnection writes frames to the socket itself: `ws` would hold back its own while it compresses.
   perMessageDeflate: false,
   maxPayload: MAX_MESSAGE_BYTES,
   maxBufferedChunks: MAX_PIECES,
   maxFragments: MAX_PIECES,
-  // None is spoken here, so none is named; a client that insists on one closes (RFC 6455 §4.1).
+  // There is no subprotocol, so none is named. A client that insists on one closes (RFC 6455 §4.1).
   handleProtocols: () => false,
   closeTimeout: CLOSE_MILLISECONDS,
 };
 const server = new WebSocketServer(options);
 
-// Emitted by `handleUpgrade` before it has written anything: what is thrown here comes out there.
+// Emitted by `handleUpgrade` before it has written anything. It throws what is thrown here.
 server.on('wsClientError', ({ message }) => {
   throw new Refusal('malformed', `This is no handshake of a WebSocket: ${message}.`);
 });
 
 /**
- * Answers a handshake with 101: from here on the connection speaks WebSocket.
+ * Answers a handshake with 101. From here on the connection speaks WebSocket.
  *
- * @throws {Refusal} 400 or 426 where it is not one of RFC 6455 §4.2.1; nothing was written then
+ * @throws {Refusal} 400 or 426 if it is not valid (RFC 6455 §4.2.1). Nothing was written then
  */
-export function shakeHands(request: IncomingMessage, { socket, head }: Upgrade): WebSocket {
+export function acceptHandshake(request: IncomingMessage, { socket, head }: Upgrade): WebSocket {
   if (request.headers['sec-websocket-version'] !== VERSION) throw upgradeRequired();
   let webSocket: WebSocket | undefined;
   server.handleUpgrade(request, socket, head, (opened) => (webSocket = opened));
   if (webSocket === undefined) throw new Error('the socket of a handshake is gone');
-  // A peer that breaks the protocol: `ws` says so in its close frame, and nobody here is to blame.
+  // The peer broke the protocol. `ws` says so in its close frame, and there is nothing to log.
   webSocket.on('error', () => undefined);
   return webSocket;
 }

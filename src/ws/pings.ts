@@ -1,33 +1,48 @@
-import type { Turns } from '../hub/turns.ts';
+import type { FairScheduler } from '../fair-scheduler.ts';
 
 /** A peer that is pinged. */
-interface Pinged {
-  /** Pings it if it is time. @returns whether something was done */
+interface PingTarget {
+  /** Pings it if it is time. @returns whether anything was done */
   ping(now: number, interval: number): boolean;
 }
 
 /**
- * Pings peers, so that those which are gone without a word are noticed (RFC 6455 §5.5.2): TCP alone takes minutes if
- * something waits for them, and never notices if nothing does.
+ * The pings of all WebSockets, which detect peers that vanished without closing (RFC 6455 §5.5.2). TCP alone takes
+ * minutes if bytes wait for such a peer, and never notices it if none do.
  */
 export class Pings {
-  readonly #peers = new Set<Pinged>();
+  readonly #peers = new Set<PingTarget>();
+  readonly #interval: number;
+  readonly #scheduler: FairScheduler;
+  #stop: (() => void) | undefined;
 
   /** @param interval milliseconds from one ping of a peer to the next */
-  constructor(interval: number, turns: Turns) {
-    // One look at all of them instead of a timer for each.
-    turns.every(Math.min(1000, interval / 4), () => this.#pingAll(interval));
+  constructor(interval: number, scheduler: FairScheduler) {
+    this.#interval = interval;
+    this.#scheduler = scheduler;
   }
 
-  add(peer: Pinged): void {
+  /** Begins to ping. */
+  start(): void {
+    // One look at all of them instead of a timer for each.
+    this.#stop = this.#scheduler.every(Math.min(1000, this.#interval / 4), () => this.#pingAll());
+  }
+
+  /** Stops pinging. */
+  stop(): void {
+    this.#stop?.();
+  }
+
+  add(peer: PingTarget): void {
     this.#peers.add(peer);
   }
 
-  remove(peer: Pinged): void {
+  remove(peer: PingTarget): void {
     this.#peers.delete(peer);
   }
 
-  *#pingAll(interval: number): Generator {
+  *#pingAll(): Generator {
+    const interval = this.#interval;
     const now = performance.now();
     for (const peer of this.#peers) if (peer.ping(now, interval)) yield;
   }

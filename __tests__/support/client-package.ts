@@ -1,0 +1,133 @@
+/** The npm package `tidings-client`, packed and installed as its users do, and the tools that they build it with. */
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe } from '@jest/globals';
+import { newFolder } from './server.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** The folder into which `.ci/client-tools/install` installs the tools. */
+const TOOLS = join(
+  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
+  'tidings/client-tools/node_modules',
+);
+
+/** A program that has not ended by then does not end by itself. Installing takes long on a busy machine. */
+const PATIENCE_MILLISECONDS = 60_000;
+
+/** The versions of Node that the package is tested with. */
+export const NODES = [20, 22, 24] as const;
+
+function hasTools(): boolean {
+  try {
+    const wanted = readFileSync(join(ROOT, '.ci/client-tools/package-lock.json'), 'utf8');
+    return readFileSync(join(TOOLS, 'installed.json'), 'utf8') === wanted;
+  } catch {
+    return false;
+  }
+}
+
+const runsHere = hasTools() || process.env['CI'] === 'true';
+
+/** A `describe` that is skipped, with a line that says why, if the tools are not installed; with `CI=true` it fails. */
+export function describeWithClientTools(name: string, tests: () => void): void {
+  if (!runsHere) process.stderr.write(`skipped, "${name}": .ci/client-tools/install has what it needs\n`);
+  (runsHere ? describe : describe.skip)(name, tests);
+}
+
+/** Returns the path of a tool's file, such as `vite/bin/vite.js`. */
+export const toolFile = (path: string): string => join(TOOLS, path);
+
+/** Returns the path of the program of a version of Node. */
+export const nodeProgram = (major: number): string => toolFile(`node-${major}-${process.arch}/bin/node`);
+
+/**
+ * Runs a program to its end.
+ *
+ * @returns what it printed
+ * @throws {Error} if its exit code is not 0, or it does not end by itself, with all that it printed
+ */
+export async function runProgram(program: string, args: readonly string[], cwd: string): Promise<string> {
+  // Without the variables of this process: npm would take the settings of the npm that started it.
+  const { PATH = '', HOME = '' } = process.env;
+  return new Promise((resolve, reject) => {
+    const options = {
+      cwd,
+      env: { PATH, HOME },
+      timeout: PATIENCE_MILLISECONDS,
+      killSignal: 'SIGKILL' as const,
+    };
+    execFile(program, args, options, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else reject(new Error(`${program} ${args.join(' ')}: ${error.message}\n${stdout}\n${stderr}`));
+    });
+  });
+}
+
+/** A file of the package. */
+interface PackedFile {
+  readonly path: string;
+}
+
+/** A project of another person, outside of this repository, in which the package is installed. */
+export class ClientProject {
+  readonly folder: string;
+  /** The paths of the files of the package, sorted. */
+  readonly packed: readonly string[];
+
+  private constructor(folder: string, packed: readonly string[]) {
+    this.folder = folder;
+    this.packed = packed;
+  }
+
+  /** Packs the package, in a checkout of its own, and installs it. @param files more files of the project, by path */
+  static async create(files: Readonly<Record<string, string>>): Promise<ClientProject> {
+    const folder = newFolder();
+    const answer = await runProgram(
+      'npm',
+      ['pack', './public', '--json', '--pack-destination', folder],
+      newCheckout(),
+    );
+    // npm prints the output of scripts before it, whatever form is asked for.
+    const [tarball] = JSON.parse(answer.slice(answer.search(/^\[/m))) as [
+      { readonly filename: string; readonly files: readonly PackedFile[] },
+    ];
+    const project = new ClientProject(folder, tarball.files.map(({ path }) => path).sort());
+    project.write({ 'package.json': '{ "name": "app", "private": true, "type": "module" }', ...files });
+    const install = ['install', `./${tarball.filename}`, '--offline', '--no-audit', '--no-fund'];
+    await runProgram('npm', install, folder);
+    return project;
+  }
+
+  /** Writes files, by path. */
+  write(files: Readonly<Record<string, string>>): void {
+    for (const [path, text] of Object.entries(files)) {
+      const file = join(this.folder, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
+  }
+
+  read(path: string): Buffer {
+    return readFileSync(join(this.folder, path));
+  }
+
+  /** Copies the service's own module, with what it imports, into a folder of the project. */
+  copyServiceModule(folder: string): void {
+    for (const part of ['client.js', 'client'])
+      cpSync(join(ROOT, 'public', part), join(this.folder, folder, part), { recursive: true });
+  }
+}
+
+/**
+ * Returns a new folder with all of a fresh clone that packing takes, and the dependencies. Packing writes files beside those
+ * that it packs, and other suites look at the ones of the repository meanwhile.
+ */
+function newCheckout(): string {
+  const folder = newFolder();
+  for (const part of ['public', 'tsconfig.json', 'tsconfig.public.json', 'tsconfig.client.json', 'LICENSE'])
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  return folder;
+}

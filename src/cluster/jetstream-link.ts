@@ -1,0 +1,53 @@
+import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { Logger } from 'pino';
+import type { NatsConfig } from '../config/nats.ts';
+import { StartError } from '../start-error.ts';
+import { connectNats } from './connection.ts';
+import type { NatsLink } from './nats-link.ts';
+
+/** A request to JetStream that is not answered within this time has failed. */
+const ASK_MILLISECONDS = 5000;
+
+/** The servers must take this much in one message: twice the size of the largest single message of a client. */
+export const MIN_PAYLOAD_BYTES = 256 * 1024;
+
+/** The surroundings of a connection. */
+export interface JetStreamSurroundings {
+  readonly config: NatsConfig;
+  readonly logger: Logger;
+  /** Ends the start if it is aborted. */
+  readonly signal: AbortSignal;
+}
+
+/** A connection to NATS with its JetStream. */
+export interface JetStreamLink {
+  readonly link: NatsLink;
+  readonly client: JetStreamClient;
+  readonly manager: JetStreamManager;
+}
+
+/**
+ * Connects to NATS and its JetStream.
+ *
+ * @returns `undefined` if the signal was aborted
+ * @throws {StartError} if it cannot be used
+ */
+export async function connectJetStream(
+  surroundings: JetStreamSurroundings,
+): Promise<JetStreamLink | undefined> {
+  const link = await connectNats(surroundings);
+  if (link === undefined) return undefined;
+  try {
+    if (link.maxPayload < MIN_PAYLOAD_BYTES) {
+      throw new StartError(
+        `NATS takes at most ${link.maxPayload} bytes in one message, and this service needs ${MIN_PAYLOAD_BYTES}: raise its max_payload.`,
+      );
+    }
+    const { jetstream } = await import('@nats-io/jetstream');
+    const client = jetstream(link.connection, { timeout: ASK_MILLISECONDS });
+    return { link, client, manager: await client.jetstreamManager() };
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}

@@ -1,0 +1,41 @@
+import { StartError } from '../start-error.ts';
+
+/**
+ * Runs a step of opening a file, and turns what the file system or SQLite throws into a line for a person.
+ *
+ * @returns the step's result
+ * @throws {StartError}
+ */
+export function explain<T>(file: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw startErrorOf(file, error);
+  }
+}
+
+/** Returns what the file system or SQLite throws when a file is opened, as a line for a person. */
+export function startErrorOf(file: string, error: unknown): StartError {
+  return error instanceof StartError ? error : new StartError(lineOf(file, error), { cause: error });
+}
+
+function lineOf(file: string, error: unknown): string {
+  const code = String((error as { code?: unknown }).code);
+  const why = error instanceof Error ? error.message : String(error);
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {
+    return `${file} is corrupt (${why}). Restore it from a backup; nothing was changed.`;
+  }
+  if (/^(SQLITE_(FULL|IOERR_SHMSIZE)|ENOSPC|EDQUOT)/.test(code)) {
+    return `${file} cannot be opened: its disk is full (${code}: ${why}). Make room there, then start again.`;
+  }
+  if (/^SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|^E(ACCES|PERM|ROFS)$/.test(code)) {
+    return (
+      `${file} cannot be written (${why}). Give this user the right to write the file and its folder, ` +
+      'or set DATABASE to another path.'
+    );
+  }
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
+    return `${file} is locked by another program (${why}). End that program, then start again.`;
+  }
+  return `${file} cannot be opened (${code}: ${why}). Mend that, or set DATABASE to another path.`;
+}

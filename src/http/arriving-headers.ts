@@ -1,0 +1,104 @@
+import type { Socket } from 'node:net';
+import { type Arriving, ArrivingBytes } from '../wire/arriving-bytes.ts';
+
+/** The time between two looks, and the connections looked at each time: a look takes less than a millisecond. */
+const LOOK_MILLISECONDS = 50;
+const LOOKED_AT = 2000;
+
+/** Bytes since a connection's last request, or since the last chunk of a body: trailers are headers, too. */
+interface ArrivingHeader extends Arriving {
+  /**
+   * The value of `bytesRead` at the end of the last request or chunk. `Infinity` while a body without chunks arrives,
+   * which is counted elsewhere.
+   */
+  from: number;
+}
+
+/**
+ * The memory of long headers that have not arrived whole, over all connections.
+ *
+ * node:http keeps an incomplete header inside its parser and does not report it, so the bytes read on each connection
+ * are looked at from time to time. A connection with a request under way may have the beginning of another header.
+ */
+export class ArrivingHeaders {
+  readonly #headers = new Map<Socket, ArrivingHeader>();
+  readonly #bytes: ArrivingBytes;
+  #timer: NodeJS.Timeout | undefined;
+  #next: Iterator<[Socket, ArrivingHeader], undefined> = this.#headers.entries();
+
+  /** @param bytes counts them */
+  constructor(bytes = new ArrivingBytes()) {
+    this.#bytes = bytes;
+  }
+
+  /** Starts to look at connections. */
+  start(): void {
+    this.#timer = setInterval(() => this.look(), LOOK_MILLISECONDS).unref();
+  }
+
+  /** Stops looking at connections. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /**
+   * Adds a connection on which nothing has come yet.
+   *
+   * @param refuse called once if its header takes room that others need; must end the connection
+   */
+  add(socket: Socket, refuse: () => void): void {
+    const end = (): void => {
+      this.delete(socket);
+      refuse();
+    };
+    this.#headers.set(socket, { from: 0, refuse: end });
+  }
+
+  /** Notes that a header has arrived whole. Does nothing for a connection that was removed. */
+  arrived(socket: Socket): void {
+    const header = this.#headers.get(socket);
+    if (header === undefined) return;
+    header.from = Infinity;
+    this.#bytes.delete(header);
+  }
+
+  /** Notes that a chunk of a body has arrived. Does nothing for a connection that was removed. */
+  chunkArrived(socket: Socket): void {
+    const header = this.#headers.get(socket);
+    if (header !== undefined) header.from = socket.bytesRead;
+  }
+
+  /** Notes that a request has ended, with its trailers. Does nothing for a connection that was removed. */
+  requestEnded(socket: Socket): void {
+    const header = this.#headers.get(socket);
+    if (header === undefined) return;
+    header.from = socket.bytesRead;
+    this.#bytes.delete(header);
+  }
+
+  /** Removes a connection. Does nothing if it is not there. */
+  delete(socket: Socket): void {
+    const header = this.#headers.get(socket);
+    if (header === undefined) return;
+    this.#headers.delete(socket);
+    this.#bytes.delete(header);
+  }
+
+  /** Looks at the next connections; the first follows the last. */
+  look(): void {
+    for (let left = Math.min(LOOKED_AT, this.#headers.size); left > 0; left--) {
+      const [socket, header] = this.#following() ?? [];
+      if (socket === undefined || header === undefined) return;
+      const bytes = socket.bytesRead - header.from;
+      if (bytes > 0) this.#bytes.set(header, bytes);
+    }
+  }
+
+  /** Returns the connection to look at next; `undefined` if there is none. */
+  #following(): [Socket, ArrivingHeader] | undefined {
+    const { value } = this.#next.next();
+    if (value !== undefined) return value;
+    this.#next = this.#headers.entries();
+    return this.#next.next().value;
+  }
+}

@@ -1,0 +1,53 @@
+import { Refusal } from '../errors.ts';
+import { nearestName } from '../misspelt.ts';
+
+/** The first name in each path of the service, except the files of the pages. */
+export const NAMES = [
+  'messages',
+  'stream',
+  'ws',
+  'conversations',
+  'presence',
+  'push-key',
+  'push-subscriptions',
+  'session',
+  'healthz',
+  'readyz',
+  'metrics',
+];
+
+/** The same for a node of a cluster. */
+export const NAMES_OF_NODE = [...NAMES, 'cluster'];
+
+/**
+ * Returns the refusal (404) of a path with nothing at it. It says which path is probably meant, or lists all of them.
+ *
+ * @param path without its query
+ * @param basePath the prefix of this service's paths, as clients see them
+ * @param names the first name in each path of this service
+ */
+export function notFound(path: string, basePath: string, names: readonly string[]): Refusal {
+  return new Refusal(
+    'not-found',
+    `There is nothing at ${JSON.stringify(path.slice(0, 100))}. ${hintFor(path, basePath, names)}`,
+  );
+}
+
+function hintFor(path: string, basePath: string, names: readonly string[]): string {
+  if (basePath !== '' && path.startsWith(`${basePath}/`)) {
+    return `The proxy must take ${basePath} off the path of each request that it passes on.`;
+  }
+  const steps = path.split('/').filter((step) => step !== '');
+  const [first = '', ...deeper] = steps;
+  const name = first.toLowerCase();
+  // A message has a path of its own: /messages/42.
+  if (names.includes(name) && deeper.length <= (name === 'messages' ? 1 : 0)) {
+    const right = `${basePath}/${[name, ...deeper].join('/')}`;
+    if (path.includes('//')) return `The path is ${right}, with single slashes.`;
+    if (path.endsWith('/')) return `The path is ${right}, without a slash at the end.`;
+    return `The path is ${right}, in lower case.`;
+  }
+  const meant = nearestName(deeper.at(-1) ?? first, names) ?? nearestName(first, names);
+  if (meant !== undefined) return `Did you mean ${basePath}/${meant}?`;
+  return `The paths of this service are ${names.map((one) => `${basePath}/${one}`).join(', ')}.`;
+}

@@ -1,0 +1,22 @@
+import type { Presence } from '../../hub/presence.ts';
+import { toWire } from '../../wire/presence-state.ts';
+import { identityOf } from '../authenticate.ts';
+import type { Handler } from '../handler.ts';
+import { requireAll } from '../../auth/permission.ts';
+import { Query } from '../query.ts';
+import { sendJson } from '../send-json.ts';
+
+/**
+ * Serves `GET /presence?recipient=A[&recipient=B…]`: tells who is online. Answers
+ * `{"A": {"online", "devices", "lastSeen"}, …}`; `lastSeen` is null if an address was not seen since the start.
+ */
+export function presence(presence: Presence): Handler {
+  return (request, response) => {
+    const query = new Query(request.url, ['recipient']);
+    const addresses = query.addresses('recipient', { min: 1, max: 100 });
+    query.check();
+    requireAll(identityOf(request).presence, addresses, 'recipient', 'presence');
+    const states = addresses.map((address) => [address, toWire(presence.state(address))]);
+    sendJson(response, JSON.stringify(Object.fromEntries(states)));
+  };
+}

@@ -1,0 +1,205 @@
+import type { Identity } from '../../auth/identity.ts';
+import type { ServerResponse } from 'node:http';
+import { Refusal, unavailable } from '../../errors.ts';
+import type { Connections } from '../../hub/connections.ts';
+import { HeldPoll } from '../../hub/held-poll.ts';
+import { HeldRequest } from '../../hub/held-request.ts';
+import type { Hub } from '../../hub/hub.ts';
+import type { FairScheduler } from '../../fair-scheduler.ts';
+import type { Gap } from '../../log/cursor.ts';
+import type { MessageLog } from '../../log/message-log.ts';
+import type { BackPage, MessageVisitor } from '../../log/inboxes.ts';
+import { messageJson } from '../../message.ts';
+import { onUnwatched } from '../unwatched.ts';
+import { identityOf } from '../authenticate.ts';
+import type { Handler, RoutedRequest } from '../handler.ts';
+import { Page } from '../page.ts';
+import { forbidden, requireAll } from '../../auth/permission.ts';
+import { nonEmpty, Query } from '../query.ts';
+import { sendJson } from '../send-json.ts';
+import { RETRY_REFUSED, spreadRetrySeconds } from '../../wire/server-events.ts';
+
+const PARAMETERS = ['recipient', 'after', 'limit', 'wait', 'before', 'between'];
+const LIMIT = { min: 1, max: 1000 };
+const AFTER_LIMIT = 100;
+const HISTORY_LIMIT = 50;
+const MAX_WAIT_SECONDS = 60;
+
+interface PullParts {
+  readonly log: MessageLog;
+  readonly hub: Hub;
+  readonly scheduler: FairScheduler;
+  readonly connections: Connections;
+}
+
+/**
+ * Serves `GET /messages` in one of three forms: the inboxes after a cursor (`recipient…&after&limit&wait`), a page of
+ * the inboxes before an id (`recipient…&before&limit`), the conversation of two addresses
+ * (`between&between&before&limit`).
+ *
+ * With a token, no `recipient` means its `sub`, and a conversation needs one address that the token may read.
+ *
+ * Answers `{"messages", "cursor", "more"}`: messages in ascending order, or an empty list. The first form has `gap`,
+ * and its `cursor` continues after the page, or at the head. The others have `before`, with which to continue, if there
+ * is more.
+ */
+export function pull(parts: PullParts): Handler {
+  return async (request, response) => {
+    const query = new Query(request.url, PARAMETERS);
+    const identity = identityOf(request);
+    const names = ['between', 'before', 'after', 'wait'].filter((name) => query.has(name));
+    if (query.has('between')) {
+      refuseMixed(query, 'between', ['recipient', 'after', 'wait']);
+      answerConversation(parts.log, query, identity, response);
+    } else if (query.has('before')) {
+      refuseMixed(
+        query,
+        'before',
+        names.filter((name) => name !== 'before'),
+      );
+      answerHistory(parts.log, query, identity, response);
+    } else {
+      await answerAfter(parts, query, identity, request, response);
+    }
+  };
+}
+
+/** Serves `GET /messages/ID`: one message, or 404. */
+export function message(log: MessageLog): Handler {
+  return (request, response) => {
+    new Query(request.url, []).check();
+    const id = String(request.params['id']);
+    const { read } = identityOf(request);
+    const found = /^[1-9]\d{0,15}$/.test(id) ? log.message(Number(id)) : undefined;
+    // A message that the client may not read looks the same whether it exists or not.
+    if (found === undefined || !(read.has(found.sender) || read.has(found.recipient)))
+      throw new Refusal('not-found', 'There is no such message.');
+    sendJson(response, messageJson(found));
+  };
+}
+
+async function answerAfter(
+  parts: PullParts,
+  query: Query,
+  identity: Identity,
+  request: RoutedRequest,
+  response: ServerResponse,
+): Promise<void> {
+  const inboxes = query.inboxes(identity.client);
+  const after = nonEmpty(query.text('after')) ?? '0';
+  const limit = query.integer('limit', AFTER_LIMIT, LIMIT);
+  const wait = query.integer('wait', 0, { min: 0, max: MAX_WAIT_SECONDS });
+  query.check();
+  requireAll(identity.read, inboxes, 'recipient', 'read');
+  const { log, connections } = parts;
+  const reached = log.reach(after);
+  if (reached !== undefined) {
+    admit(connections, identity);
+    const isReached = await HeldRequest.catchUp(
+      connections,
+      reached,
+      inboxes,
+      identity,
+      cutWith(request, response),
+    );
+    if (response.destroyed) return;
+    if (!isReached) throw behind(connections);
+  }
+  const start = log.locate(after, inboxes);
+  const read = (): { page: Page; cursor: string; gap: Gap; more: boolean } => {
+    const page = new Page(limit);
+    // One more than fit tells whether there are more.
+    const { more, through, purgedThrough } = log.readAfter(inboxes, start.after, limit + 1, addingTo(page));
+    const cursor = log.cursor(more ? through : Math.max(through, log.head));
+    // As of now: retention may have removed messages while the poll was held.
+    const gap = start.gap !== false || purgedThrough <= start.after ? start.gap : 'purged';
+    return { page, cursor, gap, more };
+  };
+  let { page, ...facts } = read();
+  if (
+    wait > 0 &&
+    request.method === 'GET' &&
+    page.isEmpty &&
+    !facts.more &&
+    facts.gap === false &&
+    !connections.ending
+  ) {
+    admit(connections, identity);
+    const cut = cutWith(request, response);
+    if (request.socket.destroyed) return;
+    const mayRead = await HeldPoll.hold(parts, inboxes, parts.log.head, identity, wait * 1000, cut);
+    if (response.destroyed) return;
+    if (mayRead) ({ page, ...facts } = read());
+  }
+  page.send(response, 'messages', facts);
+}
+
+/** Checks that a request may be held. @throws {Refusal} 503 if as many are as the service takes */
+function admit(connections: Connections, { client }: Identity): void {
+  if (connections.refusalFor(client) !== 'over-limit') return;
+  throw unavailable('As many streams are open as the service takes; poll without wait, or later.', 5);
+}
+
+/** Returns a signal that is aborted when a client has gone, or can no longer be watched. */
+function cutWith(request: RoutedRequest, response: ServerResponse): AbortSignal {
+  const end = new AbortController();
+  response.once('close', () => end.abort());
+  onUnwatched(request, () => end.abort());
+  return end.signal;
+}
+
+/** Returns the refusal (503) of a cursor that this node has not reached. */
+function behind({ ending }: Connections): Refusal {
+  if (ending) return unavailable('The service is shutting down; poll again in a moment.', 2);
+  return unavailable(
+    'This node is behind the others, and cannot tell yet what comes after the cursor. Poll again later, or another node.',
+    spreadRetrySeconds(RETRY_REFUSED),
+  );
+}
+
+function answerHistory(log: MessageLog, query: Query, identity: Identity, response: ServerResponse): void {
+  const inboxes = query.inboxes(identity.client);
+  const before = query.before() ?? log.head + 1;
+  const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
+  query.check();
+  requireAll(identity.read, inboxes, 'recipient', 'read');
+  const page = new Page(limit);
+  sendBack(response, log, page, log.readBack(inboxes, before, addingTo(page)));
+}
+
+function answerConversation(
+  log: MessageLog,
+  query: Query,
+  { read }: Identity,
+  response: ServerResponse,
+): void {
+  // One address given twice asks for its messages to itself.
+  const [one, other = one] =
+    query.count('between') === 2 ? query.addresses('between', { min: 1, max: 2 }) : [];
+  if (one === undefined) query.fault('between', 'must be given twice, with the two addresses');
+  const before = query.before() ?? log.head + 1;
+  const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
+  query.check();
+  if (one === undefined || other === undefined) return;
+  if (!read.has(one) && !read.has(other)) {
+    throw forbidden([{ path: '/between', message: 'has no address that the token\'s "read" names' }]);
+  }
+  const page = new Page(limit);
+  sendBack(response, log, page, log.readConversation([one, other], before, addingTo(page)));
+}
+
+function refuseMixed(query: Query, form: string, others: readonly string[]): void {
+  for (const name of others) if (query.has(name)) query.fault(name, `cannot be given with "${form}"`);
+  query.check();
+}
+
+/** Returns a visitor that adds messages to a page until it is full. */
+function addingTo(page: Page): MessageVisitor {
+  return (found) => page.add(messageJson(found));
+}
+
+/** Answers with a page that was read back. Its cursor is the head: a stream opened with it gets all that follows. */
+function sendBack(response: ServerResponse, log: MessageLog, page: Page, { more, before }: BackPage): void {
+  page.reverse();
+  page.send(response, 'messages', { cursor: log.cursor(log.head), more, ...(more ? { before } : {}) });
+}

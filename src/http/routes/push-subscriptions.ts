@@ -1,0 +1,199 @@
+import { addressFault } from '../../address.ts';
+import type { Identity } from '../../auth/identity.ts';
+import { badFields, type FieldError, pointerToken, Refusal, unavailable, unknownName } from '../../errors.ts';
+import type { PushStore, PushSubscription } from '../../log/push-store.ts';
+import { type PushHosts, shortened } from '../../push/push-hosts.ts';
+import type { Notifier, SubscriptionRefused } from '../../push/notifier.ts';
+import { readEndpoint, readSubscription } from '../../push/subscription.ts';
+import { identityOf } from '../authenticate.ts';
+import { parseBody } from '../body.ts';
+import { DATA_HEADERS } from '../data-headers.ts';
+import type { Handler } from '../handler.ts';
+import { requireAll } from '../../auth/permission.ts';
+import { Query } from '../query.ts';
+import { sendJson } from '../send-json.ts';
+
+/** Subscriptions looked at for one answer, which then has at most about half a MiB. */
+const PAGE = 500;
+
+/** Inboxes of a device looked at to find one that the client may read. */
+const MAX_INBOXES = 1000;
+
+export interface PushSubscriptionParts {
+  readonly notifier: Notifier;
+  readonly pushHosts: PushHosts;
+  /** Returns milliseconds since the Unix epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * Serves `POST /push-subscriptions` `{"recipient", "reader", "subscription"}`: has a device notified of a recipient's
+ * messages.
+ *
+ * With a token, `recipient` and `reader` are its `sub` by default; in open mode the reader is the recipient by default.
+ * Answers 201 with the subscription, without its secrets; 200 if the device was subscribed before; 422 if the device
+ * follows as many recipients as it may, or the client has as many subscriptions as it may; 503 if the service has.
+ */
+export function subscribe({ notifier, pushHosts }: PushSubscriptionParts): Handler {
+  return async (request, response) => {
+    new Query(request.url, []).check();
+    const identity = identityOf(request);
+    const errors: FieldError[] = [];
+    const fields = readFields(parseBody(request), ['recipient', 'reader', 'subscription'], errors);
+    const recipient = fields.has('recipient') ? fields.get('recipient') : identity.client;
+    const reader = fields.has('reader') ? fields.get('reader') : (identity.client ?? recipient);
+    for (const [path, address] of [
+      ['/recipient', recipient],
+      ['/reader', reader],
+    ] as const) {
+      const message =
+        address === undefined
+          ? 'is required: the address whose messages are notified'
+          : addressFault(address);
+      if (message !== undefined && !(path === '/reader' && reader === recipient))
+        errors.push({ path, message });
+    }
+    const given = readSubscription(fields.get('subscription'), '/subscription', pushHosts, errors);
+    if (given === undefined || errors.length > 0) throw badFields(errors);
+    const addresses = { recipient: recipient as string, reader: reader as string };
+    requireAll(identity.read, [addresses.recipient], 'recipient', 'read');
+    requireAll(identity.read, [addresses.reader], 'reader', 'read');
+    const client = identity.client ?? null;
+    const result = await notifier.subscribe({ ...addresses, ...given, client });
+    if (typeof result === 'string') throw refusalOf(result);
+    const { stored, isNew } = result;
+    sendJson(response, JSON.stringify(toWire(stored)), { status: isNew ? 201 : 200 });
+  };
+}
+
+function refusalOf(refused: SubscriptionRefused): Refusal {
+  switch (refused) {
+    case 'recipients':
+      return tooMany('/recipient', 'is one too many: a device follows at most 100; end one of them first');
+    case 'perClient':
+      return tooMany('/subscription', 'is one too many: a client has at most 5000; end one of them first');
+    case 'total':
+      return unavailable('The service has as many subscriptions as it takes.', 60);
+  }
+}
+
+function tooMany(path: string, message: string): Refusal {
+  return badFields([{ path, message }], 'conflict');
+}
+
+/**
+ * Serves `GET /push-subscriptions?recipient=A[&after=N]`: the devices that are notified of A's messages, the oldest
+ * first; of a room only those whose reader the token may read. Answers `{"subscriptions": […]}`, each without its
+ * secrets, and `"after": N` for the next page if there may be more.
+ */
+export function subscriptions(store: PushStore): Handler {
+  return (request, response) => {
+    const query = new Query(request.url, ['recipient', 'after']);
+    const identity = identityOf(request);
+    const { client, read } = identity;
+    const [recipient = ''] =
+      client !== undefined && !query.has('recipient')
+        ? [client]
+        : query.addresses('recipient', { min: 1, max: 1 });
+    const after = query.integer('after', 0, { min: 0, max: Number.MAX_SAFE_INTEGER });
+    query.check();
+    requireAll(read, [recipient], 'recipient', 'read');
+    const page = store.ofRecipient(recipient, after, PAGE);
+    const visible = page.filter((subscription) => isShown(subscription, identity));
+    const next = page.length === PAGE ? page.at(-1)?.id : undefined;
+    sendJson(response, JSON.stringify({ subscriptions: visible.map(toWire), after: next }));
+  };
+}
+
+/**
+ * Serves `DELETE /push-subscriptions` in one of two forms.
+ *
+ * `{"id"}` ends the subscription that `GET` shows with this id. Answers 204, or 404 if `GET` shows none to this client.
+ *
+ * `{"endpoint", "recipient"}` ends a device's notifications of this recipient's messages, or all of them if none is
+ * given. Answers 204, also if nothing is done because the device is not known or the token does not allow it.
+ */
+export function unsubscribe({ notifier, pushHosts }: PushSubscriptionParts, store: PushStore): Handler {
+  return async (request, response) => {
+    new Query(request.url, []).check();
+    const identity = identityOf(request);
+    const errors: FieldError[] = [];
+    const fields = readFields(parseBody(request), ['id', 'endpoint', 'recipient'], errors);
+    if (fields.has('id')) {
+      const id = readId(fields, errors);
+      const found = store.subscription(id);
+      const ended = found !== undefined && isShown(found, identity) && (await notifier.remove(id));
+      if (!ended) throw new Refusal('not-found', 'There is no such subscription.');
+    } else {
+      const endpoint = readEndpoint(fields.get('endpoint'), pushHosts);
+      if (!(endpoint instanceof URL)) errors.push({ path: '/endpoint', message: endpoint });
+      const recipient = fields.get('recipient');
+      const fault = recipient === undefined ? undefined : addressFault(recipient);
+      if (fault !== undefined) errors.push({ path: '/recipient', message: fault });
+      if (!(endpoint instanceof URL) || errors.length > 0) throw badFields(errors);
+      const one = recipient as string | undefined;
+      if (mayEnd(identity, store, endpoint.href, one)) await notifier.unsubscribe(endpoint.href, one);
+    }
+    response.writeHead(204, DATA_HEADERS).end();
+  };
+}
+
+/** Reads the id of the subscription to end. @throws {Refusal} 400 if it is not an id, or has another field beside it */
+function readId(fields: ReadonlyMap<string, unknown>, errors: FieldError[]): number {
+  const id = fields.get('id');
+  if (!Number.isSafeInteger(id) || (id as number) < 1) {
+    errors.push({ path: '/id', message: 'must be a number as GET /push-subscriptions shows it' });
+  }
+  for (const name of ['endpoint', 'recipient']) {
+    if (fields.has(name)) errors.push({ path: `/${name}`, message: 'cannot be given with "id"' });
+  }
+  if (errors.length > 0) throw badFields(errors);
+  return id as number;
+}
+
+/** Returns whether `GET` shows a subscription to a client: of a room, only if the client may read its reader. */
+function isShown({ recipient, reader }: PushSubscription, { read }: Identity): boolean {
+  return read.has(recipient) && read.has(reader);
+}
+
+/** Returns whether a client that knows a device's secret endpoint may end its subscriptions: if it may read one inbox. */
+function mayEnd(
+  { read }: Identity,
+  store: PushStore,
+  endpoint: string,
+  recipient: string | undefined,
+): boolean {
+  if (recipient !== undefined) return read.has(recipient) && store.has(recipient, endpoint);
+  return store.inboxesOf(endpoint, MAX_INBOXES).some((inbox) => read.has(inbox));
+}
+
+/** Reads a body's fields. @param errors gets each unknown field @throws {Refusal} 400 if it is not an object */
+function readFields(
+  body: unknown,
+  known: readonly string[],
+  errors: FieldError[],
+): ReadonlyMap<string, unknown> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw badFields([{ path: '', message: 'must be a JSON object' }]);
+  }
+  const fields = new Map<string, unknown>(Object.entries(body));
+  for (const field of fields.keys()) {
+    if (known.includes(field)) continue;
+    const message = unknownName(field, 'a field of this request', known, errors.length);
+    errors.push({ path: `/${pointerToken(field)}`, message });
+  }
+  return fields;
+}
+
+function toWire(subscription: PushSubscription): object {
+  const { id, recipient, reader, client, endpoint, createdAt, expirationTime } = subscription;
+  return {
+    id,
+    recipient,
+    reader,
+    sub: client,
+    endpoint: shortened(endpoint),
+    createdAt: new Date(createdAt).toISOString(),
+    expirationTime,
+  };
+}

@@ -1,0 +1,249 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { ArrivingHeaders } from './arriving-headers.ts';
+import { endWith, HttpConnection, type HttpConnectionParts } from './http-connection.ts';
+import { TOO_MANY_HEADERS, unreadableAnswer } from './unreadable.ts';
+import { IdleConnections } from './idle-connections.ts';
+import { listenError } from './listen-error.ts';
+import { LOOK_MILLISECONDS } from '../wire/stalled-peer.ts';
+import type { Upgrade } from '../ws/handshake.ts';
+import { canAcceptHandshake, upgradeable } from './upgradeable.ts';
+
+const HEADERS_MILLISECONDS = 10_000;
+const REQUEST_MILLISECONDS = 30_000;
+
+/**
+ * The longest header: 16 KiB of fields (app.ts), and the rest for the target, with 100 addresses to follow and 100 to watch
+ * (protocol.md). Each address has up to 128 code points, of 12 bytes as `%F0%9F%8C%8A`, and its name before it.
+ */
+const MAX_HEADER_BYTES = 320 * 1024;
+
+/**
+ * A proxy should close a connection without a request before the service does. A publish that it sends while the service
+ * closes is lost, and a proxy does not repeat it (RFC 9110 §9.2.2). nginx and many others wait 60 s.
+ */
+const KEEP_ALIVE_MILLISECONDS = 75_000;
+
+/**
+ * The room that is kept for new connections: half of those that streams leave to requests (config/open-files.ts), or a
+ * quarter of all. If fewer are left, idle ones are closed, and later ones are kept for less time.
+ */
+const FEW_CONNECTIONS = 96;
+const ROOM_MILLISECONDS = 1000;
+const FEW_KEEP_ALIVE_MILLISECONDS = 5000;
+
+/** The pause between two looks for idle connections while the server closes. */
+const IDLE_MILLISECONDS = 20;
+
+/** A handler of all requests. For a handshake there is `upgrade`: the response refuses it, or the socket is taken over. */
+export type Listener = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  upgrade: Upgrade | undefined,
+) => void;
+
+/**
+ * The HTTP server. It takes its port before it has a listener, so that a port in use is known before anything else is
+ * touched. Requests that come before `serve` is called wait for it.
+ */
+export class HttpServer {
+  /** Connections ended for their input: no HTTP, too long a header, a slow request, a body in too many pieces. */
+  unreadable = 0;
+  /** Connections that were cut because their clients took no answer. */
+  stalled = 0;
+  readonly #server: Server;
+  readonly #connections = new WeakMap<Socket, HttpConnection>();
+  /** Connections that node:http has handed over, and no longer knows. */
+  readonly #handedOver = new Set<Socket>();
+  readonly #parts: HttpConnectionParts;
+  /** Connections that have brought no request yet, and those that are kept alive for another one. */
+  readonly #fresh = new IdleConnections();
+  readonly #kept = new IdleConnections();
+  /** Connections that were answered lately. Under load most have their next request before the next look for idle ones. */
+  readonly #answered = new Set<Socket>();
+  readonly #headers = new ArrivingHeaders();
+  #timer: NodeJS.Timeout | undefined;
+  #waiting: Parameters<Listener>[] = [];
+  #listener: Listener = (...exchange) => void this.#waiting.push(exchange);
+
+  private constructor(maxConnections: number, lookMilliseconds: number) {
+    this.#parts = {
+      handle: (request, response) => this.#listener(request, response, undefined),
+      waiting: { total: 0 },
+      onBusy: (socket) => this.#forget(socket),
+      onIdle: (socket) => this.#answered.add(socket),
+      onUnreadable: () => {
+        this.unreadable++;
+      },
+      onStalled: () => {
+        this.stalled++;
+      },
+      lookMilliseconds,
+    };
+    this.#server = createServer(
+      {
+        IncomingMessage: upgradeable((socket) => this.#of(socket), this.#headers),
+        maxHeaderSize: MAX_HEADER_BYTES,
+        // The listener checks that, and answers with a problem.
+        requireHostHeader: false,
+        // A slow request is ended with 408. They are looked for every second.
+        headersTimeout: HEADERS_MILLISECONDS,
+        requestTimeout: REQUEST_MILLISECONDS,
+        connectionsCheckingInterval: 1000,
+        // A peer that vanished is noticed when TCP gives up on it.
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000,
+      },
+      (request, response) => {
+        this.#headers.arrived(request.socket);
+        this.#of(request.socket).take(request, response);
+      },
+    );
+    // When a socket has been silent for this long, its unsent bytes are looked at.
+    this.#server.timeout = lookMilliseconds;
+    this.#server.on('timeout', (socket: Socket) => this.#of(socket).onTimeout());
+    // node:http would drop further fields silently. The listener counts them itself.
+    this.#server.maxHeadersCount = 0;
+    // Further connections are closed at once. Out of descriptors, not even that would be possible.
+    this.#server.maxConnections = maxConnections;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#fresh.add(socket);
+      this.#headers.add(socket, () => this.#refuseHeader(socket));
+      socket.once('close', () => {
+        this.#forget(socket);
+        this.#headers.delete(socket);
+      });
+      this.#makeRoom();
+    });
+    // An expectation other than 100-continue may be ignored (RFC 9110 §10.1.1).
+    this.#server.on('checkExpectation', (...exchange) => this.#server.emit('request', ...exchange));
+    const handOver = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+      this.#handedOver.add(socket);
+      this.#forget(socket);
+      this.#headers.delete(socket);
+      socket.once('close', () => this.#handedOver.delete(socket));
+      const connection = this.#of(socket);
+      if (canAcceptHandshake(request, connection)) this.#upgrade(request, socket, head);
+      else connection.leave();
+    };
+    this.#server.on('upgrade', handOver).on('connect', handOver);
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      const isFault = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$)/.test(error.code ?? '');
+      if (isFault) this.unreadable++;
+      if (isFault && socket.writable) this.#of(socket).refuse(unreadableAnswer(error.code));
+      else socket.destroy();
+    });
+  }
+
+  /**
+   * Opens a server on a port. It is to be closed by `close`.
+   *
+   * @param port 0 takes a free one
+   * @param maxConnections how many connections may be open at once
+   * @param lookMilliseconds pause between two looks at an answer with unsent bytes: after six to seven, its client is cut
+   * @throws {StartError} if the port cannot be used; then nothing is open
+   */
+  static async listen(
+    host: string,
+    port: number,
+    maxConnections: number,
+    lookMilliseconds = LOOK_MILLISECONDS,
+  ): Promise<HttpServer> {
+    const http = new HttpServer(maxConnections, lookMilliseconds);
+    await new Promise<void>((resolve, reject) => {
+      http.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+      http.#server.listen({ host, port, backlog: 4096 }, resolve);
+    });
+    http.#timer = setInterval(() => http.#makeRoom(), ROOM_MILLISECONDS).unref();
+    http.#headers.start();
+    return http;
+  }
+
+  /** The URL at which it listens, without a slash at its end. */
+  get origin(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the server does not listen');
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `http://${host}:${address.port}`;
+  }
+
+  /** Hands all requests to a listener from now on, first those that wait. */
+  serve(listener: Listener): void {
+    this.#listener = listener;
+    for (const [request, response, upgrade] of this.#waiting) {
+      if (!request.socket.destroyed) listener(request, response, upgrade);
+    }
+    this.#waiting = [];
+  }
+
+  /** Closes the port, and waits until open connections have ended. Those that have not by then are cut. */
+  async close(milliseconds: number): Promise<void> {
+    const cut = setTimeout(() => {
+      this.#server.closeAllConnections();
+      for (const socket of this.#handedOver) socket.destroy();
+    }, milliseconds);
+    // A connection whose answer was under way is kept alive for another request, which cannot come any more.
+    const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MILLISECONDS);
+    await new Promise((resolve) => this.#server.close(resolve));
+    clearTimeout(cut);
+    clearInterval(idle);
+    clearInterval(this.#timer);
+    this.#headers.stop();
+  }
+
+  /** Hands a handshake to the listener with a response, so that it can be refused like any request. */
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    // node:http has removed its own listener. Without any, an error would end the process.
+    socket.on('error', () => socket.destroy());
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => endWith(socket, ''));
+    this.#listener(request, response, { socket, head });
+  }
+
+  /** Ends a connection whose header takes memory that others need. */
+  #refuseHeader(socket: Socket): void {
+    this.unreadable++;
+    // No answer can be sent before the one that is under way, which may take long.
+    if (!this.#of(socket).isFree) {
+      socket.destroy();
+      return;
+    }
+    socket.pause();
+    endWith(socket, TOO_MANY_HEADERS);
+  }
+
+  /** Closes idle connections if there is little room for new ones: first those that have had no request. */
+  #makeRoom(): void {
+    for (const socket of this.#answered) {
+      const isIdle = !socket.destroyed && !this.#handedOver.has(socket) && this.#of(socket).isFree;
+      if (isIdle) this.#kept.add(socket);
+    }
+    this.#answered.clear();
+    const max = this.#server.maxConnections;
+    const few = Math.min(FEW_CONNECTIONS, max / 4);
+    this.#server.getConnections((_error, open) => {
+      const lacking = few - (max - open);
+      this.#server.keepAliveTimeout = lacking > 0 ? FEW_KEEP_ALIVE_MILLISECONDS : KEEP_ALIVE_MILLISECONDS;
+      for (let left = lacking; left > 0; left--) {
+        if (!this.#fresh.closeOldest() && !this.#kept.closeOldest()) break;
+      }
+    });
+  }
+
+  #forget(socket: Socket): void {
+    this.#fresh.delete(socket);
+    this.#kept.delete(socket);
+  }
+
+  /** Returns the connection of a socket; makes it at the first call. */
+  #of(socket: Socket): HttpConnection {
+    let connection = this.#connections.get(socket);
+    if (connection === undefined) {
+      connection = new HttpConnection(socket, this.#parts);
+      this.#connections.set(socket, connection);
+    }
+    return connection;
+  }
+}

@@ -1,0 +1,72 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { CatchUp } from './catch-up.ts';
+
+/** The pause after a node has caught up, and after it has not. */
+const PAUSE_MILLISECONDS = 10_000;
+const AGAIN_MILLISECONDS = 1000;
+
+/** A node lags if it has not caught up this many times in a row. Each takes five seconds. */
+const MAX_MISSES = 3;
+
+/**
+ * Watches whether a node keeps up with its stream: every few seconds it has to reach, in five seconds, what the stream had.
+ * One that begins to follow, or has heard nothing for long, has to catch up first.
+ */
+export class LagWatch {
+  readonly #catchUp: CatchUp;
+  /** Ends the pause that is under way. */
+  #wake = new AbortController();
+  #isClosed = false;
+  #hasCaughtUp = false;
+  #misses = 0;
+  /** Rises with each restart: what was waited for before it does not count. */
+  #restarts = 0;
+
+  constructor(catchUp: CatchUp) {
+    this.#catchUp = catchUp;
+  }
+
+  /** Whether the node has caught up since it began to follow. */
+  get hasCaughtUp(): boolean {
+    return this.#hasCaughtUp;
+  }
+
+  /** Whether the node has been behind for about 15 seconds. */
+  get lags(): boolean {
+    return this.#misses >= MAX_MISSES;
+  }
+
+  /** Begins to watch. */
+  start(): void {
+    void this.#watch();
+  }
+
+  /** Notes that the node begins to follow again. */
+  restart(): void {
+    this.#hasCaughtUp = false;
+    this.#restarts++;
+    this.#wake.abort();
+    this.#wake = new AbortController();
+  }
+
+  /** Ends the watch. */
+  close(): void {
+    this.#isClosed = true;
+    this.#wake.abort();
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#isClosed) {
+      const restarts = this.#restarts;
+      const { signal } = this.#wake;
+      const isReached = await this.#catchUp.wait().then(
+        () => true,
+        () => false,
+      );
+      this.#misses = isReached ? 0 : this.#misses + 1;
+      if (isReached && restarts === this.#restarts) this.#hasCaughtUp = true;
+      const pause = this.#hasCaughtUp && isReached ? PAUSE_MILLISECONDS : AGAIN_MILLISECONDS;
+      await wait(pause, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,14 @@
+/**
+ * How an order is: `joining` until it has caught up, `following`, `lagging` if it has been behind for long, `deaf` if no entry
+ * came lately, `lost` if it does not follow any more until the process starts again.
+ */
+export type OrderState = 'joining' | 'following' | 'lagging' | 'deaf' | 'lost';
+
+/** Why nothing is read or written in a state, in words fit for a client; `undefined` if it is. */
+export const CUT_OFF: Readonly<Record<OrderState, string | undefined>> = {
+  joining: 'this node has not caught up with the others yet',
+  following: undefined,
+  lagging: undefined,
+  deaf: 'this node is cut off from the others',
+  lost: 'this node has stopped following the others, and waits for its operator',
+};

@@ -1,0 +1,31 @@
+import type { Database } from 'better-sqlite3';
+import { StartError } from '../../start-error.ts';
+import { type ReplicaState, stateOf } from './replica-file.ts';
+
+/**
+ * Makes the database of one machine a replica that stands at the beginning of a cluster's log: what it has comes before the
+ * first entry. It keeps its `logId`, its epochs and all that it has. Does nothing if it stands there already.
+ *
+ * If it is started alone after this, it becomes another log (`leaveCluster`). So a beginning that was interrupted is never
+ * completed with a database that went on meanwhile.
+ *
+ * @param generation the first generation of the log
+ * @throws {StartError} if it is a replica of a cluster
+ */
+export function beginCluster(database: Database, generation: number): ReplicaState {
+  return database
+    .transaction(() => {
+      const state = stateOf(database);
+      if (state.sequence === 0 && state.generation === generation) return state;
+      if (state.sequence !== null) {
+        throw new StartError(
+          `DATABASE is a replica of the log ${state.logId} of a cluster. Start it once without NATS_URL, which makes it a log of ` +
+            'its own, then repeat this.',
+        );
+      }
+      database.prepare('DELETE FROM proposers').run();
+      database.prepare("UPDATE position SET generation = ?, sequence = 0, digest = ''").run(generation);
+      return stateOf(database);
+    })
+    .immediate();
+}

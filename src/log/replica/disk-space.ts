@@ -1,0 +1,62 @@
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+const MIB = 1024 * 1024;
+
+/** The shares of a log's disk, in bytes. */
+export interface SpacePlan {
+  /** The size of the reserve: room in which a full log can be checkpointed and purged. */
+  readonly reserve: number;
+  /** Publishes are refused if less than this is free besides the reserve. A publish of ordinary size is smaller. */
+  readonly min: number;
+  /**
+   * Publishes are accepted (again) if this much is free besides the reserve: `min`, and twice the size to which an
+   * emptied write-ahead log grows, so that the gate does not flap.
+   */
+  readonly enough: number;
+}
+
+/** The use of a log's disk, in bytes. */
+export interface Space {
+  /** Free for this user. */
+  readonly available: number;
+  /** The size of the write-ahead log. */
+  readonly wal: number;
+  /** The size of the reserve now. */
+  readonly reserve: number;
+}
+
+/**
+ * Returns the plan for a disk.
+ *
+ * @param total the size of its file system in bytes; 0 (unknown) sets no bounds
+ */
+export function planFor(total: number): SpacePlan {
+  return {
+    reserve: Math.min(16 * MIB, Math.floor(total / 8)),
+    min: Math.min(MIB, Math.floor(total / 32)),
+    enough: Math.min(9 * MIB, Math.floor(total / 3)),
+  };
+}
+
+/**
+ * Returns the bytes that publishes may still use. A checkpoint may lengthen the database by the size of the write-ahead
+ * log, and a write-ahead log that cannot be checkpointed can never be emptied. So its excess over the reserve is
+ * subtracted, and so are the bytes missing from the reserve.
+ *
+ * @returns a negative number if the reserve and a checkpoint need more than is free
+ */
+export function roomIn({ available, wal, reserve }: Space, plan: SpacePlan): number {
+  return available - Math.max(0, plan.reserve - reserve) - Math.max(0, wal - plan.reserve);
+}
+
+/**
+ * Reads the state of a file's file system.
+ *
+ * @returns its size and its free space for this user, in bytes
+ * @throws the file system's error
+ */
+export function askDisk(file: string): { total: number; available: number } {
+  const { blocks, bavail, bsize } = statfsSync(dirname(file));
+  return { total: blocks * bsize, available: bavail * bsize };
+}

@@ -1,0 +1,46 @@
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { explain } from '../../files/explain.ts';
+import { makeFolder } from '../../files/private-file.ts';
+import { StartError } from '../../start-error.ts';
+
+/**
+ * The time to wait for the lock. Two processes that try it in the same instant block each other: both wait a little, and
+ * one gets it. A process that holds it keeps it for longer.
+ */
+const BUSY_MILLISECONDS = 500;
+
+/** A held lock. */
+export interface Lock {
+  release(): void;
+}
+
+/**
+ * Locks the database for this process, by an exclusive transaction on a lock database beside it. The system releases the
+ * lock however the process ends. SQLite's own lock on the log would also keep out readers (backups, a person with the
+ * shell).
+ *
+ * @param file without links, so that two names of one file are one log
+ * @throws {StartError} if another process holds it
+ */
+export function lockDatabase(file: string): Lock {
+  const lockFile = `${file}-lock`;
+  return explain(lockFile, () => {
+    makeFolder(dirname(lockFile));
+    const database = new Sqlite(lockFile, { timeout: BUSY_MILLISECONDS });
+    try {
+      // A full disk has no room for a journal file.
+      database.pragma('journal_mode = MEMORY');
+      database.exec('BEGIN EXCLUSIVE');
+    } catch (error) {
+      database.close();
+      if ((error as { code?: unknown }).code === 'SQLITE_BUSY') {
+        throw new StartError(
+          `${file} is held by another Tidings process. Stop that one, or set DATABASE to another path.`,
+        );
+      }
+      throw error;
+    }
+    return { release: () => database.close() };
+  });
+}

@@ -1,0 +1,120 @@
+import type { Database } from 'better-sqlite3';
+import type { Retention } from '../retention.ts';
+import { CountRetention } from './count-retention.ts';
+import { LATE_MILLISECONDS, type RetentionTime } from './retention-clock.ts';
+import type { ProposePurge, UpkeepTask } from './upkeep-task.ts';
+
+/** The number of messages that one entry purges if it is in its place at once. A step checks its time after each entry. */
+const PURGE_ROWS = 20;
+
+const DAY = 86_400_000;
+
+/** The tasks of retention, which propose purges of expired messages, of old ones, and of each recipient's surplus. */
+export class RetentionTasks {
+  readonly tasks: readonly UpkeepTask[];
+  /** The retention by count; `undefined` if there is no limit. */
+  readonly counts: CountRetention | undefined;
+  /** The number of purged messages. */
+  purged = 0;
+  readonly #expiry: Expiry;
+  readonly #age: Age | undefined;
+
+  /** @param rows the number of messages that one purge looks at */
+  constructor(database: Database, retention: Retention, purge: ProposePurge, rows = PURGE_ROWS) {
+    const { days, messages } = retention;
+    this.counts = messages === 0 ? undefined : new CountRetention(database, messages, purge, rows);
+    this.#expiry = new Expiry(purge, rows);
+    this.#age = days === 0 ? undefined : new Age(purge, days, rows);
+    this.tasks = [this.#expiry, this.#age, this.counts].filter((task) => task !== undefined);
+  }
+
+  /** Notes that a purge removed a message. */
+  removed(id: number, recipient: string): void {
+    this.purged++;
+    this.counts?.removed(id, recipient);
+  }
+
+  /** Forgets what was purged and counted: it was in a transaction that was undone. */
+  undone(): void {
+    this.counts?.recount();
+    this.#expiry.restart();
+    this.#age?.restart();
+  }
+
+  /** Makes the tasks due again, since time has passed. Call it about once a second. */
+  tick(): void {
+    this.#expiry.isDue = true;
+    if (this.#age !== undefined) this.#age.isDue = true;
+    this.counts?.tick();
+  }
+}
+
+/** The task that purges expired messages. */
+class Expiry implements UpkeepTask {
+  isDue = true;
+  readonly #purge: ProposePurge;
+  /** All messages stored since the clock was set forward that expired by this time are purged. */
+  #purgedThrough = -Infinity;
+
+  readonly #rows: number;
+
+  constructor(purge: ProposePurge, rows: number) {
+    this.#purge = purge;
+    this.#rows = rows;
+  }
+
+  /** Looks at all messages again. */
+  restart(): void {
+    this.isDue = true;
+    this.#purgedThrough = -Infinity;
+  }
+
+  run({ held, shown, shownFrom }: RetentionTime): number {
+    const limit = this.#rows;
+    const { messages, more } = this.#purge({ by: 'expiry', now: held, limit });
+    if (more) return messages;
+    // The clock was set back.
+    if (shown < this.#purgedThrough) this.#purgedThrough = -Infinity;
+    // Messages that go by `held` lie in this range too: each is skipped for a minute.
+    const expiredAfter = Math.max(held, this.#purgedThrough - LATE_MILLISECONDS);
+    const late = this.#purge({ by: 'expiry', now: shown, expiredAfter, from: shownFrom, limit });
+    this.isDue = late.more;
+    if (!late.more) this.#purgedThrough = shown;
+    return messages + late.messages;
+  }
+}
+
+/** The task that purges old messages: a scan from the oldest message to the first that is young enough. */
+class Age implements UpkeepTask {
+  isDue = true;
+  readonly #purge: ProposePurge;
+  readonly #days: number;
+  readonly #rows: number;
+  #scanned = 0;
+  /** The time at which the scan restarts: a message that it skipped (a read marker, say) may be due by then. */
+  #scanAgain = 0;
+
+  constructor(purge: ProposePurge, days: number, rows: number) {
+    this.#purge = purge;
+    this.#days = days;
+    this.#rows = rows;
+  }
+
+  /** Looks at all messages again. */
+  restart(): void {
+    this.isDue = true;
+    this.#scanned = 0;
+  }
+
+  run({ held: now }: RetentionTime): number {
+    if (now >= this.#scanAgain) {
+      this.#scanAgain = now + DAY;
+      this.#scanned = 0;
+    }
+    const bound = { now, after: this.#scanned, age: this.#days * DAY, limit: this.#rows };
+    const { through, more } = this.#purge({ by: 'age', ...bound });
+    this.#scanned = Math.max(this.#scanned, through);
+    this.isDue = more;
+    return this.#rows;
+  }
+}

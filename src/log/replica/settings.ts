@@ -1,0 +1,25 @@
+import type { Database } from 'better-sqlite3';
+import { KEEPS_ALL, type Retention } from '../retention.ts';
+
+/**
+ * Prepares storing settings, on a connection that may write.
+ *
+ * @returns stores those that are given. It throws {TypeError} if they are none: the entry changes nothing then
+ */
+export function prepareSettings(database: Database): (retention: Partial<Retention>) => void {
+  const get = database.prepare<[], string>("SELECT value FROM settings WHERE name = 'retention'").pluck();
+  const set = database.prepare(
+    "INSERT INTO settings (name, value) VALUES ('retention', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+  );
+  return (retention) => {
+    const before = get.get();
+    const stored = before === undefined ? KEEPS_ALL : (JSON.parse(before) as Retention);
+    const { days = stored.days, messages = stored.messages } = retention;
+    if (!isCount(days) || !isCount(messages)) throw new TypeError('it has no such settings');
+    set.run(JSON.stringify({ days, messages }));
+  };
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,287 @@
+import { type Draft, isExpired, type Message } from '../message.ts';
+import { type Answers, answersOf } from './answers.ts';
+import type { Conversation, ConversationPage, ConversationState, RoomState } from './conversation.ts';
+import { Epochs, parseCursor } from './cursor.ts';
+import type { BackPage, ForwardPage, Inboxes, MessageVisitor } from './inboxes.ts';
+import type { CommitTimes, LogCounts, LogFiles, LogMetrics } from './log-metrics.ts';
+import { type LogHealth, LogUnavailable, type MessageLog, type Start, type Stored } from './message-log.ts';
+import { type Commit, FULL, GroupCommit, type Settled } from './order/group-commit.ts';
+import type { AppliedGroup, Delivered } from './order/applied-group.ts';
+import type { Order } from './order/order.ts';
+import { PushGroup } from './order/push-group.ts';
+import type { PushOutcome, PushStore } from './push-store.ts';
+import { readBudget } from './replica/budget.ts';
+import { PushTable } from './replica/push-table.ts';
+import type { Replica } from './replica/replica.ts';
+
+/** The number of messages that are read at once to be handed on late. */
+const CATCH_UP_PAGE = 500;
+
+/** The parts of a log. */
+export interface ReplicatedLogParts {
+  readonly replica: Replica;
+  readonly order: Order;
+  /** The epoch that begins with the next id; `undefined` if other nodes may begin one. */
+  readonly nextEpoch?: string;
+  /** Returns milliseconds since the Unix epoch. */
+  readonly now: () => number;
+}
+
+/** The log as an order of entries and this node's replica of what they make. */
+export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
+  /** The subscriptions to notifications. */
+  readonly pushStore: PushStore;
+  readonly #parts: ReplicatedLogParts;
+  readonly #replica: Replica;
+  readonly #groups: GroupCommit;
+  readonly #epochs: Epochs;
+  readonly #listeners: ((messages: readonly Message[]) => Promise<void> | void)[] = [];
+  readonly #pushListeners: ((outcomes?: readonly PushOutcome[]) => void)[] = [];
+  readonly #timers: ((times: CommitTimes) => void)[] = [];
+  readonly #counts = { stored: 0, repeated: 0, messages: 0, commits: 0 };
+  #head: number;
+  /** Why nothing is accepted any more. */
+  #ending: string | undefined;
+
+  constructor(parts: ReplicatedLogParts) {
+    const { replica, order } = parts;
+    this.#parts = parts;
+    this.#replica = replica;
+    this.#head = replica.store.head();
+    this.#epochs = new Epochs(replica.store.epochs());
+    const { nextEpoch: epoch } = parts;
+    if (epoch !== undefined) this.#epochs.begin({ firstId: this.#head + 1, epoch });
+    this.#groups = new GroupCommit(order, (commit) => this.#settle(commit));
+    const pushes = new PushGroup(order);
+    this.pushStore = new PushTable({
+      database: replica.database,
+      conversations: replica.conversations,
+      now: () => this.#now(),
+      head: () => this.#head,
+      // While the log is being closed, notifications that were sent are still written down.
+      apply: (changes) => pushes.apply(changes),
+    });
+    replica.onReopened = (head) => this.#catchUp(head);
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  get refusing(): string | undefined {
+    return this.#ending ?? this.#replica.refusing ?? this.#parts.order.refusing;
+  }
+
+  get cutOff(): string | undefined {
+    return this.#parts.order.cutOff;
+  }
+
+  cursor(id: number): string {
+    return this.#epochs.format(id);
+  }
+
+  reach(text: string): Promise<void> | undefined {
+    const cursor = parseCursor(text);
+    if (cursor === undefined || this.#epochs.knows(cursor, this.#head)) return undefined;
+    return this.#parts.order.caughtUp();
+  }
+
+  locate(text: string, inboxes: Inboxes): Start {
+    const cursor = parseCursor(text);
+    const purgedThrough = this.#replica.store.purgedThrough(inboxes);
+    if (cursor === undefined) return { after: 0, gap: 'unknown', purgedThrough };
+    if (!this.#epochs.knows(cursor, this.#head)) return { after: 0, gap: 'restored', purgedThrough };
+    return { after: cursor.id, gap: purgedThrough > cursor.id ? 'purged' : false, purgedThrough };
+  }
+
+  newest(inboxes: Inboxes, count: number): Start {
+    let first = this.#head + 1;
+    let toFind = count;
+    if (count > 0) {
+      this.readBack(inboxes, first, ({ id }) => {
+        first = id;
+        return --toFind > 0;
+      });
+    }
+    return { after: first - 1, gap: false, purgedThrough: this.#replica.store.purgedThrough(inboxes) };
+  }
+
+  append(batch: readonly Draft[]): Promise<Stored[]> {
+    const { refusing } = this;
+    if (refusing !== undefined) return Promise.reject(new LogUnavailable(refusing));
+    return this.#groups.append(batch);
+  }
+
+  checkRoom(): void {
+    if (this.#groups.isFull) throw new LogUnavailable(FULL);
+  }
+
+  message(id: number): Message | undefined {
+    return id > this.#head ? undefined : this.#replica.store.message(id, this.#now());
+  }
+
+  readAfter(inboxes: Inboxes, after: number, limit: number, visit: MessageVisitor): ForwardPage {
+    const { store } = this.#replica;
+    // One snapshot: a purge between the two reads would take messages from the page unnoticed.
+    return store.snapshot(() => ({
+      ...store.readAfter(inboxes, after, this.#head, limit, this.#now(), visit),
+      purgedThrough: store.purgedThrough(inboxes),
+    }));
+  }
+
+  readBack(inboxes: Inboxes, before: number, visit: MessageVisitor): BackPage {
+    const head = Math.min(this.#head, before - 1);
+    return this.#replica.store.readBack(inboxes, head, this.#now(), visit, readBudget());
+  }
+
+  readConversation(pair: readonly [string, string], before: number, visit: MessageVisitor): BackPage {
+    const { conversations } = this.#replica;
+    return conversations.readBack(pair, before, this.#head, this.#now(), visit, readBudget());
+  }
+
+  conversations(
+    address: string,
+    before: number,
+    limit: number,
+    fits: (conversation: Conversation) => boolean,
+  ): ConversationPage {
+    const bounds = { budget: readBudget(), fits };
+    return this.#replica.conversations.list(address, before, this.#head, limit, this.#now(), bounds);
+  }
+
+  conversation(address: string, peer: string): ConversationState<Conversation> {
+    return this.#replica.conversations.ofPair(address, peer, this.#head, this.#now());
+  }
+
+  room(reader: string, room: string): ConversationState<RoomState> {
+    return this.#replica.conversations.ofRoom(reader, room, this.#head, this.#now());
+  }
+
+  onCommit(listener: (messages: readonly Message[]) => Promise<void> | void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Calls `listener` with what entries of a cluster changed of subscriptions; without it if that is not known. */
+  onPushed(listener: (outcomes?: readonly PushOutcome[]) => void): void {
+    this.#pushListeners.push(listener);
+  }
+
+  onTimed(timer: (times: CommitTimes) => void): void {
+    this.#timers.push(timer);
+  }
+
+  get counts(): LogCounts {
+    return { ...this.#counts, failures: this.#groups.failures, purged: this.#replica.purged };
+  }
+
+  files(): Promise<LogFiles> {
+    return this.#replica.files();
+  }
+
+  async probe(): Promise<void> {
+    const why = this.refusing ?? this.#parts.order.unready;
+    if (why !== undefined) throw new LogUnavailable(why);
+    await this.#replica.probe();
+  }
+
+  /** Refuses appends from now on, and waits until those that were accepted are stored and handed on. */
+  async seal(): Promise<void> {
+    this.#ending = 'the service is shutting down';
+    this.#parts.order.seal();
+    await this.#groups.idle();
+    await this.#parts.order.handedOn;
+  }
+
+  /** Seals the log and closes the replica: nothing can be read any more. */
+  async close(): Promise<void> {
+    await this.seal();
+    await this.#parts.order.close();
+    await this.#replica.close();
+  }
+
+  /** Returns the time by which messages expire: one clock that is behind must not show what others have removed. */
+  #now(): number {
+    return Math.max(this.#parts.now(), this.#replica.logTime);
+  }
+
+  /**
+   * Takes entries that the order of a cluster has brought, in their order: hands on the messages that are new, and notes new
+   * epochs.
+   */
+  deliver({ entries, outcomes, ...times }: AppliedGroup): Delivered {
+    const fresh: Message[] = [];
+    const answers = entries.map(({ entry, time }, index) => {
+      const outcome = outcomes[index];
+      if (entry.kind === 'epoch' && outcome?.kind === 'epoch')
+        this.#epochs.begin({ ...outcome, epoch: entry.epoch });
+      if (outcome?.kind === 'push') for (const tell of this.#pushListeners) tell(outcome.outcomes);
+      if (entry.kind !== 'append' || outcome?.kind !== 'append') return undefined;
+      const made = this.#answer({ batches: entry.batches, outcome, time });
+      fresh.push(...made.fresh);
+      return made.answers;
+    });
+    if (outcomes.some(({ kind }) => kind === 'applied-before')) {
+      for (const epoch of this.#replica.store.epochs()) this.#epochs.begin(epoch);
+      this.#catchUp(this.#replica.store.head());
+      for (const tell of this.#pushListeners) tell();
+    }
+    return { answers, handedOn: this.#handOnNew(fresh, { waitSeconds: 0, ...times }) };
+  }
+
+  /** Makes messages of a commit, hands on the new ones, and answers for each batch. */
+  #settle(commit: Commit): Settled {
+    const { answers, fresh } = this.#answer(commit);
+    return { answers, handedOn: this.#handOnNew(fresh, commit) };
+  }
+
+  #answer(commit: Pick<Commit, 'batches' | 'outcome' | 'time'>): Answers {
+    const made = answersOf(commit.batches, commit.outcome, commit.time);
+    this.#counts.stored += made.stored;
+    this.#counts.repeated += made.repeated;
+    return made;
+  }
+
+  /** @returns as `#handOn` */
+  #handOnNew(
+    fresh: readonly Message[],
+    { waitSeconds, seconds, syncSeconds }: Omit<CommitTimes, 'messages'>,
+  ): Promise<unknown> | undefined {
+    if (fresh.length === 0) return undefined;
+    this.#counts.messages += fresh.length;
+    this.#counts.commits++;
+    for (const timer of this.#timers) timer({ messages: fresh.length, waitSeconds, seconds, syncSeconds });
+    return this.#handOn(fresh);
+  }
+
+  /**
+   * Hands on messages that were stored and could not be acknowledged, since the log had been moved away.
+   * Does nothing if there are none.
+   *
+   * @param head the highest id in the database; all up to the last acknowledged one was handed on
+   */
+  #catchUp(head: number): void {
+    while (this.#head < head) {
+      const missed: Message[] = [];
+      const visit: MessageVisitor = (message) => missed.push(message) > 0;
+      const { store } = this.#replica;
+      const page = store.readAfter(['*'], this.#head, head, CATCH_UP_PAGE, this.#now(), visit);
+      void this.#handOn(missed);
+      this.#head = page.more ? page.through : head;
+    }
+  }
+
+  /**
+   * Hands on messages to the listeners, but for those that were handed on before by `#catchUp`.
+   *
+   * @returns settles when all listeners are done with it; `undefined` if they are done already
+   */
+  #handOn(fresh: readonly Message[]): Promise<unknown> | undefined {
+    const before = this.#head;
+    this.#head = Math.max(before, fresh.at(-1)?.id ?? 0);
+    const now = this.#now();
+    const isPlain = fresh.every(({ id, expiresAt }) => expiresAt === null && id > before);
+    const live = isPlain ? fresh : fresh.filter((message) => message.id > before && !isExpired(message, now));
+    const pending = this.#listeners.map((listener) => listener(live)).filter((one) => one !== undefined);
+    return pending.length <= 1 ? pending[0] : Promise.all(pending);
+  }
+}

@@ -1,0 +1,244 @@
+import type { Logger } from 'pino';
+import { createApp } from './app.ts';
+import { assemble, type Surroundings } from './assemble.ts';
+import { KeySet } from './auth/key-set.ts';
+import { SecretKeys } from './auth/secret-keys.ts';
+import { Tokens } from './auth/tokens.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import type { Leadership } from './cluster/leadership.ts';
+import type { ClusterPeers } from './cluster/peers.ts';
+import type { SnapshotKeeper } from './cluster/snapshot-keeper.ts';
+import type { AuthConfig } from './config/config.ts';
+import { HttpServer } from './http/server.ts';
+import { inspect } from './log/replica/database.ts';
+import { openLocalLog } from './log/open-local-log.ts';
+import type { ReplicatedLog } from './log/replicated-log.ts';
+import { keepVapidKeys, makeVapidKeys, readVapidKeys, vapidFile, type VapidKeys } from './push/vapid.ts';
+
+/** Connections that have not ended after this time are cut, so that closing takes less than five seconds. */
+const DRAIN_MILLISECONDS = 3000;
+
+/** Notifications that are in flight after this time are aborted: the next start finds them in the log again. */
+const PUSH_MILLISECONDS = 1000;
+
+/** The surroundings of a service, and a callback for its end. */
+interface ServiceOptions extends Surroundings {
+  /** Called if the log can never be written again by this process, which should then end. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** An open log, and with several nodes what this one does for the others and knows of them. */
+interface OpenLog {
+  readonly log: ReplicatedLog;
+  readonly leadership?: Leadership;
+  readonly peers?: ClusterPeers;
+  readonly snapshots?: SnapshotKeeper;
+}
+
+/** The service in one process, from its start to its end. It starts once; for another start, make another one. */
+export class Service {
+  readonly #options: ServiceOptions;
+  /** Functions that close what is open. What was opened last is closed first. */
+  readonly #closers: (() => Promise<void> | void)[] = [];
+  #starting: Promise<string | undefined> | undefined;
+  #closing: Promise<void> | undefined;
+  /** Aborted when the service is to be closed. */
+  readonly #ending = new AbortController();
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Starts the service. The keys are read and the database is inspected first, then the port is taken, then the
+   * database is locked and its schema brought up to date. If any of that fails, everything that was opened is closed
+   * again. A second call returns the promise of the first.
+   *
+   * @returns the URL at which it listens, without a slash at its end; `undefined` if `close` was called before it did
+   * @throws {StartError} a line for the person who starts the service
+   */
+  start(): Promise<string | undefined> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Closes the service: stores and answers the publishes that were accepted, says goodbye to streams, answers polls,
+   * and closes the log. A start that is under way is cancelled. A second call returns the promise of the first. A
+   * service that is closed before its start never starts.
+   *
+   * @returns settles when nothing is open any more
+   */
+  close(): Promise<void> {
+    this.#ending.abort();
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #start(): Promise<string | undefined> {
+    try {
+      const origin = await this.#open();
+      if (origin === undefined) await this.#closeAll();
+      return origin;
+    } catch (error) {
+      await this.#closeAll();
+      throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    // A start that is under way itself closes whatever it opens after this.
+    await this.#closeAll();
+    await this.#starting?.catch(() => undefined);
+  }
+
+  async #closeAll(): Promise<void> {
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) await close();
+  }
+
+  async #open(): Promise<string | undefined> {
+    const { config, logger, now } = this.#options;
+    const { database: file } = config;
+    if (this.#isClosing()) return undefined;
+    const tokens = config.auth === undefined ? undefined : tokensOf(config.auth, logger, now);
+    this.#closers.push(() => tokens?.stop());
+    await tokens?.start();
+    if (this.#isClosing()) return undefined;
+    inspect(file);
+    const cluster = await this.#openCluster();
+    this.#closers.push(() => cluster?.close());
+    if (this.#isClosing()) return undefined;
+    const givenKeys = cluster?.record.vapidKeys ?? config.vapidKeys ?? readVapidKeys(vapidFile(file));
+    const http = await HttpServer.listen(config.host, config.port, config.maxConnections);
+    this.#closers.push(() => http.close(0));
+    if (this.#isClosing()) return undefined;
+    await cluster?.prepareReplica(file);
+    if (this.#isClosing()) return undefined;
+    const { log, leadership, peers, snapshots } = await this.#openLog(cluster);
+    this.#closers.push(() => log.close());
+    this.#closers.push(() => leadership?.stop());
+    this.#closers.push(() => snapshots?.close());
+    if (this.#isClosing()) return undefined;
+    const vapidKeys = givenKeys ?? this.#newKeys();
+    if (cluster !== undefined) this.#keepKeys(cluster);
+    const parts = assemble(this.#options, { tokens, http, log, vapidKeys, leadership, peers });
+    const { hub, connections, outage, heartbeats, pings, presence, notifier, metrics } = parts;
+    const app = createApp(parts, config);
+    log.onCommit((messages) => hub.dispatch(messages));
+    notifier.start();
+    leadership?.lease.onHold(() => notifier.resume());
+    leadership?.lease.onLose(() => notifier.pause());
+    leadership?.start();
+    metrics.start();
+    // A single node is never cut off.
+    const clocks = [connections, heartbeats, pings, ...(cluster === undefined ? [] : [outage])];
+    for (const clock of clocks) clock.start();
+    peers?.start({ ...parts, log });
+    snapshots?.start();
+    this.#closers.push(async () => {
+      connections.beginShutdown();
+      const drained = http.close(DRAIN_MILLISECONDS);
+      const pushed = notifier.close(PUSH_MILLISECONDS);
+      await log.seal();
+      await connections.shutdown();
+      peers?.stop();
+      await drained;
+      await pushed;
+      for (const clock of [...clocks, presence]) clock.stop();
+    });
+    http.serve(app);
+    logger.info({ origin: http.origin, database: file, head: log.head }, 'listening');
+    return http.origin;
+  }
+
+  /** Connects to the cluster; `undefined` if this is the only node, which loads neither NATS's client nor what uses it. */
+  async #openCluster(): Promise<Cluster | undefined> {
+    const { config, logger } = this.#options;
+    if (config.nats === undefined) return undefined;
+    const { Cluster } = await import('./cluster/cluster.ts');
+    return Cluster.open({ config: config.nats, logger, signal: this.#ending.signal });
+  }
+
+  async #openLog(cluster: Cluster | undefined): Promise<OpenLog> {
+    const { config, logger, now, onFatal } = this.#options;
+    const options = {
+      file: config.database,
+      retention: { days: config.retentionDays, messages: config.retentionMessages },
+      trustsClock: config.retentionClock === 'trusted',
+      logger,
+      now,
+      onFatal,
+    };
+    if (cluster === undefined) return { log: await openLocalLog(options) };
+    const { stream, record } = cluster;
+    if (config.vapidKeys !== undefined && config.vapidKeys.publicKey !== record.vapidKeys.publicKey) {
+      logger.warn(
+        'VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY of this node have no effect: the cluster has another pair of keys, which ' +
+          'devices have subscribed with',
+      );
+    }
+    const { openClusterLog } = await import('./log/open-cluster-log.ts');
+    const opened = await openClusterLog({
+      ...options,
+      stream,
+      address: record,
+      signal: this.#ending.signal,
+    });
+    const { log, order } = opened;
+    const refusing = (): string | undefined => opened.refusing();
+    const leadership = cluster.leadership({ order, refusing, logger, now });
+    const { lease } = leadership;
+    lease.onHold(() => opened.lead(true));
+    lease.onLose(() => opened.lead(false));
+    const { clock } = leadership;
+    const peers = cluster.peers({
+      order,
+      clock,
+      retention: opened.retention,
+      logger,
+      now,
+      lease: () => lease.holder,
+    });
+    const snapshots = cluster.snapshots({
+      database: config.database,
+      isHolder: () => lease.isHeld,
+      head: () => log.head,
+      positions: () => peers.positions,
+    });
+    return { log, leadership, peers, snapshots };
+  }
+
+  #newKeys(): VapidKeys {
+    const { config, logger } = this.#options;
+    const file = vapidFile(config.database);
+    const keys = makeVapidKeys(file);
+    logger.info({ file }, 'a key pair for notifications was made');
+    return keys;
+  }
+
+  #keepKeys({ record }: Cluster): void {
+    const { config, logger } = this.#options;
+    const aside = keepVapidKeys(vapidFile(config.database), record.vapidKeys);
+    if (aside === undefined) return;
+    logger.warn(
+      { file: aside },
+      'the cluster has another key pair for notifications than this node had: that is kept in this file',
+    );
+  }
+
+  #isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+}
+
+/** Makes the verifier of tokens. It has no keys before its start. */
+function tokensOf(config: AuthConfig, logger: Logger, now: () => number): Tokens {
+  const { secrets, keySource, issuer, audience } = config;
+  const keys = {
+    secrets: secrets === undefined ? undefined : new SecretKeys(secrets, logger),
+    keySet: keySource === undefined ? undefined : new KeySet(keySource, logger),
+    issuer,
+    audience,
+  };
+  return new Tokens(keys, now);
+}
