@@ -7,11 +7,11 @@ import { ClientTab, type Visit } from '../support/client-tab.ts';
 import { type Random, withRandom } from '../support/random.ts';
 import { cleanUp, Server } from '../support/server.ts';
 
-const MOST_TABS = 5;
+const MAX_TABS = 5;
 const STEPS = 25;
 const OPTIONS = { recipient: 'bob', cursor: undefined };
 
-describeInBrowser('tabs that come and go under traffic', () => {
+describeInBrowser('tabs that come and go under load', () => {
   let browser: Browser;
   let server: Server;
   beforeAll(async () => {
@@ -27,7 +27,7 @@ describeInBrowser('tabs that come and go under traffic', () => {
     const tab = random.pick(tabs);
     const others = tabs.filter((one) => one !== tab);
     const what = random.next();
-    if (tabs.length < 2 || (what < 0.3 && tabs.length < MOST_TABS)) {
+    if (tabs.length < 2 || (what < 0.3 && tabs.length < MAX_TABS)) {
       const opened = await ClientTab.open(context, server.url);
       await opened.connect(OPTIONS);
       return [...tabs, opened];

@@ -232,8 +232,10 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     const leader = await ClientTab.live(context, proxy.origin, OPTIONS);
     const requests = proxy.count('GET /messages');
     // What the one with the stream said before the log went back.
-    await leader.run(`new BroadcastChannel(${JSON.stringify(`tidings:${proxy.origin}/:["bob"]`)}).postMessage({
-      kind: 'state', state: { state: 'live', transport: 'stream', detail: '' }, cursor: '99-gone', presence: [],
+    await leader.run(`new BroadcastChannel(${JSON.stringify(`tidings:${proxy.origin}/:["bob"]:tabs`)}).postMessage({
+      message: {
+        kind: 'state', state: { state: 'live', transport: 'stream', detail: '' }, cursor: '99-gone', presence: [],
+      },
     })`);
     await sendAll(server.url, ['two']);
     expect(await leader.waitForMessage('two')).toEqual(['two']);

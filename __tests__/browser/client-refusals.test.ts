@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext } from 'playwright-core';
-import { send } from '../support/api.ts';
 import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
 import { MeddlingProxy } from '../support/meddling-proxy.ts';
@@ -71,24 +70,6 @@ describeInBrowser('what cannot be sent', () => {
     expect(await again.run('connection.outbox')).toEqual([]);
   });
 
-  test('for want of room in the browser is refused at once, and later ones are sent', async () => {
-    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
-    await tab.run(`(() => {
-      for (let size = 5_000_000; size > 0; size >>= 1) {
-        try {
-          for (let index = 0; ; index++) localStorage.setItem(\`full\${size}-\${index}\`, 'x'.repeat(size));
-        } catch {}
-      }
-    })()`);
-    const { error } = await tab.call("send({ recipient: 'dan', content: 'no room for this' })");
-    expect(error?.message).toBe('the browser has no room to keep the message');
-    // Its position is not kept either, and what it is told goes on.
-    await send(server.url, 'dan', 'incoming');
-    expect(await tab.waitForMessage('incoming')).toEqual(['incoming']);
-    await tab.run('localStorage.clear()');
-    expect((await tab.call("send({ recipient: 'dan', content: 'room' })")).value).toBeDefined();
-  });
-
   test('for not being JSON is refused as what it is', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
     const { error } = await tab.call("send({ recipient: 'eva', content: 1n })");
@@ -98,7 +79,7 @@ describeInBrowser('what cannot be sent', () => {
 
   test('for something that is left in the storage by something else holds up nothing', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'fay' });
-    const prefix = `tidings:outbox:${proxy.origin}/:"fay":`;
+    const prefix = `tidings:${proxy.origin}/:outbox:"fay":`;
     await tab.run(`localStorage.setItem(${JSON.stringify(prefix)} + '0000000000000001abcdefgh', '{')`);
     expect((await tab.call("send({ recipient: 'fay', content: 'sent' })")).value).toBeDefined();
     expect(tab.status?.waiting).toBe(0);

@@ -44,6 +44,38 @@ describeInBrowser('a page that comes back', () => {
     expect(tab.visit.gap).toEqual([]);
   });
 
+  test.each(['first', 'second'])(
+    'whose work lags behind that of another tab goes on where it stopped itself, if it was opened %s',
+    async (order) => {
+      const options = { recipient: `lag-${order}` };
+      const slow = await ClientTab.open(context, server.url);
+      const fast = await ClientTab.open(context, server.url);
+      const connectSlow = (): Promise<void> =>
+        slow.connect(
+          options,
+          `{ onMessage: (message) => message.content === 'held' ? new Promise(() => {}) : note('message', message) }`,
+        );
+      const connectFast = (): Promise<void> => fast.connect(options);
+      for (const connect of order === 'first' ? [connectSlow, connectFast] : [connectFast, connectSlow]) {
+        await connect();
+        await (slow.visits.length === 0 ? fast : slow).waitForState('live');
+      }
+      await fast.waitForState('live');
+      for (const content of ['before', 'held', 'after']) await send(server.url, options.recipient, content);
+      await fast.waitForMessage('after');
+      expect(await slow.waitForMessage('before')).toEqual(['before']);
+      await slow.reload(options);
+      expect(await slow.waitForMessage('after')).toEqual(['held', 'after']);
+      await fast.reload(options);
+      await send(server.url, options.recipient, 'last');
+      expect(await fast.waitForMessage('last')).toEqual(['last']);
+      const visitor = await ClientTab.open(context, server.url);
+      await visitor.connect(options);
+      await send(server.url, options.recipient, 'for all');
+      expect(await visitor.waitForMessage('for all')).toEqual(['for all']);
+    },
+  );
+
   test('after a crash of its process is told what it missed, and not again what it was told', async () => {
     const options = { recipient: 'ben' };
     const tab = await ClientTab.live(context, server.url, options);

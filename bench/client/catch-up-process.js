@@ -8,7 +8,7 @@ serve({ catchUp });
 
 const LIVE = 'event: live\n';
 
-/** What has not come by then never comes. */
+/** A message that has not come by then never comes. */
 const SILENCE = 30_000;
 
 /**

@@ -50,7 +50,7 @@ async function open(opening) {
     const failed = new Promise((resolve) => {
       onChange = () => resolve(undefined);
     });
-    await Promise.race([failed, Promise.all(some.map((device) => device.live()))]);
+    await Promise.race([failed, Promise.all(some.map((connection) => connection.live()))]);
     if (failure !== undefined) throw new Refused(failure);
   }
 }
@@ -66,7 +66,7 @@ function begin({ last, timing = false }) {
   watch.timing = timing;
   times = [];
   seen = 0;
-  for (const device of devices) device.reset();
+  for (const connection of devices) connection.reset();
 }
 
 /**
@@ -139,6 +139,6 @@ function latencies() {
 
 /** Closes all streams. */
 function close() {
-  for (const device of devices) device.end();
+  for (const connection of devices) connection.end();
   devices = [];
 }

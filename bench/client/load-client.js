@@ -2,7 +2,14 @@ import { CONTENT, lastContent, OWN_INBOX } from './template.js';
 import { Remote } from './remote.js';
 
 /** @typedef {import('../peers/peer.js').Peer} Peer */
-/** What is asked of the server. @typedef {{ port: number, cpuSeconds: () => number }} Server */
+/**
+ * The server that is loaded, or several that do the same.
+ *
+ * @typedef {object} Server
+ * @property {number} port
+ * @property {readonly number[]} [ports] of all servers, over which publishers and devices are spread evenly
+ * @property {() => number} cpuSeconds
+ */
 
 /**
  * @typedef {object} Load
@@ -13,9 +20,16 @@ import { Remote } from './remote.js';
  * @property {number} [inboxes] over how many they are spread, where the recipient is `OWN_INBOX`: a multiple of
  *   `inFlight × batch`, as `requests` is one of `inboxes / batch`
  * @property {string} [sender]
+ * @property {boolean} [timing] whether to measure how long each answer takes
  */
 
-/** Microseconds: when the first was sent, and the last answered. @typedef {{ began: number, ended: number }} Sent */
+/** @typedef {import('./percentiles.js').Percentiles} Percentiles */
+
+/**
+ * Microseconds: when the first was sent, and the last answered; and until an answer, if that was measured.
+ *
+ * @typedef {{ began: number, ended: number, answers: Percentiles }} Sent
+ */
 
 /** What one run did. @typedef {{ seconds: number, cpuSeconds: number, messages: number, deliveries: number }} Run */
 
@@ -56,10 +70,13 @@ export class LoadClient {
   async open(count, recipients = [INBOX]) {
     this.#count += count;
     this.#own = recipients.length === 1 && recipients[0] === OWN_INBOX;
-    const { port } = this.#server;
     const { live, chunked, inOrder } = this.#peer;
-    const text = this.#peer.stream(port, recipients);
-    await this.#devices.call('open', { port, text, live, chunked, inOrder, own: this.#own, count });
+    const ports = this.#ports;
+    for (const [index, port] of ports.entries()) {
+      const text = this.#peer.stream(port, recipients);
+      const share = Math.floor((count + index) / ports.length);
+      await this.#devices.call('open', { port, text, live, chunked, inOrder, own: this.#own, count: share });
+    }
   }
 
   /** Closes all devices. */
@@ -72,11 +89,12 @@ export class LoadClient {
    * Publishes, and waits for the answers.
    *
    * @param {Load} load
-   * @returns {Promise<{ seconds: number, messages: number }>}
+   * @returns {Promise<{ seconds: number, messages: number, answers: Percentiles }>} `answers`: microseconds until an
+   *   answer, if that was measured
    */
   async publish(load) {
-    const { began, ended } = await this.#send(load, CONTENT);
-    return { seconds: (ended - began) / 1e6, messages: load.requests * (load.batch ?? 1) };
+    const { began, ended, answers } = await this.#send(load, CONTENT);
+    return { seconds: (ended - began) / 1e6, messages: load.requests * (load.batch ?? 1), answers };
   }
 
   /**
@@ -102,7 +120,7 @@ export class LoadClient {
    * Publishes single messages to the devices at set times.
    *
    * @param {{ rate: number, seconds: number, stampEvery: number }} pace
-   * @returns {Promise<{ reached: number } & import('./percentiles.js').Percentiles>} `reached`: how many a second were
+   * @returns {Promise<{ reached: number } & Percentiles>} `reached`: how many a second were
    *   answered; and microseconds from when a message was due to its arrival
    */
   async pace(pace) {
@@ -114,7 +132,11 @@ export class LoadClient {
     await this.#end(last, { inFlight: 1, requests: 1 });
     await this.#devices.call('verify', { messages: sent, own: false });
     const latencies = this.#devices.call('latencies');
-    return { reached, .../** @type {import('./percentiles.js').Percentiles} */ (await latencies) };
+    return { reached, .../** @type {Percentiles} */ (await latencies) };
+  }
+
+  get #ports() {
+    return this.#server.ports ?? [this.#server.port];
   }
 
   async stop() {
@@ -155,7 +177,8 @@ export class LoadClient {
     const contents = Array.from({ length: batch }, () => content);
     const text = this.#peer.publish(port, recipient, contents, load.sender);
     const inboxes = recipient === OWN_INBOX ? (load.inboxes ?? this.#count) : undefined;
-    const options = { port, text, inFlight, requests, messages: batch, inboxes };
+    const { timing } = load;
+    const options = { ports: this.#ports, text, inFlight, requests, messages: batch, inboxes, timing };
     return /** @type {Promise<Sent>} */ (this.#publishers.call('publish', options));
   }
 }

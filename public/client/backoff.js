@@ -1,31 +1,24 @@
 const FIRST_MILLISECONDS = 2000;
-const MOST_MILLISECONDS = 30_000;
+const MAX_MILLISECONDS = 30_000;
 
-/** How long to wait before another try: longer each time, up to 30 s, and never the same for all who wait. */
-export class Backoff {
-  #tries = 0;
-
-  /** It worked. */
-  reset() {
-    this.#tries = 0;
-  }
-
-  /** @returns {number} milliseconds */
-  next() {
-    const most = Math.min(MOST_MILLISECONDS, FIRST_MILLISECONDS * 2 ** this.#tries);
-    this.#tries++;
-    return spread(most / 2, most);
-  }
+/**
+ * Returns the range of the wait before another try: longer after each failure, up to 30 s.
+ *
+ * @param {number} tries failures so far
+ * @returns {{ min: number, max: number }} milliseconds
+ */
+export function backoff(tries) {
+  const max = Math.min(MAX_MILLISECONDS, FIRST_MILLISECONDS * 2 ** tries);
+  return { min: max / 2, max };
 }
 
 /**
- * A span out of a range, so that not all who were cut off come back at once.
+ * Returns a random number of a range, so that not all who were cut off come back at once.
  *
- * @param {number} least milliseconds
- * @param {number} most milliseconds
+ * @param {{ min: number, max: number }} range milliseconds
  */
-export function spread(least, most) {
-  return least + Math.random() * (most - least);
+export function spread({ min, max }) {
+  return min + Math.random() * (max - min);
 }
 
 /**
@@ -44,17 +37,17 @@ export function pause(milliseconds, signal) {
     };
     const timer = setTimeout(end, milliseconds);
     signal?.addEventListener('abort', end);
-    if (signal?.aborted === true) end();
+    if (signal?.aborted) end();
   });
 }
 
 /**
  * @param {AbortSignal} signal
- * @returns {Promise<void>} resolves when it is aborted
+ * @returns {Promise<unknown>} resolves when it is aborted
  */
 export function aborted(signal) {
   return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    if (signal.aborted) resolve();
+    signal.addEventListener('abort', resolve);
+    if (signal.aborted) resolve(undefined);
   });
 }

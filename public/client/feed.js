@@ -1,5 +1,8 @@
-import { Backoff, pause } from './backoff.js';
+import { backoff, pause, spread } from './backoff.js';
+import { getPage } from './polls.js';
+import { follow, idOf } from './position.js';
 
+/** @import { GapReason, News } from './position.js' */
 /** @import { Frame } from './stream.js' */
 /** @import { Service } from './service.js' */
 
@@ -18,234 +21,212 @@ import { Backoff, pause } from './backoff.js';
  * @property {true} [background] it is not unread, makes no conversation and notifies nobody
  */
 
-/** @typedef {Message & { id: number }} Stored a message that is stored */
+/** The frame that opens a stream. @typedef {{ type: 'ready', cursor: string, gap: false | GapReason }} Ready */
 
-/** @typedef {'purged' | 'restored' | 'unknown'} GapReason */
+/** A message that is stored. @typedef {Message & { id: number }} Stored */
 
 /**
- * What a poll is answered.
+ * A page of messages.
  *
  * @typedef {object} Page
- * @property {Stored[]} messages
+ * @property {Stored[]} messages the oldest first
  * @property {string} cursor
  * @property {false | GapReason} gap
  * @property {boolean} more
- * @property {number} [before] where to go on, of a page that was read back and is not the last
+ * @property {number} [before] where to go on, if the page was read backwards and is not the last
  */
 
 /**
- * What is not stored: presence, or an ephemeral message.
+ * The presence of an address.
  *
  * @typedef {{ type: 'presence', recipient: string, online: boolean, devices: number, lastSeen: string | null }} Presence
  */
 
 /**
- * What a feed tells its page.
+ * The events of a feed.
  *
  * @typedef {object} FeedEvents
- * @property {(message: Stored) => void} onMessage
+ * @property {(message: Stored) => unknown} onMessage if it returns a promise, that is awaited before anything else is told
  * @property {(event: Presence | Message) => void} onEvent
  * @property {(gap: { reason: GapReason, cursor: string }) => void} onGap
  * @property {(cursor: string, again: boolean) => void} onMoved the position is another; `again`: it went back
  */
 
+/** If a page takes messages more slowly than they come, only so many wait. The others are fetched when it has taken these. */
+const MAX_WAITING = 1000;
+
+/** @typedef {ReturnType<typeof createFeed>} Feed */
+
 /**
- * What is to be done: what is missing up to `before` is fetched, and then the frame is told. `asks`: the service is asked
- * also where nothing seems to be missing.
+ * Creates the feed of one page: it tells each message once and in order, one at a time. It does what position.js says.
  *
- * @typedef {{ frame?: Frame, before: string | undefined, asks: boolean }} Step
+ * @param {Service} service
+ * @param {readonly (readonly [string, string])[]} inboxes as parameters of a query
+ * @param {string | undefined} position the cursor to begin at; `undefined`: that of the first stream
+ * @param {FeedEvents} events
  */
-
-const PAGE = 1000;
-
-/**
- * The id of a cursor: `42-k3f9` is 42.
- *
- * @param {string} cursor
- */
-export function idOf(cursor) {
-  return Number(/^\d+/.exec(cursor)?.[0] ?? 0);
-}
-
-/**
- * What one page has been shown: a message is told exactly when its id is greater than the position, which then becomes
- * that id. Whether it came by a stream of this tab, from another tab or by a poll makes no difference, so a change from
- * one to another can neither lose nor repeat.
- */
-export class Feed {
-  #service;
-  #inboxes;
-  #events;
-  /** @type {string | undefined} */
-  #cursor;
-  /** @type {Step[]} */
-  #waiting = [];
-  #fetching = false;
-  #closed = new AbortController();
+export function createFeed(service, inboxes, position, events) {
+  /** Work that waits, in order. @type {(() => Promise<unknown> | undefined)[]} */
+  const waiting = [];
+  /** The newest cursor of those that found no room. @type {string | undefined} */
+  let skipped;
+  let isDraining = false;
+  const closed = new AbortController();
+  const { signal } = closed;
   /** Ends a wait for another try. */
-  #wake = new AbortController();
+  let wake = new AbortController();
 
-  /**
-   * @param {Service} service
-   * @param {readonly [string, string][]} inboxes as they stand in a query
-   * @param {string | undefined} cursor where it begins; `undefined`: where the first stream does
-   * @param {FeedEvents} events
-   */
-  constructor(service, inboxes, cursor, events) {
-    this.#service = service;
-    this.#inboxes = inboxes;
-    this.#cursor = cursor;
-    this.#events = events;
+  /** Does each effect of a piece of news, which has led to a position. */
+  const effects = {
+    // A page may close the connection while it takes a message, which counts as taken.
+    tell: (/** @type {News} */ { message, cursor }) =>
+      after(events.onMessage(/** @type {Stored} */ (message)), () => apply({ type: 'live', cursor })),
+    fetch: (/** @type {News} */ { cursor }) => fetchUpTo(cursor),
+    keep: (/** @type {News} */ _news, /** @type {string} */ cursor) => events.onMoved(cursor, false),
+    'keep-again': (/** @type {News} */ _news, /** @type {string} */ cursor) => events.onMoved(cursor, true),
+    gap: (/** @type {News} */ { gap }, /** @type {string} */ cursor) =>
+      events.onGap({ reason: /** @type {GapReason} */ (gap), cursor }),
+  };
+
+  /** @param {News} news @returns {Promise<unknown> | undefined} what the page is busy with */
+  function apply(news) {
+    const step = follow(position, news);
+    position = step.position;
+    /** @type {unknown} */
+    let done;
+    for (const effect of step.effects) done = effects[effect](news, /** @type {string} */ (position));
+    return done instanceof Promise ? done : undefined;
   }
 
-  /** Up to where everything was told; `undefined` before the first stream. */
-  get cursor() {
-    return this.#cursor;
+  /** Takes news, unless the feed is closed. @param {News} news */
+  function hear(news) {
+    return signal.aborted ? undefined : apply(news);
   }
 
-  close() {
-    this.#closed.abort();
-    this.#waiting = [];
+  /** @param {() => Promise<unknown> | undefined} work */
+  function enqueue(work) {
+    waiting.push(work);
+    if (!isDraining) void drain();
   }
 
-  /**
-   * Takes a frame of a stream.
-   *
-   * @param {Frame} frame
-   * @param {string | undefined} before where that stream was before it. Past the position of this feed, something is
-   *   missing in between: it is fetched first
-   */
-  take(frame, before) {
-    if (frame.event === 'ready') this.#tryAgain();
-    this.#enqueue({ frame, before, asks: false });
-  }
-
-  /**
-   * Fetches what is missing up to a cursor.
-   *
-   * @param {string} cursor
-   * @param {boolean} asks whether the service is asked also where this feed is ahead: the log may have gone back in time
-   */
-  catchUp(cursor, asks) {
-    this.#tryAgain();
-    this.#enqueue({ before: cursor, asks });
-  }
-
-  /**
-   * Takes a page that was polled from its position on.
-   *
-   * @param {Page} page
-   */
-  takePage({ messages, cursor, gap }) {
-    if (gap !== false) this.#gap(gap, '0');
-    for (const message of messages) this.#tell(message, undefined);
-    this.#move(cursor);
-  }
-
-  /** The service was reached, by this tab or by another: what is waited for may come now. */
-  #tryAgain() {
-    this.#wake.abort();
-    this.#wake = new AbortController();
-  }
-
-  /** @param {Step} next */
-  #enqueue(next) {
-    this.#waiting.push(next);
-    if (!this.#fetching) void this.#drain();
-  }
-
-  async #drain() {
-    this.#fetching = true;
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      const { frame, before, asks } = next;
-      const start = before ?? frame?.id ?? '';
-      if (this.#cursor === undefined && start !== '') this.#move(start);
-      if (before !== undefined && (this.#isBehind(before) || (asks && before !== this.#cursor)))
-        await this.#fetchUpTo(before);
-      if (this.#closed.signal.aborted) return;
-      if (frame !== undefined) this.#apply(frame);
+  /** Does one after the other. Nothing is awaited unless it must be, so that messages are told as they come. */
+  async function drain() {
+    isDraining = true;
+    for (let work = waiting.shift(); work !== undefined; work = waiting.shift()) {
+      const done = work();
+      if (done !== undefined) await done;
     }
-    this.#fetching = false;
+    isDraining = false;
   }
 
-  /** @param {string} cursor */
-  #isBehind(cursor) {
-    return idOf(this.#cursor ?? '0') < idOf(cursor);
+  function fetchSkipped() {
+    const cursor = skipped;
+    skipped = undefined;
+    return cursor === undefined ? undefined : hear({ type: 'before', cursor });
+  }
+
+  /** @param {Page} page */
+  async function tellPage({ messages, cursor, gap }) {
+    if (gap !== false) void hear({ type: 'gap', gap, cursor: '0' });
+    for (const message of messages) {
+      // Of the same log as the page: if another takes its place, a cursor without its mark would seem good.
+      const own = cursor.replace(/^\d+/, String(message.id));
+      await hear({ type: 'message', message, cursor: own });
+    }
+    void hear({ type: 'live', cursor });
   }
 
   /** Asks for what is missing, at least once. @param {string} cursor */
-  async #fetchUpTo(cursor) {
-    const backoff = new Backoff();
-    const { signal } = this.#closed;
-    for (let isOver = false; !isOver && !signal.aborted;) {
-      // Taken first: what wakes it while it asks must not be missed.
-      const wake = this.#wake.signal;
+  async function fetchUpTo(cursor) {
+    for (let tries = 0; !signal.aborted;) {
+      // Read first: a wake-up during the request must not be missed.
+      const awake = wake.signal;
       try {
-        /** @type {[string, string][]} */
-        const query = [...this.#inboxes, ['after', this.#cursor ?? '0'], ['limit', String(PAGE)]];
-        const page = /** @type {Page} */ (await this.#service.get('messages', query, { signal }));
-        this.takePage(page);
-        backoff.reset();
+        const page = await getPage({ service, inboxes }, { after: position ?? '0' }, { signal });
+        await tellPage(page);
         // Without more, the log is shorter than it was when that cursor was given.
-        isOver = !page.more || !this.#isBehind(cursor);
+        if (!page.more || idOf(position) >= idOf(cursor)) return;
       } catch {
-        await pause(backoff.next(), AbortSignal.any([signal, wake]));
+        await pause(spread(backoff(tries++)), awake);
       }
     }
   }
 
-  /** @param {Frame} frame */
-  #apply({ event, id, data }) {
-    /** @type {unknown} */
-    const value = JSON.parse(data);
-    if (event === 'presence' || (event === 'message' && id === '')) {
-      this.#events.onEvent(/** @type {Presence | Message} */ (value));
-    } else if (event === 'message') {
-      this.#tell(/** @type {Stored} */ (value), id);
-    } else if (event === 'ready') {
-      const { gap, cursor } = /** @type {{ gap: false | GapReason, cursor: string }} */ (value);
-      const ahead = idOf(this.#cursor ?? '0') > idOf(cursor);
-      // One that was told more than where the stream begins lacks less, or was told it of a log that is lost: its own
-      // next page says.
-      if (ahead && (gap === false || gap === 'purged')) this.#waiting.unshift({ before: cursor, asks: true });
-      else if (gap !== false) this.#gap(gap, cursor);
-    } else if (event === 'live') {
-      this.#move(id);
-    }
+  /** Ends a wait: the service was reached, by this tab or another. */
+  function tryAgain() {
+    wake.abort();
+    wake = new AbortController();
   }
 
-  /**
-   * @param {Stored} message
-   * @param {string | undefined} cursor
-   */
-  #tell(message, cursor) {
-    if (this.#closed.signal.aborted || message.id <= idOf(this.#cursor ?? '0')) return;
-    this.#cursor = cursor ?? String(message.id);
-    this.#events.onMessage(message);
-    this.#events.onMoved(this.#cursor, false);
-  }
+  return {
+    /** The cursor up to which everything was told and taken; `undefined` before the first stream. */
+    get cursor() {
+      return position;
+    },
 
-  /**
-   * @param {GapReason} reason
-   * @param {string} begin where it begins anew, unless the log was purged: then it goes on where it was
-   */
-  #gap(reason, begin) {
-    if (this.#closed.signal.aborted) return;
-    const cursor = reason === 'purged' ? (this.#cursor ?? begin) : begin;
-    this.#cursor = cursor;
-    this.#events.onMoved(cursor, reason !== 'purged');
-    this.#events.onGap({ reason, cursor });
-  }
+    /** Tells nothing more. */
+    close() {
+      closed.abort();
+      wake.abort();
+    },
 
-  /** @param {string} cursor */
-  #move(cursor) {
-    if (
-      this.#closed.signal.aborted ||
-      this.#cursor === cursor ||
-      (this.#cursor !== undefined && idOf(cursor) < idOf(this.#cursor))
-    )
-      return;
-    this.#cursor = cursor;
-    this.#events.onMoved(cursor, false);
-  }
+    /**
+     * Takes a frame of a stream.
+     *
+     * @param {Frame} frame
+     * @param {string | undefined} before the cursor of that stream before the frame; messages between the position and it are
+     *   fetched first. `undefined` if the stream began at the position
+     */
+    take({ event, id, data }, before) {
+      if (event === 'ready') {
+        tryAgain();
+        // All that was skipped comes again.
+        skipped = undefined;
+      } else if (id !== '' && (skipped !== undefined || waiting.length >= MAX_WAITING)) {
+        if (skipped === undefined) enqueue(fetchSkipped);
+        skipped = id;
+        return;
+      }
+      /** @type {unknown} */
+      const value = JSON.parse(data);
+      // Presence and ephemeral messages have no place in the order: they are told at once.
+      if (event === 'presence' || (event === 'message' && id === '')) {
+        events.onEvent(/** @type {Presence | Message} */ (value));
+        return;
+      }
+      enqueue(() => {
+        const caughtUp = before && hear({ type: 'before', cursor: before });
+        // Other frames have no cursor, and mean nothing to the position.
+        const news = event === 'message' ? { type: event, cursor: id, message: value } : value;
+        return after(caughtUp, () => hear(/** @type {News} */ (news)));
+      });
+    },
+
+    /**
+     * Fetches what is missing up to a cursor.
+     *
+     * @param {string} cursor
+     * @param {boolean} asks whether to ask the service even if this feed is ahead: the log may be restored from an older backup
+     */
+    catchUp(cursor, asks) {
+      tryAgain();
+      enqueue(() => hear({ type: 'before', cursor, asks }));
+    },
+
+    /** Takes a page that was polled from the position on. @param {Page} page @returns {Promise<void>} */
+    takePage(page) {
+      return new Promise((taken) => enqueue(() => tellPage(page).then(taken)));
+    },
+  };
+}
+
+/**
+ * Goes on after some work: at once if there is nothing to wait for.
+ *
+ * @template Result
+ * @param {unknown} work
+ * @param {() => Result} then
+ */
+function after(work, then) {
+  return work instanceof Promise ? work.then(then) : then();
 }

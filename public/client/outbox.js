@@ -1,298 +1,294 @@
-import { aborted, Backoff, pause } from './backoff.js';
-import { Problem, Unreachable } from './service.js';
+import { aborted, backoff, pause, spread } from './backoff.js';
+import { listen } from './environment.js';
+import { asFault, Problem, Unreachable } from './errors.js';
+import { appendEntry, findEntries, readEntries } from './outbox-entries.js';
+import { openSharedLock } from './shared-lock.js';
 import { storage } from './storage.js';
 
+/** @import { Fault } from './errors.js' */
 /** @import { Stored } from './feed.js' */
 /** @import { Service } from './service.js' */
 
-/**
- * What is to be sent.
- *
- * @typedef {object} Draft
- * @property {string} recipient
- * @property {unknown} content any JSON value
- * @property {string} [sender]
- * @property {string} [type]
- * @property {number} [ttl]
- * @property {boolean} [background] for streams and history alone: not unread, no conversation, no notification
- * @property {string} [idempotencyKey] made where it is not given
- */
-
-/** @typedef {Draft & { idempotencyKey: string }} Entry what waits */
+/** @typedef {import('./outbox-entries.js').Draft} Draft */
+/** @typedef {import('./outbox-entries.js').Entry} Entry */
+/** @typedef {ReturnType<typeof openOutbox>} Outbox */
 
 /**
  * @typedef {object} OutboxEvents
- * @property {() => void} onChange what waits is another
+ * @property {() => void} onChange other messages wait
  * @property {(entry: Entry, problem: Problem) => void} onRefused it will never be stored
- * @property {() => Promise<unknown> | undefined} onExpired gets a new session
+ * @property {() => Promise<unknown>} onExpired gets a new session
+ * @property {(fault: Fault) => Promise<boolean>} onFault returns whether that has stopped the outbox
  */
 
 /**
- * What became of an entry: stored, refused, or another has taken its place.
+ * The outcome of an entry: it is stored, it is refused, or another entry takes its place.
  *
- * @typedef {{ name: string, message?: Stored, problem?: { status: number, detail: string }, instead?: string }} Outcome
+ * @typedef {{ name: string, message: Stored }
+ *   | { name: string, status: number, detail: string }
+ *   | { name: string, instead: { name: string, text: string } }} Outcome
  */
-
-/** @typedef {{ resolve: (message: Stored) => void, reject: (error: unknown) => void }} Waiter */
-
-/** So many outcomes are known: one that is heard of late is not later than that. */
-const MOST_KNOWN = 100;
-
-/** Tells names of the same moment apart. */
-const KEY_LENGTH = 8;
 
 /**
- * Messages that wait until they are stored. Each is in the browser's storage before `add` returns, under a key that a
- * repeat does not store twice, so it is sent exactly once over reloads, crashes and lost answers. One tab sends at a
- * time, the oldest first.
+ * A message that this page was asked to send, or the one that has taken its place. `isGone`: it was not in the storage at the last look.
+ *
+ * @typedef {object} Promised
+ * @property {string} name
+ * @property {string} text
+ * @property {boolean} isGone
+ * @property {(message: Stored) => void} resolve
+ * @property {(error: Error) => void} reject
  */
-export class Outbox {
-  #service;
-  #prefix;
-  #events;
-  /** Who waits for which entry of this page. @type {Map<string, Waiter[]>} */
-  #promised = new Map();
-  /** What became of entries, the newest last: what took the place of one may be heard of first. @type {Map<string, Outcome>} */
-  #became = new Map();
-  #closed = false;
-  #sending = false;
-  #backoff = new Backoff();
-  #wake = new AbortController();
-  #channel;
 
-  /**
-   * @param {Service} service
-   * @param {string} sender whose messages these are
-   * @param {OutboxEvents} events
-   */
-  constructor(service, sender, events) {
-    this.#service = service;
-    // In quotes: a sender's name may begin with another's and a colon.
-    this.#prefix = `tidings:outbox:${service.name}:${JSON.stringify(sender)}:`;
-    this.#events = events;
-    // The tab that sends is not always the one that was asked to.
-    this.#channel = new BroadcastChannel(this.#prefix);
-    this.#channel.onmessage = (/** @type {MessageEvent<Outcome>} */ { data }) => this.#settle(data);
-    globalThis.addEventListener('online', this.#onOnline);
-    globalThis.addEventListener('storage', this.#onStorage);
+/**
+ * How often it is checked that the promised messages are still in the storage: code of the page may clear it. One that is gone
+ * at two looks is put back; another tab may have sent it, and has said so by then.
+ */
+const LOOK_MILLISECONDS = 1000;
+
+/** A tab that sends is taken for dead after this silence, if it does not answer either. */
+const SILENCE_MILLISECONDS = 15_000;
+
+/**
+ * Returns messages that wait until they are stored, and sends them. Each is in the browser's storage before `add` returns, under a key
+ * that a repeat does not store twice, so it is sent exactly once over reloads, crashes and lost answers. What this page was asked to send
+ * it sends even if the storage is full or is cleared.
+ *
+ * Of all tabs the one that has a lock sends, the oldest first, as long as anything waits. Should two do so for a while, as one was
+ * taken for dead, the keys of the messages keep them from being stored twice.
+ *
+ * @param {Service} service
+ * @param {string} sender whose messages these are
+ * @param {OutboxEvents} events
+ */
+export function openOutbox(service, sender, { onChange, onRefused, onExpired, onFault }) {
+  const prefix = findEntries(service.name, sender);
+  /** @type {Set<Promised>} */
+  const promised = new Set();
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let look;
+  let tries = 0;
+  /** Ends a wait for another try. */
+  let wake = new AbortController();
+  let isSending = false;
+  let isClosed = false;
+  /** Aborted when nothing is left to do after `close`. */
+  const ended = new AbortController();
+  // The tab that sends is not always the one that was asked to.
+  const lock = openSharedLock(prefix, SILENCE_MILLISECONDS, { onGain: () => void sendAll(), onHear: settle });
+  listen('storage', onStorage, ended.signal);
+  listen('online', retry, ended.signal);
+  flush();
+
+  /** The names of the messages that wait, the oldest first. */
+  function names() {
+    return storage.names(prefix);
   }
 
-  /** What waits, the oldest first. @returns {Entry[]} */
-  get entries() {
-    return storage.names(this.#prefix).flatMap((name) => read(name) ?? []);
+  /** The name of the message that is to be sent next. */
+  function next() {
+    return isClosed && promised.size === 0 ? undefined : names()[0];
   }
 
-  /** How many wait. */
-  get size() {
-    return storage.names(this.#prefix).length;
-  }
-
-  /** Tells no more. What this page has sent is still sent, and answered; the rest is left to who comes next. */
-  close() {
-    this.#closed = true;
-    // Another may send what it waits with.
-    this.#wake.abort();
-    this.#wake = new AbortController();
-    this.#letGo();
-  }
-
-  /**
-   * Keeps a message until it is stored.
-   *
-   * @param {Draft} draft
-   * @returns {Promise<Stored>} the stored message. Rejects with a `Problem` that a retry cannot mend, and where the
-   *   browser has no room for it; never for want of a connection
-   */
-  add(draft) {
-    return this.replace(draft, () => false);
-  }
-
-  /**
-   * Keeps a message in the place of others that wait and were not begun: they are answered as it is.
-   *
-   * @param {Draft} draft
-   * @param {(entry: Entry) => boolean} which
-   * @returns {Promise<Stored>} as `add` does
-   */
-  replace(draft, which) {
-    return new Promise((resolve, reject) => {
-      const text = JSON.stringify({ ...draft, idempotencyKey: draft.idempotencyKey ?? newKey() });
-      const [, ...rest] = storage.names(this.#prefix);
-      const name = this.#nextName();
-      try {
-        storage.set(name, text);
-      } catch (error) {
-        throw new Error('the browser has no room to keep the message', { cause: error });
-      }
-      this.#promised.set(name, [{ resolve, reject }]);
-      for (const overtaken of rest) {
-        const entry = read(overtaken);
-        if (entry !== undefined && which(entry)) this.#finish({ name: overtaken, instead: name });
-      }
-      this.#events.onChange();
-      this.flush();
-    });
-  }
-
-  /**
-   * Takes away what waits: it will not be sent. One that is on its way cannot be called back.
-   *
-   * @param {(entry: Entry) => boolean} which
-   * @param {string} detail why, in a sentence for a person
-   */
-  drop(which, detail) {
-    for (const name of storage.names(this.#prefix)) {
-      const entry = read(name);
-      if (entry !== undefined && which(entry)) this.#finish({ name, problem: { status: 409, detail } });
-    }
-  }
-
-  /** Sends what waits, if it is not being done already. */
-  flush() {
-    if (this.#sending) return;
-    this.#sending = true;
-    const send = async () => {
-      for (let name = this.#next(); name !== undefined; name = this.#next()) await this.#send(name);
-    };
-    // Where locks are there but not allowed, two tabs may send the same: its key keeps it from being stored twice.
-    const sent = 'locks' in navigator ? navigator.locks.request(this.#prefix, send).catch(send) : send();
-    void sent.finally(() => {
-      this.#sending = false;
-      if (this.#next() !== undefined) this.flush();
-      else this.#letGo();
-    });
+  /** Sends what waits, if that is not being done already. */
+  function flush() {
+    if (next() !== undefined) lock.request();
   }
 
   /** Tries again at once. */
-  retry() {
-    this.#backoff.reset();
-    this.#wake.abort();
-    this.#wake = new AbortController();
-    this.flush();
+  function retry() {
+    tries = 0;
+    wakeUp();
+    flush();
   }
 
-  #onOnline = () => this.retry();
+  function wakeUp() {
+    wake.abort();
+    wake = new AbortController();
+  }
 
-  /** Another tab has put something in, or sent it. @param {StorageEvent} event */
-  #onStorage = ({ key, newValue }) => {
-    if (key !== null && !key.startsWith(this.#prefix)) return;
-    if (!this.#closed) this.#events.onChange();
+  /** Another tab has put something in, or sent it, or cleared the storage. @param {StorageEvent} event */
+  function onStorage({ key, newValue }) {
+    if (isClosed || key?.startsWith(prefix) === false) return;
+    onChange();
     // It waits for its turn: the other tab may be gone before it has sent it.
-    if (!this.#closed && newValue !== null) this.flush();
-  };
-
-  #letGo() {
-    if (!this.#closed || this.#sending || this.#promised.size > 0) return;
-    globalThis.removeEventListener('online', this.#onOnline);
-    globalThis.removeEventListener('storage', this.#onStorage);
-    this.#channel.close();
+    if (newValue !== null) flush();
   }
 
-  /** The name of the entry that is to be sent next. */
-  #next() {
-    if (this.#closed && this.#promised.size === 0) return undefined;
-    return storage.names(this.#prefix)[0];
-  }
-
-  /** A name behind all others: they are in order of time, also where the clock was set back. */
-  #nextName() {
-    const newest = storage.names(this.#prefix).at(-1)?.slice(this.#prefix.length, -KEY_LENGTH);
-    const time = Math.max(Date.now(), Number(newest ?? 0) + 1);
-    return `${this.#prefix}${String(time).padStart(16, '0')}${newKey().slice(0, KEY_LENGTH)}`;
-  }
-
-  /** @param {string} name */
-  async #send(name) {
-    const entry = read(name);
-    if (entry === undefined) {
-      storage.remove(name);
-      return;
+  /** Other messages wait, or nothing is being sent any more. */
+  function goOn() {
+    if (promised.size === 0) clearInterval(look);
+    if (!isClosed) onChange();
+    else if (!isSending && promised.size === 0) {
+      ended.abort();
+      lock.close();
     }
-    // Taken first: what wakes it while it sends must not be missed.
-    const wake = this.#wake.signal;
-    try {
-      const message = /** @type {Partial<Stored> | undefined} */ (
-        await this.#service.post('messages', entry)
-      );
-      if (message?.id === undefined) throw new Unreachable(new Error('the answer is no message'));
-      this.#backoff.reset();
-      this.#finish({ name, message: /** @type {Stored} */ (message) });
-    } catch (error) {
-      if (error instanceof Problem && !error.passes) {
-        const { status, message: detail } = error;
-        this.#finish({ name, problem: { status, detail } });
-        this.#events.onRefused(entry, error);
-      } else {
-        await this.#waitAfter(error, wake);
-      }
+  }
+
+  async function sendAll() {
+    // It had the lock before, and is still sending.
+    if (isSending) return;
+    isSending = true;
+    for (let name = next(); lock.isHeld && name !== undefined; name = next()) {
+      // Taken first: what wakes it while it sends must not be missed.
+      const { signal } = wake;
+      const fault = await send(name);
+      if (!fault) tries = 0;
+      else await waitAfter(fault, signal);
     }
+    isSending = false;
+    // If another has taken the lock, this one waits for it.
+    if (lock.isHeld) lock.release();
+    goOn();
   }
 
   /**
-   * @param {unknown} error
-   * @param {AbortSignal} wake ends the wait
+   * @param {string} name
+   * @returns {Promise<Fault | undefined>} why it must be sent again later; `undefined` if not
    */
-  async #waitAfter(error, wake) {
-    const problem = error instanceof Problem ? error : undefined;
-    // A person may be asked; another tab may have got a session in the meantime.
-    if (problem?.status === 401)
-      await Promise.race([this.#events.onExpired()?.catch(() => undefined), aborted(wake)]);
-    await pause(Math.max(this.#backoff.next(), (problem?.retryAfter ?? 0) * 1000), wake);
-  }
-
-  /** @param {Outcome} outcome */
-  #finish(outcome) {
-    // Told first: a tab that crashes in between leaves it to be sent again, and not somebody waiting for ever.
-    this.#channel.postMessage(outcome);
-    storage.remove(outcome.name);
-    this.#settle(outcome);
-  }
-
-  /** @param {Outcome} outcome */
-  #settle(outcome) {
-    const { name, message, problem, instead } = outcome;
-    const waiters = this.#promised.get(name) ?? [];
-    this.#promised.delete(name);
-    this.#became.delete(name);
-    this.#became.set(name, outcome);
-    for (const oldest of this.#became.keys()) {
-      if (this.#became.size <= MOST_KNOWN) break;
-      this.#became.delete(oldest);
+  async function send(name) {
+    const [entry] = readEntries([name]);
+    if (!entry) {
+      storage.remove(name);
+      return undefined;
     }
-    if (instead !== undefined) {
-      if (waiters.length > 0)
-        this.#promised.set(instead, [...(this.#promised.get(instead) ?? []), ...waiters]);
-      // Tabs hear of each other's at different times: that one may be over already.
-      const later = this.#became.get(instead);
-      if (later !== undefined) this.#settle(later);
-    } else {
-      for (const { resolve, reject } of waiters) {
-        if (message !== undefined) resolve(message);
-        else if (problem !== undefined) reject(new Problem(problem.status, problem.detail, undefined));
-      }
+    try {
+      const message = /** @type {Stored | undefined} */ (await service.post('messages', entry));
+      // Something else has answered.
+      if (message?.id === undefined) return new Unreachable(message);
+      finish({ name, message });
+    } catch (error) {
+      const fault = asFault(error);
+      if (await onFault(fault)) return undefined;
+      if (fault.passes) return fault;
+      const problem = /** @type {Problem} */ (fault);
+      finish({ name, status: problem.status, detail: problem.detail });
+      onRefused(entry, problem);
     }
-    if (this.#closed) this.#letGo();
-    else this.#events.onChange();
-  }
-}
-
-/**
- * @param {string} name
- * @returns {Entry | undefined} `undefined` where it is gone, or was written by something else
- */
-function read(name) {
-  try {
-    /** @type {unknown} */
-    const value = JSON.parse(storage.get(name) ?? '');
-    return /** @type {Entry} */ (value);
-  } catch {
     return undefined;
   }
-}
 
-/** A new idempotency key. Not `crypto.randomUUID`, which pages that are not served securely do not have. */
-export function newKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('');
+  /**
+   * @param {Fault} fault
+   * @param {AbortSignal} signal ends the wait
+   */
+  async function waitAfter(fault, signal) {
+    const { status, retryAfter = 0 } = /** @type {Partial<Problem>} */ (fault);
+    // A person may be asked; another tab may have got a session in the meantime.
+    if (status === 401) await Promise.race([onExpired().catch(() => undefined), aborted(signal)]);
+    await pause(Math.max(spread(backoff(tries++)), retryAfter * 1000), signal);
+  }
+
+  /**
+   * Has this page send a message, whatever becomes of its storage.
+   *
+   * @param {{ name: string, text: string }} entry
+   * @returns {Promise<Stored>}
+   */
+  function promise({ name, text }) {
+    return new Promise((resolve, reject) => {
+      if (promised.size === 0) look = setInterval(putBack, LOOK_MILLISECONDS);
+      promised.add({ name, text, isGone: false, resolve, reject });
+    });
+  }
+
+  /** Puts back promised messages that are gone from the storage, though nothing is known to have become of them. */
+  function putBack() {
+    for (const one of promised) {
+      const isGone = storage.get(one.name) === undefined;
+      if (isGone && one.isGone) storage.set(one.name, one.text);
+      one.isGone = isGone;
+    }
+    goOn();
+    flush();
+  }
+
+  /** @param {Outcome} outcome */
+  function finish(outcome) {
+    // Told first: if this tab crashes in between, the entry is sent again, and nobody waits forever.
+    lock.say(outcome);
+    storage.remove(outcome.name);
+    settle(outcome);
+  }
+
+  /** @param {Outcome} outcome */
+  function settle(outcome) {
+    for (const one of promised) {
+      if (one.name !== outcome.name) continue;
+      if ('instead' in outcome) {
+        Object.assign(one, outcome.instead);
+      } else {
+        promised.delete(one);
+        if ('message' in outcome) one.resolve(outcome.message);
+        else one.reject(new Problem(outcome.status, outcome.detail));
+      }
+    }
+    goOn();
+  }
+
+  /** @param {readonly string[]} among @param {(entry: Entry) => boolean} which */
+  function select(among, which) {
+    return among.filter((name) => readEntries([name]).some(which));
+  }
+
+  return {
+    /** The messages that wait, the oldest first. */
+    get entries() {
+      return readEntries(names());
+    },
+
+    /** How many wait. */
+    get size() {
+      return names().length;
+    },
+
+    /**
+     * Keeps a message until it is stored.
+     *
+     * @param {Draft} draft
+     * @param {(entry: Entry) => boolean} [overtakes] which others it takes the place of, of those that wait and were not begun: they
+     *   are answered as it is
+     * @returns {Promise<Stored>} the stored message. Rejects with a `Problem` that a retry cannot mend; never because there
+     *   is no connection, or no room in the browser's storage
+     * @throws {TypeError} if it is not JSON
+     */
+    add(draft, overtakes = () => false) {
+      const overtaken = select(names().slice(1), overtakes);
+      const instead = appendEntry(prefix, draft);
+      const stored = promise(instead);
+      for (const name of overtaken) finish({ name, instead });
+      onChange();
+      flush();
+      return stored;
+    },
+
+    /**
+     * Removes messages that wait: they will not be sent. One that is on its way cannot be called back.
+     *
+     * @param {(entry: Entry) => boolean} which
+     * @param {string} detail why, in a sentence for a person
+     */
+    drop(which, detail) {
+      for (const name of select(names(), which)) finish({ name, status: 409, detail });
+    },
+
+    retry,
+
+    /**
+     * Tells no more. What this page was asked to send is still sent, and answered; the rest is left to the next page. With a fault,
+     * nothing more is sent: all is kept for its sender's next visit. A message that is on its way cannot be called back.
+     *
+     * @param {Error} [fault] what the promises of messages that wait are rejected with
+     */
+    close(fault) {
+      isClosed = true;
+      if (fault !== undefined) {
+        for (const { reject } of promised) reject(fault);
+        promised.clear();
+      }
+      // Another may send what it waits with.
+      wakeUp();
+      goOn();
+    },
+  };
 }

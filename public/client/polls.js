@@ -1,108 +1,53 @@
-import { idOf } from './feed.js';
-import { Problem } from './service.js';
-
 /** @import { Page } from './feed.js' */
 /** @import { Service } from './service.js' */
 
 const POLL_SECONDS = 25;
-const PAGE = 1000;
 
 /**
- * @typedef {object} PollEvents
- * @property {(page: Page) => void} onPage
- * @property {() => Promise<void>} onExpired resolves when it is time to try again
+ * The inboxes that are followed.
+ *
+ * @typedef {object} Inboxes
+ * @property {Service} service
+ * @property {readonly (readonly [string, string])[]} inboxes as parameters of a query
  */
 
-/** Polls, page after page, from a cursor on: what stands in for a stream. */
-export class Polls {
-  /** Whether they do not come through either. */
-  failed = false;
-  /** Resolves when they failed or were stopped. @type {Promise<void>} */
-  ended;
-  #service;
-  #inboxes;
-  #cursor;
-  #last;
-  #events;
-  #stopped = new AbortController();
-
-  /**
-   * @param {Service} service
-   * @param {readonly [string, string][]} inboxes as they stand in a query
-   * @param {() => string | undefined} cursor from where on
-   * @param {number} last how many of the newest messages, where there is no cursor
-   * @param {PollEvents} events
-   */
-  constructor(service, inboxes, cursor, last, events) {
-    this.#service = service;
-    this.#inboxes = inboxes;
-    this.#cursor = cursor;
-    this.#last = last;
-    this.#events = events;
-    this.ended = this.#run();
+/**
+ * Polls, page after page, from a cursor on: this takes the place of a stream. The first answer is not held: it tells that the
+ * session is good.
+ *
+ * @param {Inboxes & { cursor: () => string | undefined, last: number }} inboxes `cursor` returns the one to continue from;
+ *   `last`: how many of the newest messages to get if there is none
+ * @param {(page: Page) => Promise<void>} onPage resolves when its messages were told
+ * @param {AbortSignal} signal ends it
+ * @throws {unknown} if a request fails, or if it was ended
+ */
+export async function poll(inboxes, onPage, signal) {
+  const { cursor, last } = inboxes;
+  for (let wait = 0; ; wait = POLL_SECONDS) {
+    const after = cursor();
+    // Without a cursor, it begins with what a stream begins with.
+    const isFirst = after === undefined;
+    const query = isFirst
+      ? { before: 'latest', limit: String(Math.max(1, last)) }
+      : { after, wait: String(wait) };
+    const page = await getPage(inboxes, query, { signal, wait: wait * 1000 });
+    signal.throwIfAborted();
+    await onPage(
+      isFirst ? { ...page, messages: page.messages.slice(0, last), gap: false, more: false } : page,
+    );
   }
+}
 
-  stop() {
-    this.#stopped.abort();
-  }
-
-  async #run() {
-    const isOver = () => this.#stopped.signal.aborted;
-    let wait = 0;
-    while (!isOver()) {
-      try {
-        const cursor = this.#cursor();
-        const page = await (cursor === undefined ? this.#newest() : this.#after(cursor, wait));
-        if (!isOver()) this.#events.onPage(page);
-        wait = POLL_SECONDS;
-      } catch (error) {
-        if (isOver()) return;
-        if (error instanceof Problem && error.status === 401) {
-          await this.#events.onExpired();
-          // Not held: its answer tells that the session is well.
-          wait = 0;
-        } else {
-          this.failed = true;
-          return;
-        }
-      }
-    }
-  }
-
-  /**
-   * @param {string} cursor
-   * @param {number} wait seconds
-   * @returns {Promise<Page>}
-   */
-  async #after(cursor, wait) {
-    /** @type {[string, string][]} */
-    const query = [...this.#inboxes, ['after', cursor], ['limit', String(PAGE)], ['wait', String(wait)]];
-    const options = { signal: this.#stopped.signal, wait: wait * 1000 };
-    return /** @type {Page} */ (await this.#service.get('messages', query, options));
-  }
-
-  /**
-   * What a stream without a cursor begins with. History is read of one inbox at a time, so what was stored meanwhile
-   * is left to the next page.
-   *
-   * @returns {Promise<Page>}
-   */
-  async #newest() {
-    const limit = String(Math.max(1, this.#last));
-    const { signal } = this.#stopped;
-    /** @type {Page[]} */
-    const pages = [];
-    for (const inbox of this.#last > 0 ? this.#inboxes : this.#inboxes.slice(0, 1)) {
-      /** @type {[string, string][]} */
-      const query = [inbox, ['before', 'latest'], ['limit', limit]];
-      pages.push(/** @type {Page} */ (await this.#service.get('messages', query, { signal })));
-    }
-    const cursor = pages[0]?.cursor ?? '0';
-    const byId = new Map(pages.flatMap(({ messages }) => messages.map((message) => [message.id, message])));
-    const messages = [...byId.values()]
-      .filter(({ id }) => id <= idOf(cursor))
-      .sort((one, other) => one.id - other.id);
-    // `slice(-0)` would be all of them.
-    return { messages: this.#last > 0 ? messages.slice(-this.#last) : [], cursor, gap: false, more: false };
-  }
+/**
+ * Gets a page of messages.
+ *
+ * @param {Inboxes} inboxes
+ * @param {Record<string, string>} query
+ * @param {{ signal?: AbortSignal, wait?: number }} [options] `wait`: milliseconds that the answer may be held
+ * @returns {Promise<Page>}
+ * @throws {Problem | Unreachable}
+ */
+export async function getPage({ service, inboxes }, query, options) {
+  const all = [...inboxes, ...Object.entries({ limit: '1000', ...query })];
+  return /** @type {Page} */ (await service.get('messages', all, options));
 }

@@ -1,56 +1,130 @@
-/**
- * The browser's storage of this site: kept over reloads and crashes, shared by all tabs, and written before a call
- * returns. Where it is shut (private modes, embedded pages), the memory of this page stands in.
- */
-class Storage {
-  /** @type {Map<string, string>} */
-  #memory = new Map();
-  /** @type {globalThis.Storage | undefined} */
-  #kept;
+import { isPage, listen } from './environment.js';
 
-  constructor() {
-    try {
-      // Null in web views where it is turned off, whatever the types say.
-      const kept = /** @type {globalThis.Storage | null} */ (globalThis.localStorage);
-      this.#kept = kept ?? undefined;
-    } catch {
-      this.#kept = undefined;
+/** @typedef {ReturnType<typeof createStorage>} Storage */
+
+/**
+ * Returns a storage of the browser for this site: kept over reloads and crashes, and written before a call returns. The memory of this
+ * page stands in for all of it if it cannot be used (in private modes, in embedded pages, if cookies are blocked, in programs), and for
+ * single values while it is full.
+ *
+ * @param {() => globalThis.Storage} find returns the browser's storage; may throw
+ */
+export function createStorage(find) {
+  /** Values that the browser has no room for, the oldest first. @type {Map<string, string>} */
+  const memory = new Map();
+  /** Not before the first use: to look for it may ask for a permission. */
+  let isLookedFor = false;
+  /** The browser's storage, if it can be used. @type {globalThis.Storage | undefined} */
+  let found;
+
+  function browser() {
+    if (isLookedFor) return found;
+    isLookedFor = true;
+    if (isPage()) found = attempt(usable);
+    listen('storage', (/** @type {StorageEvent} */ { storageArea, key, newValue }) => {
+      // Another tab had room for a newer value.
+      if (storageArea === found && newValue !== null) memory.delete(String(key));
+    });
+    return found;
+  }
+
+  /** Returns the browser's storage; throws if it may not be read. It is null in browsers in which it is turned off, whatever the types say. */
+  function usable() {
+    const storage = find();
+    storage.getItem('');
+    return storage;
+  }
+
+  /** @param {string} name @param {string} value @returns {boolean} whether it is kept */
+  function write(name, value) {
+    const kept = browser();
+    return (
+      attempt(() => {
+        kept?.setItem(name, value);
+        return kept !== undefined;
+      }) ?? false
+    );
+  }
+
+  /** Moves what is in memory to where it belongs, as far as there is room. */
+  function empty() {
+    for (const [name, value] of memory) {
+      if (!write(name, value)) return;
+      memory.delete(name);
     }
   }
 
-  /**
-   * @param {string} name
-   * @returns {string | undefined}
-   */
-  get(name) {
-    return this.#kept?.getItem(name) ?? this.#memory.get(name);
-  }
-
-  /**
-   * @param {string} name
-   * @param {string} value
-   * @throws {DOMException} where there is no room
-   */
-  set(name, value) {
-    if (this.#kept === undefined) this.#memory.set(name, value);
-    else this.#kept.setItem(name, value);
-  }
-
   /** @param {string} name */
-  remove(name) {
-    this.#memory.delete(name);
-    this.#kept?.removeItem(name);
+  function remove(name) {
+    memory.delete(name);
+    attempt(() => browser()?.removeItem(name));
+    empty();
   }
 
-  /**
-   * The names that begin with a text, in order.
-   *
-   * @param {string} prefix
-   */
-  names(prefix) {
-    const names = this.#kept === undefined ? [...this.#memory.keys()] : Object.keys(this.#kept);
-    return names.filter((name) => name.startsWith(prefix)).sort();
+  /** @param {string} prefix @returns {string[]} */
+  function names(prefix) {
+    const all = new Set([...(attempt(() => Object.keys(browser() ?? {})) ?? []), ...memory.keys()]);
+    return [...all].filter((name) => name.startsWith(prefix)).sort();
+  }
+
+  return {
+    /** Whether all values survive the page: none of them is in its memory alone. */
+    get isPersistent() {
+      return browser() !== undefined && memory.size === 0;
+    },
+
+    /**
+     * Returns a value, `undefined` if there is none.
+     *
+     * @param {string} name
+     * @returns {string | undefined}
+     */
+    get(name) {
+      return memory.get(name) ?? attempt(() => browser()?.getItem(name)) ?? undefined;
+    },
+
+    /**
+     * Keeps a value: in memory if there is no room. An older value that other tabs read stays then.
+     *
+     * @param {string} name
+     * @param {string} value
+     */
+    set(name, value) {
+      memory.delete(name);
+      empty();
+      if (!write(name, value)) memory.set(name, value);
+    },
+
+    /** Removes a value. Does nothing if there is none. */
+    remove,
+
+    /** Returns the names that begin with a text, in order. */
+    names,
+
+    /** Removes all values whose names begin with a text. @param {string} prefix */
+    clear(prefix) {
+      for (const name of names(prefix)) remove(name);
+    },
+  };
+}
+
+/**
+ * Browsers throw when a storage is full, or is not allowed (any more).
+ *
+ * @template Value
+ * @param {() => Value} use
+ * @returns {Value | undefined}
+ */
+function attempt(use) {
+  try {
+    return use();
+  } catch {
+    return undefined;
   }
 }
 
-export const storage = new Storage();
+/** The storage that all tabs of the browser share. */
+export const storage = createStorage(() => localStorage);
+
+/** The storage of one tab, which survives reloads. */
+export const tabStorage = createStorage(() => sessionStorage);

@@ -1,117 +1,123 @@
+import { unlessLeft } from './environment.js';
+
+/** @import { Fault } from './errors.js' */
+/** @import { Service } from './service.js' */
+
 /**
  * One frame as it came.
  *
  * @typedef {object} Frame
- * @property {string} event its event name; `message` where it has none
- * @property {string} id the cursor that it carries; empty where it has none
+ * @property {string} event its event name; `message` if it has none
+ * @property {string} id the cursor that it carries; empty if it has none
  * @property {string} data its JSON
- * @property {number} at when it came, as milliseconds since the Unix epoch
+ * @property {number} at when it came, in milliseconds since the Unix epoch
  */
 
 /**
- * Why a stream is over: `silent`: it was not ready in time, as behind a proxy that buffers; `quiet`: nothing was heard
- * for too long; `broken`: the connection was; `refused`: the answer was no stream; `closed`: from here; else what the
+ * Why a stream has ended: `silent`: it was not ready in time, as behind a proxy that buffers; `quiet`: nothing was heard
+ * for too long; `broken`: the connection was; `refused`: the answer was no stream; `closed`: by this side; else what the
  * service said in its `bye`.
  *
- * @typedef {'silent' | 'quiet' | 'broken' | 'refused' | 'closed' | 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit' | 'unavailable'} End
+ * @typedef {'silent' | 'quiet' | 'broken' | 'refused' | 'closed' | 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit' | 'behind' | 'disconnected' | 'unavailable'} End
  */
 
-/** The events that the service names; what has no name is a `message`. */
-const NAMES = ['message', 'ready', 'live', 'heartbeat', 'presence', 'bye'];
+/**
+ * Opens one stream. Both callbacks are called later, and may also be when it is closed or has ended.
+ *
+ * @callback OpenSource
+ * @param {URL} url
+ * @param {(event: string, id: string, data: string) => void} onEvent `id`: the last one that the stream had
+ * @param {(end: 'broken' | 'refused', fault?: Fault) => void} onEnd
+ * @param {Service} service
+ * @returns {() => void} closes it
+ */
 
-const READY_MILLISECONDS = 5000;
+/** @typedef {ReturnType<typeof openStream>} Stream */
 
-/** A stream is dead when so many heartbeats failed to come. */
-const HEARTBEATS = 2.5;
+/** A node that is behind the cursor may be silent for 5 s before it says so. */
+const READY_MILLISECONDS = 7000;
 
-/** Networks and busy pages keep back what is sent for some seconds, however short the heartbeats are. */
-const LEAST_SILENCE_MILLISECONDS = 10_000;
+/** A stream is dead if two and a half heartbeats failed to come: so many milliseconds for each second between them. */
+const SILENCE_PER_SECOND = 2500;
 
-/** How often it is looked whether anything was heard: by the clock, which goes on while the machine sleeps. */
+/** Networks and busy pages hold back data for some seconds, however short the heartbeats are. */
+const MIN_SILENCE_MILLISECONDS = 10_000;
+
+/** How often the clock is looked at, which goes on while the machine sleeps. */
 const LOOK_MILLISECONDS = 1000;
 
 /**
- * One try of a stream, by the browser's own EventSource. It does not come back by itself: EventSource would, but not
- * after a status that is no 200, nor where a dead connection is never told to it.
+ * Opens a stream: one try, which notices silence, and never comes back by itself.
+ *
+ * @param {OpenSource} openSource
+ * @param {URL} url
+ * @param {Service} service
+ * @param {(frame: Frame, silence: number) => void} onFrame `silence`: the one after which the stream is dead, in milliseconds
+ * @param {(end: End, fault: Fault | undefined) => void} onEnd called once, unless it is closed before; with the fault if it is known
  */
-export class Stream {
-  /** @type {Promise<End>} */
-  ended;
-  /** Resolves with `true` when it is ready, with `false` when it is over before. @type {Promise<boolean>} */
-  ready;
-  #source;
-  /** The silence after which it is taken for dead, in milliseconds: before `ready` there is none to be expected. */
-  #silence = READY_MILLISECONDS;
-  #heard = Date.now();
-  #isReady = false;
-  #look;
-  /** @type {number | undefined} */
-  #late;
-  /** @type {(end: End) => void} */
-  #end = () => undefined;
-  /** @type {(ready: boolean) => void} */
-  #settle = () => undefined;
+export function openStream(openSource, url, service, onFrame, onEnd) {
+  // Before `ready` nothing is to be expected.
+  let silence = READY_MILLISECONDS;
+  let heard = Date.now();
+  let hasEnded = false;
+  /** @type {End} */
+  let whenSilent = 'silent';
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let late;
+  const look = setInterval(check, LOOK_MILLISECONDS);
+  /** @param {End} reason @param {Fault} [fault] */
+  const endLater = (reason, fault) => void unlessLeft().then(() => end(reason, fault));
+  const closeSource = openSource(url, receive, endLater, service);
 
-  /**
-   * @param {URL} url
-   * @param {(frame: Frame) => void} onFrame
-   */
-  constructor(url, onFrame) {
-    this.ready = new Promise((resolve) => (this.#settle = resolve));
-    this.ended = new Promise((resolve) => (this.#end = resolve));
-    this.#source = new EventSource(url, { withCredentials: true });
-    for (const name of NAMES) {
-      this.#source.addEventListener(name, (/** @type {MessageEvent<string>} */ event) =>
-        this.#receive(name, event, onFrame),
-      );
-    }
-    this.#source.addEventListener('error', () => {
-      this.close(this.#source.readyState === EventSource.CLOSED ? 'refused' : 'broken');
-    });
-    this.#look = setInterval(() => this.check(), LOOK_MILLISECONDS);
+  /** Ends it if it has been silent for too long. Call it when the machine may have slept. */
+  function check() {
+    const silent = Date.now() - heard;
+    if (silent < 0) heard = Date.now();
+    else if (silent > silence) end(whenSilent);
   }
 
-  /** Ends it where it has been silent for too long: to be called when the machine may have slept. */
-  check() {
-    const silence = Date.now() - this.#heard;
-    if (silence < 0) this.#heard = Date.now();
-    else if (silence > this.#silence) this.close(this.#isReady ? 'quiet' : 'silent');
+  /** Closes it: nothing is called any more. */
+  function close() {
+    hasEnded = true;
+    clearInterval(look);
+    clearTimeout(late);
+    closeSource();
   }
 
-  /** Ends it. Does nothing where it has ended. @param {End} [end] */
-  close(end = 'closed') {
-    clearInterval(this.#look);
-    clearTimeout(this.#late);
-    this.#source.close();
-    this.#settle(false);
-    this.#end(end);
+  /** @param {End} reason @param {Fault} [fault] */
+  function end(reason, fault) {
+    if (hasEnded) return;
+    close();
+    onEnd(reason, fault);
   }
 
   /**
-   * @param {string} name
-   * @param {MessageEvent<string>} event
-   * @param {(frame: Frame) => void} onFrame
+   * @param {string} event
+   * @param {string} lastId
+   * @param {string} data
    */
-  #receive(name, event, onFrame) {
-    this.#heard = Date.now();
-    if (name === 'ready') {
-      /** @type {unknown} */
-      const ready = JSON.parse(event.data);
-      const { heartbeatSeconds } = /** @type {{ heartbeatSeconds: number }} */ (ready);
-      this.#silence = Math.max(LEAST_SILENCE_MILLISECONDS, heartbeatSeconds * 1000 * HEARTBEATS);
-      this.#isReady = true;
-      this.#settle(true);
+  function receive(event, lastId, data) {
+    if (hasEnded) return;
+    heard = Date.now();
+    if (event === 'ready') {
+      const { heartbeatSeconds } = /** @type {{ heartbeatSeconds: number }} */ (parse(data));
+      silence = Math.max(MIN_SILENCE_MILLISECONDS, heartbeatSeconds * SILENCE_PER_SECOND);
+      whenSilent = 'quiet';
     }
-    // Browsers let the intervals of a tab that is not seen wait a minute, but not a timer that an event has set.
-    clearTimeout(this.#late);
-    this.#late = setTimeout(() => this.check(), this.#silence + 1);
-    // EventSource repeats the last id for a frame that has none; a message that is not stored has none in it either.
+    // Browsers let the intervals of a hidden tab wait for a minute, but not a timer that an event has set.
+    clearTimeout(late);
+    late = setTimeout(check, silence + 1);
+    // The last id is repeated for a frame that has none; a message that is not stored has none in it either.
     const moves =
-      name === 'message' ? event.data.startsWith('{"id":') : !['heartbeat', 'presence'].includes(name);
-    onFrame({ event: name, id: moves ? event.lastEventId : '', data: event.data, at: this.#heard });
-    if (name !== 'bye') return;
-    /** @type {unknown} */
-    const bye = JSON.parse(event.data);
-    this.close(/** @type {{ reason: End }} */ (bye).reason);
+      event === 'message' ? data.startsWith('{"id":') : !['heartbeat', 'presence'].includes(event);
+    onFrame({ event, id: moves ? lastId : '', data, at: heard }, silence);
+    if (event === 'bye') end(/** @type {{ reason: End }} */ (parse(data)).reason);
   }
+
+  return { check, close };
+}
+
+/** @param {string} json @returns {unknown} */
+function parse(json) {
+  return JSON.parse(json);
 }

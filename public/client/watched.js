@@ -4,92 +4,79 @@
 /** As many as a stream takes. */
 const MOST = 100;
 
-/** Whose presence the tabs of a browser want to be told, and what is known of it. */
-export class Watched {
-  /** @type {readonly string[]} */
-  #own;
+/**
+ * Returns whose presence the tabs of a browser want to be told, and what is known of it.
+ *
+ * @param {readonly string[]} own what this page wants
+ * @param {(presence: Presence) => void} onPresence tells this page, of what it wants, what it was not told before
+ */
+export function createWatched(own, onPresence) {
   /** Each other tab's wish, the newest last. @type {Map<string, readonly string[]>} */
-  #others = new Map();
+  const others = new Map();
   /** The newest frame of each address, for those that ask for it later. @type {Map<string, Frame>} */
-  #known = new Map();
-  /** What this page was told of each address. @type {Map<string, string>} */
-  #told = new Map();
-  #onPresence;
-
-  /**
-   * @param {readonly string[]} own
-   * @param {(frame: Frame) => void} onPresence tells this page, of what it wants, what it was not told before
-   */
-  constructor(own, onPresence) {
-    this.#own = own;
-    this.#onPresence = onPresence;
-  }
-
-  /** What this page wants. */
-  get own() {
-    return this.#own;
-  }
-
-  /** What all tabs want: of too many, those that were asked for last. */
-  get all() {
-    const wishes = [this.#own, ...[...this.#others.values()].reverse()];
-    return [...new Set(wishes.flat())].slice(0, MOST);
-  }
-
-  /** What is known. */
-  get known() {
-    return [...this.#known.values()];
-  }
-
-  /** This page wants others. @param {readonly string[]} own */
-  want(own) {
-    this.#own = own;
-    for (const address of this.#told.keys()) if (!own.includes(address)) this.#told.delete(address);
-    for (const frame of this.known) this.#tell(frame);
-  }
-
-  /** @param {string} tab @param {readonly string[]} wish */
-  hear(tab, wish) {
-    this.#others.delete(tab);
-    if (wish.length > 0) this.#others.set(tab, wish);
-  }
-
-  /** What other tabs want is asked for anew: some of them are gone. */
-  forgetOthers() {
-    this.#others.clear();
-  }
+  const known = new Map();
+  /** The presence that this page was told, by address. @type {Map<string, true | string | null>} */
+  const told = new Map();
 
   /** @param {Frame} frame one with the event `presence` */
-  take(frame) {
-    this.#known.set(presenceIn(frame).recipient, frame);
-    this.#tell(frame);
+  function take(frame) {
+    /** @type {unknown} */
+    const data = JSON.parse(frame.data);
+    const presence = /** @type {Presence} */ (data);
+    const { recipient, online, lastSeen } = presence;
+    known.set(recipient, frame);
+    // Each new stream tells it again: nothing has changed for those who stayed online.
+    const state = online || lastSeen;
+    if (!own.includes(recipient) || told.get(recipient) === state) return;
+    told.set(recipient, state);
+    onPresence(presence);
   }
 
-  /** Takes all that is known to the tab that has the stream. @param {readonly Frame[]} frames */
-  takeAll(frames) {
-    this.#known.clear();
-    for (const frame of frames) this.take(frame);
-  }
+  return {
+    /** The addresses that this page wants. */
+    get own() {
+      return own;
+    },
 
-  /** A new stream tells all that is watched; what it does not tell would grow old. */
-  forgetKnown() {
-    this.#known.clear();
-  }
+    /** The addresses that all tabs want. If they are too many, those that were asked for last. */
+    get all() {
+      return [...new Set([...others.values(), own].reverse().flat())].slice(0, MOST);
+    },
 
-  /** @param {Frame} frame */
-  #tell(frame) {
-    const { recipient, online, lastSeen } = presenceIn(frame);
-    // Each new stream tells it anew: of who is online all along nothing has changed.
-    const state = online ? 'online' : String(lastSeen);
-    if (!this.#own.includes(recipient) || this.#told.get(recipient) === state) return;
-    this.#told.set(recipient, state);
-    this.#onPresence(frame);
-  }
-}
+    /** The frames of all that is known. */
+    get known() {
+      return [...known.values()];
+    },
 
-/** @param {Frame} frame */
-function presenceIn({ data }) {
-  /** @type {unknown} */
-  const presence = JSON.parse(data);
-  return /** @type {Presence} */ (presence);
+    /** This page wants others. @param {readonly string[]} addresses */
+    want(addresses) {
+      own = addresses;
+      for (const address of told.keys()) if (!own.includes(address)) told.delete(address);
+      known.forEach(take);
+    },
+
+    /** Another tab wants these. @param {string} tab @param {readonly string[]} wish */
+    hear(tab, wish) {
+      others.delete(tab);
+      if (wish.length > 0) others.set(tab, wish);
+    },
+
+    /** Forgets what other tabs want: some of them are gone. The others are asked again. */
+    forgetOthers() {
+      others.clear();
+    },
+
+    take,
+
+    /**
+     * Takes all that is known to the tab that has the stream, and forgets the rest. Without frames: a new stream tells all that is
+     * watched; what it does not tell would grow old.
+     *
+     * @param {readonly Frame[]} [frames]
+     */
+    renew(frames = []) {
+      known.clear();
+      frames.forEach(take);
+    },
+  };
 }

@@ -1,0 +1,294 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Browser, BrowserContext, Dialog } from 'playwright-core';
+import { get, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowserWithPageCache } from '../support/browser.ts';
+import { ClientTab, type Outcome } from '../support/client-tab.ts';
+import { MeddlingProxy } from '../support/meddling-proxy.ts';
+import { pullAll } from '../support/pull.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+/** As a page's clock runs of itself. */
+const AS_IS = '';
+/** Time passes six times as fast for a page: it waits as long as it would, and the test does not. */
+const FAST = `{
+  const { now } = Date;
+  const start = now();
+  Date.now = () => start + (now() - start) * 6;
+  for (const name of ['setTimeout', 'setInterval']) {
+    const timer = globalThis[name];
+    globalThis[name] = (callback, milliseconds) => timer(callback, milliseconds / 6);
+  }
+}`;
+/** The intervals of a page wait for a minute, as those of hidden tabs do. */
+const HIDDEN = `{
+  const { setInterval } = globalThis;
+  globalThis.setInterval = (callback, milliseconds) => setInterval(callback, Math.max(milliseconds, 60_000));
+}`;
+/** Records how the page is put away and shown again. */
+const RECORD = `{
+  globalThis.seen = [];
+  for (const type of ['pagehide', 'pageshow'])
+    addEventListener(type, ({ persisted }) => persisted && seen.push(type));
+}`;
+
+describeInBrowser('the tab that has the stream, or that sends', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let server: Server;
+  let proxy: MeddlingProxy;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([
+      launchBrowserWithPageCache(),
+      Server.start({ env: { HEARTBEAT_SECONDS: '1' } }),
+    ]);
+  });
+  beforeEach(async () => {
+    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
+  });
+  afterEach(async () => {
+    await context.close();
+    await proxy.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  async function devices(address: string): Promise<number | undefined> {
+    const answer = await get(server.url, `/presence?recipient=${address}`);
+    return (answer.body as Record<string, { devices: number }>)[address]?.devices;
+  }
+
+  /** Two tabs: the first has the stream, and what scripts they begin with. */
+  async function pair(recipient: string, first: string, second: string): Promise<[ClientTab, ClientTab]> {
+    const leader = await ClientTab.live(context, proxy.origin, { recipient }, first);
+    const other = await ClientTab.live(context, proxy.origin, { recipient }, second);
+    expect([leader.status?.shared, other.status?.shared]).toEqual([false, true]);
+    return [leader, other];
+  }
+
+  const hasStream = (tab: ClientTab): Promise<void> =>
+    until(() => tab.status?.shared === false && tab.status.state === 'live', 'the tab to have the stream');
+  const isSharing = (tab: ClientTab): Promise<void> =>
+    until(() => tab.status?.shared === true && tab.status.state === 'live', 'the tab to share the stream');
+
+  /** Keeps a page busy until it is told to stop by the service, as an endless loop does. */
+  function hang(tab: ClientTab): () => Promise<void> {
+    let isHanging = true;
+    proxy.answer = ({ url }) =>
+      url === '/hangs' ? { status: isHanging ? 200 : 404, body: 'waits' } : undefined;
+    const hung = tab.page.evaluate(`(() => {
+      for (;;) {
+        const request = new XMLHttpRequest();
+        request.open('GET', '/hangs', false);
+        request.send();
+        if (request.status === 404) return;
+        for (const end = performance.now() + 50; performance.now() < end; );
+      }
+    })()`);
+    return async () => {
+      isHanging = false;
+      await hung;
+    };
+  }
+
+  test('gives it to another when its page is put away, and shares again when it is shown again', async () => {
+    const [leader, other] = await pair('ann', RECORD, AS_IS);
+    await leader.page.goto(`${proxy.origin}/readyz`);
+    await hasStream(other);
+    await send(server.url, 'ann', 'while away');
+    expect(await other.waitForMessage('while away')).toEqual(['while away']);
+    await until(async () => (await devices('ann')) === 1);
+    await leader.page.goBack({ waitUntil: 'commit' });
+    expect(await leader.waitForMessage('while away')).toEqual(['while away']);
+    await isSharing(leader);
+    expect(await leader.run('seen')).toEqual(['pagehide', 'pageshow']);
+    await send(server.url, 'ann', 'after');
+    for (const tab of [leader, other])
+      expect(await tab.waitForMessage('after')).toEqual(['while away', 'after']);
+    expect(await devices('ann')).toBe(1);
+  });
+
+  test('closes it when its page is put away, and has it again when shown again, if it is the only one', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'bea' }, RECORD);
+    await tab.page.goto(`${proxy.origin}/readyz`);
+    await until(async () => (await devices('bea')) === 0);
+    await send(server.url, 'bea', 'while away');
+    await tab.page.goBack({ waitUntil: 'commit' });
+    expect(await tab.waitForMessage('while away')).toEqual(['while away']);
+    await hasStream(tab);
+    expect(await tab.run('seen')).toEqual(['pagehide', 'pageshow']);
+  });
+
+  test.each(['event-source', 'fetch', 'polling'])(
+    'that is loaded again gives it (%s) to another, which is not told that the service is gone',
+    async (transport) => {
+      const options = { recipient: `bea-${transport}`, transport };
+      const leader = await ClientTab.live(context, proxy.origin, options, AS_IS);
+      const other = await ClientTab.live(context, proxy.origin, options, AS_IS);
+      const before = other.visit.status.length;
+      await leader.reload(options);
+      await until(() => other.status?.state === 'live' && !other.status.shared, 'the other tab has it');
+      expect(other.visit.status.slice(before).filter(({ state }) => state === 'offline')).toEqual([]);
+    },
+  );
+
+  test('gives it to another when it is frozen, and shares again when it is not', async () => {
+    const [leader, other] = await pair('cora', AS_IS, AS_IS);
+    await leader.run("document.dispatchEvent(new Event('freeze'))");
+    await hasStream(other);
+    await until(async () => (await devices('cora')) === 1);
+    await leader.run("document.dispatchEvent(new Event('resume'))");
+    await isSharing(leader);
+    expect(await devices('cora')).toBe(1);
+  });
+
+  test('loses it to another while it hangs in a loop, and shares again afterwards', async () => {
+    const [leader, other] = await pair('dora', AS_IS, FAST);
+    const stop = hang(leader);
+    await send(server.url, 'dora', 'meanwhile');
+    expect(await other.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+    await hasStream(other);
+    await stop();
+    await isSharing(leader);
+    await until(async () => (await devices('dora')) === 1);
+    await send(server.url, 'dora', 'after');
+    for (const tab of [leader, other])
+      expect(await tab.waitForMessage('after')).toEqual(['meanwhile', 'after']);
+    // It waits for its turn again.
+    await other.close();
+    await hasStream(leader);
+  });
+
+  test('loses it to another while it shows a dialog, and shares again afterwards', async () => {
+    const [leader, other] = await pair('edna', AS_IS, FAST);
+    let dialog: Dialog | undefined;
+    leader.page.on('dialog', (shown) => (dialog = shown));
+    const shown = leader.page.evaluate("void alert('look')");
+    await send(server.url, 'edna', 'meanwhile');
+    expect(await other.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+    await hasStream(other);
+    await dialog?.accept();
+    await shown;
+    expect(await leader.waitForMessage('meanwhile')).toEqual(['meanwhile']);
+    await isSharing(leader);
+    await until(async () => (await devices('edna')) === 1);
+  });
+
+  test('keeps it while its timers wait, as those of a hidden tab do: it answers when it is asked', async () => {
+    const [leader, other] = await pair('fay', HIDDEN, FAST);
+    // A stream that is silent for longer than a tab may be.
+    await other.run(`{
+      globalThis.asked = 0;
+      const { postMessage } = BroadcastChannel.prototype;
+      BroadcastChannel.prototype.postMessage = function (said) {
+        asked += Number(said.asks === true);
+        postMessage.call(this, said);
+      };
+    }`);
+    await leader.run(`{
+      const { postMessage } = BroadcastChannel.prototype;
+      BroadcastChannel.prototype.postMessage = function (said) {
+        if (said.message?.kind !== 'frame') postMessage.call(this, said);
+      };
+    }`);
+    await until(async () => Number(await other.run('asked')) > 1, 'it to be asked');
+    expect([leader.status?.shared, other.status?.shared]).toEqual([false, true]);
+    expect(leader.visit.status.filter(({ state }) => state === 'live')).toHaveLength(1);
+  });
+
+  test('may lose it at any time, though it lives: each message is told once and in order', async () => {
+    const tabs = await pair('gina', AS_IS, AS_IS);
+    const thief = await ClientTab.open(context, proxy.origin, AS_IS);
+    const contents = Array.from({ length: 60 }, (_, index) => index);
+    const publishing = (async () => {
+      for (const content of contents) await send(server.url, 'gina', content);
+    })();
+    for (let times = 0; times < 4; times++) {
+      await tabs[0].waitForMessage(times * 10);
+      await thief.run(`navigator.locks.query().then(({ held }) => {
+        const { name } = held.find(({ name }) => name.endsWith(':tabs'));
+        return navigator.locks.request(name, { steal: true }, () => undefined);
+      })`);
+    }
+    await publishing;
+    for (const tab of tabs) expect(await tab.waitForMessage(59)).toEqual(contents);
+    await until(async () => (await devices('gina')) === 1);
+    await until(() => tabs.filter(({ status }) => status?.shared === false).length === 1);
+  });
+
+  test('gives what waits to another to be sent when it hangs, and is told what became of it', async () => {
+    const [leader, other] = await pair('hope', AS_IS, FAST);
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    const outcome = await leader.send('to-hope', 'one');
+    await until(() => other.status?.waiting === 1 && proxy.count('POST') > 0);
+    const stop = hang(leader);
+    await until(async () => (await pullAll(server.url, 'to-hope')).length === 1, 'it to be sent');
+    const after = await other.send('to-hope', 'two');
+    expect((await after()).value).toMatchObject({ content: 'two' });
+    await stop();
+    expect((await outcome()).value).toMatchObject({ content: 'one' });
+    expect((await pullAll(server.url, 'to-hope')).map(({ content }) => content)).toEqual(['one', 'two']);
+  });
+
+  test('may lose what it sends to another at any time, though it lives: all is stored once and in order', async () => {
+    const tabs = await pair('jane', AS_IS, AS_IS);
+    const thief = await ClientTab.open(context, proxy.origin, AS_IS);
+    const contents = Array.from({ length: 40 }, (_, index) => index);
+    const outcomes: (() => Promise<Outcome>)[] = [];
+    for (const content of contents) {
+      outcomes.push(await (tabs[content % 2] as ClientTab).send('to-jane', content));
+      if (content % 4 === 0)
+        await thief.run(`navigator.locks.query().then(({ held }) =>
+          Promise.all(held.filter(({ name }) => name.includes(':outbox:')).map(({ name }) =>
+            navigator.locks.request(name, { steal: true }, () => undefined))))`);
+    }
+    for (const [content, outcome] of outcomes.entries())
+      expect((await outcome()).value).toMatchObject({ content });
+    const stored = (await pullAll(server.url, 'to-jane')).map(({ content }) => Number(content));
+    for (const rest of [0, 1])
+      expect(stored.filter((content) => content % 2 === rest)).toEqual(
+        contents.filter((content) => content % 2 === rest),
+      );
+    expect(stored).toHaveLength(contents.length);
+  });
+
+  test('stops sending when another has taken that over', async () => {
+    const tab = await ClientTab.live(context, proxy.origin, { recipient: 'kate' }, FAST);
+    const thief = await ClientTab.open(context, proxy.origin, AS_IS);
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    await tab.send('to-kate', 'one');
+    await until(() => proxy.count('POST') > 0);
+    await thief.run(`navigator.locks.query().then(({ held }) => {
+      const { name } = held.find(({ name }) => name.includes(':outbox:'));
+      return new Promise((resolve) => {
+        void navigator.locks.request(name, { steal: true }, () => {
+          resolve();
+          return new Promise(() => undefined);
+        });
+      });
+    })`);
+    // A request that was on its way.
+    await tab.run("fetch('/healthz').then((answer) => answer.text())");
+    const posts = proxy.count('POST');
+    // Longer than it would wait with the next try, and shorter than it waits for one that is silent.
+    await thief.run('new Promise((resolve) => setTimeout(resolve, 1500))');
+    expect(proxy.count('POST')).toBe(posts);
+    await until(() => proxy.count('POST') > posts, 'it to take the lock from one that is silent');
+  });
+
+  test('gives what waits to another when it is put away, and is told what became of it when it is back', async () => {
+    const [leader, other] = await pair('ivy', RECORD, AS_IS);
+    proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
+    const outcome = await leader.send('to-ivy', 'one');
+    await until(() => other.status?.waiting === 1 && proxy.count('POST') > 0);
+    await leader.page.goto(`${proxy.origin}/readyz`);
+    proxy.answer = () => undefined;
+    await until(() => other.status?.waiting === 0);
+    await leader.page.goBack({ waitUntil: 'commit' });
+    expect((await outcome()).value).toMatchObject({ content: 'one' });
+    expect(await leader.run('seen')).toEqual(['pagehide', 'pageshow']);
+    expect(await pullAll(server.url, 'to-ivy')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,75 @@
+/**
+ * The position of one page in its inboxes, and what each piece of news means to it. It is pure: feed.js does what it says.
+ *
+ * A message is told exactly if its id is greater than the position, which then becomes that id. Whether it came by a stream
+ * of this tab, from another tab or by a poll makes no difference, so a change from one to another neither loses nor repeats.
+ */
+
+/** @import { Stored } from './feed.js' */
+
+/** Why messages are missing. @typedef {'purged' | 'restored' | 'unknown'} GapReason */
+
+/**
+ * A piece of news, in order, with a cursor.
+ *
+ * - `before`: the one that its source had before it; `asks`: whether to ask the service even if the position is ahead of it
+ * - `ready`: a stream begins there; `gap`: why messages are missing
+ * - `message`: the one of the message
+ * - `live`: all messages up to it were told
+ * - `gap`: messages of a page are missing; the one to begin again at, except after a purge
+ *
+ * @typedef {object} News
+ * @property {'before' | 'ready' | 'message' | 'live' | 'gap'} type
+ * @property {string} cursor
+ * @property {boolean} [asks]
+ * @property {false | GapReason} [gap]
+ * @property {Stored} [message]
+ */
+
+/**
+ * Something to be done about a piece of news.
+ *
+ * - `tell`: tell its message
+ * - `fetch`: get the pages up to its cursor, at least one
+ * - `keep`: the position is another; `keep-again`: and it went back
+ * - `gap`: tell its gap
+ *
+ * @typedef {'tell' | 'fetch' | 'keep' | 'keep-again' | 'gap'} FeedEffect
+ */
+
+/** @typedef {{ position: string | undefined, effects: readonly FeedEffect[] }} FeedStep */
+
+/**
+ * Returns the id of a cursor: 42 of `42-k3f9`.
+ *
+ * @param {string | undefined} cursor `undefined` is the beginning
+ */
+export function idOf(cursor = '') {
+  return Number.parseInt(cursor, 10) || 0;
+}
+
+/**
+ * Returns the position that follows from a piece of news, and what is to be done.
+ *
+ * @param {string | undefined} position a cursor; `undefined` before the first stream
+ * @param {News} news
+ * @returns {FeedStep}
+ */
+export function follow(position, { type, cursor, asks, gap, message }) {
+  const lead = idOf(position) - idOf(cursor);
+  const isPurge = gap === 'purged';
+  // Our position is ahead of the stream: a page tells a purge from a restore.
+  const isUnclear = type === 'ready' && lead > 0 && (!gap || isPurge);
+  if (message) return { position, effects: lead < 0 ? ['tell'] : [] };
+  if (gap && !isUnclear)
+    return isPurge
+      ? { position: position ?? cursor, effects: ['keep', 'gap'] }
+      : { position: cursor, effects: ['keep-again', 'gap'] };
+  if (position !== undefined && type !== 'live') {
+    const isMissing = lead < 0 || isUnclear || (asks && cursor !== position);
+    return { position, effects: isMissing ? ['fetch'] : [] };
+  }
+  return lead > 0 || cursor === position
+    ? { position, effects: [] }
+    : { position: cursor, effects: ['keep'] };
+}
