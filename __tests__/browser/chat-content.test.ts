@@ -7,7 +7,7 @@ import { ChatPage } from '../support/chat-page.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
-const MOST_CONTENT = 48 * 1024;
+const MAX_CONTENT = 48 * 1024;
 
 describeInBrowser('what a message says', () => {
   let browser: Browser;
@@ -73,7 +73,7 @@ describeInBrowser('what a message says', () => {
 
   test.each<[string, unknown, string]>([
     ['right-to-left letters, marks and overrides', 'a \u202eevil\u202c \u2067ש\u200f \u2066 ליל', ''],
-    ['48 KiB in one word', 'x'.repeat(MOST_CONTENT - 2), 'Show all 49150 characters'],
+    ['48 KiB in one word', 'x'.repeat(MAX_CONTENT - 2), 'Show all 49150 characters'],
     ['emoji', '🦊👩‍👩‍👧‍👦🏳️‍🌈 é\u0301', ''],
     ['a thousand lines', 'line\n'.repeat(1000), 'Show all 5000 characters'],
     ['JSON nested 500 deep', JSON.parse('[{"a":'.repeat(250) + '1' + '}]'.repeat(250)), ''],
@@ -102,7 +102,7 @@ describeInBrowser('what a message says', () => {
 
   test('too long to be taken is shown as not sent, with the reason', async () => {
     const dora = await open('dora', 'bob');
-    await dora.page.getByLabel('Message', { exact: true }).fill('y'.repeat(MOST_CONTENT));
+    await dora.page.getByLabel('Message', { exact: true }).fill('y'.repeat(MAX_CONTENT));
     await dora.page.getByLabel('Message', { exact: true }).press('Enter');
     await dora.log
       .locator('.refused')
@@ -144,7 +144,7 @@ describeInBrowser('what a message says', () => {
   });
 });
 
-/** In the page, where it is the browser's own. */
+/** The browser's own, in the page. */
 interface Box {
   readonly scrollWidth: number;
   readonly clientWidth: number;

@@ -79,16 +79,18 @@ describeInBrowser('starting a conversation', () => {
     ['a name of an object’s own', '__proto__'],
     ['128 letters without a space', 'x'.repeat(128)],
   ])('works with a name of %s, from both ends and over a reload', async (_what, name) => {
+    // Of the name itself some would be markup.
+    const text = `to ${name.length} letters`;
     const [alice, other] = [await open('alice'), await open(name)];
     await alice.turnTo(name);
-    await alice.send(`to ${name}`);
-    await alice.isIn('stored', `to ${name}`);
+    await alice.send(text);
+    await alice.isIn('stored', text);
     await other.turnTo('alice');
-    await other.shows(`to ${name}`);
-    await alice.isIn('read', `to ${name}`);
+    await other.shows(text);
+    await alice.isIn('read', text);
     await alice.page.reload();
     await alice.live();
-    await alice.shows(`to ${name}`);
+    await alice.shows(text);
     expect(await alice.row(name).locator('.name').innerText()).toBe(name);
     const width = await alice.page.evaluate(() => document.documentElement.scrollWidth);
     expect(width).toBeLessThanOrEqual(1280);
@@ -144,7 +146,7 @@ describeInBrowser('starting a conversation', () => {
   });
 });
 
-/** In the page, where it is the browser's own. */
+/** The browser's own, in the page. */
 declare const document: { activeElement: unknown; documentElement: { scrollWidth: number } };
 
 function isFocused(locator: {

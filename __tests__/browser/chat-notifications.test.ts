@@ -285,8 +285,8 @@ describeInBrowser('the bell', () => {
     await bellOf(first, true).click();
     await until(() =>
       first.page.evaluate(`navigator.locks.query().then(({ held, pending }) =>
-      pending.some(({ name }) => name.startsWith('tidings:chat:notifications')) ||
-      !held.some(({ name }) => name.startsWith('tidings:chat:notifications')))`),
+      pending.some(({ name }) => name.endsWith(':chat:notifications')) ||
+      !held.some(({ name }) => name.endsWith(':chat:notifications')))`),
     );
     goOn();
     for (const one of [first, second]) await bellOf(one, false).waitFor();
@@ -302,13 +302,13 @@ describeInBrowser('the bell', () => {
     const push = await PushBrowser.prepare(context, server.url);
     const zoe = await ChatPage.open(context, server.url, 'zoe');
     // A window that is open keeps its name; the next one asks.
-    await zoe.page.evaluate(`localStorage.removeItem('tidings:chat:name')`);
+    await zoe.page.evaluate(`localStorage.removeItem('tidings:' + location.origin + '/:chat:name')`);
     const yan = await ChatPage.open(context, server.url, 'yan');
     await zoe.page.evaluate(`{
       globalThis.changes = [];
       const { request } = LockManager.prototype;
       LockManager.prototype.request = function (name, ...given) {
-        if (name.startsWith('tidings:chat:notifications')) changes.push('takes away');
+        if (name.endsWith(':chat:notifications')) changes.push('takes away');
         return request.call(this, name, ...given);
       };
       navigator.permissions.query({ name: 'notifications' }).then((permission) => {

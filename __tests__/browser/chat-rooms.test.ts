@@ -78,6 +78,20 @@ describeInBrowser('a room', () => {
     expect(await alice.names()).not.toContain('room-tea');
   });
 
+  test('that is joined in one window and left in another is left in both', async () => {
+    const context = await browser.newContext();
+    const [one, other] = [
+      await ChatPage.open(context, server.url, 'nora'),
+      await ChatPage.open(context, server.url, 'nora'),
+    ];
+    await one.turnTo('room-both');
+    await one.turnTo('otto');
+    await other.turnTo('room-both');
+    await other.page.getByRole('button', { name: 'Leave' }).click();
+    for (const page of [one, other]) await page.row('room-both').waitFor({ state: 'detached' });
+    expect([one.errors, other.errors]).toEqual([[], []]);
+  }, 60_000);
+
   test('that is joined or left in one window is in the other window of the same browser', async () => {
     const one = await open('bob');
     const other = await ChatPage.open(one.page.context(), server.url, 'bob');

@@ -69,6 +69,7 @@ describeInBrowser('a read marker', () => {
   test('goes as far as one has scrolled', async () => {
     const before = (await publish(server.url, batchOf(40, 'gina', 'fred'))).body as WireMessage[];
     const fred = await open('fred', 'gina');
+    await fred.toNewest();
     await until(async () => (await readThrough('fred', 'gina')) === before.at(-1)?.id);
 
     await fred.log.evaluate((box: { scrollTop: number }) => (box.scrollTop = 500));
@@ -88,6 +89,7 @@ describeInBrowser('a read marker', () => {
   test('is not sent for what comes before the browser has told of the scrolling', async () => {
     const before = (await publish(server.url, batchOf(40, 'lena', 'mia'))).body as WireMessage[];
     const mia = await open('mia', 'lena');
+    await mia.toNewest();
     await until(async () => (await readThrough('mia', 'lena')) === before.at(-1)?.id);
     await mia.page.evaluate(`addEventListener('scroll', (event) => event.stopPropagation(), true)`);
     await mia.log.evaluate((box: { scrollTop: number }) => (box.scrollTop = 500));

@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
 /** The `readyState` of one that will come back. */
 const EVENT_SOURCE_CONNECTING = 0;
 
-/** In the page, where it is the browser's own. */
+/** The browser's own, in the page. */
 declare const EventSource: typeof EventSourceType;
 
 /** An event, and who saw it: `onmessage`, or a listener for its name. */

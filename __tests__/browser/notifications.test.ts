@@ -71,7 +71,7 @@ describeInBrowser('the service worker', () => {
         `registration.getNotifications().then(([{ tag, data, renotify, timestamp }]) => ({ tag, data, renotify, timestamp }))`,
       ),
     ).toEqual({
-      tag: '["alice","bob"]',
+      tag: JSON.stringify([`${server.url}/`, 'alice', 'bob']),
       data: { peer: 'bob', id: 1 },
       renotify: true,
       timestamp: Date.parse('2026-11-21T01:23:45.678Z'),
@@ -122,6 +122,31 @@ describeInBrowser('the service worker', () => {
     const { worker } = await turnedOn('alice');
     await worker.push(message(1, fields));
     expect(await worker.shown()).toEqual([{ title, body }]);
+  });
+
+  test('shows no message that has expired, and closes one that does with the next push', async () => {
+    const { worker } = await turnedOn('alice');
+    const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
+    await worker.push(message(1, { expiresAt: inSeconds(-1) }));
+    expect(await worker.shown()).toEqual([]);
+    await worker.push(message(2, { expiresAt: inSeconds(1), content: 'soon gone' }));
+    await worker.push(
+      message(3, { sender: 'carol', peer: 'carol', expiresAt: inSeconds(60), content: 'stays' }),
+    );
+    expect(await worker.shown()).toContainEqual({ title: 'bob', body: 'soon gone' });
+    await until(async () => {
+      await worker.push(read(0, { peer: 'dora' }));
+      return (await worker.shown()).length === 1;
+    }, 'the expired one to go');
+    expect(await worker.shown()).toEqual([{ title: 'carol', body: 'stays' }]);
+  });
+
+  test('of a message that expires is closed by a page that is open', async () => {
+    const { worker, chat } = await turnedOn('ella');
+    const { id, expiresAt } = await send(server.url, 'ella', 'soon gone', { sender: 'bob', ttl: 2 });
+    await chat.unread('bob', 1);
+    await worker.push(message(id, { recipient: 'ella', expiresAt, content: 'soon gone' }));
+    await until(async () => (await worker.shown()).length === 0, 'nothing to be shown');
   });
 
   test('shows one notification of a conversation: its newest message, in whatever order they come', async () => {

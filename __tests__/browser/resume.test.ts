@@ -6,7 +6,7 @@ import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
-/** In the page, where it is the browser's own. */
+/** The browser's own, in the page. */
 declare const EventSource: typeof EventSourceType;
 
 /** One EventSource in a page that does nothing else. */

@@ -1,4 +1,4 @@
-const MOST_CODE_POINTS = 128;
+const MAX_CODE_POINTS = 128;
 
 /**
  * Says why a text is no address (docs/protocol.md): the service would refuse a whole stream for one that is none.
@@ -9,7 +9,7 @@ const MOST_CODE_POINTS = 128;
 export function addressFault(text) {
   if (text === '') return 'A name has a letter at least.';
   if (!text.isWellFormed()) return 'A name is well-formed Unicode.';
-  if (Array.from(text).length > MOST_CODE_POINTS) return `A name has ${MOST_CODE_POINTS} letters at most.`;
+  if (Array.from(text).length > MAX_CODE_POINTS) return `A name has ${MAX_CODE_POINTS} letters at most.`;
   if (text.includes('*')) return 'A name has no “*” in it.';
   if (text.startsWith('$')) return 'A name does not begin with “$”: those are the system’s.';
   if (text.trim() !== text) return 'A name does not begin or end with a space.';

@@ -1,10 +1,12 @@
-import { Problem, Service } from '../client/service.js';
+import { Problem } from '../client/errors.js';
+import { createService } from '../client/service.js';
 import { storage } from '../client/storage.js';
 
 /** @import { Page, Stored } from '../client/feed.js' */
+/** @import { Storage } from '../client/storage.js' */
 
 /**
- * How a conversation with a person stands, or a room.
+ * The state of a conversation with a person, or of a room.
  *
  * @typedef {object} ConversationState
  * @property {Stored | null} lastMessage
@@ -19,20 +21,35 @@ import { storage } from '../client/storage.js';
 
 const PAGE = 50;
 
-/** Where the browser keeps that its session is to end: the service cannot always be told at once. */
-const LEAVING = 'tidings:chat:leaving';
+/** The name under which the browser keeps that its session is to end: the service cannot always be told at once. */
+const LEAVING = 'leaving';
 
-/** What the chat asks of the service, beside what `client.js` does. */
+/** The requests of the chat beside those of `client.js`. */
 export class Api {
-  #service = new Service(document.baseURI);
+  #service = createService(document.baseURI);
+  #leaving = this.keptName(LEAVING);
 
-  /** Where something of the service is. @param {string} path @param {[string, string][]} [query] */
+  /**
+   * Returns the name under which the browser keeps something of the chat, or calls a lock or a channel of it. It is
+   * another for each service of a site. A value that an older version kept for all of them goes to the first that asks.
+   *
+   * @param {string} name
+   * @param {readonly Storage[]} [stores] the storages that keep it
+   * @returns {string}
+   */
+  keptName(name, stores = [storage]) {
+    const kept = `tidings:${this.#service.name}:chat:${name}`;
+    for (const store of stores) renameKept(store, `tidings:chat:${name}`, kept);
+    return kept;
+  }
+
+  /** Returns the URL of something of the service. @param {string} path @param {[string, string][]} [query] */
   url(path, query = []) {
     return this.#service.url(path, query).href;
   }
 
   /**
-   * Who the browser is.
+   * Asks who the browser is.
    *
    * @returns {Promise<Session | undefined>} `sub` is null in open mode; `undefined` where one has to sign in
    */
@@ -56,22 +73,18 @@ export class Api {
     const headers = { Authorization: `Bearer ${token}` };
     const session = /** @type {Session} */ (await this.#service.send('PUT', 'session', headers));
     // The session that was to end is no more.
-    storage.remove(LEAVING);
+    storage.remove(this.#leaving);
     return session;
   }
 
   /** Whether somebody has signed out, and the service could not be told yet. */
   get isLeaving() {
-    return storage.get(LEAVING) !== undefined;
+    return storage.get(this.#leaving) !== undefined;
   }
 
   /** Keeps that the session is to end, until `signOut` has ended it or another has begun. */
   leave() {
-    try {
-      storage.set(LEAVING, '');
-    } catch {
-      // No room: it is ended now, or not until the button is pressed again.
-    }
+    storage.set(this.#leaving, '');
   }
 
   /**
@@ -86,7 +99,7 @@ export class Api {
       // A service without sessions has none to end.
       if (!(error instanceof Problem) || error.passes) throw error;
     }
-    storage.remove(LEAVING);
+    storage.remove(this.#leaving);
   }
 
   /**
@@ -107,7 +120,7 @@ export class Api {
   }
 
   /**
-   * How one conversation stands, also if there is no message of it.
+   * Asks for the state of one conversation, also if there is no message of it.
    *
    * @param {string} me
    * @param {string} peer a person, or a room
@@ -140,10 +153,10 @@ export class Api {
    * @param {string} peer
    * @param {boolean} isRoom
    * @param {number | undefined} before an id; `undefined`: the newest
-   * @param {number} [limit]
+   * @param {number} limit
    * @returns {Promise<Page>}
    */
-  async history(me, peer, isRoom, before, limit = PAGE) {
+  async history(me, peer, isRoom, before, limit) {
     /** @type {[string, string][]} */
     const whose = isRoom
       ? [['recipient', peer]]
@@ -159,7 +172,20 @@ export class Api {
     return /** @type {Page} */ (await this.#service.get('messages', query));
   }
 
-  /** What a browser subscribes to notifications with: base64url. */
+  /**
+   * Why messages after a cursor are missing.
+   *
+   * @param {string} me
+   * @param {string} cursor
+   * @returns {Promise<Page['gap']>}
+   */
+  async gap(me, cursor) {
+    const query = { recipient: me, after: cursor, limit: '1' };
+    const { gap } = /** @type {Page} */ (await this.#service.get('messages', Object.entries(query)));
+    return gap;
+  }
+
+  /** Asks for the key that a browser subscribes to notifications with, in base64url. */
   async pushKey() {
     const { publicKey } = /** @type {{ publicKey: string }} */ (await this.#service.get('push-key', []));
     return publicKey;
@@ -191,4 +217,20 @@ export class Api {
       JSON.stringify({ endpoint, recipient }),
     );
   }
+}
+
+/**
+ * Moves the value that an older version of this page kept under another name. Does nothing if there is none; a value that
+ * has the new name already stays.
+ *
+ * @param {Storage} store
+ * @param {string} old
+ * @param {string} name
+ */
+export function renameKept(store, old, name) {
+  const value = store.get(old);
+  if (value === undefined) return;
+  if (store.get(name) === undefined) store.set(name, value);
+  // Not before it is kept: the page may end here.
+  store.remove(old);
 }

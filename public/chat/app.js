@@ -1,44 +1,89 @@
 /** The chat page: who one is, then what one sees. */
-import { Problem } from '../client.js';
+import { Problem, Unreachable } from '../client.js';
 import { pause } from '../client/backoff.js';
+import { storage, tabStorage } from '../client/storage.js';
 import { addressFault } from './address.js';
 import { Api } from './api.js';
-import { Desk } from './desk.js';
+import { isRoom } from './chat.js';
+import { ChatController } from './chat-controller.js';
 import { element } from './dom.js';
+import { keepSession, lastSession } from './person.js';
 import { tellRenewed } from './renewal.js';
-import { onLead } from './worker.js';
+import { removeCopy } from './tab-copy.js';
+import { keepShell, onLead } from './worker.js';
 
-/** Where the browser keeps the name of open mode: a window its own, and the last one for windows to come. */
-const NAME = 'tidings:chat:name';
+/** @import { Session } from './api.js' */
 
-/** Who signs out waits at most so long for the end of what is still going on, such as notifications being turned on. */
-const CLOSE_MILLISECONDS = 5000;
+/** A person who was here before waits at most so long for the service, and then sees what the page has. */
+const PATIENCE_MILLISECONDS = 2000;
 
 const api = new Api();
+/** The name of open mode is kept twice: of each window, and the last one for windows to come. */
+const stores = [tabStorage, storage];
+/** The name under which it is kept. */
+const NAME = api.keptName('name', stores);
 const signInView = element('sign-in', HTMLElement);
 const form = element('sign-in-form', HTMLFormElement);
 const input = element('sign-in-name', HTMLInputElement);
 const answer = element('sign-in-answer', HTMLOutputElement);
+const nameOfLink = takeNameOfLink();
 /** Whether the service takes names, having no key. */
 /** @type {boolean} */
 let isOpen = false;
 
 async function begin() {
+  const last = lastSession(api);
+  const guess = last && nameIn(last);
   for (let wait = 1000; ; wait = Math.min(wait * 2, 30_000)) {
     try {
       if (api.isLeaving) await api.signOut();
-      const session = await api.session();
+      const session = await (guess === undefined ? api.session() : soon(api.session()));
+      keepSession(api, session);
       isOpen = session?.sub === null;
-      const name = isOpen ? keptName() : session?.sub;
-      if (typeof name === 'string') open(name);
-      else askWho();
+      const name = nameIn(session);
+      if (name !== undefined) {
+        open(name, false);
+        return;
+      }
+      removeCopy(api);
+      askWho();
       return;
     } catch (error) {
+      if (last !== undefined && guess !== undefined) {
+        isOpen = last.sub === null;
+        open(guess, true);
+        return;
+      }
       document.title = 'Waiting · Tidings';
       element('wait', HTMLElement).textContent = `${sentenceOf(error)} It tries again by itself.`;
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
+}
+
+/** Returns the name of the person in this window. @param {Pick<Session, 'sub'> | undefined} session */
+function nameIn(session) {
+  return session?.sub === null ? (nameOfLink ?? keptName()) : session?.sub;
+}
+
+/**
+ * Waits for an answer, but not for long.
+ *
+ * @template Answer
+ * @param {Promise<Answer>} answer
+ * @returns {Promise<Answer>}
+ * @throws {Unreachable}
+ */
+async function soon(answer) {
+  const late = pause(PATIENCE_MILLISECONDS).then(() => Promise.reject(new Unreachable('no answer')));
+  return Promise.race([answer, late]);
+}
+
+/** Asks the service whether somebody still has the session of this browser. @param {string} me */
+async function isStill(me) {
+  const session = await api.session();
+  keepSession(api, session);
+  return session?.sub === (isOpen ? null : me);
 }
 
 function askWho() {
@@ -56,23 +101,26 @@ function askWho() {
   input.focus();
 }
 
-/** @param {string} me */
-function open(me) {
+/** @param {string} me @param {boolean} isGuess whether the service has not said yet that one is still that person */
+function open(me, isGuess) {
+  if (isRoom(me)) {
+    askWho();
+    answer.value = 'A name that begins with “room-” is that of a room.';
+    return;
+  }
   signInView.hidden = true;
   element('wait', HTMLElement).textContent = '';
   if (isOpen) keepName(me);
-  const desk = new Desk(api, me, isOpen);
+  const controller = new ChatController(api, me, isOpen, isGuess ? () => isStill(me) : undefined);
   for (const id of ['sign-out', 'renew-sign-out'])
-    element(id, HTMLButtonElement).addEventListener('click', () => void signOut(desk));
+    element(id, HTMLButtonElement).addEventListener('click', () => void signOut(controller));
+  keepShell();
 }
 
-/** @param {Desk} desk */
-async function signOut(desk) {
-  // The window may be closed before the end of this.
-  if (!isOpen) api.leave();
-  await Promise.race([desk.close().catch(() => undefined), pause(CLOSE_MILLISECONDS)]);
+/** @param {ChatController} controller */
+async function signOut(controller) {
+  if (!(await controller.signOut.run())) return;
   forgetName();
-  if (!isOpen) await api.signOut().catch(() => undefined);
   history.replaceState(null, '', location.pathname);
   location.reload();
 }
@@ -85,13 +133,14 @@ async function signIn(event) {
   try {
     if (isOpen) {
       const fault = addressFault(text);
-      if (fault === undefined) open(text);
+      if (fault === undefined) open(text, false);
       else answer.value = fault;
     } else {
-      const { sub } = await api.signIn(text);
-      tellRenewed();
+      const session = await api.signIn(text);
+      keepSession(api, session);
+      tellRenewed(api);
       // It may have been pressed twice.
-      if (sub !== null && !signInView.hidden) open(sub);
+      if (session.sub !== null && !signInView.hidden) open(session.sub, false);
     }
   } catch (error) {
     answer.value = sentenceOf(error);
@@ -100,31 +149,32 @@ async function signIn(event) {
 
 /** @param {unknown} error */
 function sentenceOf(error) {
-  return error instanceof Problem ? error.message : 'The service cannot be reached.';
+  // A person cannot use what a proxy says of a service that it does not find.
+  const isPlain = error instanceof Problem && error.status < 500;
+  return isPlain ? error.message : 'The service cannot be reached.';
+}
+
+/** Takes the name that a link gives this window, with which one tries the service alone: only without a key names are taken. */
+function takeNameOfLink() {
+  const url = new URL(location.href);
+  const name = url.searchParams.get('as');
+  if (name === null || isRoom(name) || addressFault(name) !== undefined) return undefined;
+  url.searchParams.delete('as');
+  history.replaceState(null, '', url);
+  return name;
 }
 
 function keptName() {
-  return stores()
-    .map((store) => store.getItem(NAME))
-    .find((name) => name !== null);
+  return stores.map((store) => store.get(NAME)).find((name) => name !== undefined);
 }
 
 /** @param {string} name */
 function keepName(name) {
-  for (const store of stores()) store.setItem(NAME, name);
+  for (const store of stores) store.set(NAME, name);
 }
 
 function forgetName() {
-  for (const store of stores()) store.removeItem(NAME);
-}
-
-/** None where the browser keeps nothing for this site. @returns {Storage[]} */
-function stores() {
-  try {
-    return [sessionStorage, localStorage];
-  } catch {
-    return [];
-  }
+  for (const store of stores) store.remove(NAME);
 }
 
 form.addEventListener('submit', (event) => void signIn(event));

@@ -1,24 +1,31 @@
-import { element } from './dom.js';
+import { element, setHidden, setText } from './dom.js';
+import { say } from './notice.js';
 
-/** @import { Status } from '../client.js' */
+/** @import { Status } from '../client/connect.js' */
 
 /** @type {Record<string, string>} */
 const GAPS = {
-  purged: 'Some messages were purged before they could reach this page. What is left is shown.',
-  restored: 'The server’s log went back in time. What it holds now is shown anew.',
-  unknown: 'The server cannot tell where this page stopped. What it holds now is shown anew.',
+  purged: 'Some messages were purged before they could reach this page. The others are shown.',
+  restored:
+    'The service was set back to an older backup: what was said since then is gone. If you said some of it, say it again.',
+  unknown: 'The service does not know where this page stopped. All that it has is shown.',
 };
 
-/** What passes sooner than this is not worth a word, least of all one that is read aloud. */
+const NOTHING_KEPT =
+  'This browser keeps nothing for this page: its storage is full, or blocked. What is not sent is lost if you close or reload it.';
+
+/** A state that passes sooner is not worth a word, least of all one that is read aloud. */
 const SOON_MILLISECONDS = 700;
 
-/** What the connection is like, in a line. */
+/** The state of the connection, in a line. */
 export class Banner {
   #line = element('banner', HTMLElement);
   #gap = element('gap', HTMLElement);
   #again = element('again', HTMLButtonElement);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #soon;
+  /** Whether the person knows that this browser keeps nothing. */
+  #isWarned = false;
 
   /** @param {() => void} onAgain */
   constructor(onAgain) {
@@ -28,6 +35,8 @@ export class Banner {
 
   /** @param {Status} status */
   show(status) {
+    if (!status.persistent && !this.#isWarned) say(NOTHING_KEPT);
+    this.#isWarned ||= !status.persistent;
     clearTimeout(this.#soon);
     const wasLive = this.#line.dataset['state'] === 'live';
     const mayPass = status.waiting > 0 || status.state === 'connecting' || status.state === 'catching-up';
@@ -36,16 +45,26 @@ export class Banner {
     else this.#show(status);
   }
 
-  /** There is no connection yet, and why. @param {string} detail */
-  showOffline(detail) {
-    this.show({ state: 'offline', transport: 'stream', shared: false, detail, caughtUp: 0, waiting: 0 });
+  /** There is no connection yet. @param {string} detail why @param {number} waiting how many messages wait to be sent */
+  showOffline(detail, waiting) {
+    this.show({
+      state: 'offline',
+      transport: 'stream',
+      shared: false,
+      detail,
+      problem: null,
+      caughtUp: 0,
+      waiting,
+      persistent: true,
+    });
   }
 
   /** @param {Status} status */
   #show(status) {
     this.#line.dataset['state'] = status.state;
-    this.#line.textContent = textOf(status);
-    this.#again.hidden = !['offline', 'refused', 'expired'].includes(status.state);
+    this.#line.toggleAttribute('data-waiting', status.waiting > 0);
+    setText(this.#line, textOf(status));
+    setHidden(this.#again, !['offline', 'refused', 'expired'].includes(status.state));
   }
 
   /** @param {string} reason */
@@ -57,7 +76,7 @@ export class Banner {
 }
 
 /** @param {Status} status */
-function textOf({ state, transport, detail, caughtUp, waiting }) {
+function textOf({ state, transport, detail, problem, caughtUp, waiting }) {
   const held = waiting === 0 ? '' : ` · ${waiting} waiting to be sent`;
   switch (state) {
     case 'connecting':
@@ -71,6 +90,10 @@ function textOf({ state, transport, detail, caughtUp, waiting }) {
     case 'expired':
       return `Signed out: ${detail}${held}`;
     case 'refused':
-      return `Refused: ${detail}${held}`;
+      return `Refused: ${problem?.status === 403 ? 'you are not allowed to read all that is followed here.' : detail}${held}`;
+    case 'replaced':
+    case 'signed-out':
+    case 'closed':
+      return `Ended: ${detail}. Load this page again.`;
   }
 }

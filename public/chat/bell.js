@@ -1,4 +1,5 @@
 import { element } from './dom.js';
+import { say } from './notice.js';
 
 /** @import { Notifications, State } from './notifications.js' */
 
@@ -13,13 +14,6 @@ const TITLES = {
 /** Has a button turn notifications on and off. Where there can be none it is not there. @param {Notifications} notifications */
 export function showBell(notifications) {
   const bell = element('bell', HTMLButtonElement);
-  const notice = element('notice', HTMLElement);
-  /** @param {string} sentence */
-  const say = (sentence) => {
-    const [text] = notice.getElementsByTagName('p');
-    if (text !== undefined) text.textContent = sentence;
-    notice.hidden = sentence === '';
-  };
   const draw = () => {
     const { state } = notifications;
     bell.hidden = state === 'none';
@@ -27,7 +21,7 @@ export function showBell(notifications) {
     bell.ariaPressed = String(state === 'on');
   };
   const press = async () => {
-    // What is under way has been asked for already.
+    // The change that is under way was asked for already.
     if (bell.ariaBusy === 'true') return;
     bell.ariaBusy = 'true';
     say('');
@@ -40,7 +34,6 @@ export function showBell(notifications) {
     }
   };
   bell.addEventListener('click', () => void press());
-  element('notice-dismiss', HTMLButtonElement).addEventListener('click', () => say(''));
   notifications.watch(draw);
   draw();
 }

@@ -1,28 +1,31 @@
+/** @import { Drafts } from './drafts.js' */
+
 /** Typing is told at most this often. */
 const TYPING_MILLISECONDS = 3000;
 
-/** Where a message is written. */
+/** The field in which a message is written. */
 export class Composer {
   #text;
   #told = 0;
   #to = '';
-  /** What was begun, by whom it is for. @type {Map<string, string>} */
-  #begun = new Map();
+  #drafts;
 
   /**
    * @param {HTMLFormElement} form
    * @param {HTMLTextAreaElement} text
+   * @param {Drafts} drafts
    * @param {{ onSend: (text: string) => void, onTyping: () => void }} events
    */
-  constructor(form, text, { onSend, onTyping }) {
+  constructor(form, text, drafts, { onSend, onTyping }) {
     this.#text = text;
+    this.#drafts = drafts;
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      const said = text.value.trim();
+      // The first line may be indented on purpose.
+      const said = text.value.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
       if (said === '') return;
-      text.value = '';
       this.#told = 0;
-      this.#fit();
+      this.#put('');
       onSend(said);
       text.focus();
     });
@@ -33,6 +36,7 @@ export class Composer {
     });
     text.addEventListener('input', () => {
       this.#fit();
+      drafts.keep(this.#to, text.value);
       if (text.value === '' || Date.now() - this.#told < TYPING_MILLISECONDS) return;
       this.#told = Date.now();
       onTyping();
@@ -42,15 +46,28 @@ export class Composer {
   /** Takes up what was begun for somebody; what was begun for another stays with that one. @param {string} to */
   turnTo(to) {
     if (to === this.#to) return;
-    this.#begun.set(this.#to, this.#text.value);
     this.#to = to;
     this.#told = 0;
-    this.#text.value = this.#begun.get(to) ?? '';
+    this.#put(this.#drafts.get(to));
+  }
+
+  /** Has one write a text again, before what was begun. @param {string} text */
+  edit(text) {
+    const begun = this.#text.value;
+    this.#put(begun === '' ? text : `${text}\n${begun}`);
+    this.#text.focus();
+  }
+
+  /** @param {string} text */
+  #put(text) {
+    this.#text.value = text;
+    this.#drafts.keep(this.#to, text);
     this.#fit();
   }
 
-  /** As high as its text, within what the style sheet allows. */
+  /** As high as its text, within what the style sheet allows. Most browsers do so by themselves (`field-sizing`). */
   #fit() {
+    if (CSS.supports('field-sizing', 'content')) return;
     this.#text.style.height = 'auto';
     this.#text.style.height = `${this.#text.scrollHeight + 2}px`;
   }

@@ -1,24 +1,32 @@
 import { Problem } from '../client.js';
 import { Composer } from './composer.js';
-import { avatar, element, isolated } from './dom.js';
+import { Drafts } from './drafts.js';
+import { avatar, element, isolated, setText } from './dom.js';
+import { FirstSteps } from './first-steps.js';
+import { isByKeyboard } from './keyboard.js';
+import { Places } from './places.js';
 import { Thread } from './thread.js';
 import { momentOf, shortly } from './times.js';
 
 /** @import { Api } from './api.js' */
-/** @import { Chat } from './chats.js' */
+/** @import { Chat } from './chat.js' */
 /** @import { Unsent } from './rows.js' */
 
 /** A read marker is sent when one has stopped scrolling for so long. */
 const SEEN_MILLISECONDS = 250;
 
+/** So many messages are fetched at a time, and so many the service gives. */
+const PAGE = 50;
+const MAX_PAGE = 1000;
+
 /** After history could not be fetched it is not asked for again at once. */
 const RETRY_MILLISECONDS = 10_000;
 
 /**
- * What a person does in a conversation.
+ * The acts of a person in a conversation.
  *
  * @typedef {object} ConversationEvents
- * @property {(recipient: string, text: string) => void} onSend
+ * @property {(recipient: string, content: unknown) => void} onSend
  * @property {(recipient: string) => void} onTyping
  * @property {(chat: Chat, id: number) => void} onSeen through this message it was really in view
  * @property {(room: string) => void} onLeave
@@ -32,9 +40,10 @@ export class Conversation {
   #me;
   #events;
   #thread;
+  #firstSteps;
   /** @type {Chat | undefined} */
   #chat;
-  /** Whose history is on its way. @type {WeakSet<Chat>} */
+  /** Chats whose history is on its way. @type {WeakSet<Chat>} */
   #fetching = new WeakSet();
   #notBefore = 0;
   #fault = '';
@@ -48,23 +57,33 @@ export class Conversation {
   /**
    * @param {Api} api
    * @param {string} me
+   * @param {boolean} isOpen whether the service has no key, and anybody may use any name
    * @param {ConversationEvents} events
    */
-  constructor(api, me, events) {
+  constructor(api, me, isOpen, events) {
+    this.#firstSteps = new FirstSteps(api, me, isOpen);
     this.#api = api;
     this.#me = me;
     this.#events = events;
-    this.#thread = new Thread(element('thread', HTMLElement), element('messages', HTMLOListElement), {
-      onOlder: () => void this.#fetchOlder(),
+    const parts = {
+      box: element('thread', HTMLElement),
+      list: element('messages', HTMLOListElement),
+      toEnd: element('to-end', HTMLButtonElement),
+    };
+    this.#thread = new Thread(parts, new Places(api), {
+      onOlder: (isFar) => void this.#fetchOlder(isFar),
       onSeen: (chat, id) => this.#seen(chat, id),
-      onDismiss: (unsent) => {
+      onDecide: (unsent, decision) => {
         events.onDismiss(unsent);
-        events.onChange();
+        const { recipient, content } = unsent.entry;
+        if (decision === 'edit') this.#composer.edit(String(content));
+        else if (decision === 'again') events.onSend(recipient, content);
       },
     });
     this.#composer = new Composer(
       element('composer', HTMLFormElement),
       element('text', HTMLTextAreaElement),
+      new Drafts(api, me),
       {
         onSend: (text) => {
           if (this.#chat !== undefined) events.onSend(this.#chat.peer, text);
@@ -81,6 +100,11 @@ export class Conversation {
     });
   }
 
+  /** Turns to where one writes. */
+  focus() {
+    element('text', HTMLElement).focus();
+  }
+
   /** Opens a conversation. @param {Chat | undefined} chat `undefined`: none */
   open(chat) {
     const isSame = chat?.peer === this.#chat?.peer;
@@ -90,6 +114,8 @@ export class Conversation {
       this.#notBefore = 0;
     }
     this.#chat = chat;
+    // Before anything moves: it keeps where one was.
+    this.#thread.open(this.#me, chat);
     element('nobody', HTMLElement).hidden = chat !== undefined;
     element('somebody', HTMLElement).hidden = chat === undefined;
     element('app', HTMLElement).classList.toggle('reading', chat !== undefined);
@@ -99,23 +125,31 @@ export class Conversation {
     element('leave', HTMLElement).hidden = !chat.isRoom;
     this.#composer.turnTo(chat.peer);
     if (!chat.isLoaded) void this.#fetchOlder();
-    // On a phone it would open the keyboard over what one came to read.
-    if (!isSame && matchMedia('(hover: hover)').matches) element('text', HTMLElement).focus();
+    // On a phone, a tap would open the keyboard over what one came to read.
+    if (!isSame && (isByKeyboard() || matchMedia('(hover: hover)').matches)) this.focus();
   }
 
-  /** Shows what is known of it now. @param {readonly Unsent[]} unsent of all conversations, the oldest first */
+  /** Shows what is known of it now. `settle` has to follow. @param {readonly Unsent[]} unsent of all conversations, the oldest first */
   show(unsent) {
     const chat = this.#chat;
     if (chat === undefined) return;
     const { typists, lastSeen, peer } = chat;
-    const verb = typists.length === 1 ? 'is' : 'are';
-    this.#typing.textContent =
-      typists.length === 0 ? '' : `${typists.map(isolated).join(', ')} ${verb} typing…`;
-    this.#presence.textContent = presenceOf(chat);
-    this.#presence.title = lastSeen === null ? '' : momentOf(lastSeen);
     const own = unsent.filter(({ entry: { recipient, type } }) => recipient === peer && type !== 'read');
-    this.#hint.textContent = this.#hintOf(chat, own.length);
-    this.#thread.show(this.#me, chat, own);
+    // First, as it asks where one was: nothing is to be laid out for that yet.
+    this.#thread.show(own);
+    const verb = typists.length === 1 ? 'is' : 'are';
+    setText(this.#typing, typists.length === 0 ? '' : `${typists.map(isolated).join(', ')} ${verb} typing…`);
+    setText(this.#presence, presenceOf(chat));
+    const seenAt = lastSeen === null ? '' : momentOf(lastSeen);
+    if (this.#presence.title !== seenAt) this.#presence.title = seenAt;
+    setText(this.#hint, this.#hintOf(chat, own.length));
+    const isEmpty = chat.isLoaded && !chat.hasMore && chat.messages.length + own.length === 0;
+    this.#firstSteps.show(chat, isEmpty);
+  }
+
+  /** Goes to where one reads: once all else is shown, so that all is laid out once. */
+  settle() {
+    if (this.#chat !== undefined) this.#thread.settle();
   }
 
   /**
@@ -125,7 +159,7 @@ export class Conversation {
   #hintOf({ isLoaded, hasMore, messages, peer, isRoom }, waiting) {
     if (this.#fault !== '') return `Older messages cannot be read: ${this.#fault}`;
     if (!isLoaded || hasMore) return 'Loading…';
-    if (messages.size + waiting > 0) return 'This is where it begins.';
+    if (messages.length + waiting > 0) return 'This is where it begins.';
     return isRoom
       ? 'Nobody has said anything here yet.'
       : `Nothing said yet. Write to ${isolated(peer)} below.`;
@@ -137,18 +171,21 @@ export class Conversation {
     if (this.#fault !== '' || this.#chat?.isLoaded === false) void this.#fetchOlder();
   }
 
-  async #fetchOlder() {
+  /** @param {boolean} [isFar] whether many are wanted */
+  async #fetchOlder(isFar = false) {
     const chat = this.#chat;
     if (chat === undefined || this.#fetching.has(chat) || !chat.hasMore || Date.now() < this.#notBefore)
       return;
     this.#fetching.add(chat);
     try {
       const before = chat.isLoaded ? chat.oldestFetched : undefined;
-      const page = await this.#api.history(this.#me, chat.peer, chat.isRoom, before);
+      // All that is unread at once: a conversation is opened at the first of these.
+      const limit = isFar ? MAX_PAGE : Math.min(MAX_PAGE, PAGE + (chat.isLoaded ? 0 : chat.unread));
+      const page = await this.#api.history(this.#me, chat.peer, chat.isRoom, before, limit);
       chat.addHistory(page.messages, page.more, page.before);
       if (chat === this.#chat) this.#fault = '';
     } catch (error) {
-      // What may not be read is not asked for again.
+      // A history that may not be read is not asked for again.
       if (error instanceof Problem && !error.passes) chat.hasMore = false;
       if (chat !== this.#chat) return;
       this.#notBefore = Date.now() + RETRY_MILLISECONDS;

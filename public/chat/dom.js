@@ -1,3 +1,5 @@
+import { firstLetter } from './emoji.js';
+
 /**
  * An element of the page by its id.
  *
@@ -31,6 +33,16 @@ export function make(tag, attributes = {}, ...children) {
 /** A name in a sentence: its direction does not turn the words around it (UAX #9, FSI and PDI). @param {string} name */
 export function isolated(name) {
   return `\u2068${name}\u2069`;
+}
+
+/** Has an element say this. If it does already, nothing is laid out again. @param {Element} target @param {string} text */
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+/** Hides an element, or shows it. If it is so already, nothing is laid out again. @param {HTMLElement} target @param {boolean} isHidden */
+export function setHidden(target, isHidden) {
+  if (target.hidden !== isHidden) target.hidden = isHidden;
 }
 
 /**
@@ -68,7 +80,7 @@ export function avatar(name) {
   const sign = make(
     'span',
     { class: 'avatar', 'aria-hidden': 'true' },
-    Array.from(name.replace(/^room-/, ''))[0] ?? '#',
+    firstLetter(name.replace(/^room-/, '')) || '#',
   );
   let hue = 0;
   for (const letter of name) hue = (hue * 31 + (letter.codePointAt(0) ?? 0)) % 360;

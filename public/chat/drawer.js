@@ -4,7 +4,7 @@ import { copyText, Frames } from './frames.js';
 /** @import { Frame } from '../client/stream.js' */
 /** @import { Api } from './api.js' */
 
-/** Where the drawer covers the page, it is all that there is. */
+/** On a small screen the drawer covers the page, and is all that there is. */
 const covers = matchMedia('(width < 48rem)');
 
 /** The drawer with the raw stream, and the command that shows the same in a terminal. */

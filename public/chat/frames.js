@@ -3,7 +3,7 @@ import { make } from './dom.js';
 /** @import { Frame } from '../client/stream.js' */
 
 /** More frames than these are not kept in the page. */
-const MOST_FRAMES = 500;
+const MAX_FRAMES = 500;
 
 const NEAR_END = 40;
 
@@ -20,7 +20,7 @@ export class Frames {
   #pause;
   /** @type {{ text: string, row: HTMLElement }[]} */
   #rows = [];
-  /** What came while it was paused. @type {Frame[]} */
+  /** Frames that came while it was paused. @type {Frame[]} */
   #held = [];
 
   /**
@@ -57,18 +57,27 @@ export class Frames {
   add(frame) {
     if (this.#isPaused) {
       this.#held.push(frame);
-      if (this.#held.length > MOST_FRAMES) this.#held.shift();
+      if (this.#held.length > MAX_FRAMES) this.#held.shift();
       this.#tellHeld();
       return;
     }
-    const isAtEnd = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR_END;
+    const follows = this.#isShown && this.#isAtEnd;
     const text = asSent(frame);
     const row = rowOf(frame, text);
     row.hidden = !this.#wants(text);
     this.#rows.push({ text, row });
     this.#list.append(row);
-    if (this.#rows.length > MOST_FRAMES) this.#rows.shift()?.row.remove();
-    if (isAtEnd) this.toEnd();
+    if (this.#rows.length > MAX_FRAMES) this.#rows.shift()?.row.remove();
+    if (follows) this.toEnd();
+  }
+
+  /** Asked first: to ask how high something is has the whole page laid out, for nothing while this is not shown. */
+  get #isShown() {
+    return this.#box.closest('[hidden]') === null;
+  }
+
+  get #isAtEnd() {
+    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR_END;
   }
 
   get #isPaused() {
@@ -92,7 +101,7 @@ export class Frames {
   }
 }
 
-/** What stands on a button that says something else for a while. @type {WeakMap<HTMLButtonElement, string>} */
+/** The own text of a button that says something else for a while. @type {WeakMap<HTMLButtonElement, string>} */
 const labels = new WeakMap();
 
 /**

@@ -1,9 +1,10 @@
 import { Problem, Unreachable } from '../client.js';
 import { storage } from '../client/storage.js';
+import { renameKept } from './api.js';
 import { canHaveWorker, findWorker, startWorker } from './worker.js';
 
 /** @import { Api } from './api.js' */
-/** @import { Chat } from './chats.js' */
+/** @import { Chat } from './chat.js' */
 /** @import { Rooms } from './rooms.js' */
 
 /**
@@ -12,7 +13,7 @@ import { canHaveWorker, findWorker, startWorker } from './worker.js';
  * @typedef {'none' | 'blocked' | 'off' | 'on'} State
  */
 
-/** Whose notifications this device has, and of which inboxes. @typedef {{ me: string, recipients: string[], endpoint: string }} Kept */
+/** The person whose notifications this device has, and their inboxes. @typedef {{ me: string, recipients: string[], endpoint: string }} Kept */
 
 /** Some browsers never say that they may not ask their push service. */
 const PATIENCE_MILLISECONDS = 20_000;
@@ -39,13 +40,15 @@ export class Notifications {
     this.#api = api;
     this.#me = me;
     this.#rooms = rooms;
-    this.#name = `tidings:chat:notifications:${api.url('')}`;
+    this.#name = api.keptName('notifications');
+    // Earlier versions kept it under this name.
+    renameKept(storage, `tidings:chat:notifications:${api.url('')}`, this.#name);
     if (!canNotify) return;
     // Another window has turned them on or off.
     addEventListener('storage', ({ key }) => {
       if (key === this.#name || key === null) this.#onChange();
     });
-    // What not all browsers tell.
+    // Not all browsers tell it.
     this.#watchPermission().catch(() => undefined);
     void this.#check();
   }
@@ -97,7 +100,7 @@ export class Notifications {
       try {
         if (this.state === 'on') await this.#subscribe();
       } catch (error) {
-        // What cannot be done now is done when the page is opened again.
+        // If it cannot be done now, it is done when the page is opened again.
         if (error instanceof Problem && !error.passes) await this.#end();
       }
     });
@@ -111,20 +114,32 @@ export class Notifications {
    * @param {number} through
    */
   async close({ peer }, through) {
+    await this.#closeIf((about) => about.peer === peer && about.id <= through);
+  }
+
+  /** Closes the notifications of messages that have expired. */
+  async closeExpired() {
+    const now = Date.now();
+    await this.#closeIf(({ expiresAt = '' }) => Date.parse(expiresAt) <= now);
+  }
+
+  /** @param {(about: { peer: string, id: number, expiresAt?: string }) => boolean} which of those that are shown */
+  async #closeIf(which) {
     if (this.state !== 'on') return;
     for (const notification of (await (await findWorker())?.getNotifications()) ?? []) {
       /** @type {unknown} */
       const data = notification.data;
-      const about = /** @type {{ peer: string, id: number }} */ (data);
-      if (about.peer === peer && about.id <= through) notification.close();
+      const about = /** @type {{ peer: string, id: number, expiresAt?: string }} */ (data);
+      if (which(about)) notification.close();
     }
   }
 
   /** Shows on the page's icon how many are unread, where there is such a thing. @param {number} unread */
   setBadge(unread) {
-    if (unread === this.#badge || this.state !== 'on') return;
+    if (unread === this.#badge) return;
     this.#badge = unread;
-    setAppBadge(unread);
+    // The permission is asked last: for that the browser asks another of its processes, and the page waits.
+    if (this.#kept?.me === this.#me && this.state === 'on') setAppBadge(unread);
   }
 
   /** @returns {Kept | undefined} */
@@ -135,15 +150,25 @@ export class Notifications {
   }
 
   /** One window at a time. @param {() => Promise<void> | undefined} change */
-  #inTurn(change) {
-    return navigator.locks.request(this.#name, change);
+  async #inTurn(change) {
+    const turn = { isBegun: false };
+    try {
+      await navigator.locks.request(this.#name, () => {
+        turn.isBegun = true;
+        return change();
+      });
+    } catch (error) {
+      // A browser that keeps nothing for this site forbids its locks too.
+      if (turn.isBegun) throw error;
+      await change();
+    }
   }
 
   async #watchPermission() {
     const permission = await navigator.permissions.query({ name: 'notifications' });
     permission.onchange = () => {
       this.#onChange();
-      // Where it was given, somebody is turning them on.
+      // If it was given, somebody is turning them on.
       if (permission.state !== 'granted') void this.#check();
     };
   }
@@ -185,7 +210,7 @@ export class Notifications {
     worker.active?.postMessage({ kept: now });
   }
 
-  /** Ends it here and at the service. Where the service cannot be told, its push service tells it that this is over. */
+  /** Ends it here and at the service. If the service cannot be reached, it learns of the end from the push service. */
   async #end() {
     const kept = this.#kept;
     storage.remove(this.#name);

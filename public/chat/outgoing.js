@@ -1,64 +1,113 @@
 import { Problem } from '../client.js';
-import { newKey } from '../client/outbox.js';
+import { newKey } from '../client/environment.js';
+import { appendEntry, findEntries, readEntries } from '../client/outbox-entries.js';
+import { storage } from '../client/storage.js';
+import { isolated } from './dom.js';
 
-/** @import { Connection } from '../client.js' */
+/** @import { Connection } from '../client/connect.js' */
 /** @import { Stored } from '../client/feed.js' */
 /** @import { Entry } from '../client/outbox.js' */
+/** @import { Api } from './api.js' */
 /** @import { Unsent } from './rows.js' */
 
-/** What a person sends: it is in sight from when it is written until the log has it, or it is taken away. */
+/** The messages that a person sends. Each is in sight until the log has it, or it is taken away. */
 export class Outgoing {
-  /** @type {Unsent[]} */
-  #refused = [];
-  /** Whom this token may not send to: they are not told either that one is typing. @type {Set<string>} */
+  #name;
+  #me;
+  /** The names of the messages that wait begin with this. */
+  #outbox;
+  /** People to whom this token may not send: they are not told either that one is typing. @type {Set<string>} */
   #mute = new Set();
   #events;
 
-  /** @param {{ onStored: (message: Stored) => void, onChange: () => void }} events */
-  constructor(events) {
+  /**
+   * @param {Api} api
+   * @param {string} me
+   * @param {{ onStored: (message: Stored) => void, onChange: () => void }} events
+   */
+  constructor(api, me, events) {
+    this.#name = api.keptName(`refused:${me}`);
+    this.#me = me;
+    this.#outbox = findEntries(api.url(''), me);
     this.#events = events;
   }
 
   /**
-   * What is not stored, the oldest first.
+   * Returns the messages that are not stored, the oldest first.
    *
    * @param {Connection | undefined} connection
    * @returns {Unsent[]}
    */
   unsent(connection) {
-    return [...this.#refused, ...(connection?.outbox ?? []).map((entry) => ({ entry }))];
+    const waiting = connection?.outbox ?? readEntries(storage.names(this.#outbox));
+    return [...this.#refused, ...waiting.map((entry) => ({ entry }))];
+  }
+
+  /** The number of messages of the person that wait; read markers, which wait there too, do not count. */
+  get waiting() {
+    return readEntries(storage.names(this.#outbox)).filter(({ type }) => type !== 'read').length;
+  }
+
+  /** Returns the number of the person's messages that are not stored. @param {Connection | undefined} connection */
+  count(connection) {
+    return this.unsent(connection).filter(({ entry }) => entry.type !== 'read').length;
   }
 
   /**
+   * Sends a message: without a connection it waits in the outbox for the next one.
+   *
    * @param {Connection | undefined} connection
    * @param {string} recipient
-   * @param {string} content
+   * @param {unknown} content
    */
   send(connection, recipient, content) {
     const entry = { recipient, content, idempotencyKey: newKey() };
+    if (connection === undefined) {
+      appendEntry(this.#outbox, { sender: this.#me, ...entry });
+      this.#events.onChange();
+      return;
+    }
     // The stream may bring it much later. The connection may be another by then, and another window may have sent it.
-    connection?.send(entry).then(
+    connection.send(entry).then(
       (message) => this.#events.onStored(message),
-      (/** @type {unknown} */ error) => this.refuse(entry, /** @type {Error} */ (error).message),
+      (/** @type {unknown} */ error) => {
+        // Another reason is that this connection has ended: then the message waits for the next one.
+        if (error instanceof Problem) this.refuse(entry, error);
+      },
     );
   }
 
   /**
-   * It will never be stored.
+   * It will never be stored: it is kept in the browser until the person does something about it.
    *
    * @param {Entry} entry
-   * @param {string} why
+   * @param {Problem} problem
    */
-  refuse(entry, why) {
-    const isKnown = this.#refused.some((one) => one.entry.idempotencyKey === entry.idempotencyKey);
+  refuse(entry, problem) {
+    const refused = this.#refused;
+    const isKnown = refused.some((one) => one.entry.idempotencyKey === entry.idempotencyKey);
     if (entry.type === 'read' || isKnown) return;
-    this.#refused.push({ entry, refused: why });
+    this.#keep([...refused, { entry, refused: whyNot(problem, entry.recipient) }]);
     this.#events.onChange();
   }
 
   /** Takes away a message that was refused. @param {Unsent} unsent */
-  dismiss(unsent) {
-    this.#refused = this.#refused.filter((one) => one !== unsent);
+  dismiss({ entry: { idempotencyKey } }) {
+    this.#keep(this.#refused.filter(({ entry }) => entry.idempotencyKey !== idempotencyKey));
+    this.#events.onChange();
+  }
+
+  /** @returns {Unsent[]} */
+  get #refused() {
+    /** @type {unknown} */
+    const kept = JSON.parse(storage.get(this.#name) ?? '[]');
+    return /** @type {Unsent[]} */ (kept);
+  }
+
+  /** @param {readonly Unsent[]} refused */
+  #keep(refused) {
+    if (refused.length === 0) storage.remove(this.#name);
+    else storage.set(this.#name, JSON.stringify(refused));
   }
 
   /**
@@ -80,4 +129,16 @@ export class Outgoing {
   forgetMute() {
     this.#mute.clear();
   }
+}
+
+/**
+ * Says to a person why a message was refused.
+ *
+ * @param {Problem} problem
+ * @param {string} recipient
+ */
+function whyNot({ status, message }, recipient) {
+  if (status === 403) return `you may not write to ${isolated(recipient)}.`;
+  if (status === 413) return 'it is longer than 48 KiB. Send it in parts.';
+  return message;
 }

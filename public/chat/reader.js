@@ -1,9 +1,10 @@
 import { Problem } from '../client.js';
-import { isRoom } from './chats.js';
+import { isRoom } from './chat.js';
 import { untilAnswered } from './until-answered.js';
 
 /** @import { Api } from './api.js' */
-/** @import { Chat, Chats } from './chats.js' */
+/** @import { Chat } from './chat.js' */
+/** @import { Chats } from './chats.js' */
 /** @import { Rooms } from './rooms.js' */
 
 /** Reads what there is: what comes after it comes by the stream. */
@@ -12,14 +13,14 @@ export class Reader {
   #chats;
   #rooms;
   #events;
-  /** What was asked last of a chat. @type {WeakMap<Chat, object>} */
+  /** The last question about a chat. @type {WeakMap<Chat, object>} */
   #asked = new WeakMap();
 
   /**
    * @param {Api} api
    * @param {Chats} chats
    * @param {Rooms} rooms
-   * @param {{ onChange: () => void, onUnreadable: (room: string, why: string) => void }} events
+   * @param {{ onChange: () => void, onUnreadable: (room: string) => void }} events
    */
   constructor(api, chats, rooms, events) {
     this.#api = api;
@@ -65,9 +66,19 @@ export class Reader {
       if (!(error instanceof Problem) || error.status !== 403) throw error;
       this.#rooms.leave(room);
       this.#chats.remove(room);
-      this.#events.onUnreadable(room, error.message);
+      this.#events.onUnreadable(room);
       return false;
     }
+  }
+
+  /**
+   * Tells whether the log is another than it was at a cursor: it was restored from an older backup.
+   *
+   * @param {string} cursor
+   * @throws {Problem | Unreachable}
+   */
+  async isRestored(cursor) {
+    return (await this.#api.gap(this.#chats.me, cursor)) === 'restored';
   }
 
   /** Asks how many are unread, until that is answered. @param {Chat} chat */
@@ -88,7 +99,7 @@ export class Reader {
     const state = await this.#api.conversation(this.#chats.me, chat.peer, chat.isRoom);
     // Answers may come in another order than they were asked for.
     if (this.#asked.get(chat) !== turn || chat.list(state)) return;
-    // What was read on another device while the answer was on its way is not in its count.
+    // The count does not have what was read on another device while the answer was on its way.
     this.recount(chat).catch(() => undefined);
   }
 
@@ -102,8 +113,9 @@ export class Reader {
     const { generation } = this.#chats;
     const page = await this.#api.conversations(this.#chats.me, before === undefined ? {} : { before });
     if (generation !== this.#chats.generation) return page.cursor;
+    this.#chats.dropCopy();
     for (const listed of page.conversations) {
-      // What one wrote to a room is a conversation too. How a room stands is asked for each that is joined.
+      // A room that one wrote to is listed too. The state of each joined room is asked for by itself.
       if (isRoom(listed.peer)) continue;
       const chat = this.#chats.get(listed.peer);
       if (!chat.list(listed)) this.recount(chat).catch(() => undefined);

@@ -1,15 +1,22 @@
 import { Problem } from '../client.js';
+import { openChannel } from '../client/environment.js';
 import { element } from './dom.js';
 import { untilAnswered } from './until-answered.js';
 
 /** @import { Api } from './api.js' */
 
-/** Windows tell each other here that there is a new session. */
-const channel = new BroadcastChannel('tidings:chat:session');
+/** Windows tell each other here that there is a new session. @type {BroadcastChannel | undefined} */
+let shared;
 
-/** Tells the other windows that there is a new session: one of them may be asking for it. */
-export function tellRenewed() {
-  channel.postMessage('renewed');
+/** @param {Api} api @returns {BroadcastChannel | undefined} `undefined` if the browser has none, or forbids it */
+function channelOf(api) {
+  shared ??= openChannel(api.keptName('session'));
+  return shared;
+}
+
+/** Tells the other windows that there is a new session: one of them may be asking for it. @param {Api} api */
+export function tellRenewed(api) {
+  channelOf(api)?.postMessage('renewed');
 }
 
 /** @type {Promise<void> | undefined} */
@@ -19,7 +26,7 @@ let renewal;
  * Asks for a new token, for as long as it takes. Asks once, however many want one.
  *
  * @param {Api} api
- * @param {string} me whose session it was; another person begins anew
+ * @param {string} me the person whose session it was; another person starts afresh
  * @returns {Promise<void>} resolves when there is a new session
  */
 export function renewSession(api, me) {
@@ -33,10 +40,12 @@ export function renewSession(api, me) {
  * @returns {Promise<void>}
  */
 function ask(api, me) {
+  const app = element('app', HTMLElement);
   const dialog = element('renew', HTMLDialogElement);
   const form = element('renew-form', HTMLFormElement);
   const token = element('renew-token', HTMLInputElement);
   const answer = element('renew-answer', HTMLOutputElement);
+  const channel = channelOf(api);
   return new Promise((resolve) => {
     /** @param {string | null | undefined} sub */
     const goOn = (sub) => {
@@ -46,14 +55,16 @@ function ask(api, me) {
       }
       token.value = '';
       answer.value = '';
-      form.onsubmit = dialog.onclose = channel.onmessage = null;
+      form.onsubmit = dialog.onclose = null;
+      if (channel !== undefined) channel.onmessage = null;
+      app.inert = false;
       dialog.close();
       resolve();
     };
     const renew = async () => {
       try {
         const { sub } = await api.signIn(token.value.trim());
-        tellRenewed();
+        tellRenewed(api);
         goOn(sub);
       } catch (error) {
         answer.value = error instanceof Problem ? error.message : 'The service cannot be reached.';
@@ -63,14 +74,16 @@ function ask(api, me) {
       event.preventDefault();
       void renew();
     };
-    // Escape closes a dialog, and without a session there is nothing behind it.
+    // Escape closes a dialog, and without a session there is nothing behind it. A second one must not get there either.
     dialog.onclose = () => dialog.showModal();
-    channel.onmessage = () => {
+    app.inert = true;
+    const onRenewed = () => {
       untilAnswered(async () => {
         const session = await api.session();
         if (session !== undefined) goOn(session.sub);
       }).catch(() => undefined);
     };
+    if (channel !== undefined) channel.onmessage = onRenewed;
     dialog.showModal();
   });
 }

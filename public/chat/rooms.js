@@ -1,22 +1,27 @@
 import { storage } from '../client/storage.js';
 
+/** @import { Api } from './api.js' */
+
 /** The rooms that a person has joined: kept in this browser. How far one has read in them the service knows. */
 export class Rooms {
   #name;
+  /** Those of the last look, or of the last change that was made here. */
+  #known = '';
 
-  /** @param {string} me */
-  constructor(me) {
-    this.#name = `tidings:chat:rooms:${me}`;
+  /** @param {Api} api @param {string} me */
+  constructor(api, me) {
+    this.#name = api.keptName(`rooms:${me}`);
   }
 
   /** Tells when other rooms were joined or left in another window. @param {() => void} onChange */
   watch(onChange) {
-    let before = this.joined.join();
+    this.#known = this.joined.join();
     addEventListener('storage', ({ key }) => {
       if (key !== this.#name && key !== null) return;
       const now = this.joined.join();
-      if (now !== before) onChange();
-      before = now;
+      if (now === this.#known) return;
+      this.#known = now;
+      onChange();
     });
   }
 
@@ -55,5 +60,7 @@ export class Rooms {
   /** @param {Record<string, number>} rooms */
   #keep(rooms) {
     storage.set(this.#name, JSON.stringify(rooms));
+    // A window is not told of what it does itself.
+    this.#known = this.joined.join();
   }
 }

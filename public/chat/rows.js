@@ -5,6 +5,8 @@ import { dayOf, momentOf, timeOf } from './times.js';
 /** @import { Entry } from '../client/outbox.js' */
 /** @import { Stored } from '../client/feed.js' */
 
+/** A person's decision about a message that was refused. @typedef {'edit' | 'again' | 'discard'} Decision */
+
 /** A message that waits, or that was refused. @typedef {{ entry: Entry, refused?: string }} Unsent */
 
 const STATES = {
@@ -14,9 +16,21 @@ const STATES = {
   refused: ['✕', 'not sent'],
 };
 
+/** @type {readonly (readonly [Decision, string])[]} */
+const DECISIONS = [
+  ['edit', 'Edit'],
+  ['again', 'Try again'],
+  ['discard', 'Discard'],
+];
+
 /** The heading of a day. @param {string} at a moment of it */
 export function dayRow(at) {
   return make('li', { class: 'day' }, make('time', { datetime: at.slice(0, 10) }, dayOf(at)));
+}
+
+/** Makes the line before the first message that one has not read. */
+export function unreadRow() {
+  return make('li', { class: 'unread' }, 'New');
 }
 
 /**
@@ -58,16 +72,21 @@ export class OwnRow {
     this.row.dataset['id'] = String(id);
   }
 
-  /** @param {Unsent} unsent @param {() => void} onDismiss */
-  showUnsent({ refused }, onDismiss) {
+  /** @param {Unsent} unsent @param {(decision: Decision) => void} onDecide what is to become of it, if it was refused */
+  showUnsent({ refused, entry: { content } }, onDecide) {
     if (refused === undefined) {
       this.#show('waiting', '', () => []);
       return;
     }
     this.#show('refused', refused, () => {
-      const away = make('button', { type: 'button', class: 'more' }, 'Take away');
-      away.addEventListener('click', onDismiss);
-      return ['Not sent: ', refused, ' ', away, ' '];
+      const buttons = DECISIONS.filter(
+        ([decision]) => decision !== 'edit' || typeof content === 'string',
+      ).flatMap(([decision, label]) => {
+        const button = make('button', { type: 'button', class: 'more' }, label);
+        button.addEventListener('click', () => onDecide(decision));
+        return [button, ' '];
+      });
+      return ['Not sent: ', refused, ' ', ...buttons];
     });
   }
 

@@ -1,90 +1,63 @@
-import { Problem } from '../client.js';
-import { Backoff } from '../client/backoff.js';
+/** The parts of a message in view at which it is looked whether it is seen. */
+const THRESHOLDS = Array.from({ length: 21 }, (_, index) => index / 20);
 
-/** @import { Api } from './api.js' */
-
-/**
- * Whose presence one may see. A stream is refused as a whole where it asks for one that its token does not allow, and
- * nothing but a try says what it allows.
- */
+/** Which rows of a box a person really has in view: in a window that is shown and has the focus. */
 export class Sight {
-  #api;
-  #isOpen;
-  /** @type {Map<string, boolean>} */
-  #known = new Map();
-  /** @type {readonly string[]} */
-  #watched = [];
-  #wanted = '';
-  /** Whether the service has said of all of them. */
-  #isSure = true;
-  #hasSession = true;
-  #backoff = new Backoff();
+  #box;
+  #onSeen;
+  #observer;
+  /** The ids of the rows that are in view. @type {Set<number>} */
+  #inView = new Set();
 
   /**
-   * @param {Api} api
-   * @param {boolean} isOpen whether the service has no key, so that everybody sees everybody
+   * @param {HTMLElement} box what scrolls
+   * @param {(id: number) => void} onSeen the greatest id (`data-id`) in view
    */
-  constructor(api, isOpen) {
-    this.#api = api;
-    this.#isOpen = isOpen;
+  constructor(box, onSeen) {
+    this.#box = box;
+    this.#onSeen = onSeen;
+    this.#observer = new IntersectionObserver((entries) => this.#look(entries), {
+      root: box,
+      threshold: THRESHOLDS,
+    });
+    for (const name of ['focus', 'visibilitychange']) addEventListener(name, () => this.#tell(), true);
   }
 
-  /** What one may see may be another with another token. */
+  /** @template {HTMLElement} Row @param {Row} row @returns {Row} */
+  observe(row) {
+    this.#observer.observe(row);
+    return row;
+  }
+
+  /** The row is taken away. @param {HTMLElement} row */
+  unobserve(row) {
+    this.#observer.unobserve(row);
+    this.#inView.delete(Number(row.dataset['id']));
+  }
+
+  /** All rows are taken away. */
   forget() {
-    this.#known.clear();
-    this.#wanted = '';
+    this.#observer.disconnect();
+    this.#inView.clear();
   }
 
-  /** The service can be reached again: what it could not say before is asked again. */
-  retry() {
-    if (!this.#isSure) this.#wanted = '';
-  }
-
-  /** Those that are to be watched. */
-  get watched() {
-    return this.#watched;
-  }
-
-  /**
-   * Finds out who of these is to be watched.
-   *
-   * @param {readonly string[]} addresses at most 100
-   * @returns {Promise<boolean>} whether `watched` is another now
-   */
-  async turnTo(addresses) {
-    const wanted = JSON.stringify([...addresses].sort());
-    if (wanted === this.#wanted) return false;
-    this.#wanted = wanted;
-    const watched = this.#isOpen ? [...addresses] : await this.#allowed(addresses);
-    if (wanted !== this.#wanted) return false;
-    this.#isSure = this.#isOpen || addresses.every((address) => this.#known.has(address));
-    if (this.#isSure) this.#backoff.reset();
-    // Without a session there is no answer, however often it is asked.
-    else if (this.#hasSession) setTimeout(() => this.retry(), this.#backoff.next());
-    this.#watched = watched;
-    return true;
-  }
-
-  /** @param {readonly string[]} addresses */
-  async #allowed(addresses) {
-    const news = addresses.filter((address) => !this.#known.has(address));
-    if (news.length > 0 && !(await this.#try(news))) for (const address of news) await this.#try([address]);
-    return addresses.filter((address) => this.#known.get(address) === true);
-  }
-
-  /** @param {readonly string[]} addresses @returns {Promise<boolean>} whether all of them may be seen */
-  async #try(addresses) {
-    try {
-      await this.#api.presence(addresses);
-      for (const address of addresses) this.#known.set(address, true);
-      return true;
-    } catch (error) {
-      const [only] = addresses;
-      const refused = error instanceof Problem && error.status === 403;
-      this.#hasSession = !(error instanceof Problem && error.status === 401);
-      if (refused && addresses.length === 1 && only !== undefined) this.#known.set(only, false);
-      // Where nothing answers, asking for each alone answers nothing either.
-      return !refused;
+  /** @param {IntersectionObserverEntry[]} entries */
+  #look(entries) {
+    for (const { target, isIntersecting, intersectionRatio, intersectionRect, rootBounds } of entries) {
+      // It may have been told of a row that was taken away.
+      if (!target.isConnected) continue;
+      const id = Number(/** @type {HTMLElement} */ (target).dataset['id']);
+      const half =
+        intersectionRatio >= 0.5 || intersectionRect.height >= (rootBounds?.height ?? Infinity) / 2;
+      if (isIntersecting && half) this.#inView.add(id);
+      else this.#inView.delete(id);
     }
+    this.#tell();
+  }
+
+  #tell() {
+    const isHidden = document.visibilityState !== 'visible' || !document.hasFocus();
+    if (isHidden || this.#box.closest('[inert]') !== null || this.#inView.size === 0) return;
+    this.#onSeen(Math.max(...this.#inView));
   }
 }

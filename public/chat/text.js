@@ -1,16 +1,19 @@
 import { make } from './dom.js';
+import { beginningOf, isFewEmoji } from './emoji.js';
+import { blocksOf } from './markdown.js';
 
-/**
- * A link as people write it; what ends a sentence is not part of it, nor are invisible characters, which could make it
- * look like another.
- */
-const LINK = /https?:\/\/[^\s<>"'\p{Cf}]*[^\s<>"'.,;:!?)\]}\p{Cf}]/giu;
+/** @import { Inline } from './inline.js' */
+/** @import { Block, List } from './markdown.js' */
 
 /** Longer texts are cut, until the reader wants all of it. */
 const LONG = 2000;
 
+/** The direction of each text is its own, and does not turn what stands around it. */
+const OWN_DIRECTION = { dir: 'auto' };
+
 /**
- * A message's content as nodes. Whatever it is, it is text; only http and https links become links.
+ * Makes an element of a message's content. Whatever the content is, it is text: with Markdown for code, lists, quotes and
+ * emphasis, and with links to the web, but no HTML.
  *
  * @param {unknown} content any JSON value
  * @returns {HTMLElement}
@@ -21,9 +24,9 @@ export function contentOf(content) {
     fill(json, indented(content), (text) => [text]);
     return json;
   }
-  // The direction of each text is its own, and does not turn what stands around it.
-  const text = make('p', { class: 'text', dir: 'auto' });
-  fill(text, content, linked);
+  if (isFewEmoji(content)) return make('div', { class: 'text emoji' }, content);
+  const text = make('div', { class: 'text' });
+  fill(text, content, (part) => messageNodes(text, part));
   return text;
 }
 
@@ -50,24 +53,74 @@ function fill(parent, whole, nodesOf) {
   }
   const more = make('button', { type: 'button', class: 'more' }, `Show all ${whole.length} characters`);
   more.addEventListener('click', () => parent.replaceChildren(...nodesOf(whole)));
-  parent.append(...nodesOf(whole.slice(0, LONG).toWellFormed()), '… ', more);
+  parent.append(...nodesOf(`${beginningOf(whole, LONG)}…`), ' ', more);
 }
 
 /**
+ * Makes the nodes of a message. A message that is one text is in no paragraph of its own.
+ *
+ * @param {HTMLElement} parent gets the direction of that text
  * @param {string} text
  * @returns {(Node | string)[]}
  */
-function linked(text) {
-  /** @type {(Node | string)[]} */
-  const parts = [];
-  let end = 0;
-  for (const { 0: address, index } of text.matchAll(LINK)) {
-    if (!URL.canParse(address)) continue;
-    parts.push(text.slice(end, index));
-    // The page is no business of the one that is opened, nor is where one came from.
-    parts.push(make('a', { href: address, target: '_blank', rel: 'noopener noreferrer' }, address));
-    end = index + address.length;
-  }
-  parts.push(text.slice(end));
-  return parts;
+function messageNodes(parent, text) {
+  const blocks = blocksOf(text);
+  const [first] = blocks;
+  const isOneText = blocks.length === 1 && first?.type === 'text';
+  if (isOneText) parent.setAttribute('dir', 'auto');
+  else parent.removeAttribute('dir');
+  return isOneText ? inlineNodes(first.content) : blocks.map((block) => blockNode(block, OWN_DIRECTION));
+}
+
+/**
+ * @param {Block} block
+ * @param {Record<string, string>} [attributes] none for a block within another
+ * @returns {Node}
+ */
+function blockNode(block, attributes = {}) {
+  if (block.type === 'text') return make('p', attributes, ...inlineNodes(block.content));
+  if (block.type === 'quote')
+    return make('blockquote', attributes, ...block.blocks.map((inner) => blockNode(inner)));
+  if (block.type === 'list') return listNode(block, attributes);
+  const code = make('code', {}, block.text);
+  // Long lines are scrolled, with the keyboard too.
+  const pre = make('pre', { class: 'code', dir: 'ltr', tabindex: '0' }, code);
+  if (block.language !== '') pre.prepend(make('span', { class: 'language' }, block.language));
+  return pre;
+}
+
+/** @param {List} list @param {Record<string, string>} attributes */
+function listNode({ isOrdered, sign, items }, attributes) {
+  const nodes = items.map(({ number, blocks: [first, ...others] }) =>
+    make(
+      'li',
+      isOrdered ? { value: number } : {},
+      ...(first?.type === 'text'
+        ? inlineNodes(first.content)
+        : first === undefined
+          ? []
+          : [blockNode(first)]),
+      ...others.map((block) => blockNode(block)),
+    ),
+  );
+  return isOrdered
+    ? make('ol', { ...attributes, 'data-sign': sign }, ...nodes)
+    : make('ul', attributes, ...nodes);
+}
+
+/**
+ * @param {readonly Inline[]} parts
+ * @returns {(Node | string)[]}
+ */
+function inlineNodes(parts) {
+  return parts.map((part) => {
+    if (typeof part === 'string') return part;
+    if (part.type === 'code') return make('code', { dir: 'ltr' }, part.text);
+    if (part.type === 'link') {
+      // The page is no business of the one that is opened, nor is where one came from.
+      const attributes = { href: part.href, target: '_blank', rel: 'noopener noreferrer', dir: 'ltr' };
+      return make('a', attributes, part.text);
+    }
+    return make(part.type, {}, ...inlineNodes(part.children));
+  });
 }

@@ -30,7 +30,7 @@ export function momentOf(at) {
 }
 
 /**
- * What tells days apart, in the reader's time zone.
+ * Returns a text that tells days apart, in the reader's time zone.
  *
  * @param {string} at ISO 8601
  */

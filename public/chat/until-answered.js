@@ -1,5 +1,5 @@
 import { Problem } from '../client.js';
-import { Backoff, pause } from '../client/backoff.js';
+import { backoff, pause, spread } from '../client/backoff.js';
 
 /**
  * Asks until there is an answer.
@@ -9,14 +9,13 @@ import { Backoff, pause } from '../client/backoff.js';
  * @throws {Problem} that a repeat cannot mend
  */
 export async function untilAnswered(ask) {
-  const backoff = new Backoff();
-  for (;;) {
+  for (let tries = 0; ; tries++) {
     try {
       await ask();
       return;
     } catch (error) {
       if (error instanceof Problem && !error.passes) throw error;
-      await pause(backoff.next());
+      await pause(spread(backoff(tries)));
     }
   }
 }

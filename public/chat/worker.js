@@ -31,9 +31,11 @@ export async function startWorker() {
   return navigator.serviceWorker.ready;
 }
 
-/** The service worker; `undefined` where it was never started, or where the browser keeps nothing for this site. */
-export function findWorker() {
-  return navigator.serviceWorker.getRegistration().catch(() => undefined);
+/** Returns the service worker; `undefined` if it was never started, or if the browser keeps nothing for this site. */
+export async function findWorker() {
+  const found = await navigator.serviceWorker.getRegistration().catch(() => undefined);
+  // That of another service, above this one on the same site, is not this one's.
+  return found?.scope === new URL('.', document.baseURI).href ? found : undefined;
 }
 
 /** Tells which conversation a notification leads to, when one was clicked. @param {(peer: string) => void} onLead */
@@ -43,4 +45,27 @@ export function onLead(onLead) {
     'message',
     (/** @type {MessageEvent<{ peer: string }>} */ { data }) => onLead(data.peer),
   );
+}
+
+/**
+ * Has the worker keep the files of the page, so that it opens when the service cannot be reached. Waits until the page is
+ * loaded and has nothing to do. Does nothing if the browser has no worker for it.
+ */
+export function keepShell() {
+  if (!canHaveWorker) return;
+  const start = () => whenIdle(() => void askToKeep().catch(() => undefined));
+  if (document.readyState === 'complete') start();
+  else addEventListener('load', start);
+}
+
+async function askToKeep() {
+  const { active } = await startWorker();
+  // One that the page was loaded by has kept them, if it could.
+  if (navigator.serviceWorker.controller?.scriptURL !== active?.scriptURL) active?.postMessage('keep-shell');
+}
+
+/** @param {() => void} work */
+function whenIdle(work) {
+  if ('requestIdleCallback' in globalThis) requestIdleCallback(work);
+  else setTimeout(work, 1000);
 }

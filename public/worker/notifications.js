@@ -1,15 +1,10 @@
 /**
- * The service worker of the chat page: tells of messages that the service pushes (Web Push) while nobody looks at the
- * page, and leads to them.
- *
- * It keeps no files and answers no requests. The page is nothing without its service, and files that are kept would be
- * those of an older one; without a listener for `fetch` no request waits for this worker to start either.
- *
- * A classic script in one file: Firefox has modules in service workers only since version 147.
+ * The part of the service worker that tells of messages that the service pushes (Web Push) while nobody looks at the page,
+ * and leads to them. The service joins the parts to one classic script, `sw.js`: Firefox has modules there only since 147.
  */
 
 /**
- * What the service pushes of a message.
+ * The push of a message.
  *
  * @typedef {object} MessagePayload
  * @property {'message'} type
@@ -19,31 +14,29 @@
  * @property {string} peer the conversation: whom one talks to, or the room
  * @property {number} id
  * @property {string} createdAt
+ * @property {string} [expiresAt] from when on it is not shown any more
  * @property {number} unread in all, on this device
  * @property {unknown} content any JSON value
  * @property {boolean} [shortened] whether that is only its beginning
  */
 
 /**
- * What the service pushes when a conversation was read elsewhere.
+ * The push when a conversation was read elsewhere.
  *
  * @typedef {{ type: 'read', recipient: string, peer: string, through: number, unread: number }} ReadPayload
  */
 
-/** What a notification is about. @typedef {{ peer: string, id: number }} Shown */
+/** The subject of a notification. @typedef {{ peer: string, id: number, expiresAt?: string | undefined }} Shown */
 
-/**
- * What this device is subscribed to, as the page says: none need be open when that has to be done anew.
- *
- * @typedef {{ me: string, recipients: string[], endpoint: string }} Kept
- */
-
-/** What not all browsers have. @typedef {NotificationOptions & { renotify: boolean, timestamp: number }} AllOptions */
+/** Options that not all browsers have. @typedef {NotificationOptions & { renotify: boolean, timestamp: number }} AllOptions */
 
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (globalThis));
 
-/** Of every notification. Relative to this file. */
+/** Of every notification. Relative to `sw.js`. */
 const ICON = 'icons/icon-192.png';
+
+/** A message of the page: the files of the page are to be kept. */
+const KEEP_SHELL = 'keep-shell';
 
 /** Pushes are taken one after the other: what closes a notification waits for what shows it. */
 let taken = Promise.resolve();
@@ -62,21 +55,18 @@ worker.addEventListener('notificationclick', (event) => {
   event.waitUntil(lead(aboutOf(event.notification).peer));
 });
 
-worker.addEventListener('pushsubscriptionchange', (event) => {
-  event.waitUntil(subscribeAnew(event.newSubscription));
-});
-
-/** The page says what is to be kept, or nothing where there are to be no notifications. */
+/** The page says what is to be kept, or nothing if there are to be no notifications. */
 worker.addEventListener('message', (event) => {
   /** @type {unknown} */
   const said = event.data;
-  event.waitUntil(keep(/** @type {{ kept?: Kept }} */ (said).kept));
+  if (said !== KEEP_SHELL) event.waitUntil(keep(/** @type {{ kept?: Kept }} */ (said).kept));
 });
 
 /** @param {MessagePayload | ReadPayload | undefined} payload */
 async function take(payload) {
   if (payload === undefined) return;
   await setBadge(payload.unread);
+  await closeExpired();
   if (payload.type === 'message') await show(payload);
   else await closeRead(payload);
 }
@@ -93,7 +83,8 @@ async function take(payload) {
  * @param {MessagePayload} message
  */
 async function show(message) {
-  const { recipient, sender, peer, id, createdAt } = message;
+  const { recipient, sender, peer, id, createdAt, expiresAt } = message;
+  if (isExpired(message) && !(await mustShow())) return;
   const tag = tagOf(recipient, peer);
   const [shown] = await worker.registration.getNotifications({ tag });
   // A push service need not keep the order.
@@ -108,7 +99,7 @@ async function show(message) {
     tag,
     body,
     icon: ICON,
-    data: /** @type {Shown} */ ({ peer, id }),
+    data: /** @type {Shown} */ ({ peer, id, expiresAt }),
     timestamp: Date.parse(createdAt),
     // The next message is news as the first one was.
     renotify: true,
@@ -116,7 +107,7 @@ async function show(message) {
   await worker.registration.showNotification(peer, options);
 }
 
-/** What a message says: its text, or of what is no text its JSON, behind its type. @param {MessagePayload} message */
+/** Returns the text of a message, or its JSON behind its type if it is no text. @param {MessagePayload} message */
 function textOf({ messageType, content, shortened }) {
   const end = shortened ? '…' : '';
   if (typeof content === 'string') return content + end;
@@ -142,6 +133,17 @@ async function closeRead({ recipient, peer, through }) {
     if (aboutOf(one).id <= through) one.close();
 }
 
+/** Closes what has expired. Nothing is pushed of that: it is done with the next push, and by a page that is open. */
+async function closeExpired() {
+  for (const shown of await worker.registration.getNotifications())
+    if (isExpired(aboutOf(shown))) shown.close();
+}
+
+/** @param {{ expiresAt?: string | undefined }} about */
+function isExpired({ expiresAt }) {
+  return expiresAt !== undefined && Date.parse(expiresAt) <= Date.now();
+}
+
 /** Whether a push that shows nothing costs the permission, as in Safari, which is known by its push service. */
 async function mustShow() {
   const subscription = await worker.registration.pushManager.getSubscription();
@@ -155,9 +157,10 @@ function aboutOf(notification) {
   return /** @type {Shown} */ (data);
 }
 
+// With its scope: a tag replaces notifications on the whole site, and there may be other services on it.
 /** @param {string} recipient @param {string} peer */
 function tagOf(recipient, peer) {
-  return JSON.stringify([recipient, peer]);
+  return JSON.stringify([worker.registration.scope, recipient, peer]);
 }
 
 /** @param {number} unread */
@@ -185,47 +188,9 @@ async function windows() {
   return all.filter(({ url }) => pages.includes(url.replace(/[?#].*/, '')));
 }
 
-/**
- * The subscription is another, or gone: tells the service, of each inbox that this device had notifications of. What
- * cannot be told now is told by the page when it is opened.
- *
- * @param {PushSubscription | null} given by the browser, or else asked for here
- */
-async function subscribeAnew(given) {
-  const kept = await readKept();
-  if (kept === undefined) return;
-  const subscription = given ?? (await subscribe());
-  for (const recipient of subscription === undefined ? [] : kept.recipients)
-    await ask('POST', { recipient, reader: kept.me, subscription });
-  if (kept.endpoint !== subscription?.endpoint) await ask('DELETE', { endpoint: kept.endpoint });
-  await keep(subscription && { ...kept, endpoint: subscription.endpoint });
-}
-
-/** @returns {Promise<PushSubscription | undefined>} `undefined` where that is not allowed any more */
-async function subscribe() {
-  if (Notification.permission !== 'granted') return undefined;
-  const answer = await fetch(urlOf('push-key'));
-  /** @type {unknown} */
-  const body = await answer.json();
-  const { publicKey } = /** @type {{ publicKey: string }} */ (body);
-  return worker.registration.pushManager.subscribe({
-    userVisibleOnly: true,
-    applicationServerKey: publicKey,
-  });
-}
-
-/** Where something of the service is: it may be under a path of its site. @param {string} path */
+/** Returns the URL of something of the service, which may be below a path of its site. @param {string} path */
 function urlOf(path) {
   return new URL(path, worker.registration.scope);
-}
-
-/** @param {'POST' | 'DELETE'} method @param {object} body */
-function ask(method, body) {
-  return fetch(urlOf('push-subscriptions'), {
-    method,
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  });
 }
 
 /**
@@ -244,10 +209,11 @@ function readPayload(data) {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const payload = /** @type {Record<string, unknown>} */ (value);
-  const { type, messageType, recipient, sender, peer, id, through, unread } = payload;
+  const { type, messageType, recipient, sender, peer, id, expiresAt, through, unread } = payload;
   const isAddressed = typeof recipient === 'string' && typeof peer === 'string' && isCount(unread);
-  const isTyped = type === 'message' && ['undefined', 'string'].includes(typeof messageType);
-  const isMessage = isTyped && typeof sender === 'string' && isCount(id) && 'content' in payload;
+  const areTexts = [messageType, expiresAt].every((one) => ['undefined', 'string'].includes(typeof one));
+  const isMessage =
+    type === 'message' && areTexts && typeof sender === 'string' && isCount(id) && 'content' in payload;
   const isRead = type === 'read' && isCount(through);
   if (!isAddressed || !(isMessage || isRead)) return undefined;
   return /** @type {MessagePayload | ReadPayload} */ (/** @type {unknown} */ (payload));
@@ -256,44 +222,4 @@ function readPayload(data) {
 /** @param {unknown} value */
 function isCount(value) {
   return Number.isSafeInteger(value) && /** @type {number} */ (value) >= 0;
-}
-
-/** @returns {Promise<Kept | undefined>} */
-async function readKept() {
-  return /** @type {Kept | undefined} */ (await inStore('readonly', (store) => store.get('kept')));
-}
-
-/** Keeps something, or nothing. @param {Kept | undefined} kept */
-async function keep(kept) {
-  await inStore('readwrite', (store) =>
-    kept === undefined ? store.delete('kept') : store.put(kept, 'kept'),
-  );
-}
-
-/**
- * The store of a service that is not alone on its site is its own.
- *
- * @param {IDBTransactionMode} mode
- * @param {(store: IDBObjectStore) => IDBRequest<any>} use
- * @returns {Promise<unknown>}
- */
-async function inStore(mode, use) {
-  const opening = indexedDB.open(`tidings:notifications:${worker.registration.scope}`);
-  opening.onupgradeneeded = () => opening.result.createObjectStore('subscription');
-  await resultOf(opening);
-  const database = opening.result;
-  try {
-    const store = database.transaction('subscription', mode).objectStore('subscription');
-    return await resultOf(use(store));
-  } finally {
-    database.close();
-  }
-}
-
-/** @param {IDBRequest<any>} request @returns {Promise<unknown>} */
-function resultOf(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('the browser’s store cannot be used'));
-  });
 }

@@ -1,0 +1,206 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { get, publish, send } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { ChatPage } from '../support/chat-page.ts';
+import { cleanUp, Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+interface Box {
+  scrollTop: number;
+  readonly scrollHeight: number;
+  readonly clientHeight: number;
+  getBoundingClientRect: () => { top: number; bottom: number };
+}
+
+interface Conversations {
+  readonly conversations: { peer: string; readThrough: number | null }[];
+}
+
+/** Evaluated in the page, which has the browser's own. */
+declare const document: { querySelector: (selector: string) => Box | null };
+
+/** So many fill any view. */
+const MANY = 60;
+
+describeInBrowser('the place where one is in a conversation', () => {
+  let browser: Browser;
+  let server: Server;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  const open = async (name: string, peer: string): Promise<ChatPage> =>
+    ChatPage.open(await browser.newContext(), server.url, name, { peer });
+
+  /** Publishes numbered messages. */
+  const write = (sender: string, recipient: string, from: number, to: number): Promise<unknown> =>
+    publish(
+      server.url,
+      Array.from({ length: to - from }, (_, index) => ({
+        sender,
+        recipient,
+        content: `number ${from + index}`,
+      })),
+    );
+
+  const markRead = (sender: string, recipient: string, messageId: number): Promise<unknown> =>
+    publish(server.url, { sender, recipient, type: 'read', content: { messageId } });
+
+  async function readThrough(reader: string, peer: string): Promise<number | null> {
+    const answer = await get(server.url, `/conversations?recipient=${reader}`);
+    const found = (answer.body as Conversations).conversations.find((one) => one.peer === peer);
+    return found?.readThrough ?? null;
+  }
+
+  /** The newest id of a conversation. */
+  async function newest(one: string, other: string): Promise<number> {
+    const answer = await get(server.url, `/messages?between=${one}&between=${other}&before=latest&limit=1`);
+    return (answer.body as { messages: [{ id: number }] }).messages[0].id;
+  }
+
+  const place = ({ page }: ChatPage): Promise<{ top: number; height: number; bottom: number } | undefined> =>
+    page.evaluate(() => {
+      const [box, row] = [document.querySelector('#thread'), document.querySelector('#messages .unread')];
+      if (box === null || row === null) return undefined;
+      const bounds = box.getBoundingClientRect();
+      const { top } = row.getBoundingClientRect();
+      return { top: top - bounds.top, height: bounds.bottom - bounds.top, bottom: box.scrollHeight };
+    });
+
+  /** The text of the topmost message in view. */
+  const topmost = ({ log }: ChatPage): Promise<string> =>
+    log.evaluate(
+      (box: Box & { querySelectorAll: (selector: string) => Iterable<Box & { innerText: string }> }) => {
+        const { top } = box.getBoundingClientRect();
+        for (const row of box.querySelectorAll('.message .text'))
+          if (row.getBoundingClientRect().bottom > top) return row.innerText;
+        return '';
+      },
+    );
+
+  const scrollTo = ({ log }: ChatPage, top: number): Promise<void> =>
+    log.evaluate((box: Box, to) => void (box.scrollTop = to), top);
+
+  test('is the first unread message, behind a line that says so, and what one has not seen stays unread', async () => {
+    await write('ben', 'ada', 0, MANY);
+    const read = await newest('ada', 'ben');
+    await markRead('ada', 'ben', read);
+    await write('ben', 'ada', MANY, 2 * MANY);
+    const ada = await open('ada', 'ben');
+    await ada.log.getByText('New', { exact: true }).waitFor();
+    const { top = -1, height = 0 } = (await place(ada)) ?? {};
+    expect(top).toBeGreaterThan(0);
+    expect(top).toBeLessThan(height / 2);
+    await until(async () => ((await readThrough('ada', 'ben')) ?? 0) > read, 'what is in view to be read');
+    // The view does not hold all of them.
+    const unread = Number(await ada.row('ben').locator('.badge').innerText());
+    expect(unread).toBeGreaterThan(0);
+    expect(unread).toBeLessThan(MANY);
+    const button = ada.page.getByRole('button', { name: `${unread} new` });
+    await send(server.url, 'ada', 'one more', { sender: 'ben' });
+    await ada.page.getByRole('button', { name: `${unread + 1} new` }).click();
+    await ada.unread('ben', 0);
+    await button.waitFor({ state: 'hidden' });
+    expect(await ada.texts()).toContain('one more');
+    // The line keeps its place while the conversation is open.
+    expect(await ada.log.getByText('New', { exact: true }).count()).toBe(1);
+    await ada.turnTo('carl');
+    await ada.turnTo('ben');
+    expect(await ada.log.getByText('New', { exact: true }).count()).toBe(0);
+    expect(ada.errors).toEqual([]);
+  });
+
+  test('is the end if all is read, and there what comes stays in view', async () => {
+    await write('eve', 'dan', 0, MANY);
+    await markRead('dan', 'eve', await newest('dan', 'eve'));
+    const dan = await open('dan', 'eve');
+    await until(async () => (await dan.texts()).at(-1) === `number ${MANY - 1}`);
+    const distance = (): Promise<number> =>
+      dan.log.evaluate((box: Box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+    await until(async () => (await distance()) < 2, 'the end');
+    await send(server.url, 'dan', 'one more', { sender: 'eve' });
+    await until(async () => (await dan.texts()).at(-1) === 'one more' && (await distance()) < 2);
+    await dan.unread('eve', 0);
+    expect(await dan.page.getByRole('button', { name: 'To the newest' }).isVisible()).toBe(false);
+  });
+
+  test('is kept of each conversation, over others and over a reload, with what one had begun to write', async () => {
+    for (const peer of ['gil', 'hal']) {
+      await write(peer, 'fay', 0, 3 * MANY);
+      await markRead('fay', peer, await newest('fay', peer));
+    }
+    const fay = await open('fay', 'gil');
+    await until(async () => (await fay.texts()).length > 0);
+    const field = fay.page.getByLabel('Message', { exact: true });
+    await field.fill('begun for gil\nin two lines');
+    await scrollTo(fay, 500);
+    await fay.page.getByRole('button', { name: 'To the newest' }).waitFor();
+    const there = await topmost(fay);
+    await fay.turnTo('hal');
+    expect(await field.inputValue()).toBe('');
+    await field.fill('begun for hal');
+    await fay.turnTo('gil');
+    await until(async () => (await topmost(fay)) === there, there);
+    expect(await field.inputValue()).toBe('begun for gil\nin two lines');
+    // The first steps of an empty conversation change no place in others.
+    await fay.turnTo('nobody');
+    await fay.log.getByText('Nothing said yet').waitFor();
+    await fay.turnTo('gil');
+    await until(async () => (await topmost(fay)) === there, there);
+    await field.press('Escape');
+    await fay.page.getByText('Choose a conversation').waitFor();
+    await fay.turnTo('gil');
+    await until(async () => (await topmost(fay)) === there, there);
+    await fay.page.reload();
+    await fay.live();
+    await until(async () => (await topmost(fay)) === there, there);
+    expect(await field.inputValue()).toBe('begun for gil\nin two lines');
+    await field.press('Enter');
+    await fay.isIn('stored', 'begun for gil\nin two lines');
+    expect(await field.inputValue()).toBe('');
+    await fay.page.reload();
+    await fay.live();
+    expect(await field.inputValue()).toBe('');
+    await fay.turnTo('hal');
+    expect(await field.inputValue()).toBe('begun for hal');
+    expect(fay.errors).toEqual([]);
+  }, 60_000);
+
+  test('stays the same when one goes up through a long history and back, in a bounded number of rows', async () => {
+    for (let part = 0; part < 1000; part += 500) await write('jim', 'ina', part, part + 500);
+    await markRead('ina', 'jim', await newest('ina', 'jim'));
+    const ina = await open('ina', 'jim');
+    await until(async () => (await ina.texts()).at(-1) === 'number 999');
+    const seen = new Set<string>();
+    const collect = async (): Promise<void> => {
+      const texts = await ina.texts();
+      expect(texts.length).toBeLessThanOrEqual(150);
+      const numbers = texts.map((text) => Number(text.replace('number ', '')));
+      // No gap, and nothing twice.
+      expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
+      for (const text of texts) seen.add(text);
+    };
+    while (!seen.has('number 0')) {
+      await collect();
+      await ina.log.evaluate((box: Box) => void (box.scrollTop = Math.max(0, box.scrollTop - 1500)));
+    }
+    expect(seen.size).toBe(1000);
+    seen.clear();
+    while (!seen.has('number 999')) {
+      await collect();
+      await ina.log.evaluate((box: Box) => void (box.scrollTop += 1500));
+    }
+    expect(seen.size).toBe(1000);
+    await ina.send('the end');
+    await until(async () => (await ina.texts()).at(-1) === 'the end');
+    expect(ina.errors).toEqual([]);
+  }, 60_000);
+});

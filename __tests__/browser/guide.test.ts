@@ -1,0 +1,161 @@
+/** The programs of docs/guide.md, each run as it stands there. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
+import { publish } from '../support/api.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { freePorts } from '../support/free-ports.ts';
+import { cleanUp, newFolder, Server, undoAtEnd } from '../support/server.ts';
+import { bearer, SECRET, tokenFor } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** The files of the guide, by the name in their first line. */
+const FILES = new Map(
+  [
+    ...readFileSync(join(ROOT, 'docs/guide.md'), 'utf8').matchAll(/```\w+\n(\W+([\w.]+)[^\n]*\n.*?)```/gs),
+  ].map(([, text = '', name = '']) => [name, text]),
+);
+
+describeInBrowser('the guide', () => {
+  let browser: Browser;
+  let server: Server;
+  let folder: string;
+  let port: number;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    [port = 0] = await freePorts(1);
+    const origins = { AUTH_SECRET: SECRET, CORS_ORIGINS: `http://localhost:${port}` };
+    [browser, server] = await Promise.all([launchBrowser(), Server.start({ env: origins })]);
+    env = { AUTH_SECRET: SECRET, PUSH_URL: server.url, PORT: String(port) };
+    folder = newFolder();
+    mkdirSync(join(folder, 'node_modules'));
+    symlinkSync(join(ROOT, 'node_modules/jose'), join(folder, 'node_modules/jose'));
+    symlinkSync(join(ROOT, 'public'), join(folder, 'node_modules/tidings-client'));
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+    // The address of the service is all that a reader changes.
+    for (const [name, text] of FILES)
+      writeFileSync(join(folder, name), text.replaceAll('http://127.0.0.1:7070', server.url));
+  });
+  afterAll(async () => {
+    await (browser as Browser | undefined)?.close();
+    await cleanUp();
+  });
+
+  function run(command: string, file: string): ChildProcess & { said: () => string } {
+    const child = spawn(command, [file], { cwd: folder, env: { ...process.env, ...env } });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+    undoAtEnd(() => child.kill('SIGKILL'));
+    return Object.assign(child, { said: () => said });
+  }
+
+  async function logIn(page: Page, name: string, password: string): Promise<void> {
+    await page.fill('[name=name]', name);
+    await page.fill('[name=password]', password);
+    await page.click('#log-in button');
+  }
+
+  const state = (page: Page): Promise<string> => page.innerText('#state');
+  const items = (page: Page): Promise<string[]> => page.locator('#messages li').allInnerTexts();
+  const post = (page: Page, order: number): Promise<number> =>
+    page.evaluate(
+      (body) => fetch('/orders', { method: 'POST', body }).then(({ status }) => status),
+      JSON.stringify({ order }),
+    );
+
+  test('has a back end and a page, with which a person logs in, gets messages, and logs out in all tabs', async () => {
+    const backend = run(process.execPath, 'backend.js');
+    await until(() => backend.said().includes('http://localhost'), 'the back end');
+    const context = await browser.newContext();
+    const [one, two] = [await context.newPage(), await context.newPage()];
+    await one.goto(`http://localhost:${port}/`);
+    await logIn(one, 'alice', 'wrong');
+    await until(async () => (await one.innerText('#wrong')).includes('do not match'), 'the refusal');
+    await logIn(one, 'alice', 'a password');
+    await until(async () => (await state(one)) === 'live', 'the first tab');
+    await two.goto(`http://localhost:${port}/`);
+    await until(async () => (await state(two)) === 'live', 'the second tab');
+    expect([await post(one, 17), await post(two, 17), await post(one, 18)]).toEqual([200, 200, 200]);
+    for (const page of [one, two]) {
+      await until(async () => (await items(page)).length === 2, 'both messages');
+      expect(await items(page)).toEqual(['shop: Order 17 is paid.', 'shop: Order 18 is paid.']);
+    }
+    await one.fill('[name=text]', 'Where is it?');
+    await one.click('#ask button');
+    for (const page of [one, two])
+      await until(async () => (await items(page)).includes('alice: Where is it?'), 'what one has sent');
+    await two.reload();
+    await until(async () => (await items(two)).length === 3, 'the messages of before');
+    expect(await items(two)).toEqual(await items(one));
+    const python = run('python3', 'push.py');
+    await once(python, 'close');
+    expect(python.said()).toContain("'content': 'from Python'");
+    await until(async () => (await items(two)).includes('shop: from Python'), 'the message from Python');
+    await two.click('#log-out');
+    for (const page of [one, two]) await until(() => page.isVisible('#log-in'), 'the log-in');
+    expect(await one.evaluate('Object.keys(localStorage)')).toEqual([]);
+    await context.close();
+  }, 60_000);
+
+  test.each([
+    ['worker.js', process.execPath],
+    ['worker.py', 'python3'],
+  ])(
+    'has a worker (%s) that does each job, also those that came while it was killed',
+    async (file, command) => {
+      const headers = bearer(await tokenFor('shop', { sendTo: ['*'] }));
+      let order = 0;
+      const sendJobs = async (count: number): Promise<void> => {
+        for (let end = order + count; order < end; order++) {
+          const job = { recipient: 'jobs', content: { order } };
+          expect((await publish(server.url, job, headers)).status).toBe(201);
+        }
+      };
+      const read = (name: string): string => {
+        try {
+          return readFileSync(join(folder, name), 'utf8');
+        } catch {
+          return '';
+        }
+      };
+      const shipped = (): number[] =>
+        read('shipped.txt')
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => Number(line.split(' ')[1]));
+      for (const name of ['shipped.txt', 'done.json']) rmSync(join(folder, name), { force: true });
+      let worker = run(command, file);
+      await until(
+        () => read('done.json').includes('"cursor"') && !read('done.json').includes('null'),
+        'its position',
+      );
+      // It is killed before its first job, and in the middle of others.
+      worker.kill('SIGKILL');
+      await once(worker, 'close');
+      await sendJobs(20);
+      for (const count of [5, 15]) {
+        worker = run(command, file);
+        await until(() => shipped().length >= count, `${count} jobs`);
+        worker.kill('SIGKILL');
+        await once(worker, 'close');
+      }
+      await sendJobs(5);
+      worker = run(command, file);
+      await until(() => new Set(shipped()).size === 25, 'all jobs');
+      await sendJobs(1);
+      await until(() => shipped().at(-1) === 25, 'the last job');
+      // The job that was under way when it was killed may be done again; the order is that of the log.
+      expect(shipped().length).toBeLessThanOrEqual(28);
+      expect([...new Set(shipped())]).toEqual(Array.from({ length: 26 }, (_, index) => index));
+      expect(worker.said()).not.toMatch(/error|traceback/i);
+    },
+    60_000,
+  );
+});

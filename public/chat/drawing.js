@@ -1,0 +1,24 @@
+/** So long a drawing waits for a frame: a window that is hidden has none, and its title says how many are unread. */
+const MAX_WAIT_MILLISECONDS = 100;
+
+/**
+ * Makes a function that has something drawn with the next frame: once, for any number of calls until then.
+ *
+ * @param {() => void} draw
+ * @returns {() => void}
+ */
+export function onceAFrame(draw) {
+  let isDue = false;
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    const drawNow = () => {
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+      isDue = false;
+      draw();
+    };
+    const frame = requestAnimationFrame(drawNow);
+    const timer = setTimeout(drawNow, MAX_WAIT_MILLISECONDS);
+  };
+}

@@ -1,0 +1,84 @@
+import { isRoom } from './chat.js';
+import { isolated } from './dom.js';
+
+/** @import { Chats } from './chats.js' */
+/** @import { Following } from './following.js' */
+/** @import { Reader } from './reader.js' */
+/** @import { Rooms } from './rooms.js' */
+/** @import { Route } from './route.js' */
+/** @import { Sidebar } from './sidebar.js' */
+
+const CANNOT_JOIN = 'The service cannot be reached: a room cannot be joined now.';
+
+/** Joins and leaves rooms: what is read, followed and in sight goes with that. */
+export class Membership {
+  #parts;
+  #onJoined;
+
+  /**
+   * @param {{ rooms: Rooms, chats: Chats, reader: Reader, following: Following, sidebar: Sidebar, route: Route }} parts
+   * @param {() => void} onJoined
+   */
+  constructor(parts, onJoined) {
+    this.#parts = parts;
+    this.#onJoined = onJoined;
+    parts.rooms.watch(() => void this.#follow());
+  }
+
+  /** Joins a room, if the service can be reached and lets one. @param {string} room */
+  async join(room) {
+    const { rooms, chats, reader, following, sidebar, route } = this.#parts;
+    const { connection } = following;
+    if (connection === undefined) {
+      sidebar.say(CANNOT_JOIN);
+      return;
+    }
+    // The cursor from before the room is read: messages that arrive meanwhile come by the stream.
+    const { cursor } = connection;
+    const joined = await reader.loadRoom(room).catch(() => {
+      sidebar.say(CANNOT_JOIN);
+      if (!rooms.has(room)) chats.remove(room);
+      return false;
+    });
+    if (!joined) {
+      // Another conversation may be open by now.
+      route.close(room);
+      return;
+    }
+    rooms.join(room);
+    following.begin(cursor);
+    this.#onJoined();
+  }
+
+  /** Goes on without a room that may not be read. @param {string} room */
+  giveUp(room) {
+    const { following, sidebar, route } = this.#parts;
+    sidebar.say(`${isolated(room)} cannot be read: you are not allowed to. It was taken out of your list.`);
+    route.close(room);
+    if (following.inboxes.includes(room)) following.change();
+  }
+
+  /** @param {string} room */
+  leave(room) {
+    const { rooms, chats, following, route } = this.#parts;
+    rooms.leave(room);
+    chats.remove(room);
+    route.forget();
+    // Without a connection, the first one will not follow it.
+    if (following.connection !== undefined) following.change();
+  }
+
+  /** Joins and leaves the rooms that another window of this browser joined or left. */
+  async #follow() {
+    const { rooms, chats, reader, following, route } = this.#parts;
+    const cursor = following.connection?.cursor;
+    for (const chat of chats.list) if (chat.isRoom && !rooms.has(chat.peer)) chats.remove(chat.peer);
+    const { peer } = route;
+    if (peer !== undefined && isRoom(peer) && !rooms.has(peer)) route.close(peer);
+    // A room that a copy lacks is loaded with everything else.
+    for (const room of chats.isCopy ? [] : rooms.joined)
+      if (!chats.has(room)) await reader.loadRoom(room).catch(() => undefined);
+    // A page that is still loading will follow these rooms anyway, from the end of its list.
+    if (cursor !== undefined) following.begin(cursor);
+  }
+}
