@@ -174,6 +174,56 @@ describeInBrowser('the place where one is in a conversation', () => {
     expect(fay.errors).toEqual([]);
   }, 60_000);
 
+  test.each([30, 700])(
+    'stops at the first message that was not in view if %i come at once, and has the rest unread',
+    async (count) => {
+      const [me, peer] = [`kim of ${count}`, `lea of ${count}`];
+      await write(peer, me, 0, MANY);
+      await markRead(me, peer, await newest(me, peer));
+      const kim = await open(me, peer);
+      await until(async () => (await kim.texts()).at(-1) === `number ${MANY - 1}`);
+      for (let from = MANY; from < MANY + count; from += 500)
+        await write(peer, me, from, Math.min(from + 500, MANY + count));
+      await kim.log.getByText('New', { exact: true }).waitFor();
+      await until(async () => (await readThrough(me, peer)) !== null, 'what is in view to be read');
+      await until(
+        async () => Number(await kim.row(peer).locator('.badge').innerText()) < count,
+        'less unread',
+      );
+      const { top = -1, height = 0 } = (await place(kim)) ?? {};
+      expect(top).toBeGreaterThan(0);
+      expect(top).toBeLessThan(height / 2);
+      const unread = Number(await kim.row(peer).locator('.badge').innerText());
+      // A view of 720 pixels holds no more than 20 rows.
+      expect(unread).toBeGreaterThanOrEqual(count - 20);
+      expect(unread).toBeLessThan(count);
+      await kim.page.getByRole('button', { name: `${unread} new` }).click();
+      await kim.unread(peer, 0);
+      expect((await kim.texts()).at(-1)).toBe(`number ${MANY + count - 1}`);
+      expect(kim.errors).toEqual([]);
+    },
+    60_000,
+  );
+
+  test('is the first message that was missed, if more were missed than the view holds', async () => {
+    await write('moe', 'lou', 0, MANY);
+    await markRead('lou', 'moe', await newest('lou', 'moe'));
+    const lou = await open('lou', 'moe');
+    await until(async () => (await lou.texts()).at(-1) === `number ${MANY - 1}`);
+    await lou.page.context().setOffline(true);
+    await lou.page.getByText('Offline').first().waitFor();
+    await write('moe', 'lou', MANY, MANY + 300);
+    await lou.page.context().setOffline(false);
+    await lou.log.getByText('New', { exact: true }).waitFor();
+    await until(
+      async () => Number(await lou.row('moe').locator('.badge').innerText()) > 270,
+      'the rest unread',
+    );
+    await lou.page.getByRole('button', { name: /new/ }).waitFor();
+    expect(await topmost(lou)).toMatch(/number [56]\d$/);
+    expect(lou.errors).toEqual([]);
+  }, 60_000);
+
   test('stays the same when one goes up through a long history and back, in a bounded number of rows', async () => {
     for (let part = 0; part < 1000; part += 500) await write('jim', 'ina', part, part + 500);
     await markRead('ina', 'jim', await newest('ina', 'jim'));

@@ -73,6 +73,7 @@ export class Conversation {
     this.#thread = new Thread(parts, new Places(api), {
       onOlder: (isFar) => void this.#fetchOlder(isFar),
       onSeen: (chat, id) => this.#seen(chat, id),
+      onStay: () => events.onChange(),
       onDecide: (unsent, decision) => {
         events.onDismiss(unsent);
         const { recipient, content } = unsent.entry;

@@ -8,6 +8,7 @@ export class Sight {
   #observer;
   /** The ids of the rows that are in view. @type {Set<number>} */
   #inView = new Set();
+  #through = 0;
 
   /**
    * @param {HTMLElement} box what scrolls
@@ -39,6 +40,17 @@ export class Sight {
   forget() {
     this.#observer.disconnect();
     this.#inView.clear();
+    this.#through = 0;
+  }
+
+  /** The greatest id that was in view, or that the person went past, since all rows were taken away; 0 if none was. */
+  get through() {
+    return this.#through;
+  }
+
+  /** The person went past the rows up to this id. @param {number} id */
+  pass(id) {
+    this.#through = Math.max(this.#through, id);
   }
 
   /** @param {IntersectionObserverEntry[]} entries */
@@ -58,6 +70,8 @@ export class Sight {
   #tell() {
     const isHidden = document.visibilityState !== 'visible' || !document.hasFocus();
     if (isHidden || this.#box.closest('[inert]') !== null || this.#inView.size === 0) return;
-    this.#onSeen(Math.max(...this.#inView));
+    const id = Math.max(...this.#inView);
+    this.pass(id);
+    this.#onSeen(id);
   }
 }

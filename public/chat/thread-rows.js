@@ -85,7 +85,7 @@ export class ThreadRows {
       today = day;
       const isTheirs = message.sender !== me;
       if (!isNew && isTheirs && newAfter !== undefined && message.id > newAfter) {
-        items.push({ key: `new-${newAfter}`, create: unreadRow });
+        items.push({ key: newKey(newAfter), create: unreadRow });
         isNew = true;
       }
       items.push(isTheirs ? this.#theirItem(chat, message) : this.#ownItem(chat, message));
@@ -149,6 +149,11 @@ export class ThreadRows {
       else this.#list.insertBefore(row, next);
     }
   }
+}
+
+/** The name of the line before the first message of others behind an id. @param {number} id */
+export function newKey(id) {
+  return `new-${id}`;
 }
 
 /** Gives a row its name. To set what is there already is a change for the browser. @param {HTMLElement} row @param {string} key */

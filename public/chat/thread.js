@@ -1,10 +1,11 @@
 import { setHidden, setText } from './dom.js';
 import { silencer } from './read-aloud.js';
+import { ScrollBox } from './scroll-box.js';
 import { Sight } from './sight.js';
-import { ThreadRows } from './thread-rows.js';
+import { newKey, ThreadRows } from './thread-rows.js';
 
 /** @import { Chat } from './chat.js' */
-/** @import { Place, Places } from './places.js' */
+/** @import { Places } from './places.js' */
 /** @import { Decision, Unsent } from './rows.js' */
 
 /** So many messages are in the document at most: enough for any screen, and few enough for any machine. */
@@ -29,10 +30,9 @@ const STILL_MILLISECONDS = 200;
  * @typedef {object} ThreadEvents
  * @property {(isFar?: boolean) => void} onOlder older messages are wanted; `isFar`: many of them
  * @property {(chat: Chat, id: number) => void} onSeen through this message of somebody else it was really in view
+ * @property {() => void} onStay it follows no longer, as more came than the view holds: it is to be drawn again
  * @property {(unsent: Unsent, decision: Decision) => void} onDecide what is to become of a message that was refused
  */
-
-/** The view before the rows change; `isPlaced`: it was known already where one begins. @typedef {{ anchor: HTMLElement | undefined, top: number, isPlaced: boolean }} Seen */
 
 /**
  * The messages of one conversation. Of a long one only a part is in the document: the end, or what is around the place
@@ -40,6 +40,7 @@ const STILL_MILLISECONDS = 200;
  */
 export class Thread {
   #box;
+  #scroll;
   #list;
   #toEnd;
   #places;
@@ -53,17 +54,17 @@ export class Thread {
   #rows;
   /** The id from which on messages are in the document. */
   #first = 0;
+  /** The id of the last stored message in the document. */
+  #last = 0;
   /** Whether the end is what one looks at: it stays in view when more comes, or when there is less room. */
   #follows = true;
   /** Through which message one had read when the conversation was opened: what follows is new. @type {number | undefined} */
   #newAfter;
   /** Whether the conversation was opened, and it is not known yet where. */
   #isOpening = false;
-  /** The place to be at with the next drawing. @type {Place | undefined} */
+  /** The row to be at with the next drawing, so many pixels below the top. @type {{ row: string, top: number } | undefined} */
   #place;
-  /** The place at the last look. */
-  #top = 0;
-  /** The view before the rows were changed, until one is there again. @type {Seen | undefined} */
+  /** The view before the rows were changed, until one is there again. @type {{ anchor: HTMLElement | undefined, top: number } | undefined} */
   #seen;
   #beSilent;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -77,12 +78,13 @@ export class Thread {
   constructor({ box, list, toEnd }, places, events) {
     this.#places = places;
     this.#box = box;
+    this.#scroll = new ScrollBox(box);
     this.#list = list;
     this.#toEnd = toEnd;
     this.#events = events;
     this.#beSilent = silencer(box);
     this.#sight = new Sight(box, (id) => {
-      if (this.#chat !== undefined) events.onSeen(this.#chat, id);
+      if (this.#chat !== undefined && !this.#isOpening) events.onSeen(this.#chat, id);
     });
     this.#rows = new ThreadRows(list, this.#sight, events.onDecide);
     box.addEventListener('scroll', () => {
@@ -98,7 +100,7 @@ export class Thread {
     });
     new ResizeObserver(() => {
       this.#noteScroll();
-      if (this.#follows) this.#scrollToEnd();
+      if (this.#follows) this.#scroll.toEnd();
     }).observe(box);
   }
 
@@ -108,8 +110,8 @@ export class Thread {
     clearTimeout(this.#still);
     this.#keepPlace();
     this.#rows.clear();
-    // Nobody has scrolled there.
-    this.#top = this.#box.scrollTop;
+    // Nobody has scrolled to where it is without rows.
+    this.#scroll.wasScrolled();
     this.#me = me;
     this.#chat = chat;
     this.#follows = true;
@@ -124,13 +126,18 @@ export class Thread {
     this.#unsent = unsent.filter(({ entry }) => !chat.messages.hasKey(entry.idempotencyKey));
     const isOpening = this.#isOpening;
     if (isOpening && chat.isLoaded) this.#findPlace(chat);
+    // Rows that were in view before it was known where one begins were not looked at.
+    if (isOpening && !this.#isOpening) this.#rows.clear();
+    this.#sight.pass(chat.readThrough);
+    const isBehind = this.#unseen(chat) < this.#length(chat) - MAX_ROWS;
+    if (isBehind && this.#follows && !this.#isOpening) this.#turnToNew(chat, this.#sight.through);
     this.#draw(isOpening);
   }
 
   /** Goes to where one is among the rows that were changed: nothing else may have to be laid out after that. */
   settle() {
     this.#settle();
-    if (this.#box.scrollTop < NEAR_EDGE) this.#move();
+    if (this.#scroll.above < NEAR_EDGE) this.#move();
   }
 
   /** Shows the end, whatever one was looking at. */
@@ -139,6 +146,7 @@ export class Thread {
     if (chat === undefined) return;
     const isElsewhere = this.#from(chat) + MAX_ROWS < this.#length(chat);
     this.#follows = true;
+    this.#sight.pass(chat.messages.at(-1)?.id ?? 0);
     this.#draw(isElsewhere);
     this.#settle();
   }
@@ -156,34 +164,48 @@ export class Thread {
       return;
     }
     this.#isOpening = false;
-    this.#findNew(chat);
+    if (chat.unread > 0) this.#turnToNew(chat, chat.readThrough);
     if (place === undefined) return;
     this.#follows = false;
     this.#first = chat.messages.at(Math.max(0, chat.messages.indexOf(place.id) - STEP))?.id ?? 0;
-    this.#place = place;
+    this.#place = { row: `[data-id="${place.id}"]`, top: place.top };
   }
 
-  /** Turns to the first unread message, if there is one. @param {Chat} chat */
-  #findNew({ messages, readThrough, unread }) {
-    if (unread === 0) return;
-    let index = messages.indexOf(readThrough + 1);
-    while (messages.at(index)?.sender === this.#me && index < messages.length) index++;
+  /** Turns to the first message of others behind an id, if there is one. @param {Chat} chat @param {number} id */
+  #turnToNew({ messages }, id) {
+    const index = messages.firstOfOthers(id, this.#me);
     if (index === messages.length) return;
-    this.#newAfter = readThrough;
+    this.#newAfter = id;
+    this.#place = { row: `[data-key="${newKey(id)}"]`, top: this.#scroll.height * ABOVE_UNREAD };
     this.#follows = false;
     this.#first = messages.at(Math.max(0, index - STEP))?.id ?? 0;
+  }
+
+  /** The index of the first message that was not in view; the number of messages if all were. @param {Chat} chat */
+  #unseen({ messages }) {
+    return messages.firstOfOthers(this.#sight.through, this.#me);
+  }
+
+  /** If more came at once than the view holds, stays at the first message that was not in view. */
+  #stayAtUnseen() {
+    const chat = this.#chat;
+    if (chat === undefined || this.#isOpening) return;
+    const row = this.#list.querySelector(`[data-id="${chat.messages.at(this.#unseen(chat))?.id}"]`);
+    if (row === null || this.#scroll.topOf(row) >= 0) return;
+    this.#turnToNew(chat, this.#sight.through);
+    this.#scroll.put(row, this.#place?.top ?? 0);
+    this.#events.onStay();
   }
 
   /** Puts others into the document when one comes close to an end of those that are there. */
   #move() {
     const chat = this.#chat;
     if (chat === undefined) return;
-    const { scrollTop, scrollHeight, clientHeight } = this.#box;
     const from = this.#from(chat);
-    if (scrollTop < NEAR_EDGE) {
+    if (this.#scroll.above < NEAR_EDGE) {
       if (from === 0) this.#events.onOlder();
       else this.#turn(chat, from - STEP);
-    } else if (scrollHeight - scrollTop - clientHeight < NEAR_EDGE && from + MAX_ROWS < this.#length(chat)) {
+    } else if (this.#scroll.below < NEAR_EDGE && from + MAX_ROWS < this.#length(chat)) {
       this.#turn(chat, from + STEP);
     }
   }
@@ -211,19 +233,20 @@ export class Thread {
     const chat = this.#chat;
     if (chat === undefined) return;
     this.#noteScroll();
-    const isPlaced = this.#newAfter === undefined || this.#list.querySelector('.unread') !== null;
     const anchor = this.#follows ? undefined : this.#rows.topmostIn(this.#box);
-    this.#seen = { anchor, top: anchor?.getBoundingClientRect().top ?? 0, isPlaced };
+    this.#seen = { anchor, top: anchor === undefined ? 0 : this.#scroll.topOf(anchor) };
     const from = this.#from(chat);
     const first = chat.messages.at(from)?.id ?? Infinity;
     // History is there to be read, not to be read aloud.
     if (isSilent || first < this.#first) this.#beSilent();
     this.#first = first;
+    const messages = chat.messages.slice(from, from + MAX_ROWS);
+    this.#last = messages.at(-1)?.id ?? 0;
     const { unread } = chat;
     setText(this.#toEnd, unread === 0 ? 'To the newest' : `${unread > 999 ? '999+' : unread} new`);
     this.#rows.show(chat, {
       me: this.#me,
-      messages: chat.messages.slice(from, from + MAX_ROWS),
+      messages,
       unsent: this.#unsent.slice(0, Math.max(0, from + MAX_ROWS - chat.messages.length)),
       newAfter: this.#newAfter,
     });
@@ -231,39 +254,22 @@ export class Thread {
 
   #settle() {
     if (this.#seen === undefined) return;
-    const { anchor, top, isPlaced } = this.#seen;
+    const { anchor, top } = this.#seen;
     this.#seen = undefined;
     const place = this.#place;
     this.#place = undefined;
     if (this.#follows) {
-      this.#scrollToEnd();
+      this.#scroll.toEnd();
+      this.#stayAtUnseen();
     } else if (place !== undefined) {
-      this.#scrollTo(this.#list.querySelector(`[data-id="${place.id}"]`), place.top);
-    } else if (!isPlaced) {
-      this.#scrollTo(this.#list.querySelector('.unread'), this.#box.clientHeight * ABOVE_UNREAD);
+      const row = this.#list.querySelector(place.row);
+      if (row !== null) this.#scroll.put(row, place.top);
+      this.#follows = this.#isAtEnd;
     } else if (anchor?.isConnected === true) {
       // The message that one reads stays at its place, whatever came before it.
-      this.#box.scrollTop += anchor.getBoundingClientRect().top - top;
-      this.#top = this.#box.scrollTop;
+      this.#scroll.put(anchor, top);
     }
     this.#showButton();
-  }
-
-  #scrollToEnd() {
-    this.#box.scrollTop = this.#box.scrollHeight;
-    this.#top = this.#box.scrollTop;
-  }
-
-  /** @param {Element | null} row @param {number} top so many pixels below the top of what is in view */
-  #scrollTo(row, top) {
-    if (row !== null) this.#box.scrollTop += this.#topOf(row) - top;
-    this.#top = this.#box.scrollTop;
-    this.#follows = this.#isAtEnd;
-  }
-
-  /** Returns how far a row is below the top of the view, in pixels. @param {Element} row */
-  #topOf(row) {
-    return row.getBoundingClientRect().top - this.#box.getBoundingClientRect().top;
   }
 
   /** Keeps where one is, for when this conversation is opened again. */
@@ -271,10 +277,8 @@ export class Thread {
     const row = this.#follows ? undefined : this.#rows.topmostIn(this.#box);
     const id = Number(row?.dataset['id']);
     if (this.#chat === undefined || this.#isOpening) return;
-    this.#places.keep(
-      this.#chat.peer,
-      row === undefined || !(id > 0) ? undefined : { id, top: this.#topOf(row) },
-    );
+    const place = row === undefined || !(id > 0) ? undefined : { id, top: this.#scroll.topOf(row) };
+    this.#places.keep(this.#chat.peer, place);
   }
 
   /** Shows the button that leads to the newest message, unless that is in view. */
@@ -282,14 +286,15 @@ export class Thread {
     setHidden(this.#toEnd, this.#follows || this.#isAtEnd);
   }
 
-  /** The event comes with the next frame only: a message that comes before it must not take one to the end. */
   #noteScroll() {
-    if (this.#box.scrollTop !== this.#top) this.#follows = this.#isAtEnd;
-    this.#top = this.#box.scrollTop;
+    if (!this.#scroll.wasScrolled()) return;
+    this.#follows = this.#isAtEnd;
+    // A person who scrolls to the end goes past the rest.
+    if (this.#follows) this.#sight.pass(this.#last);
   }
 
   get #isAtEnd() {
     const isWhole = this.#chat === undefined || this.#from(this.#chat) + MAX_ROWS >= this.#length(this.#chat);
-    return isWhole && this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR_END;
+    return isWhole && this.#scroll.below < NEAR_END;
   }
 }

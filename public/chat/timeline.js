@@ -48,6 +48,18 @@ export class Timeline {
     return from;
   }
 
+  /**
+   * Returns the index of the first message behind an id that somebody else wrote; the length if there is none.
+   *
+   * @param {number} id
+   * @param {string} me
+   */
+  firstOfOthers(id, me) {
+    let index = this.indexOf(id + 1);
+    while (this.#messages[index]?.sender === me) index++;
+    return index;
+  }
+
   /** Puts a message in its place, or in that of the one with its id. @param {Stored} message */
   add(message) {
     const index = this.indexOf(message.id);
