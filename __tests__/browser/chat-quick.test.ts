@@ -253,10 +253,14 @@ describeInBrowser('the page', () => {
   test('asks the service for nothing while it draws', async () => {
     const page = await largePage();
     const { chat } = page;
+    // Who is watched is settled when the newest of all conversations is.
+    const watched = chat.page.waitForRequest((request) => request.url().includes('presence=person+3&'));
+    await send(server.url, 'reader of 5000', 'hello', { sender: 'person 3' });
+    await watched;
     await page.idle();
     const before = chat.requests.length;
     const { drawn } = await page.during(async () => {
-      // Of those whose conversations were the newest when it was opened: they are watched already.
+      // They are among the newest, and watched already.
       for (const index of [498, 497, 496]) {
         await send(server.url, 'reader of 5000', `again ${index}`, { sender: `person ${index}` });
         await page.lists(`again ${index}`);

@@ -79,6 +79,32 @@ describeInBrowser('who one is', () => {
     await page.getByText('Signed in as root').waitFor();
   });
 
+  test.each(['$root', 'room-101', ''])(
+    'by a link with the name "%s", which is none, is told why',
+    async (name) => {
+      const page = await (await browser.newContext()).newPage();
+      const chat = new ChatPage(page);
+      // A person who was here before under another name does not write under that one now.
+      await page.goto(`${open.url}?as=zoe`);
+      await page.getByText('Signed in as zoe').waitFor();
+      await page.goto(`${open.url}?as=${encodeURIComponent(name)}`);
+      await page.getByLabel('Your name').waitFor();
+      await page.getByText(/^A name /).waitFor();
+      await page.getByLabel('Your name').fill('root');
+      await page.getByLabel('Your name').press('Enter');
+      await page.getByText('Signed in as root').waitFor();
+      expect(chat.errors).toEqual([]);
+    },
+  );
+
+  test('with a link to a conversation that there cannot be is told so', async () => {
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(`${open.url}?as=zoe#%24root`);
+    await page.getByText(/names no conversation/).waitFor();
+    await page.evaluate(`document.getElementById('notice-dismiss').click(); location.hash = '#%FF'`);
+    await page.getByText(/names no conversation/).waitFor();
+  });
+
   test('with a key is a token: a bad one is refused, a good one is kept until one signs out', async () => {
     const page = await (await browser.newContext()).newPage();
     const alice = new ChatPage(page);

@@ -103,9 +103,10 @@ function askWho() {
 
 /** @param {string} me @param {boolean} isGuess whether the service has not said yet that one is still that person */
 function open(me, isGuess) {
-  if (isRoom(me)) {
+  const fault = isRoom(me) ? 'A name that begins with “room-” is that of a room.' : addressFault(me);
+  if (fault !== undefined) {
     askWho();
-    answer.value = 'A name that begins with “room-” is that of a room.';
+    answer.value = fault;
     return;
   }
   signInView.hidden = true;
@@ -132,9 +133,7 @@ async function signIn(event) {
   const text = input.value.trim().normalize('NFC');
   try {
     if (isOpen) {
-      const fault = addressFault(text);
-      if (fault === undefined) open(text, false);
-      else answer.value = fault;
+      open(text, false);
     } else {
       const session = await api.signIn(text);
       keepSession(api, session);
@@ -154,11 +153,11 @@ function sentenceOf(error) {
   return isPlain ? error.message : 'The service cannot be reached.';
 }
 
-/** Takes the name that a link gives this window, with which one tries the service alone: only without a key names are taken. */
+/** Takes the name that a link gives this window, to try the service alone: only a service without a key takes names. */
 function takeNameOfLink() {
   const url = new URL(location.href);
   const name = url.searchParams.get('as');
-  if (name === null || isRoom(name) || addressFault(name) !== undefined) return undefined;
+  if (name === null) return undefined;
   url.searchParams.delete('as');
   history.replaceState(null, '', url);
   return name;

@@ -160,6 +160,7 @@ export class ChatController {
     });
     refuseFiles();
     useMenu();
+    this.#route.check();
   }
 
   /** Loads all chats, and then follows new messages. @param {(() => Promise<boolean>) | undefined} isStill */
