@@ -40,6 +40,14 @@ export class ScrollBox {
     return row.getBoundingClientRect().top - this.#box.getBoundingClientRect().top;
   }
 
+  /** Whether a row is in view: half of it, or so much of it that it fills half of the view. @param {Element} row */
+  shows(row) {
+    const view = this.#box.getBoundingClientRect();
+    const { top, bottom, height } = row.getBoundingClientRect();
+    const seen = Math.min(bottom, view.bottom) - Math.max(top, view.top);
+    return seen >= Math.min(height, view.height) / 2;
+  }
+
   /** Shows the end. */
   toEnd() {
     this.#box.scrollTop = this.#box.scrollHeight;

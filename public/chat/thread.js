@@ -14,17 +14,14 @@ const MAX_ROWS = 150;
 /** By so many messages the part that is in the document moves. */
 const STEP = 50;
 
-/** Within so many pixels of the end one follows what comes. */
-const NEAR_END = 60;
-
-/** Within so many pixels of an end of the rows, more are put there. */
-const NEAR_EDGE = 400;
+/** Within so many pixels of the end one follows what comes; within so many of an end of the rows, more are put there. */
+const [NEAR_END, NEAR_EDGE] = [60, 400];
 
 /** So much of the height is above the first unread message when a conversation is opened there. */
 const ABOVE_UNREAD = 0.25;
 
-/** After so long without scrolling one is where one wants to be. */
-const STILL_MILLISECONDS = 200;
+/** After so many milliseconds without scrolling one is where one wants to be. */
+const STILL = 200;
 
 /**
  * @typedef {object} ThreadEvents
@@ -90,9 +87,10 @@ export class Thread {
     box.addEventListener('scroll', () => {
       this.#noteScroll();
       this.#move();
-      this.#showButton();
+      // Behind a drawing of this frame, which reads where one is before it changes anything.
+      requestAnimationFrame(() => this.#showButton());
       clearTimeout(this.#still);
-      this.#still = setTimeout(() => this.#keepPlace(), STILL_MILLISECONDS);
+      this.#still = setTimeout(() => this.#keepPlace(), STILL);
     });
     toEnd.addEventListener('click', () => {
       this.toEnd();
@@ -152,8 +150,7 @@ export class Thread {
   }
 
   /**
-   * Turns to where one was, else to the first unread message, else to the end. If older messages are wanted for that, it is
-   * tried again when they are there.
+   * Turns to where one was, else to the first unread message, else to the end; later, if older messages are wanted for that.
    *
    * @param {Chat} chat
    */
@@ -191,7 +188,7 @@ export class Thread {
     const chat = this.#chat;
     if (chat === undefined || this.#isOpening) return;
     const row = this.#list.querySelector(`[data-id="${chat.messages.at(this.#unseen(chat))?.id}"]`);
-    if (row === null || this.#scroll.topOf(row) >= 0) return;
+    if (row === null || this.#scroll.shows(row)) return;
     this.#turnToNew(chat, this.#sight.through);
     this.#scroll.put(row, this.#place?.top ?? 0);
     this.#events.onStay();
@@ -235,6 +232,7 @@ export class Thread {
     this.#noteScroll();
     const anchor = this.#follows ? undefined : this.#rows.topmostIn(this.#box);
     this.#seen = { anchor, top: anchor === undefined ? 0 : this.#scroll.topOf(anchor) };
+    this.#showButton();
     const from = this.#from(chat);
     const first = chat.messages.at(from)?.id ?? Infinity;
     // History is there to be read, not to be read aloud.
@@ -261,7 +259,9 @@ export class Thread {
     if (this.#follows) {
       this.#scroll.toEnd();
       this.#stayAtUnseen();
-    } else if (place !== undefined) {
+      return;
+    }
+    if (place !== undefined) {
       const row = this.#list.querySelector(place.row);
       if (row !== null) this.#scroll.put(row, place.top);
       this.#follows = this.#isAtEnd;
