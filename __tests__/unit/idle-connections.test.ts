@@ -62,3 +62,11 @@ test('a connection that has just come is let alone, as is one that has a request
   expect(first?.destroyed).toBe(false);
   expect(idle.size).toBe(0);
 });
+
+test('of all idle connections those are closed for which a condition holds, and the others stay', () => {
+  const idle = new IdleConnections();
+  const sockets = opened(idle, '192.0.2.1', '192.0.2.1', '198.51.100.1');
+  idle.closeAll((socket) => socket !== (sockets[1] as unknown as Socket));
+  expect(closed(sockets)).toEqual([true, false, true]);
+  expect(idle.size).toBe(1);
+});

@@ -76,6 +76,11 @@ export class ArrivingHeaders {
     this.#bytes.delete(header);
   }
 
+  /** Returns whether a part of another request has arrived. */
+  isArriving(socket: Socket): boolean {
+    return socket.bytesRead > (this.#headers.get(socket)?.from ?? Infinity);
+  }
+
   /** Removes a connection. Does nothing if it is not there. */
   delete(socket: Socket): void {
     const header = this.#headers.get(socket);

@@ -42,6 +42,15 @@ export class IdleConnections {
     if (sockets?.size === 0) this.#byAddress.delete(address);
   }
 
+  /** Closes all connections for which a condition holds. */
+  closeAll(condition: (socket: Socket) => boolean): void {
+    for (const socket of this.#idle.keys()) {
+      if (!condition(socket)) continue;
+      this.delete(socket);
+      socket.destroy();
+    }
+  }
+
   /**
    * Closes the connection that has been idle longest, of the address that has most of them: a client that opens
    * thousands loses its own, and shuts out nobody else. Does nothing if that one has been idle for less than a second.

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { ArrivingHeaders } from './arriving-headers.ts';
 import { endWith, HttpConnection, type HttpConnectionParts } from './http-connection.ts';
 import { TOO_MANY_HEADERS, unreadableAnswer } from './unreadable.ts';
@@ -182,9 +182,12 @@ export class HttpServer {
       this.#server.closeAllConnections();
       for (const socket of this.#handedOver) socket.destroy();
     }, milliseconds);
-    // A connection whose answer was under way is kept alive for another request, which cannot come any more.
-    const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MILLISECONDS);
-    await new Promise((resolve) => this.#server.close(resolve));
+    const idle = setInterval(() => this.#closeKept(), IDLE_MILLISECONDS);
+    // The port alone: from Node 26 on `close` of node:http also closes connections that have not brought a request yet, and
+    // those are to be answered.
+    await new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve));
+    // Ends the timer of node:http.
+    this.#server.close();
     clearTimeout(cut);
     clearInterval(idle);
     clearInterval(this.#timer);
@@ -214,13 +217,24 @@ export class HttpServer {
     endWith(socket, TOO_MANY_HEADERS);
   }
 
-  /** Closes idle connections if there is little room for new ones: first those that have had no request. */
-  #makeRoom(): void {
+  /** Looks which of the connections that were answered lately are kept for another request. */
+  #lookAtAnswered(): void {
     for (const socket of this.#answered) {
       const isIdle = !socket.destroyed && !this.#handedOver.has(socket) && this.#of(socket).isFree;
       if (isIdle) this.#kept.add(socket);
     }
     this.#answered.clear();
+  }
+
+  /** Closes the connections that are kept for another request, unless a part of that has arrived. */
+  #closeKept(): void {
+    this.#lookAtAnswered();
+    this.#kept.closeAll((socket) => !this.#headers.isArriving(socket));
+  }
+
+  /** Closes idle connections if there is little room for new ones: first those that have had no request. */
+  #makeRoom(): void {
+    this.#lookAtAnswered();
     const max = this.#server.maxConnections;
     const few = Math.min(FEW_CONNECTIONS, max / 4);
     this.#server.getConnections((_error, open) => {
