@@ -7,7 +7,7 @@ import { lookBesideService } from '../log/replica/replica-file.ts';
 import { openLog } from '../logging/logger.ts';
 import { newVapidKeys } from '../push/vapid.ts';
 import { flagFault } from '../flag-fault.ts';
-import { StartError } from '../start-error.ts';
+import { StartError, UsageError } from '../start-error.ts';
 import { Catalogue } from './catalogue.ts';
 import { connectJetStream, type JetStreamLink } from './jetstream-link.ts';
 import { retentionText, statusOf, statusText } from './cluster-status.ts';
@@ -83,13 +83,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 /** The text of `cluster --help`. */
-export const CLUSTER_USAGE = `Usage: node dist/main.js cluster COMMAND
+export const CLUSTER_USAGE = `Usage: tidings cluster COMMAND [--flag value]...
 
 ${Object.values(COMMANDS)
   .map(({ about }) => `  ${about}\n`)
   .join('\n')}
 NATS is reached as by the service: NATS_URL and the variables beside it. DATABASE is the one of this node.
-A command that fails prints one line and ends with exit code 1.
+A command that fails prints one line and ends with exit code 1; with 2 if the command line is wrong.
+
+Examples:
+  NATS_URL=nats://10.0.0.1 tidings cluster init
+  tidings cluster status --json
+  tidings cluster retention --days 30 --messages 10000
 `;
 
 /**
@@ -104,7 +109,7 @@ export async function runClusterCommand(args: readonly string[], openFiles: numb
   const command = name === undefined || !Object.hasOwn(COMMANDS, name) ? undefined : COMMANDS[name];
   if (command === undefined) {
     const what = name === undefined ? 'A command is missing' : `There is no command "${name.slice(0, 100)}"`;
-    throw new StartError(`${what}: cluster --help lists them.`);
+    throw new UsageError(`${what}: cluster --help lists them.`);
   }
   const flags = readFlags(rest, command);
   const config = readConfig(process.env, [], openFiles);
@@ -186,7 +191,7 @@ async function existing(connected: JetStreamLink, { stream }: NatsConfig) {
 
 function replicasOf({ replicas }: Flags): number | undefined {
   if (replicas === undefined) return undefined;
-  if (!/^[135]$/.test(replicas)) throw new StartError('--replicas must be 1, 3 or 5.');
+  if (!/^[135]$/.test(replicas)) throw new UsageError('--replicas must be 1, 3 or 5.');
   return Number(replicas);
 }
 
@@ -203,7 +208,7 @@ function readFlags(args: readonly string[], { flags }: Command): Flags {
   try {
     return parseArgs({ args: [...args], options }).values;
   } catch (error) {
-    throw new StartError(`${flagFault(error)} cluster --help lists the flags.`);
+    throw new UsageError(`${flagFault(error)} cluster --help lists the flags.`);
   }
 }
 

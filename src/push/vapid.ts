@@ -99,7 +99,7 @@ export function newVapidKeys(): VapidKeys {
  */
 export function makeVapidKeys(file: string): VapidKeys {
   const keys = newVapidKeys();
-  store(file, keys);
+  storeVapidKeys(file, keys);
   return keys;
 }
 
@@ -115,11 +115,12 @@ export function keepVapidKeys(file: string, keys: VapidKeys): string | undefined
   if (kept?.privateKey === keys.privateKey) return undefined;
   const aside = `${file}-before-${kept?.publicKey.slice(0, 8) ?? ''}`;
   if (kept !== undefined) explain(file, () => renameSync(file, aside));
-  store(file, keys);
+  storeVapidKeys(file, keys);
   return kept === undefined ? undefined : aside;
 }
 
-function store(file: string, keys: VapidKeys): void {
+/** Stores a key pair in a file that only this user can read. @throws {StartError} if it cannot be written */
+export function storeVapidKeys(file: string, keys: VapidKeys): void {
   explain(file, () => {
     // Renamed when it is complete: half a file would make every later start fail.
     const unfinished = `${file}-new`;

@@ -156,7 +156,13 @@ export function knownSchema(): number {
   return migrationNames().length;
 }
 
-function checkSchema(database: Database, file: string): void {
+/**
+ * Checks that a database is of this program, and not of a newer version.
+ *
+ * @param file named in the error
+ * @throws {StartError}
+ */
+export function checkSchema(database: Database, file: string): void {
   const version = schemaOf(database);
   const tables = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number;
   const application = database.pragma('application_id', { simple: true });
@@ -172,7 +178,8 @@ function checkSchema(database: Database, file: string): void {
   }
 }
 
-function hasSqliteHeader(file: string): boolean {
+/** Returns whether a file begins as a SQLite database does. */
+export function hasSqliteHeader(file: string): boolean {
   const header = Buffer.alloc(16);
   const descriptor = openSync(file, 'r');
   try {

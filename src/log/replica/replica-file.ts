@@ -1,7 +1,8 @@
 /** The database of a replica while no service has it: how it stands, and how a copy of another node takes its place. */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Database } from 'better-sqlite3';
+import { sync } from '../../files/sync.ts';
 import { StartError } from '../../start-error.ts';
 import type { Position } from '../entry.ts';
 import { knownSchema, makeReady, openForReading, schemaOf } from './database.ts';
@@ -93,13 +94,4 @@ export function asideFile(file: string, time: number): string {
 /** Removes a database that was put aside. */
 export function removeAside(aside: string): void {
   for (const part of ['', '-wal']) rmSync(aside + part, { force: true });
-}
-
-function sync(path: string): void {
-  const descriptor = openSync(path, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -1,0 +1,33 @@
+import { readConfig, unknownVariables } from '../config/config.ts';
+import { openFileLimit } from '../config/open-files.ts';
+import { usage } from '../config/usage.ts';
+import { endOnSignal } from '../end-on-signal.ts';
+import { greeting } from '../greeting.ts';
+import { openLog } from '../logging/logger.ts';
+import { Service } from '../service.ts';
+
+/** Returns what `serve --help` prints. */
+export function help(): string {
+  return usage(openFileLimit());
+}
+
+/** Starts the service, which ends at a signal. Settles when it listens, or was closed before. @throws {StartError} */
+export async function run(args: readonly string[]): Promise<number> {
+  const config = readConfig(process.env, args, openFileLimit());
+  const { logger, lines } = openLog(config.logLevel);
+  const onFatal = (error: Error): void => {
+    logger.fatal({ err: error }, 'the service cannot go on with its log: the process ends');
+    process.exit(1);
+  };
+  const service = new Service({ config, logger, lines, now: Date.now, onFatal });
+  endOnSignal(logger, () => service.close());
+  for (const { name, nearest } of unknownVariables(process.env)) {
+    logger.warn(
+      { name, nearest },
+      'an environment variable is not known, and has no effect: is the nearest one meant?',
+    );
+  }
+  const origin = await service.start();
+  if (origin !== undefined) process.stdout.write(greeting(origin, config));
+  return 0;
+}
