@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program: sets the process up, and runs the command that it was started with. */
 import { runProgram } from './cli/program.ts';
+import { nodeFault } from './node-version.ts';
 import { StartError } from './start-error.ts';
 
 // An output that nobody reads any more is not a reason to end.
@@ -9,6 +10,8 @@ for (const output of [process.stdout, process.stderr]) output.on('error', () => 
 // All files that the process makes are for this user alone, also those that SQLite makes in other threads.
 process.umask(0o077);
 try {
+  const fault = nodeFault(process.versions.node);
+  if (fault !== undefined) throw new StartError(fault);
   const code = await runProgram(process.argv.slice(2));
   if (code !== 0) process.exitCode = code;
 } catch (error) {

@@ -13,8 +13,9 @@ const TOOLS = join(
   'tidings/client-tools/node_modules',
 );
 
-/** A program that has not ended by then does not end by itself. Installing takes long on a busy machine. */
+/** A program that has not ended by then does not end by itself. Installing and compiling take long on a busy machine. */
 const PATIENCE_MILLISECONDS = 60_000;
+export const LONG_PATIENCE_MILLISECONDS = 600_000;
 
 /** The versions of Node that the package is tested with. */
 export const NODES = [20, 22, 24, 26] as const;
@@ -142,7 +143,8 @@ export const packProgram = (folder: string): Promise<Packed> => pack('.', newChe
 
 /** Packs a package. @param what its folder in the checkout @param to where the tarball goes */
 async function pack(what: string, checkout: string, to: string): Promise<Packed> {
-  const answer = await runProgram('npm', ['pack', what, '--json', '--pack-destination', to], checkout);
+  const args = ['pack', what, '--json', '--pack-destination', to];
+  const answer = await runProgram('npm', args, checkout, LONG_PATIENCE_MILLISECONDS);
   // npm prints the output of scripts before it, whatever form is asked for.
   const [packed] = JSON.parse(answer.slice(answer.search(/^\[/m))) as [Packed];
   return packed;

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { readConfig, unknownVariables } from '../config/config.ts';
 import { openFileLimit } from '../config/open-files.ts';
 import { usage } from '../config/usage.ts';
@@ -28,6 +29,12 @@ export async function run(args: readonly string[]): Promise<number> {
     );
   }
   const origin = await service.start();
-  if (origin !== undefined) process.stdout.write(greeting(origin, config));
+  if (origin !== undefined) process.stdout.write(greeting(origin, config, tokenCommand()));
   return 0;
+}
+
+/** Returns the command that makes a token, as this program was started: installed, by npx, or from a clone. */
+function tokenCommand(): string {
+  if (basename(process.argv[1] ?? '') !== 'tidings') return 'npm run -s token --';
+  return process.env['npm_command'] === 'exec' ? 'npx tidings token' : 'tidings token';
 }
