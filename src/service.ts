@@ -112,7 +112,7 @@ export class Service {
     const http = await HttpServer.listen(config.host, config.port, config.maxConnections);
     this.#closers.push(() => http.close(0));
     if (this.#isClosing()) return undefined;
-    await cluster?.prepareReplica(file);
+    await cluster?.prepareReplica(file, config.upgradeCopy === 'kept');
     if (this.#isClosing()) return undefined;
     const { log, leadership, peers, snapshots } = await this.#openLog(cluster);
     this.#closers.push(() => log.close());
@@ -164,6 +164,7 @@ export class Service {
     const options = {
       file: config.database,
       retention: { days: config.retentionDays, messages: config.retentionMessages },
+      keepsCopy: config.upgradeCopy === 'kept',
       trustsClock: config.retentionClock === 'trusted',
       logger,
       now,

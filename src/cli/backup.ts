@@ -6,7 +6,8 @@ import { readVapidKeys, storeVapidKeys, vapidFile } from '../push/vapid.ts';
 import { StartError } from '../start-error.ts';
 import { DATABASE_FLAG, DATABASE_HELP, databaseOf } from './database-flag.ts';
 import { readArguments } from './operands.ts';
-import { contentText, sizeText } from './sizes.ts';
+import { sizeText } from '../size-text.ts';
+import { contentText } from './content-text.ts';
 
 /** Returns what `backup --help` prints. */
 export function help(): string {

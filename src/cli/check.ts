@@ -11,7 +11,7 @@ import { vapidFile } from '../push/vapid.ts';
 import { StartError } from '../start-error.ts';
 import { DATABASE_FLAG, DATABASE_HELP, databaseOf } from './database-flag.ts';
 import { readArguments } from './operands.ts';
-import { sizeText } from './sizes.ts';
+import { sizeText } from '../size-text.ts';
 
 /** One line of the check. */
 interface Finding {

@@ -4,7 +4,7 @@ import { give, ownerOf, restoreDatabase } from '../log/replica/restore.ts';
 import { readVapidKeys, storeVapidKeys, vapidFile, type VapidKeys } from '../push/vapid.ts';
 import { DATABASE_FLAG, DATABASE_HELP, databaseOf } from './database-flag.ts';
 import { readArguments } from './operands.ts';
-import { contentText } from './sizes.ts';
+import { contentText } from './content-text.ts';
 
 /** Returns what `restore --help` prints. */
 export function help(): string {

@@ -3,6 +3,7 @@ import { type Config, readConfig } from '../config/config.ts';
 import type { NatsConfig } from '../config/nats.ts';
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
+import { sizeText } from '../size-text.ts';
 import { lookBesideService } from '../log/replica/replica-file.ts';
 import { openLog } from '../logging/logger.ts';
 import { newVapidKeys } from '../push/vapid.ts';
@@ -17,7 +18,7 @@ import { streamName } from './names.ts';
 import { recordAfter, reseed } from './reseed.ts';
 import { changeRetention } from './retention.ts';
 import { listenForNodes } from './roll-call.ts';
-import { makeSnapshot, sizeText } from './snapshot.ts';
+import { makeSnapshot } from './snapshot.ts';
 
 /** The flags of all commands. */
 interface Flags {
@@ -120,7 +121,7 @@ export async function runClusterCommand(args: readonly string[], openFiles: numb
 async function init(surroundings: Surroundings, flags: Flags): Promise<string> {
   const { nats, config } = surroundings;
   const replicas = replicasOf(flags) ?? 3;
-  return withStoppedDatabase(config.database, async (database) => {
+  return withStoppedDatabase(config, surroundings.logger, async (database) => {
     const { vapidKeys = newVapidKeys(), before, retention } = inheritanceOf(database, config);
     const { record, isNew } = await initCluster(surroundings, { before, retention, vapidKeys, replicas });
     const name = streamName(nats.stream, record.generation);
@@ -168,7 +169,7 @@ async function reseedFrom(surroundings: Surroundings, flags: Flags): Promise<str
   const { connected, nats, config } = surroundings;
   const { catalogue, record } = await existing(connected, nats);
   const replicas = replicasOf(flags) ?? (await catalogue.replicas());
-  return withStoppedDatabase(config.database, async ({ file, state }) => {
+  return withStoppedDatabase(config, surroundings.logger, async ({ file, state }) => {
     const after = recordAfter(record, state);
     const name = streamName(nats.stream, after.generation);
     if (after === record || state === undefined)

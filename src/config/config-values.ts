@@ -67,6 +67,12 @@ export function readRetentionClock(text: string): 'checked' | 'trusted' {
   throw new Error('must be checked or trusted');
 }
 
+/** Reads whether a copy is kept of a database that a new version changes. */
+export function readUpgradeCopy(text: string): 'kept' | 'none' {
+  if (text === 'kept' || text === 'none') return text;
+  throw new Error('must be kept or none');
+}
+
 /** Reads the path of a file, and makes it absolute. */
 export function readPath(text: string): string {
   if (text.includes('\0')) throw new Error('must be a path');

@@ -6,7 +6,7 @@ import { StartError } from '../../start-error.ts';
 import { runDatabaseJob } from './database-job.ts';
 import { checkIsDatabase, type DatabaseLook } from './database-look.ts';
 import { type Lock, lockDatabase, lockFileOf } from './lock.ts';
-import { roomFor } from './replica-copy.ts';
+import { roomFor } from './disk-space.ts';
 
 /** A backup that was made. */
 export interface Backup extends DatabaseLook {

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { StartError } from '../../start-error.ts';
 import type { DatabaseLook } from './database-look.ts';
 import type { DatabaseJob, DatabaseReply } from './database-process.ts';
-import { isRoomShort } from './replica-copy.ts';
+import { isRoomShort } from './disk-space.ts';
 
 const PROGRAM = new URL('./database-process.js', import.meta.url);
 

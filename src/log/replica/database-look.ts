@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { StartError } from '../../start-error.ts';
-import { checkSchema, hasSqliteHeader, knownSchema, openForReading, schemaOf } from './database.ts';
+import { hasSqliteHeader, openForReading } from './database.ts';
+import { checkSchema, knownSchema, schemaOf } from './migrations.ts';
 
 /** A database as a person is told of it. */
 export interface DatabaseLook {

@@ -5,7 +5,9 @@ import type { Database } from 'better-sqlite3';
 import { sync } from '../../files/sync.ts';
 import { StartError } from '../../start-error.ts';
 import type { Position } from '../entry.ts';
-import { knownSchema, makeReady, openForReading, schemaOf } from './database.ts';
+import { makeReady, openForReading } from './database.ts';
+import { knownSchema, schemaOf } from './migrations.ts';
+import type { UpgradeOptions } from './upgrade-copy.ts';
 
 /** How a replica stands. */
 export interface ReplicaState extends Position {
@@ -32,13 +34,14 @@ export function stateOf(database: Database): ReplicaState {
  * Reads how the replica in a file stands. Its schema is brought up to date.
  *
  * @param file without links; this process must hold its lock
+ * @param upgrade how a database of an older version is kept before it is migrated; missing: it is not kept
  * @returns `undefined` if there is no database
  * @throws {StartError} if it cannot be opened
  */
-export function lookAtReplica(file: string): ReplicaState | undefined {
+export function lookAtReplica(file: string, upgrade?: UpgradeOptions): ReplicaState | undefined {
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
   let state: ReplicaState | undefined;
-  makeReady(file, (database) => (state = stateOf(database)));
+  makeReady(file, (database) => (state = stateOf(database)), upgrade);
   return state;
 }
 

@@ -19,7 +19,7 @@ import { StartError } from '../../start-error.ts';
 import { checkIsDatabase, lookAt, type DatabaseLook } from './database-look.ts';
 import { isLocked, lockDatabase, lockFileOf } from './lock.ts';
 import { checkPlace } from './place.ts';
-import { roomFor } from './replica-copy.ts';
+import { roomFor } from './disk-space.ts';
 import { asideFile } from './replica-file.ts';
 
 /** A backup that was put in the place of a database. */

@@ -5,14 +5,3 @@ export function sizeText(bytes: number): string {
   const power = Math.min(UNITS.length - 1, bytes < 1024 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return `${power === 0 ? String(bytes) : (bytes / 1024 ** power).toFixed(1)} ${UNITS[power] ?? ''}`;
 }
-
-/** Returns what a database has, as the end of a sentence. */
-export function contentText({
-  newest,
-  schema,
-}: {
-  readonly newest: number;
-  readonly schema: number;
-}): string {
-  return `${newest === 0 ? 'no message' : `messages up to ${newest}`}, schema version ${schema}`;
-}
