@@ -12,6 +12,9 @@ import { keepCopy, type UpgradeOptions } from './upgrade-copy.ts';
 /** The time for which a thread waits for another program's lock, before the request is refused for now. */
 const BUSY_MILLISECONDS = 250;
 
+/** The value of `PRAGMA auto_vacuum` by which pages are returned when upkeep asks for it. */
+const INCREMENTAL = 2;
+
 /** The error codes of SQLite and the system if the disk has no room for a file that is needed beside the database. */
 const NO_ROOM = /^(SQLITE_(FULL|IOERR_(WRITE|SHMSIZE|SHMOPEN)|CANTOPEN)|ENOSPC|EDQUOT|EFBIG)/;
 
@@ -60,8 +63,10 @@ export function openForWriting(file: string, upgrade?: UpgradeOptions): Database
     const database = new Sqlite(file, { timeout: BUSY_MILLISECONDS });
     try {
       checkSchema(database, file);
-      // Takes effect only before the first table exists. It lets upkeep return the pages that purges free.
-      database.pragma('auto_vacuum = INCREMENTAL');
+      // Takes effect only before the first table exists. It lets upkeep return the pages that purges free. Set again, it would
+      // write the file, and the copy of a database that is migrated goes by the time of its last change.
+      if (database.pragma('auto_vacuum', { simple: true }) !== INCREMENTAL)
+        database.pragma(`auto_vacuum = ${INCREMENTAL}`);
       database.pragma('journal_mode = WAL');
       // better-sqlite3 is compiled with NORMAL for WAL, with which a power cut loses acknowledged messages.
       database.pragma('synchronous = FULL');

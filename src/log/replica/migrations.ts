@@ -13,7 +13,7 @@ const FOLDER = new URL('../../../db/migrations/', import.meta.url);
 const HASHED_FROM = 9;
 
 /** A migration, as this program has it. */
-export interface Migration {
+interface Migration {
   /** The schema version after it. */
   readonly version: number;
   readonly name: string;
@@ -31,7 +31,7 @@ let migrations: readonly Migration[] | undefined;
  *
  * @throws {StartError} if the program was installed without one of them
  */
-export function knownMigrations(): readonly Migration[] {
+function knownMigrations(): readonly Migration[] {
   migrations ??= readMigrations(FOLDER);
   return migrations;
 }
