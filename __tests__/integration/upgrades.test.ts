@@ -246,7 +246,7 @@ diskTest(
     const before = filesBeside(database);
     const line = await refused(database);
     expect(line).toMatch(
-      /^tidings: \S+ has schema version 6, and is copied before this version changes it\. Its disk has no room for the copy: the database has 108 KiB, 8\d\d KiB are free, and 2\d\d KiB more are needed\. Nothing was changed\. Make room there, then start again; or copy the database elsewhere, and start once with UPGRADE_COPY=none\.\n$/,
+      /^tidings: \S+ has schema version 6, and is copied before this version changes it\. Its disk has no room for the copy: the database has 108 KiB, 8\d\d(\.\d)? KiB are free, and 2\d\d(\.\d)? KiB more are needed\. Nothing was changed\. Make room there, then start again; or copy the database elsewhere, and start once with UPGRADE_COPY=none\.\n$/,
     );
     expect(filesBeside(database).filter(([name]) => !name.endsWith('-lock'))).toEqual(before);
     const server = await Server.start({ database, env: { ...QUIET, UPGRADE_COPY: 'none' } });
