@@ -59,6 +59,13 @@ async function databaseOfToday(): Promise<string> {
   return server.database;
 }
 
+test('there is a database of each version whose schema was another', () => {
+  expect(EARLIER_VERSIONS).toEqual([
+    ['schema-8', 8],
+    ['tidings-0.1.0', 6],
+  ]);
+});
+
 describe.each(EARLIER_VERSIONS)('a database of %s', (version, schema) => {
   test('comes along with all that is in it, and is kept beside as it was, for its user alone', async () => {
     const database = databaseOf(version);

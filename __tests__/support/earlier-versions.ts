@@ -9,11 +9,13 @@ import { newFolder } from './server.ts';
 
 const FOLDER = join(import.meta.dirname, '../fixtures/databases');
 
-/** Each with the version of its schema. */
-export const EARLIER_VERSIONS = [
-  ['tidings-0.1.0', 6],
-  ['schema-8', 8],
-] as const;
+/** The place of `PRAGMA user_version` in the header of a database (https://sqlite.org/fileformat.html). */
+const USER_VERSION_AT = 60;
+
+/** All of them, each with the version of its schema. */
+export const EARLIER_VERSIONS: readonly [version: string, schema: number][] = readdirSync(FOLDER)
+  .filter((name) => name.endsWith('.sqlite'))
+  .map((name) => [basename(name, '.sqlite'), readFileSync(join(FOLDER, name)).readUInt32BE(USER_VERSION_AT)]);
 
 /** For services on such a database: nothing is sent to push services. */
 export const QUIET = { PUSH_DELAY_SECONDS: '3600' };

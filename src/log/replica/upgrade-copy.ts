@@ -71,7 +71,8 @@ function timeText(time: number): string {
 
 /** Checks that there is room for a copy, if need be with that of the reserve. @throws {StartError} how much is missing */
 function makeRoom(file: string, schema: number): void {
-  const { size } = statSync(file);
+  const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  const size = statSync(file).size + wal;
   const missing = roomFor(file, size);
   const reserved = statSync(reserveFile(file), { throwIfNoEntry: false })?.size ?? 0;
   if (missing > reserved) {
