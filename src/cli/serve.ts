@@ -15,7 +15,7 @@ export function help(): string {
 /** Starts the service, which ends at a signal. Settles when it listens, or was closed before. @throws {StartError} */
 export async function run(args: readonly string[]): Promise<number> {
   const config = readConfig(process.env, args, openFileLimit());
-  const { logger, lines } = openLog(config.logLevel);
+  const { logger, lines } = await openLog(config.logLevel);
   const onFatal = (error: Error): void => {
     logger.fatal({ err: error }, 'the service cannot go on with its log: the process ends');
     process.exit(1);

@@ -218,7 +218,7 @@ async function withJetStream(
   config: Config,
   run: (surroundings: Surroundings) => Promise<string>,
 ): Promise<string> {
-  const { logger } = openLog(config.logLevel === 'info' ? 'warn' : config.logLevel);
+  const { logger } = await openLog(config.logLevel === 'info' ? 'warn' : config.logLevel);
   const { signal } = new AbortController();
   const connected = await connectJetStream({ config: nats, logger, signal });
   if (connected === undefined) return '';
