@@ -28,6 +28,7 @@ const FOLDERS = {
   config: ['auth', 'push'],
   cluster: ['config', 'files', 'hub', 'log', 'log/order', 'log/replica', 'logging', 'push'],
   cli: ['auth', 'config', 'files', 'log/replica', 'push'],
+  openapi: ['auth', 'cluster', 'http', 'http/routes', 'hub', 'log', 'publish', 'push', 'wire', 'ws'],
 };
 
 /**

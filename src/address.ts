@@ -1,3 +1,5 @@
+import type { Rule } from './rule.ts';
+
 /**
  * An address is a name that can send and receive. Addresses are compared byte for byte, so a name has only one spelling
  * (NFC) and no invisible characters.
@@ -7,6 +9,9 @@
 export const EVERYTHING = '*';
 
 const MAX_CODE_POINTS = 128;
+
+/** What a pattern can say of an address: not that its spelling is NFC. */
+const PATTERN = /^(?![$\s])[^*\p{Cc}\p{Cf}\p{Cs}]*(?<!\s)$/u;
 
 /** Most addresses match this and so keep all rules. It is tested first: each message has two addresses. */
 const PLAIN = /^[A-Za-z0-9._@:-]{1,128}$/;
@@ -51,3 +56,9 @@ function spellingFault(value: string): string | undefined {
   if (value.normalize('NFC') !== value) return 'must be in Unicode normalization form C (NFC)';
   return undefined;
 }
+
+/** The rule of an address. */
+export const ADDRESS: Rule = {
+  fault: addressFault,
+  schema: { type: 'string', minLength: 1, maxLength: MAX_CODE_POINTS, pattern: PATTERN.source },
+};
