@@ -78,7 +78,8 @@ const UNSAID: readonly {
       } as {
         endpoint?: unknown;
       };
-      return typeof endpoint === 'string' && !endpoint.startsWith(`https://${PUSH_HOST}/`);
+      // In a form, a number is the text of one.
+      return endpoint !== undefined && !String(endpoint).startsWith(`https://${PUSH_HOST}/`);
     },
   },
 ];

@@ -35,7 +35,7 @@ describeWithClientTools('the npm package tidings', () => {
     writeFileSync(join(folder, 'package.json'), '{ "private": true }');
     // Nothing is there: as on a machine that has never heard of it.
     const clean = ['--cache', join(folder, 'cache'), '--no-audit', '--no-fund', '--foreground-scripts'];
-    await runProgram('npm', ['install', `./${tarball}`, ...clean], folder, LONG_PATIENCE_MILLISECONDS);
+    await runProgram('npm', ['install', `./${tarball}`, ...clean], folder, {}, LONG_PATIENCE_MILLISECONDS);
   }, 2 * LONG_PATIENCE_MILLISECONDS);
   afterAll(cleanUp);
 

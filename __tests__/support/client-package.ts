@@ -46,6 +46,8 @@ export const nodeProgram = (major: number): string => toolFile(`node-${major}-${
 /**
  * Runs a program to its end.
  *
+ * @param more variables of its environment
+ * @param patience after so many milliseconds it is killed
  * @returns what it printed
  * @throws {Error} if its exit code is not 0, or it does not end by itself, with all that it printed
  */
@@ -53,6 +55,7 @@ export async function runProgram(
   program: string,
   args: readonly string[],
   cwd: string,
+  more = {},
   patience = PATIENCE_MILLISECONDS,
 ): Promise<string> {
   // Without the variables of this process: npm would take the settings of the npm that started it.
@@ -60,7 +63,7 @@ export async function runProgram(
   return new Promise((resolve, reject) => {
     const options = {
       cwd,
-      env: { PATH, HOME },
+      env: { PATH, HOME, ...more },
       timeout: patience,
       killSignal: 'SIGKILL' as const,
     };
@@ -144,7 +147,7 @@ export const packProgram = (folder: string): Promise<Packed> => pack('.', newChe
 /** Packs a package. @param what its folder in the checkout @param to where the tarball goes */
 async function pack(what: string, checkout: string, to: string): Promise<Packed> {
   const args = ['pack', what, '--json', '--pack-destination', to];
-  const answer = await runProgram('npm', args, checkout, LONG_PATIENCE_MILLISECONDS);
+  const answer = await runProgram('npm', args, checkout, {}, LONG_PATIENCE_MILLISECONDS);
   // npm prints the output of scripts before it, whatever form is asked for.
   const [packed] = JSON.parse(answer.slice(answer.search(/^\[/m))) as [Packed];
   return packed;

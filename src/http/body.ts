@@ -121,6 +121,6 @@ function parseForm(bytes: Buffer): unknown {
 
 /** Reads a number or boolean as a form writes it. Anything else stays text, and its rule refuses it. */
 function asWritten(value: string): unknown {
-  if (/^\d{1,15}$/.test(value)) return Number(value);
+  if (/^\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value))) return Number(value);
   return value === 'true' || value === 'false' ? value === 'true' : value;
 }
