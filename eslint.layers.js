@@ -61,7 +61,7 @@ const FILES = {
     'app.ts',
     'assemble.ts',
   ],
-  'cli/serve.ts': ['config', 'logging', 'end-on-signal.ts', 'greeting.ts', 'service.ts'],
+  'cli/serve.ts': ['cli', 'config', 'logging', 'end-on-signal.ts', 'greeting.ts', 'service.ts'],
   'cli/program.ts': ['cli', 'cluster', 'config', 'cli/serve.ts'],
   'main.ts': ['cli/program.ts'],
 };

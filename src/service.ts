@@ -44,6 +44,7 @@ export class Service {
   #closing: Promise<void> | undefined;
   /** Aborted when the service is to be closed. */
   readonly #ending = new AbortController();
+  #log: ReplicatedLog | undefined;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -73,6 +74,11 @@ export class Service {
     this.#ending.abort();
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** Tries to write and read the log. Does nothing before it is open. @throws {LogUnavailable} if that fails */
+  async probe(): Promise<void> {
+    await this.#log?.probe();
   }
 
   async #start(): Promise<string | undefined> {
@@ -116,6 +122,7 @@ export class Service {
     if (this.#isClosing()) return undefined;
     const { log, leadership, peers, snapshots } = await this.#openLog(cluster);
     this.#closers.push(() => log.close());
+    this.#log = log;
     this.#closers.push(() => leadership?.stop());
     this.#closers.push(() => snapshots?.close());
     if (this.#isClosing()) return undefined;

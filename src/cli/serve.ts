@@ -6,6 +6,7 @@ import { endOnSignal } from '../end-on-signal.ts';
 import { greeting } from '../greeting.ts';
 import { openLog } from '../logging/logger.ts';
 import { Service } from '../service.ts';
+import { Systemd } from './systemd.ts';
 
 /** Returns what `serve --help` prints. */
 export function help(): string {
@@ -21,7 +22,14 @@ export async function run(args: readonly string[]): Promise<number> {
     process.exit(1);
   };
   const service = new Service({ config, logger, lines, now: Date.now, onFatal });
-  endOnSignal(logger, () => service.close());
+  const systemd = new Systemd({
+    environment: process.env,
+    onFault: (error) =>
+      logger.warn({ err: error }, 'systemd cannot be told how the service is: is systemd-notify installed?'),
+  });
+  endOnSignal(logger, async () => {
+    await Promise.all([systemd.stopping(), service.close()]);
+  });
   for (const { name, nearest } of unknownVariables(process.env)) {
     logger.warn(
       { name, nearest },
@@ -29,7 +37,9 @@ export async function run(args: readonly string[]): Promise<number> {
     );
   }
   const origin = await service.start();
-  if (origin !== undefined) process.stdout.write(greeting(origin, config, tokenCommand()));
+  if (origin === undefined) return 0;
+  process.stdout.write(greeting(origin, config, tokenCommand()));
+  await systemd.ready(() => service.probe());
   return 0;
 }
 

@@ -1,4 +1,4 @@
-import { tidingsVersion } from '../cluster/version.ts';
+import { tidingsVersion } from '../version.ts';
 import { type RefusalCode, REFUSAL_STATUS } from '../errors.ts';
 import { type Path, pathsOf } from '../http/paths.ts';
 import { MESSAGE_RULES, type MessageRules } from '../publish/message-fields.ts';
