@@ -10,8 +10,12 @@ export const EVERYTHING = '*';
 
 const MAX_CODE_POINTS = 128;
 
-/** What a pattern can say of an address: not that its spelling is NFC. */
-const PATTERN = /^(?![$\s])[^*\p{Cc}\p{Cf}\p{Cs}]*(?<!\s)$/u;
+/**
+ * What a pattern that every language can read says of an address: no `*`, no control character, no `$` at the beginning, no
+ * white space at either end. It cannot say that the spelling is NFC, and that there are no format characters.
+ */
+const PATTERN =
+  '^[^\\s$*\\u0000-\\u001f\\u007f-\\u009f]([^*\\u0000-\\u001f\\u007f-\\u009f]*[^\\s*\\u0000-\\u001f\\u007f-\\u009f])?$';
 
 /** Most addresses match this and so keep all rules. It is tested first: each message has two addresses. */
 const PLAIN = /^[A-Za-z0-9._@:-]{1,128}$/;
@@ -60,5 +64,5 @@ function spellingFault(value: string): string | undefined {
 /** The rule of an address. */
 export const ADDRESS: Rule = {
   fault: addressFault,
-  schema: { type: 'string', minLength: 1, maxLength: MAX_CODE_POINTS, pattern: PATTERN.source },
+  schema: { type: 'string', minLength: 1, maxLength: MAX_CODE_POINTS, pattern: PATTERN },
 };

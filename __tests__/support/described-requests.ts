@@ -89,7 +89,10 @@ function queryOf(
   const known = parameters.filter((parameter) => parameter.in === 'query');
   const given = known.map(({ name, required, schema }) =>
     fc
-      .tuple(fc.nat(9), values.near(schema))
+      .tuple(
+        fc.nat(9),
+        values.near(schema).map((value) => (name === 'wait' ? shortWait(value) : value)),
+      )
       .map(([chance, value]): [string, string][] =>
         chance < (required || name === 'recipient' ? 9 : 3)
           ? [value].flat().map((one) => [name, textOf(one)])
@@ -119,6 +122,9 @@ function headersOf(parameters: readonly DescribedParameter[]): fc.Arbitrary<Reco
     .tuple(fc.nat(4), fc.constantFrom(...names), value)
     .map(([chance, name, text]) => (chance === 0 ? { [name]: text } : {}));
 }
+
+/** Waits no longer than a second for messages that do not come. */
+const shortWait = (value: unknown): unknown => (Number(value) > 1 && Number(value) <= 60 ? 1 : value);
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
@@ -203,14 +209,10 @@ function typedForm(schema: Schema, fields: Record<string, unknown>, document: Do
 
 /** An answer, as far as it is looked at. */
 export interface Answered {
-  /** 0: it is held, since nothing is there yet. */
   readonly status: number;
   readonly type: string;
   readonly body: string;
 }
-
-/** A poll is given up after so long. */
-const HELD_MILLISECONDS = 500;
 
 /** Sends a request. A stream is closed when its head has come. */
 export function sendDescribed(
@@ -253,37 +255,23 @@ export function sendDescribed(
         ...(path === '/ws' ? upgrade : {}),
       },
     });
-    const held = setTimeout(
-      () => {
-        resolve({ status: 0, type: '', body: '' });
-        sent.destroy();
-      },
-      query.some(([name]) => name === 'wait') ? HELD_MILLISECONDS : 30_000,
-    );
-    const done = (answer: Answered): void => {
-      clearTimeout(held);
-      resolve(answer);
-    };
     sent.on('upgrade', (_response, socket) => {
       socket.destroy();
-      done({ status: 101, type: '', body: '' });
+      resolve({ status: 101, type: '', body: '' });
     });
     sent.on('response', (response) => {
       const status = response.statusCode ?? 0;
       const answerType = (response.headers['content-type'] ?? '').split(';', 1)[0] ?? '';
       if (answerType === 'text/event-stream') {
-        done({ status, type: answerType, body: '' });
+        resolve({ status, type: answerType, body: '' });
         sent.destroy();
         return;
       }
       let received = '';
       response.setEncoding('utf8').on('data', (piece: string) => (received += piece));
-      response.on('end', () => done({ status, type: answerType, body: received }));
+      response.on('end', () => resolve({ status, type: answerType, body: received }));
     });
-    sent.on('error', (error) => {
-      clearTimeout(held);
-      reject(error);
-    });
+    sent.on('error', reject);
     sent.end(text === '' ? undefined : text);
   });
 }

@@ -50,30 +50,16 @@ type ReadPublication = (
 
 /** Returns the function that checks publishes by these rules. */
 export function publicationReader(rules: MessageRules): ReadPublication {
+  const keepsRules = judgeOf(rules);
   const known = Object.keys(rules.fields);
-  const checked = Object.entries(rules.fields).map(([name, { rule, missing }]) => ({ name, rule, missing }));
   return (fields, path, context, errors) => {
     if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
       errors.push({ path, message: 'must be a JSON object' });
       return undefined;
     }
+    const given = fields as GivenFields;
     const before = errors.length;
-    const fault = (field: string, message: string | undefined): void => {
-      if (message !== undefined) errors.push({ path: `${path}/${pointerToken(field)}`, message });
-    };
-    for (const field of Object.keys(fields)) {
-      if (errors.length - before >= MAX_UNKNOWN) break;
-      if (!known.includes(field))
-        fault(field, unknownName(field, 'a field of a message', known, errors.length));
-    }
-    // Parsed JSON has no `undefined`: such a field was not given.
-    const given = fields as Readonly<Record<string, unknown>>;
-    for (const { name, rule, missing } of checked) {
-      const value = given[name];
-      fault(name, value === undefined ? missing : rule.fault(value));
-    }
-    for (const conflict of rules.conflicts)
-      if (applies(conflict, given)) fault(conflict.at, conflict.message);
+    if (!keepsRules(given)) reportFaults(rules, known, given, path, errors);
     if (given['type'] === READ_TYPE && given['content'] !== undefined) {
       const why = markerFault(given['content']);
       if (why !== undefined) errors.push({ path: `${path}/content/messageId`, message: why });
@@ -87,8 +73,61 @@ export function publicationReader(rules: MessageRules): ReadPublication {
   };
 }
 
+/** Returns a quick function that tells whether a message keeps the rules. Nearly all do. */
+function judgeOf({ fields, conflicts }: MessageRules): (given: GivenFields) => boolean {
+  const faults = new Map(Object.entries(fields).map(([name, { rule }]) => [name, rule.fault]));
+  const required = Object.keys(fields).filter((name) => fields[name]?.missing !== undefined);
+  // Conflicts that begin with the same value are looked at only if a message has that: hardly any has.
+  const firsts: { readonly name: string; readonly value: unknown; readonly all: Conflict[] }[] = [];
+  for (const conflict of conflicts) {
+    const [[name, value] = ['', undefined]] = Object.entries(conflict.fields);
+    const known = firsts.find((first) => first.name === name && first.value === value);
+    if (known === undefined) firsts.push({ name, value, all: [conflict] });
+    else known.all.push(conflict);
+  }
+  return (given) => {
+    let found = 0;
+    for (const name of Object.keys(given)) {
+      const fault = faults.get(name);
+      if (fault === undefined || fault(given[name]) !== undefined) return false;
+      if (required.includes(name)) found++;
+    }
+    if (found < required.length) return false;
+    for (const { name, value, all } of firsts)
+      if (hasValue(given, name, value) && all.some((conflict) => applies(conflict, given))) return false;
+    return true;
+  };
+}
+
+/** Reports each fault of a message: unknown fields, then those of the table in its order, then conflicts. */
+function reportFaults(
+  { fields, conflicts }: MessageRules,
+  known: readonly string[],
+  given: GivenFields,
+  path: string,
+  errors: FieldError[],
+): void {
+  const before = errors.length;
+  const fault = (field: string, message: string | undefined): void => {
+    if (message !== undefined) errors.push({ path: `${path}/${pointerToken(field)}`, message });
+  };
+  for (const field of Object.keys(given)) {
+    if (errors.length - before >= MAX_UNKNOWN) break;
+    if (!known.includes(field))
+      fault(field, unknownName(field, 'a field of a message', known, errors.length));
+  }
+  for (const [name, { rule, missing }] of Object.entries(fields)) {
+    const value = given[name];
+    fault(name, value === undefined ? missing : rule.fault(value));
+  }
+  for (const conflict of conflicts) if (applies(conflict, given)) fault(conflict.at, conflict.message);
+}
+
 /** Checks one object of a publish by the rules of this service. */
 export const readPublication: ReadPublication = publicationReader(MESSAGE_RULES);
+
+/** The fields of a message, as they were given. Parsed JSON has no `undefined`: such a field was not given. */
+type GivenFields = Readonly<Record<string, unknown>>;
 
 /** The fields of a message that keep the rules, except its content. */
 interface CheckedFields {
@@ -117,10 +156,11 @@ function publicationOf(given: CheckedFields, content: string, context: PublishCo
 }
 
 /** Returns whether a message has all the values of a conflict. */
-function applies({ fields }: Conflict, given: Readonly<Record<string, unknown>>): boolean {
-  for (const name in fields) {
-    const value = given[name];
-    if (fields[name] === undefined ? value === undefined : value !== fields[name]) return false;
-  }
-  return true;
+function applies({ fields }: Conflict, given: GivenFields): boolean {
+  return Object.entries(fields).every(([name, value]) => hasValue(given, name, value));
+}
+
+/** Returns whether a field has a value; with `undefined`, whether it was given. */
+function hasValue(given: GivenFields, name: string, value: unknown): boolean {
+  return value === undefined ? given[name] !== undefined : given[name] === value;
 }
