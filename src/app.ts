@@ -80,9 +80,9 @@ type StreamPath = '/stream' | typeof WEB_SOCKET_PATH;
 
 /** The handlers of every other path, by method, in the order in which they are called. */
 type RoutedHandlers = {
-  readonly [P in Exclude<Path, StreamPath>]: {
-    readonly [M in MethodsOf<P>]: readonly (Handler | ErrorHandler)[];
-  };
+  readonly [P in Exclude<Path, StreamPath>]: Readonly<
+    Record<MethodsOf<P>, readonly (Handler | ErrorHandler)[]>
+  >;
 };
 
 /** node:http keeps the bytes of a header until the next one. After a longer target the connection is closed. */

@@ -79,7 +79,7 @@ const UNSAID: readonly {
         endpoint?: unknown;
       };
       // In a form, a number is the text of one.
-      return endpoint !== undefined && !String(endpoint).startsWith(`https://${PUSH_HOST}/`);
+      return endpoint !== undefined && !JSON.stringify(endpoint).includes(`https://${PUSH_HOST}/`);
     },
   },
 ];

@@ -225,10 +225,9 @@ export function sendDescribed(
     .map(([name, text]) => `${encodeURIComponent(name)}=${encodeURIComponent(text)}`)
     .join('&');
   const target = path.replace('{id}', encodeURIComponent(textOf(id))) + (search === '' ? '' : `?${search}`);
-  const fields = Object.entries((body ?? {}) as object).map(([name, value]): [string, string] => [
-    name,
-    textOf(value),
-  ]);
+  const fields = Object.entries<unknown>({ ...(body as object | undefined) }).map(
+    ([name, value]): [string, string] => [name, textOf(value)],
+  );
   const text =
     type === FORM_TYPE
       ? new URLSearchParams(fields).toString()

@@ -41,10 +41,10 @@ const FORMATS = { 'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, uri: 
 
 /** @returns {Promise<Document>} the description of a node of a cluster, which has every path */
 export async function builtDocument() {
-  const module = /** @type {{ openApiDocument(service: object): Document }} */ (
-    await import(join(import.meta.dirname, '../../dist/openapi/document.js'))
-  );
-  return module.openApiDocument({ basePath: '', isCluster: true });
+  /** @type {unknown} */
+  const built = await import(join(import.meta.dirname, '../../dist/openapi/document.js'));
+  const { openApiDocument } = /** @type {{ openApiDocument: (service: object) => Document }} */ (built);
+  return openApiDocument({ basePath: '', isCluster: true });
 }
 
 export class Description {
@@ -192,8 +192,10 @@ export class Description {
   /** Loaded at the first use: most services of tests answer a few requests. */
   #compiler() {
     if (this.#ajv !== undefined) return this.#ajv;
+    /** @type {unknown} */
+    const required = createRequire(import.meta.url)('ajv/dist/2020.js');
     const { default: Ajv } = /** @type {{ default: new (options: object) => import('ajv').default }} */ (
-      createRequire(import.meta.url)('ajv/dist/2020.js')
+      required
     );
     // The linter checks the schemas themselves: to compile the schema of schemas takes longer than all else.
     const ajv = new Ajv({

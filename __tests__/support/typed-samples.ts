@@ -27,7 +27,7 @@ export function typedSamples(markdown: string): { text: string; count: number } 
   const lines = consoleSteps(markdown).flatMap(({ command, output }) => {
     const [, target] = /http:\/\/127\.0\.0\.1:7070(\/[^\s'?]*)/.exec(command) ?? [];
     const printed = output.split('\n');
-    if (/new WebSocket\(/.test(command)) return samples("Schemas['SocketEvent']", printed);
+    if (command.includes('new WebSocket(')) return samples("Schemas['SocketEvent']", printed);
     if (target === undefined || !command.startsWith('curl')) return [];
     if (command.includes(' -N '))
       return samples(

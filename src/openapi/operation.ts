@@ -56,7 +56,7 @@ export const OTHER_STATUSES: Readonly<Record<number, string>> = {
 
 /** The operations of some paths: each method that the paths have. */
 export type Operations<P extends Path> = {
-  readonly [One in P]: { readonly [M in MethodsOf<One>]: Operation };
+  readonly [One in P]: Readonly<Record<MethodsOf<One>, Operation>>;
 };
 
 /** Returns an answer of JSON. */
