@@ -46,7 +46,8 @@ export function messageSchemas(rules: MessageRules): Readonly<Record<string, Sch
   return {
     Address: {
       ...ADDRESS.schema,
-      description: 'A name that can send and receive: in NFC, without format characters. Compared byte for byte.',
+      description:
+        'A name that can send and receive: in NFC, without format characters. Compared byte for byte.',
       examples: ['alice'],
     },
     MessageId: { ...MESSAGE_ID, description: 'It only grows, over all addresses, and is never used again.' },

@@ -65,7 +65,7 @@ export function jsonAnswer(description: string, schema: Schema): Answer {
 }
 
 /** Returns the statuses of an operation's refusals, in their order. */
-export function refusalStatuses({ grants, body, refusals }: Operation): number[] {
+function refusalStatuses({ grants, body, refusals }: Operation): number[] {
   const codes: RefusalCode[] = [
     ...OF_EVERY_REQUEST,
     ...(grants === undefined ? [] : (['unauthenticated'] as const)),

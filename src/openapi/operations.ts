@@ -171,7 +171,7 @@ const SERVICE_OPERATIONS: Operations<'/healthz' | '/readyz' | '/metrics' | '/ope
       description: 'What this node knows. A service that is a single node does not have this path.',
       grants: ['metrics'],
       answers: { 200: jsonAnswer('The cluster.', named('Cluster')) },
-      refusals: [],
+      refusals: ['not-found'],
     },
   },
 };

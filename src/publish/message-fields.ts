@@ -4,7 +4,7 @@ import { KEY, TTL, TYPE } from '../message-rules.ts';
 import { ANYTHING, BOOLEAN, type Rule } from '../rule.ts';
 
 /** A field of a message, as its publisher gives it. */
-export interface MessageField {
+interface MessageField {
   readonly rule: Rule;
   /** The fault of a message without it; `undefined` if it may be left out. */
   readonly missing?: string;
