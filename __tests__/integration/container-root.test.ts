@@ -183,11 +183,7 @@ function firstStage(): string {
       expect(check()).toBe(0);
       const url = `http://127.0.0.1:${port}`;
       const token = await tokenFor('alice', { sendTo: ['bob'] });
-      const answer = await publish(
-        url,
-        { recipient: 'bob', content: 'hi' },
-        bearer(token),
-      );
+      const answer = await publish(url, { recipient: 'bob', content: 'hi' }, bearer(token));
       expect(answer.status).toBe(201);
       expect(existsSync(join(stage.root, 'data/tidings.sqlite'))).toBe(true);
       const [pid = ''] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ');

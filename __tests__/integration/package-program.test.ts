@@ -100,7 +100,7 @@ describeWithClientTools('the npm package tidings', () => {
     ]);
     const again = await DeviceStream.open(url, 'recipient=bob', { lastEventId: id });
     await again.waitFor('live');
-    const missed = again.events.filter(({ event }) => event === 'message').map(({ data }) => data['content']);
+    const missed = again.messages.map(({ content }) => content);
     expect(missed).toEqual(['missed 1', 'missed 2']);
     expect((await pullAll(url, 'bob')).map(({ content }) => content)).toEqual([
       'first',
