@@ -83,7 +83,8 @@ export class Description {
   faultsOfAnswer(answer) {
     const { method, path, status, type, body } = answer;
     const shown = `${method ?? '?'} ${path.slice(0, 100)} ${status}`;
-    const found = this.operation(method, path);
+    // A path that opens a WebSocket has no HEAD.
+    const found = method === 'HEAD' && status === 405 ? undefined : this.operation(method, path);
     const response = found?.operation.responses[status];
     const isRefusal = status >= 400;
     // Another method, another path (a file of the page, if it is served), or a request that could not be read.

@@ -145,7 +145,7 @@ export const SERVICE_SCHEMAS: Readonly<Record<string, Schema>> = {
   FieldError: objectOf<FieldError>({
     path: {
       type: 'string',
-      pattern: '^(/.*)?$',
+      pattern: '^(/|$)',
       description: 'A JSON Pointer: in the body, or in the query, read as an object; of a header its name.',
     },
     message: { ...TEXT, description: 'The end of a sentence that begins with the field.' },
