@@ -228,7 +228,9 @@ describe('backup', () => {
     });
     const file = join(newFolder(), 'backup.sqlite');
     const backup = Server.launch({ args: ['backup', file], database, tap: false });
-    await until(() => existsSync(`${file}-unfinished`), 'the copy to begin');
+    const isCopying = (): boolean =>
+      readdirSync(dirname(file)).some((name) => /-unfinished-[0-9a-f]{8}$/.test(name));
+    await until(isCopying, 'the copy to begin');
     await backup.kill();
     expect(existsSync(file)).toBe(false);
     await done(['backup', file], database);

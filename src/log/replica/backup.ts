@@ -1,5 +1,6 @@
-import { existsSync, lstatSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { explain } from '../../files/explain.ts';
 import { sync } from '../../files/sync.ts';
 import { StartError } from '../../start-error.ts';
@@ -16,8 +17,9 @@ export interface Backup extends DatabaseLook {
 
 /**
  * Copies a database into a new file, as it is at one moment, also while a service writes it, and checks the copy. The file
- * gets its name when it is complete and on the disk. Until then it is beside it, as `…-unfinished`; what a killed backup has
- * left there is removed by the next one.
+ * gets its name when it is complete and on the disk. Until then it is beside it, as `…-unfinished-` and a random word; what a
+ * killed backup has left there is removed by the next one. Each has a name of its own: the process that copies may outlive a
+ * killed backup for a while, and would remove the journal of the next one.
  *
  * @param file the database, without links
  * @param target the new file; its folder must exist
@@ -29,11 +31,11 @@ export async function backUp(file: string, target: string, takeAlong: () => void
   if (statSync(dirname(target), { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new StartError(`${dirname(target)} is not a folder: make it first.`);
   }
-  const unfinished = `${target}-unfinished`;
-  const lock = lockTarget(unfinished);
+  const unfinished = `${target}-unfinished-${randomBytes(4).toString('hex')}`;
+  const lock = lockTarget(target);
   try {
     refuseExisting(target);
-    removeUnfinished(unfinished);
+    removeUnfinished(target);
     checkRoom(file, target);
     const look = await runDatabaseJob({ file, target: unfinished });
     if (look.integrity !== 'ok') {
@@ -48,21 +50,25 @@ export async function backUp(file: string, target: string, takeAlong: () => void
       return { ...look, bytes: statSync(target).size };
     });
   } finally {
-    removeUnfinished(unfinished);
-    rmSync(lockFileOf(unfinished), { force: true });
+    removeUnfinished(target);
+    rmSync(lockFileOf(lockName(target)), { force: true });
     lock.release();
   }
 }
 
-function lockTarget(unfinished: string): Lock {
+function lockTarget(target: string): Lock {
   try {
-    return lockDatabase(unfinished);
+    return lockDatabase(lockName(target));
   } catch (error) {
-    if (existsSync(unfinished)) {
-      throw new StartError(`${unfinished} is being written by another backup.`, { cause: error });
+    if (unfinishedOf(target).length > 0) {
+      throw new StartError(`${target} is being written by another backup.`, { cause: error });
     }
     throw error;
   }
+}
+
+function lockName(target: string): string {
+  return `${target}-unfinished`;
 }
 
 function refuseExisting(target: string): void {
@@ -70,8 +76,16 @@ function refuseExisting(target: string): void {
   throw new StartError(`${target} exists already: name a new file, or move that one away.`);
 }
 
-function removeUnfinished(unfinished: string): void {
-  for (const part of ['', '-journal']) rmSync(unfinished + part, { force: true });
+/** Returns the files of backups that are not finished. */
+function unfinishedOf(target: string): string[] {
+  const prefix = `${basename(target)}-unfinished-`;
+  return readdirSync(dirname(target))
+    .filter((name) => name.startsWith(prefix) && /^[0-9a-f]{8}(-journal)?$/.test(name.slice(prefix.length)))
+    .map((name) => join(dirname(target), name));
+}
+
+function removeUnfinished(target: string): void {
+  for (const file of unfinishedOf(target)) rmSync(file, { force: true });
 }
 
 function checkRoom(file: string, target: string): void {
