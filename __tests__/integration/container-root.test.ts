@@ -16,6 +16,8 @@ import { until } from '../support/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MINUTES = 60_000;
+/** Beyond the path of the image's own user. */
+const CHROOT = '/usr/sbin/chroot';
 
 const runsHere = process.getuid?.() === 0 && existsSync('/usr/sbin/debootstrap');
 if (!runsHere) process.stderr.write('skipped, "the image": it needs root, and Debian\'s debootstrap\n');
@@ -76,13 +78,13 @@ class Stage {
 
   shell(line: string): void {
     const args = [this.root, 'sh', '-euc', `cd ${this.#folder}; ${line}`];
-    execFileSync('chroot', args, { env: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
+    execFileSync(CHROOT, args, { env: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
   }
 
   /** The words that run a command of the image as its user, in its folder. */
   command(words: readonly string[]): string[] {
     const run = `cd ${this.#folder}; exec "$@"`;
-    return ['chroot', `--userspec=${this.user}`, this.root, 'sh', '-c', run, 'sh', ...words];
+    return [CHROOT, `--userspec=${this.user}`, this.root, 'sh', '-c', run, 'sh', ...words];
   }
 }
 
