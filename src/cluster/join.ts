@@ -1,13 +1,10 @@
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
 import { type EntryStream, type StreamExtent, StreamGone } from '../log/order/entry-stream.ts';
-import { inspect } from '../log/replica/database.ts';
-import { roomFor } from '../log/replica/disk-space.ts';
-import { sizeText } from '../size-text.ts';
+import { inspect, knownSchema } from '../log/replica/database.ts';
 import { isAtBranch } from '../log/replica/join-cluster.ts';
 import { lockDatabase } from '../log/replica/lock.ts';
-import { knownSchema } from '../log/replica/migrations.ts';
-import { removeAbandonedCopy } from '../log/replica/replica-copy.ts';
+import { removeAbandonedCopy, roomFor } from '../log/replica/replica-copy.ts';
 import {
   asideFile,
   joiningFile,
@@ -22,7 +19,7 @@ import { StartError } from '../start-error.ts';
 import type { LogRecord } from './catalogue.ts';
 import { snapshotBucket } from './names.ts';
 import { patiently } from './patiently.ts';
-import type { SnapshotSurroundings } from './snapshot.ts';
+import { sizeText, type SnapshotSurroundings } from './snapshot.ts';
 import { runJob } from './snapshot-job.ts';
 import { type Snapshot, type SnapshotList, snapshotsOf } from './snapshot-list.ts';
 import { newId, withAnnouncement } from './transfer.ts';
@@ -43,8 +40,6 @@ type JoinPlan =
 export interface JoinOptions {
   /** The database, as the operator names it. */
   readonly database: string;
-  /** Whether a copy of a database of an older version is kept before it is migrated. */
-  readonly keepsCopy: boolean;
   readonly record: LogRecord;
   readonly stream: EntryStream;
 }
@@ -97,9 +92,9 @@ function planJoin(
  */
 export async function prepareReplica(
   surroundings: SnapshotSurroundings,
-  { database, keepsCopy, record, stream }: JoinOptions,
+  { database, record, stream }: JoinOptions,
 ): Promise<void> {
-  const { catalogue, logger, signal } = surroundings;
+  const { catalogue, signal } = surroundings;
   const file = explain(database, () => realFile(database));
   const extent = await patiently(() => stream.extent(), signal, unusable);
   if (extent === undefined) return;
@@ -109,11 +104,11 @@ export async function prepareReplica(
       removeJoining(file);
       removeAbandonedCopy(file);
     });
-    const state = lookAtReplica(file, { keepsCopy, logger });
+    const state = lookAtReplica(file);
     const plan = planJoin(state, record, extent, await catalogue.snapshots());
     if (state !== undefined && isAtBranch(state, record) && state.generation !== record.generation) {
       const [before, now] = [state.generation, record.generation];
-      logger.info({ before, now }, 'the database goes on in a new generation of the log');
+      surroundings.logger.info({ before, now }, 'the database goes on in a new generation of the log');
     }
     if (plan.kind === 'take') await takeSnapshot(surroundings, file, plan);
   } finally {

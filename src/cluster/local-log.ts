@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
@@ -26,8 +25,7 @@ export interface StoppedDatabase {
  * @throws {StartError} if a service has it, or it cannot be opened
  */
 export async function withStoppedDatabase<T>(
-  { database: name, upgradeCopy }: Pick<Config, 'database' | 'upgradeCopy'>,
-  logger: Logger,
+  name: string,
   run: (database: StoppedDatabase) => Promise<T>,
 ): Promise<T> {
   inspect(name);
@@ -35,8 +33,7 @@ export async function withStoppedDatabase<T>(
   if (!existsSync(file)) return run({ file, state: undefined });
   const lock = lockDatabase(file);
   try {
-    const state = lookAtReplica(file, { keepsCopy: upgradeCopy === 'kept', logger });
-    return await run({ file, state });
+    return await run({ file, state: lookAtReplica(file) });
   } finally {
     lock.release();
   }

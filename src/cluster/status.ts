@@ -18,7 +18,7 @@ export interface StatusSources {
 }
 
 /** A node by its id, and its name for people. */
-export interface NodeName {
+interface NodeName {
   readonly id: string;
   readonly name: string;
 }
@@ -39,7 +39,7 @@ export interface ClusterView {
 }
 
 /** A node: what its newest heartbeat said. */
-export interface NodeView {
+interface NodeView {
   readonly id: string;
   readonly name: string;
   readonly version: string;
@@ -56,7 +56,7 @@ export interface NodeView {
 }
 
 /** The stream. What NATS did not answer is `null`. */
-export interface LogView {
+interface LogView {
   readonly logId: string | null;
   readonly generation: number | null;
   readonly first: number | null;

@@ -1,4 +1,4 @@
-import { createECDH, generateKeyPairSync } from 'node:crypto';
+import { createECDH } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -9,6 +9,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import webPush from 'web-push';
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
 import { StartError } from '../start-error.ts';
@@ -88,11 +89,7 @@ export function readVapidKeys(file: string): VapidKeys | undefined {
 
 /** Returns a new key pair. */
 export function newVapidKeys(): VapidKeys {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  // Unlike ECDH, its halves always have all of their bytes.
-  const { x = '', y = '', d = '' } = privateKey.export({ format: 'jwk' });
-  const point = [Buffer.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')];
-  return { publicKey: Buffer.concat(point).toString('base64url'), privateKey: d };
+  return webPush.generateVAPIDKeys();
 }
 
 /**
@@ -102,7 +99,7 @@ export function newVapidKeys(): VapidKeys {
  */
 export function makeVapidKeys(file: string): VapidKeys {
   const keys = newVapidKeys();
-  storeVapidKeys(file, keys);
+  store(file, keys);
   return keys;
 }
 
@@ -118,12 +115,11 @@ export function keepVapidKeys(file: string, keys: VapidKeys): string | undefined
   if (kept?.privateKey === keys.privateKey) return undefined;
   const aside = `${file}-before-${kept?.publicKey.slice(0, 8) ?? ''}`;
   if (kept !== undefined) explain(file, () => renameSync(file, aside));
-  storeVapidKeys(file, keys);
+  store(file, keys);
   return kept === undefined ? undefined : aside;
 }
 
-/** Stores a key pair in a file that only this user can read. @throws {StartError} if it cannot be written */
-export function storeVapidKeys(file: string, keys: VapidKeys): void {
+function store(file: string, keys: VapidKeys): void {
   explain(file, () => {
     // Renamed when it is complete: half a file would make every later start fail.
     const unfinished = `${file}-new`;

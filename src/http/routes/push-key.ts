@@ -1,5 +1,4 @@
 import type { Handler } from '../handler.ts';
-import { NO_PARAMETERS } from '../parameters.ts';
 import { Query } from '../query.ts';
 import { sendJson } from '../send-json.ts';
 
@@ -9,7 +8,7 @@ import { sendJson } from '../send-json.ts';
  */
 export function pushKey(publicKey: string): Handler {
   return (request, response) => {
-    new Query(request.url, NO_PARAMETERS).check();
+    new Query(request.url, []).check();
     sendJson(response, JSON.stringify({ publicKey }));
   };
 }
