@@ -253,7 +253,7 @@ describeInBrowser('the page', () => {
   test('asks the service for nothing while it draws', async () => {
     const page = await largePage();
     const { chat } = page;
-    // Who is watched is settled when the newest of all conversations is.
+    // The watched people are settled when the newest of all conversations is among them.
     const watched = chat.page.waitForRequest((request) => request.url().includes('presence=person+3&'));
     await send(server.url, 'reader of 5000', 'hello', { sender: 'person 3' });
     await watched;
