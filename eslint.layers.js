@@ -27,6 +27,8 @@ const FOLDERS = {
   'http/routes': ['auth', 'http', 'hub', 'log', 'metrics', 'publish', 'push', 'sse', 'stream', 'wire', 'ws'],
   config: ['auth', 'push'],
   cluster: ['config', 'files', 'hub', 'log', 'log/order', 'log/replica', 'logging', 'push'],
+  cli: ['auth', 'config', 'files', 'log/replica', 'push'],
+  openapi: ['auth', 'cluster', 'http', 'http/routes', 'hub', 'log', 'publish', 'push', 'wire', 'ws'],
 };
 
 /**
@@ -47,7 +49,6 @@ const FILES = {
     'log/cluster-retention.ts',
     'log/replicated-log.ts',
   ],
-  'token.ts': ['auth', 'config'],
   'end-on-signal.ts': [],
   'greeting.ts': ['config'],
   'app.ts': Object.keys(FOLDERS),
@@ -60,7 +61,9 @@ const FILES = {
     'app.ts',
     'assemble.ts',
   ],
-  'main.ts': ['cluster', 'config', 'logging', 'end-on-signal.ts', 'greeting.ts', 'service.ts'],
+  'cli/serve.ts': ['cli', 'config', 'logging', 'end-on-signal.ts', 'greeting.ts', 'service.ts'],
+  'cli/program.ts': ['cli', 'cluster', 'config', 'cli/serve.ts'],
+  'main.ts': ['cli/program.ts'],
 };
 
 /** Files of code, whatever their extension. */

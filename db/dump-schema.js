@@ -1,14 +1,17 @@
-// Writes db/schema.sql: what a database looks like after all migrations. `npm run schema`, after adding one.
+// After adding a migration, `npm run schema` writes db/schema.sql (what a database looks like after all of them) and notes
+// the new one in db/migrations.sha256. Remove its line there to change it again before its release.
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 
-const migrations = new URL('./migrations/', import.meta.url);
+const folder = new URL('./migrations/', import.meta.url);
+const noted = new URL('./migrations.sha256', import.meta.url);
 
 /** The schema that the migrations make, as SQL text. */
 export function dumpSchema() {
   const database = new Sqlite(':memory:');
-  for (const name of readdirSync(migrations).sort()) {
-    database.exec(readFileSync(new URL(name, migrations), 'utf8'));
+  for (const name of readdirSync(folder).sort()) {
+    database.exec(readFileSync(new URL(name, folder), 'utf8'));
   }
   /** @type {string[]} */
   const statements = database
@@ -20,6 +23,27 @@ export function dumpSchema() {
   return `-- Made by "npm run schema" from db/migrations; not to be edited.\n\n${statements.join('\n')}`;
 }
 
+/**
+ * Notes migrations that are not noted yet. @throws {Error} if one was edited or removed that is
+ *
+ * @param {string} before the lines so far, as `sha256sum` prints them
+ */
+export function noteMigrations(before) {
+  const lines = readdirSync(folder)
+    .sort()
+    .map((name) => {
+      const text = readFileSync(new URL(name, folder), 'utf8').replaceAll('\r\n', '\n');
+      return `${createHash('sha256').update(text).digest('hex')}  ${name}\n`;
+    });
+  const after = lines.join('');
+  if (after.startsWith(before)) return after;
+  const changed = before.split(/(?<=\n)/).filter((line) => !lines.includes(line));
+  throw new Error(
+    `A migration that was released is never edited or removed: databases have it. Add another one. Changed: ${changed.join()}`,
+  );
+}
+
 if (process.argv[1] === import.meta.filename) {
+  writeFileSync(noted, noteMigrations(readFileSync(noted, 'utf8')));
   writeFileSync(new URL('./schema.sql', import.meta.url), dumpSchema());
 }

@@ -35,6 +35,13 @@ CREATE INDEX messagesByRecipient ON messages (recipient);
 
 CREATE INDEX messagesBySender ON messages (sender);
 
+CREATE TABLE migrations (
+  version INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  appliedAt INTEGER
+) STRICT;
+
 CREATE TABLE pairMessages (
   recipient TEXT NOT NULL,
   sender TEXT NOT NULL,

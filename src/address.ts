@@ -1,3 +1,5 @@
+import type { Rule } from './rule.ts';
+
 /**
  * An address is a name that can send and receive. Addresses are compared byte for byte, so a name has only one spelling
  * (NFC) and no invisible characters.
@@ -7,6 +9,13 @@
 export const EVERYTHING = '*';
 
 const MAX_CODE_POINTS = 128;
+
+/**
+ * What a pattern that every language can read says of an address: no `*`, no control character, no `$` at the beginning, no
+ * white space at either end. It cannot say that the spelling is NFC, and that there are no format characters.
+ */
+const PATTERN =
+  '^[^\\s$*\\u0000-\\u001f\\u007f-\\u009f]([^*\\u0000-\\u001f\\u007f-\\u009f]*[^\\s*\\u0000-\\u001f\\u007f-\\u009f])?$';
 
 /** Most addresses match this and so keep all rules. It is tested first: each message has two addresses. */
 const PLAIN = /^[A-Za-z0-9._@:-]{1,128}$/;
@@ -51,3 +60,9 @@ function spellingFault(value: string): string | undefined {
   if (value.normalize('NFC') !== value) return 'must be in Unicode normalization form C (NFC)';
   return undefined;
 }
+
+/** The rule of an address. */
+export const ADDRESS: Rule = {
+  fault: addressFault,
+  schema: { type: 'string', minLength: 1, maxLength: MAX_CODE_POINTS, pattern: PATTERN },
+};

@@ -1,16 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import express from 'express';
+import express, { type Router } from 'express';
 import type { Logger } from 'pino';
 import proxyaddr from 'proxy-addr';
-import { Refusal } from './errors.ts';
 import { ArrivingBytes } from './wire/arriving-bytes.ts';
 import { checkContentType } from './http/body.ts';
+import { checkHeader } from './http/check-header.ts';
 import { cluster, type ViewedCluster } from './http/routes/cluster.ts';
 import { conversations } from './http/routes/conversations.ts';
-import { checked } from './http/handler.ts';
+import { checked, type ErrorHandler, type Handler } from './http/handler.ts';
 import { healthz, readyz } from './http/routes/health.ts';
 import { metricsRoute } from './http/routes/metrics.ts';
-import { NAMES, NAMES_OF_NODE, notFound } from './http/not-found.ts';
+import { notFound } from './http/not-found.ts';
+import { openApi } from './http/routes/openapi.ts';
+import { openApiDocument } from './openapi/document.ts';
+import { allowAt, type Method, type MethodsOf, type Path, pathsOf } from './http/paths.ts';
 import { pages } from './http/routes/pages.ts';
 import { presence } from './http/routes/presence.ts';
 import { methodNotAllowed, sendProblem } from './http/problem.ts';
@@ -33,7 +36,6 @@ import {
 } from './http/routes/push-subscriptions.ts';
 import { originForm, pathOf } from './http/query.ts';
 import { readBody } from './http/read-body.ts';
-import { mergeRepeated } from './http/repeated-headers.ts';
 import { endSession, openSession, session, type SessionParts } from './http/routes/session.ts';
 import type { RefusalCounters } from './metrics/counters/refusal-counters.ts';
 import { RequestLog } from './http/request-log.ts';
@@ -73,11 +75,15 @@ export interface AppOptions {
 /** A router: `done` is called if none of its routes has answered. */
 type Route = (request: IncomingMessage, response: ServerResponse, done: (error?: unknown) => void) => void;
 
-/** Clients send a dozen header fields. With more than this, the proxy is broken or the client malicious. */
-const MAX_HEADERS = 100;
+/** The paths that the router does not serve: streams are opened in front of it. */
+type StreamPath = '/stream' | typeof WEB_SOCKET_PATH;
 
-/** The most bytes of all fields' names and values. The limit of node:http includes the target (server.ts). */
-const MAX_FIELD_BYTES = 16 * 1024;
+/** The handlers of every other path, by method, in the order in which they are called. */
+type RoutedHandlers = {
+  readonly [P in Exclude<Path, StreamPath>]: Readonly<
+    Record<MethodsOf<P>, readonly (Handler | ErrorHandler)[]>
+  >;
+};
 
 /** node:http keeps the bytes of a header until the next one. After a longer target the connection is closed. */
 const MAX_KEPT_TARGET_BYTES = 64 * 1024;
@@ -91,7 +97,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   const trust = trustIn(trustProxy);
   const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
   const problems = { requests, refusals };
-  const names = parts.cluster === undefined ? NAMES : NAMES_OF_NODE;
+  const paths = pathsOf(parts.cluster !== undefined);
   const publisher = new Publisher(parts, rate);
 
   const known = authenticator.middleware;
@@ -102,34 +108,37 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   const admit = [limitRate(rate), checkContentType];
   const pay = [recheck, takeBytes(rate)];
   const settle = settleRefused(rate);
-  routes
-    .route('/messages')
-    .get(known, pull(parts))
-    .post(known, checked(...admit, room), read, checked(...pay, room), settle)
-    .post(publish(publisher, basePath), addMayBeStored)
-    .all(methodNotAllowed('GET, HEAD, POST'));
-  routes.route('/messages/:id').get(known, message(log)).all(methodNotAllowed('GET, HEAD'));
-  routes.route('/conversations').get(known, conversations(log)).all(methodNotAllowed('GET, HEAD'));
-  routes.route('/presence').get(known, presence(parts.presence)).all(methodNotAllowed('GET, HEAD'));
-  routes.route('/push-key').get(known, pushKey(parts.publicKey)).all(methodNotAllowed('GET, HEAD'));
-  routes
-    .route('/push-subscriptions')
-    .get(known, subscriptions(pushStore))
-    .post(known, checked(...admit), read, checked(...pay), settle, subscribe(parts))
-    .delete(known, checked(checkContentType), read, checked(recheck), unsubscribe(parts, pushStore))
-    .all(methodNotAllowed('GET, HEAD, POST, DELETE'));
-  routes
-    .route('/session')
-    .get(known, session(parts))
-    .put(known, openSession(parts))
-    .delete(endSession(parts))
-    .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
-  routes.route('/healthz').get(healthz).all(methodNotAllowed('GET, HEAD'));
-  routes.route('/readyz').get(readyz(parts.readiness, connections)).all(methodNotAllowed('GET, HEAD'));
-  routes.route('/metrics').get(known, metricsRoute(parts.metrics)).all(methodNotAllowed('GET, HEAD'));
-  if (parts.cluster !== undefined) {
-    routes.route('/cluster').get(known, cluster(parts.cluster)).all(methodNotAllowed('GET, HEAD'));
-  }
+  const handlers: RoutedHandlers = {
+    '/messages': {
+      get: [known, pull(parts)],
+      post: [
+        ...[known, checked(...admit, room), read, checked(...pay, room), settle],
+        ...[publish(publisher, basePath), addMayBeStored],
+      ],
+    },
+    '/messages/{id}': { get: [known, message(log)] },
+    '/conversations': { get: [known, conversations(log)] },
+    '/presence': { get: [known, presence(parts.presence)] },
+    '/push-key': { get: [known, pushKey(parts.publicKey)] },
+    '/push-subscriptions': {
+      get: [known, subscriptions(pushStore)],
+      post: [known, checked(...admit), read, checked(...pay), settle, subscribe(parts)],
+      delete: [known, checked(checkContentType), read, checked(recheck), unsubscribe(parts, pushStore)],
+    },
+    '/session': {
+      get: [known, session(parts)],
+      put: [known, openSession(parts)],
+      delete: [endSession(parts)],
+    },
+    '/healthz': { get: [healthz] },
+    '/readyz': { get: [readyz(parts.readiness, connections)] },
+    '/metrics': { get: [known, metricsRoute(parts.metrics)] },
+    '/openapi.json': {
+      get: [openApi(openApiDocument({ basePath, isCluster: parts.cluster !== undefined }))],
+    },
+    '/cluster': { get: parts.cluster === undefined ? [] : [known, cluster(parts.cluster)] },
+  };
+  addRoutes(routes, handlers, paths);
   routes.use(pages());
 
   const opening = new StreamOpening(parts, authenticator, problems);
@@ -152,7 +161,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
       else if (path === WEB_SOCKET_PATH) openWebSocket(request, response, upgrade).catch(fail);
       else {
         refuseInOutage(outage, request.method, path);
-        route(request, response, (error) => fail(error ?? notFound(path, basePath, names)));
+        route(request, response, (error) => fail(error ?? notFound(path, basePath, paths)));
       }
     } catch (error) {
       fail(error);
@@ -160,47 +169,20 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   };
 }
 
+/** Serves the paths that this service has. Any other method of theirs is refused. */
+function addRoutes(routes: Router, handlers: RoutedHandlers, paths: readonly Path[]): void {
+  for (const path of paths) {
+    if (path === '/stream' || path === WEB_SOCKET_PATH) continue;
+    // A parameter is `{id}` in OpenAPI, and `:id` for the router.
+    const route = routes.route(path.replace(/\{(\w+)\}/g, ':$1'));
+    for (const [method, steps] of Object.entries(handlers[path])) route[method as Method](...steps);
+    route.all(methodNotAllowed(allowAt(path)));
+  }
+}
+
 /** Returns whether the proxy at an address is trusted, by the setting `trust proxy` of Express. */
 function trustIn(trusted: boolean | number | string): (address: string, index: number) => boolean {
   if (typeof trusted === 'boolean') return () => trusted;
   if (typeof trusted === 'number') return (_address, index) => index < trusted;
   return proxyaddr.compile(trusted.split(',').map((one) => one.trim()));
-}
-
-/**
- * Closes the connection. If the end of a request is uncertain, the bytes after it must not be read as another one. The
- * memory of a long header is freed.
- */
-const CLOSE = { headers: { Connection: 'close' } };
-
-/** Merges repeated fields, if the header is well formed and within its bounds. @throws {Refusal} if it is not */
-function checkHeader(request: IncomingMessage): void {
-  const { headers, httpVersion, rawHeaders } = request;
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
-    throw new Refusal(
-      'malformed',
-      'Send HTTP/1.1 or HTTP/1.0: the request line names another version.',
-      CLOSE,
-    );
-  }
-  const coding = headers['transfer-encoding']?.toLowerCase();
-  if (coding !== undefined && (httpVersion === '1.0' || !/(^|[,\s])chunked$/.test(coding))) {
-    throw new Refusal('malformed', 'The length of the body is not known (RFC 9112 §6.3).', CLOSE);
-  }
-  if (coding !== undefined && coding !== 'chunked') {
-    throw new Refusal('not-implemented', 'The only Transfer-Encoding understood here is chunked.', CLOSE);
-  }
-  if (headers.host === undefined && httpVersion === '1.1') {
-    throw new Refusal('malformed', 'A request of HTTP/1.1 must have a Host header (RFC 9112 §3.2).');
-  }
-  if (rawHeaders.length > MAX_HEADERS * 2) {
-    throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`, CLOSE);
-  }
-  // One character is one byte: node:http reads them as Latin-1.
-  let bytes = 0;
-  for (const text of rawHeaders) bytes += text.length;
-  if (bytes > MAX_FIELD_BYTES) {
-    throw new Refusal('header-too-large', 'The header fields take more than 16 KiB.', CLOSE);
-  }
-  mergeRepeated(request);
 }

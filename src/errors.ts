@@ -35,7 +35,9 @@ export const REFUSAL_STATUS = {
 export type RefusalCode = keyof typeof REFUSAL_STATUS;
 
 /** Whether anything of a publish that got 503 may have been stored. */
-export type MayBeStored = 'no' | 'unknown';
+export const MAY_BE_STORED = ['no', 'unknown'] as const;
+
+export type MayBeStored = (typeof MAY_BE_STORED)[number];
 
 export interface RefusalFacts {
   /** Each bad field, if the fault is in fields. */
@@ -72,7 +74,7 @@ export class Refusal extends Error {
   }
 }
 
-const MAX_ERRORS = 100;
+export const MAX_ERRORS = 100;
 
 /**
  * Returns the refusal of a request with bad fields. Its detail describes the first and counts the others.

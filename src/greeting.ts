@@ -5,8 +5,9 @@ import type { Config } from './config/config.ts';
  * not for the log.
  *
  * @param origin the URL at which it listens, without a slash at its end
+ * @param tokenCommand the command that makes a token, up to its flags
  */
-export function greeting(origin: string, config: Config): string {
+export function greeting(origin: string, config: Config, tokenCommand: string): string {
   const { retentionDays: days, retentionMessages: messages } = config;
   const kept = [
     ...(days > 0 ? [`for ${days} days`] : []),
@@ -19,7 +20,7 @@ export function greeting(origin: string, config: Config): string {
   const open = config.auth === undefined;
   const [setToken, bearer] = open
     ? ['', '']
-    : [`  TOKEN=$(npm run -s token -- --sub bob --send-to bob)\n`, ` -H "Authorization: Bearer $TOKEN"`];
+    : [`  TOKEN=$(${tokenCommand} --sub bob --send-to bob)\n`, ` -H "Authorization: Bearer $TOKEN"`];
   return (
     `Tidings listens on ${origin} (${open ? 'open to this machine, not to others' : 'for those with a token'}). ` +
     `${keeps} in ${config.database}. Try it:\n` +

@@ -1,3 +1,6 @@
+import { matching, textUpTo, wholeNumber } from './rule.ts';
+import type { Schema } from './schema.ts';
+
 /**
  * The rules for the fields of a message that publishing keeps, and that nodes of a cluster check in what others put into its
  * stream. They are the same on every machine and in every version: a change of one needs a newer version of entries.
@@ -7,8 +10,6 @@
 const MAX_CONTENT = 64 * 1024;
 
 const MAX_TTL_SECONDS = 31_536_000;
-const MAX_KEY_CODE_POINTS = 128;
-const TYPE_PATTERN = /^[a-z][a-z0-9._-]{0,63}$/;
 
 /** Returns whether a value is the content of a message: JSON on one line, not longer than a frame of a stream may be. */
 export function isContent(value: unknown): value is string {
@@ -25,33 +26,28 @@ export function isJsonLine(text: string): boolean {
   }
 }
 
-/** Describes why a value is not the type of a message; `undefined` if it is one. */
-export function typeFault(value: unknown): string | undefined {
-  return typeof value === 'string' && TYPE_PATTERN.test(value)
-    ? undefined
-    : 'must be 1 to 64 of a-z, 0-9, ".", "_", "-", beginning with a letter';
-}
+/** The rule of the type of a message. */
+export const TYPE = matching(
+  /^[a-z][a-z0-9._-]{0,63}$/,
+  'must be 1 to 64 of a-z, 0-9, ".", "_", "-", beginning with a letter',
+);
 
-/**
- * Describes why a value is not an idempotency key.
- *
- * @returns the fault; `undefined` if the value is a key
- */
-export function keyFault(value: unknown): string | undefined {
-  if (typeof value !== 'string') return 'must be a string';
-  if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
-  const length = value.length > 2 * MAX_KEY_CODE_POINTS ? Infinity : Array.from(value).length;
-  return length >= 1 && length <= MAX_KEY_CODE_POINTS
-    ? undefined
-    : `must be 1 to ${MAX_KEY_CODE_POINTS} characters long`;
-}
+/** The rule of an idempotency key. */
+export const KEY = textUpTo(128);
 
-/** Describes why a value is not a ttl in seconds; `undefined` if it is one. */
-export function ttlFault(value: unknown): string | undefined {
-  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_TTL_SECONDS
-    ? undefined
-    : `must be a whole number of seconds from 1 to ${MAX_TTL_SECONDS} (a year)`;
-}
+/** The rule of a ttl in seconds. */
+export const TTL = wholeNumber(
+  { min: 1, max: MAX_TTL_SECONDS },
+  `must be a whole number of seconds from 1 to ${MAX_TTL_SECONDS} (a year)`,
+);
+
+/** The schema of what `markerFault` takes: the content of a read marker. */
+export const MARKER_SCHEMA: Schema = {
+  type: 'object',
+  properties: { messageId: { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER } },
+  required: ['messageId'],
+  additionalProperties: false,
+};
 
 /**
  * Checks that a read marker's content is `{"messageId": n}` and nothing else. The log compares the id with its own.

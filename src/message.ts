@@ -1,5 +1,5 @@
 import { hasAddressForm } from './address.ts';
-import { isContent, keyFault, markerFault, ttlFault, typeFault } from './message-rules.ts';
+import { isContent, KEY, markerFault, TTL, TYPE } from './message-rules.ts';
 
 /** A message as its publisher gives it to the log, which adds the id and the times. */
 export interface Draft {
@@ -121,10 +121,10 @@ export function isDraft(draft: { readonly [Field in keyof Draft]: unknown }): bo
   return (
     hasAddressForm(sender) &&
     hasAddressForm(recipient) &&
-    typeFault(type) === undefined &&
+    TYPE.fault(type) === undefined &&
     isContent(content) &&
-    (key === null || keyFault(key) === undefined) &&
-    (ttl === null || ttlFault(ttl) === undefined) &&
+    (key === null || KEY.fault(key) === undefined) &&
+    (ttl === null || TTL.fault(ttl) === undefined) &&
     (background === null || background === 0 || background === 1) &&
     (type !== READ_TYPE ||
       (ttl === null && background !== 1 && markerFault(JSON.parse(content)) === undefined))

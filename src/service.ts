@@ -44,6 +44,7 @@ export class Service {
   #closing: Promise<void> | undefined;
   /** Aborted when the service is to be closed. */
   readonly #ending = new AbortController();
+  #log: ReplicatedLog | undefined;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -73,6 +74,11 @@ export class Service {
     this.#ending.abort();
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** Tries to write and read the log. Does nothing before it is open. @throws {LogUnavailable} if that fails */
+  async probe(): Promise<void> {
+    await this.#log?.probe();
   }
 
   async #start(): Promise<string | undefined> {
@@ -112,10 +118,11 @@ export class Service {
     const http = await HttpServer.listen(config.host, config.port, config.maxConnections);
     this.#closers.push(() => http.close(0));
     if (this.#isClosing()) return undefined;
-    await cluster?.prepareReplica(file);
+    await cluster?.prepareReplica(file, config.upgradeCopy === 'kept');
     if (this.#isClosing()) return undefined;
     const { log, leadership, peers, snapshots } = await this.#openLog(cluster);
     this.#closers.push(() => log.close());
+    this.#log = log;
     this.#closers.push(() => leadership?.stop());
     this.#closers.push(() => snapshots?.close());
     if (this.#isClosing()) return undefined;
@@ -164,6 +171,7 @@ export class Service {
     const options = {
       file: config.database,
       retention: { days: config.retentionDays, messages: config.retentionMessages },
+      keepsCopy: config.upgradeCopy === 'kept',
       trustsClock: config.retentionClock === 'trusted',
       logger,
       now,

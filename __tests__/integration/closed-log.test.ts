@@ -14,6 +14,7 @@ test('a log that is closed says so to whoever reads it still, and fails in no ot
   const log = await openLocalLog({
     file: join(newFolder(), 'tidings.sqlite'),
     retention: { days: 0, messages: 0 },
+    keepsCopy: true,
     logger: pino({ level: 'silent' }),
     now: Date.now,
     onFatal: (error) => {

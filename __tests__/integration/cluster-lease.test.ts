@@ -55,7 +55,7 @@ natsTest(
     expect(changed.stdout).toMatch(/ keeps .*messages.*, but of each recipient only the newest 3\.$/m);
     const negative = await command(servers, ['retention', '--messages', '-1']);
     expect([negative.code, negative.stderr]).toEqual([
-      1,
+      2,
       expect.stringContaining('--messages needs a value that does not begin with "-".'),
     ]);
     expect((await command(servers, ['retention'])).stdout).toMatch(

@@ -111,7 +111,7 @@ describeNats('a snapshot', () => {
       const disk = new SmallDisk(80);
       writeFileSync(`${disk.folder}/other`, Buffer.alloc(50 * MEBIBYTE));
       expect(await refusal(disk.database)).toMatch(
-        /has no room for the snapshot: \d+ [KM]iB are missing. Make room/,
+        /has no room for the snapshot: [\d.]+ [KM]iB are missing. Make room/,
       );
       const roomy = new SmallDisk(80);
       const joining = refusal(roomy.database);

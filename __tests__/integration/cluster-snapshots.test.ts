@@ -138,7 +138,7 @@ describeNats('a cluster', () => {
       await cluster.done(['init', '--replicas', '1']);
       const first = await cluster.done(['status']);
       expect(first).toMatch(/^lease +nobody\nnode +none was heard$/m);
-      expect(first).toMatch(/^stream .*, \d+ KiB, 1 copy/m);
+      expect(first).toMatch(/^stream .*, [\d.]+ (bytes|[KM]iB), 1 copy/m);
       expect(first).toMatch(/^flushes +unknown \(NATS_MONITOR_URL is not set\)$/m);
       const node = await cluster.node({ env: { NODE_NAME: 'named' } });
       for (let round = 0; round < 3; round++) {

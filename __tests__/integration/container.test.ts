@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { readConfig } from '../../src/config/config.ts';
@@ -14,6 +14,11 @@ import { until } from '../support/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const COMPOSE = join(ROOT, 'deploy/nats/compose.yaml');
+/** All of deploy. */
+const COMPOSES = [
+  COMPOSE,
+  ...['compose.yaml', 'compose.nginx.yaml'].map((name) => join(ROOT, 'deploy/container', name)),
+];
 
 /** The parts of a service of Docker Compose that tests look at. */
 interface ComposeService {
@@ -21,6 +26,7 @@ interface ComposeService {
   readonly read_only?: boolean;
   readonly cap_drop?: readonly string[];
   readonly volumes?: readonly string[];
+  readonly command?: readonly string[];
 }
 
 /** The secrets that are in `.env`. */
@@ -28,12 +34,20 @@ const SECRETS: Readonly<Record<string, string>> = {
   AUTH_SECRET: SECRET,
   NATS_PASSWORD: 'of-tidings',
   NATS_ROUTES_PASSWORD: 'of-routes',
+  PUBLIC_URL: 'https://push.example.org',
 };
 
-const { services, volumes } = parse(readFileSync(COMPOSE, 'utf8'), { merge: true }) as {
-  services: Record<string, ComposeService>;
-  volumes: Record<string, unknown>;
-};
+interface ComposeFile {
+  readonly services: Record<string, ComposeService>;
+  readonly volumes: Record<string, unknown>;
+}
+
+/** The text of a file, without the tag by which a file takes back what another has: no schema knows it. */
+const textOf = (file: string): string => readFileSync(file, 'utf8').replaceAll('!reset ', '');
+
+const readCompose = (file: string): ComposeFile => parse(textOf(file), { merge: true }) as ComposeFile;
+
+const { services, volumes } = readCompose(COMPOSE);
 
 /** Returns the services whose names begin so. */
 const servicesOf = (prefix: string): [string, ComposeService][] =>
@@ -42,7 +56,10 @@ const servicesOf = (prefix: string): [string, ComposeService][] =>
 /** Returns a service's variables, with those of `.env` in them. */
 function environmentOf({ environment }: ComposeService): Record<string, string> {
   const filled = (value: string): string =>
-    value.replaceAll(/\$\{(\w+)(?::\?[^}]*)?\}/g, (_all, name: string) => SECRETS[name] ?? 'undefined');
+    value.replaceAll(
+      /\$\{(\w+)(?::\?[^}]*|:-([^}]*))?\}/g,
+      (_all, name: string, otherwise?: string) => otherwise ?? SECRETS[name] ?? 'undefined',
+    );
   return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, filled(value)]));
 }
 
@@ -55,11 +72,52 @@ function lint(file: string): { status: number | null; output: string } {
 
 afterAll(cleanUp);
 
-describe('compose.yaml of deploy', () => {
-  test('has nothing that Docker Compose does not know', () => {
-    expect(lint(COMPOSE)).toEqual({ status: 0, output: '' });
+test.each(COMPOSES.map((file) => [relative(ROOT, file), file]))(
+  '%s has nothing that Docker Compose does not know',
+  (_name, file) => {
+    const plain = join(newFolder(), 'compose.yaml');
+    writeFileSync(plain, textOf(file));
+    expect(lint(plain)).toEqual({ status: 0, output: '' });
+  },
+);
+
+describe('the service alone, in a container', () => {
+  const { services: alone } = readCompose(join(ROOT, 'deploy/container/compose.yaml'));
+  const { services: behindNginx } = readCompose(join(ROOT, 'deploy/container/compose.nginx.yaml'));
+
+  test('has variables that it knows, behind nginx, too', () => {
+    const known = new Set(allVariables().map(([key]) => variableName(key)));
+    const secret = join(newFolder(), 'auth');
+    writeFileSync(secret, SECRET);
+    for (const file of [alone, behindNginx]) {
+      const environment = { ...alone['tidings']?.environment, ...file['tidings']?.environment };
+      expect(Object.keys(environment).filter((name) => !known.has(name))).toEqual([]);
+      const given = environmentOf({ environment: { ...environment, AUTH_SECRET_FILE: secret } });
+      expect(readConfig(given, [], 1_000_000)).toMatchObject({ retentionDays: 0 });
+    }
   });
 
+  test('makes its secret at the first run, for itself alone, and keeps it', () => {
+    const folder = newFolder();
+    const [script = ''] = alone['secret']?.command ?? [];
+    const file = join(folder, 'auth');
+    const make = (): string => {
+      // Docker Compose writes $$ for a dollar sign; there is none.
+      const { status, stderr } = spawnSync('sh', ['-euc', script.replaceAll('/secret/', `${folder}/`)], {
+        encoding: 'utf8',
+      });
+      expect([status, stderr]).toEqual([0, '']);
+      return readFileSync(file, 'utf8');
+    };
+    expect(script).not.toContain('$');
+    const made = make();
+    expect(readConfig({ AUTH_SECRET_FILE: file }, [], 1_000_000).auth?.secrets?.list).toHaveLength(1);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(make()).toBe(made);
+  });
+});
+
+describe('compose.yaml of deploy/nats', () => {
   test('would be refused with a field that does not exist', () => {
     const file = join(newFolder(), 'compose.yaml');
     writeFileSync(file, readFileSync(COMPOSE, 'utf8').replace('cap_drop:', 'cap_drops:'));
@@ -108,7 +166,7 @@ test('a container has all files that the service needs', async () => {
   }
   const data = join(folder, 'data');
   mkdirSync(data);
-  const [, program = '', script = ''] = /^CMD \["(\w+)", "(\S+)"\]$/m.exec(dockerfile) ?? [];
+  const [, program = '', script = ''] = /^ENTRYPOINT \["(\w+)", "(\S+)"\]$/m.exec(dockerfile) ?? [];
   expect(program).toBe('node');
   const [, variables = ''] = /^ENV (.*)$/m.exec(dockerfile) ?? [];
   const [port = 0] = await freePorts(1);
@@ -134,7 +192,13 @@ test('a container has all files that the service needs', async () => {
   await until(() => said.includes('listens on') || child.exitCode !== null, 'the service to listen');
   const page = await fetch(`http://127.0.0.1:${port}/client.js`);
   expect([said, page.status]).toEqual([expect.stringContaining('listens on'), 200]);
+  const [, healthcheck = ''] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(dockerfile) ?? [];
+  const [, ...args] = JSON.parse(healthcheck) as string[];
+  const check = (): number | null =>
+    spawnSync(process.execPath, args, { cwd: folder, env: { ...env, PORT: String(port) } }).status;
+  expect(check()).toBe(0);
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   expect(await ended).toEqual([0, null]);
+  expect(check()).toBe(1);
 });

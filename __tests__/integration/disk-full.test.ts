@@ -176,7 +176,8 @@ describe('a disk that others fill', () => {
     copyFileSync(`${other.database}-vapid.json`, `${disk.database}-vapid.json`);
     const before = readFileSync(disk.database);
     disk.fill();
-    const refused = await Server.run({ database: disk.database });
+    const env = { UPGRADE_COPY: 'none' };
+    const refused = await Server.run({ database: disk.database, env });
     expect(refused).toMatchObject({ code: 1, stdout: '' });
     expect(refused.stderr).toMatch(/^tidings: \S+ cannot be opened: its disk is full .*Make room there.*\n$/);
     expect(readFileSync(disk.database)).toEqual(before);
@@ -184,7 +185,7 @@ describe('a disk that others fill', () => {
     disk.makeRoom();
     writeFileSync(`${disk.database}-reserve`, Buffer.alloc(1024 * 1024));
     disk.fill();
-    const server = await Server.start({ database: disk.database });
+    const server = await Server.start({ database: disk.database, env });
     expect((await get(server.url, '/push-subscriptions?recipient=bob')).status).toBe(200);
     expect(await statusOf(server)).toBe(503);
   });

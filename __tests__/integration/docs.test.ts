@@ -47,7 +47,9 @@ describe.each(['README.md', 'docs/protocol.md'])('%s', (name) => {
 });
 
 test('the README has every variable with its default, and no other', () => {
-  const help = execFileSync(process.execPath, [join(ROOT, 'dist/main.js'), '--help'], { encoding: 'utf8' });
+  const help = execFileSync(process.execPath, [join(ROOT, 'dist/main.js'), 'serve', '--help'], {
+    encoding: 'utf8',
+  });
   const inHelp = [...help.matchAll(/^ {2}(?:--\S+)? +([A-Z_]+) +(\S+)/gm)].map(([, variable, fallback]) => ({
     variable,
     fallback,

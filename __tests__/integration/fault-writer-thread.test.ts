@@ -1,5 +1,6 @@
-import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
 import { Publisher, storedBy } from '../support/publisher.ts';
 import { pullAll } from '../support/pull.ts';
@@ -58,3 +59,40 @@ test.each([
   },
   60_000,
 );
+
+/** Node runs a program before the service, in the writer thread alone. */
+function inWriterThread(program: string): readonly string[] {
+  const module = `
+    import { linkSync } from 'node:fs';
+    import { createRequire } from 'node:module';
+    import { isMainThread } from 'node:worker_threads';
+    const Sqlite = createRequire(${JSON.stringify(pathToFileURL(import.meta.filename).href)})('better-sqlite3');
+    if (!isMainThread) { ${program} }`;
+  return ['--import', `data:text/javascript,${encodeURIComponent(module)}`];
+}
+
+test('what the writer thread cannot open is said in its own words, once', async () => {
+  const database = join(newFolder(), 'tidings.sqlite');
+  const nodeArgs = inWriterThread(
+    `linkSync(${JSON.stringify(database)}, ${JSON.stringify(`${database}-2`)})`,
+  );
+  const ended = await Server.run({ database, nodeArgs });
+  expect(ended).toMatchObject({ code: 1, stdout: '' });
+  expect(ended.stderr).toBe(
+    `tidings: ${database} has 2 names (hard links). A process that opens it by another one damages it: remove the others, or ` +
+      'set DATABASE to a copy.\n',
+  );
+});
+
+test('an error of SQLite in the writer thread keeps its message on its way to the log', async () => {
+  const nodeArgs = inWriterThread(
+    "Sqlite.prototype.close = () => new Sqlite(':memory:').exec('SELECT x FROM missing')",
+  );
+  const server = await Server.start({ nodeArgs });
+  const ended = await server.stop();
+  const fatal = ended.stderr.split('\n').filter((line) => line.startsWith('{"level":60'));
+  expect(fatal).toHaveLength(1);
+  expect(JSON.parse(fatal[0] ?? '')).toMatchObject({
+    err: { message: 'no such table: missing', code: 'SQLITE_ERROR' },
+  });
+});

@@ -7,6 +7,7 @@ import { get, publish, request } from '../support/api.ts';
 import { scrape } from '../support/exposition.ts';
 import { Fifo } from '../support/fifo.ts';
 import { cleanUp, newFolder, Server } from '../support/server.ts';
+import { testWithTool } from '../support/tool.ts';
 import { until } from '../support/until.ts';
 
 afterEach(cleanUp);
@@ -105,4 +106,32 @@ test('a warning of Node is a line of the log', async () => {
   await until(() => server.stderr.includes('careful'));
   const line = server.stderr.split('\n').find((text) => text.includes('careful'));
   expect(JSON.parse(line ?? '')).toMatchObject({ level: 40, err: { message: 'careful' } });
+});
+
+const terminalTest = testWithTool('python3', 'python3');
+
+/** Runs the program at a terminal, and passes on what it prints there. */
+const AT_TERMINAL = ['python3', '-c', 'import pty, sys; pty.spawn(sys.argv[1:])'];
+
+/** As in production, where only the dependencies for that are installed. */
+const WITHOUT_PRETTIFIER = `data:text/javascript,
+import { register } from 'node:module';
+register('data:text/javascript,' + encodeURIComponent(\`
+export function resolve(name, context, next) {
+  if (name !== 'pino-pretty') return next(name, context);
+  throw Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' });
+}\`));`.replaceAll('\n', '%0A');
+
+terminalTest('at a terminal of a clone the lines are for a person to read', async () => {
+  const server = await Server.start({ wrapper: AT_TERMINAL });
+  await until(() => server.stdout.includes('listening'), 'the line');
+  expect(server.stdout).toMatch(/^\[[\d:.]+\] .*INFO.*: .*listening/m);
+  expect(server.stdout).not.toContain('{"level"');
+});
+
+terminalTest('at a terminal without what makes lines readable, they are JSON', async () => {
+  const server = await Server.start({ wrapper: AT_TERMINAL, nodeArgs: ['--import', WITHOUT_PRETTIFIER] });
+  await until(() => server.stdout.includes('"listening"'), 'the line');
+  const line = server.stdout.split('\n').find((text) => text.includes('"listening"'));
+  expect(JSON.parse(line ?? '')).toMatchObject({ level: 30, msg: 'listening' });
 });

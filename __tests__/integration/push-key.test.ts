@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import webPush from 'web-push';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { get } from '../support/api.ts';
+import { newVapidKeys, type VapidKeys } from '../../src/push/vapid.ts';
 import { cleanUp, newFolder, Server, type ServerOptions, WITHOUT_PRIVILEGE } from '../support/server.ts';
 
 afterEach(cleanUp);
@@ -53,7 +53,7 @@ describe('the key pair for notifications', () => {
   });
 
   test('comes from the environment where it is set there, and then no file is made', async () => {
-    const { publicKey, privateKey } = webPush.generateVAPIDKeys();
+    const { publicKey, privateKey } = newVapidKeys();
     const database = join(newFolder(), 'log.sqlite');
     const env = { VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey };
     expect(await publicKeyOf({ database, env })).toBe(publicKey);
@@ -64,16 +64,16 @@ describe('the key pair for notifications', () => {
     ['is empty', () => ''],
     ['is no JSON', () => 'keys'],
     ['is null', () => 'null'],
-    ['has one half', ({ publicKey }: webPush.VapidKeys) => JSON.stringify({ publicKey })],
-    ['has the halves of two pairs', ({ publicKey }: webPush.VapidKeys) =>
-        JSON.stringify({ ...webPush.generateVAPIDKeys(), publicKey })],
-    ['has a half that is cut', ({ publicKey, privateKey }: webPush.VapidKeys) =>
+    ['has one half', ({ publicKey }: VapidKeys) => JSON.stringify({ publicKey })],
+    ['has the halves of two pairs', ({ publicKey }: VapidKeys) =>
+        JSON.stringify({ ...newVapidKeys(), publicKey })],
+    ['has a half that is cut', ({ publicKey, privateKey }: VapidKeys) =>
         JSON.stringify({ publicKey, privateKey: privateKey.slice(1) })],
-    ['has zero for a key', ({ publicKey }: webPush.VapidKeys) =>
+    ['has zero for a key', ({ publicKey }: VapidKeys) =>
         JSON.stringify({ publicKey, privateKey: 'A'.repeat(43) })],
   ])('ends the start with one line where its file %s, which is left as it is', async (_what, textOf) => {
     const { database, file } = await usedDatabase();
-    const keys = JSON.parse(readFileSync(file, 'utf8')) as webPush.VapidKeys;
+    const keys = JSON.parse(readFileSync(file, 'utf8')) as VapidKeys;
     const text = textOf(keys);
     writeFileSync(file, text);
     const line = await refusedStart({ database });
@@ -91,7 +91,7 @@ describe('the key pair for notifications', () => {
     expect(line).toContain('Give this user the right to read it');
   });
 
-  const [one, other] = [webPush.generateVAPIDKeys(), webPush.generateVAPIDKeys()];
+  const [one, other] = [newVapidKeys(), newVapidKeys()];
   test.each([
     ['one half alone', { VAPID_PUBLIC_KEY: one.publicKey }],
     ['the other half alone', { VAPID_PRIVATE_KEY: one.privateKey }],

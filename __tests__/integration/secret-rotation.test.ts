@@ -189,9 +189,9 @@ test('secrets out of a pipe, which can be read once, are taken, and the log says
 test('`npm run token` signs with the first secret of the file', async () => {
   const path = join(newFolder(), 'secrets');
   writeFileSync(path, `${NEW}\n${OLD}\n`);
-  const program = join(import.meta.dirname, '../../dist/token.js');
+  const program = join(import.meta.dirname, '../../dist/main.js');
   const env = { ...process.env, AUTH_SECRET_FILE: path };
-  const { stdout } = spawnSync(process.execPath, [program, '--sub', 'bob'], { env });
+  const { stdout } = spawnSync(process.execPath, [program, 'token', '--sub', 'bob'], { env });
   const verify = (secret: string) => jwtVerify(stdout.toString().trim(), Buffer.from(secret));
   expect((await verify(NEW)).payload).toMatchObject({ sub: 'bob' });
   await expect(verify(OLD)).rejects.toThrow('signature');

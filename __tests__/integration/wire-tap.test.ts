@@ -44,7 +44,7 @@ test('so is the last word of a service that ends', async () => {
   expect(await waitForFault()).toMatch(/^a comment: /);
 });
 
-test('and on a WebSocket', async () => {
+test('so is what it says on a WebSocket', async () => {
   const server = await startBroken('"event":"live"', '"event":"life"');
   const device = await SocketDevice.open(server.url, 'recipient=bob');
   expect(await waitForFault()).toMatch(/^an unknown event: life/m);
@@ -63,6 +63,38 @@ test('a stream that begins elsewhere than where its client was is found', async 
     expect(await waitForFault()).toMatch(/another beginning than 2/);
     device.cut();
   }
+});
+
+test('an answer that is not as /openapi.json describes it is found, whoever reads it', async () => {
+  const server = await startBroken('"more":', '"moar":');
+  await fetch(`${server.url}/messages?recipient=bob`);
+  expect(await waitForFault()).toMatch(/^not as described: GET \/messages 200: .*"moar":false/m);
+});
+
+test('so is a status that is not described', async () => {
+  const server = await startBroken('HTTP/1.1 404 Not', 'HTTP/1.1 409 Not');
+  await fetch(`${server.url}/messages/7`);
+  expect(await waitForFault()).toBe('a status that is not described: GET /messages/7 409');
+});
+
+test('so is a refusal of another form, on whichever path', async () => {
+  const server = await startBroken('"detail":', '"detain":');
+  await fetch(`${server.url}/nothing`);
+  expect(await waitForFault()).toMatch(/^not as described: GET \/nothing 404: .*"detain"/m);
+});
+
+test('so is an event without a field that is described, on a stream', async () => {
+  const server = await startBroken('"heartbeatSeconds":', '"hartbeatSecconds":');
+  const stream = await fetch(`${server.url}/stream?recipient=bob`);
+  expect(await waitForFault()).toMatch(/^not as described: event ready: must have required property/m);
+  await stream.body?.cancel().catch(() => undefined);
+});
+
+test('and on a WebSocket', async () => {
+  const server = await startBroken('"heartbeatSeconds":', '"hartbeatSecconds":');
+  const device = await SocketDevice.open(server.url, 'recipient=bob');
+  expect(await waitForFault()).toMatch(/^not as described: on a socket: /m);
+  device.cut();
 });
 
 test('a service that keeps the law leaves no word, on streams, sockets and other answers of one connection', async () => {

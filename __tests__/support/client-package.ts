@@ -13,11 +13,12 @@ const TOOLS = join(
   'tidings/client-tools/node_modules',
 );
 
-/** A program that has not ended by then does not end by itself. Installing takes long on a busy machine. */
+/** A program that has not ended by then does not end by itself. Installing and compiling take long on a busy machine. */
 const PATIENCE_MILLISECONDS = 60_000;
+export const LONG_PATIENCE_MILLISECONDS = 600_000;
 
 /** The versions of Node that the package is tested with. */
-export const NODES = [20, 22, 24] as const;
+export const NODES = [20, 22, 24, 26] as const;
 
 function hasTools(): boolean {
   try {
@@ -45,17 +46,25 @@ export const nodeProgram = (major: number): string => toolFile(`node-${major}-${
 /**
  * Runs a program to its end.
  *
+ * @param more variables of its environment
+ * @param patience after so many milliseconds it is killed
  * @returns what it printed
  * @throws {Error} if its exit code is not 0, or it does not end by itself, with all that it printed
  */
-export async function runProgram(program: string, args: readonly string[], cwd: string): Promise<string> {
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  more = {},
+  patience = PATIENCE_MILLISECONDS,
+): Promise<string> {
   // Without the variables of this process: npm would take the settings of the npm that started it.
   const { PATH = '', HOME = '' } = process.env;
   return new Promise((resolve, reject) => {
     const options = {
       cwd,
-      env: { PATH, HOME },
-      timeout: PATIENCE_MILLISECONDS,
+      env: { PATH, HOME, ...more },
+      timeout: patience,
       killSignal: 'SIGKILL' as const,
     };
     execFile(program, args, options, (error, stdout, stderr) => {
@@ -84,15 +93,7 @@ export class ClientProject {
   /** Packs the package, in a checkout of its own, and installs it. @param files more files of the project, by path */
   static async create(files: Readonly<Record<string, string>>): Promise<ClientProject> {
     const folder = newFolder();
-    const answer = await runProgram(
-      'npm',
-      ['pack', './public', '--json', '--pack-destination', folder],
-      newCheckout(),
-    );
-    // npm prints the output of scripts before it, whatever form is asked for.
-    const [tarball] = JSON.parse(answer.slice(answer.search(/^\[/m))) as [
-      { readonly filename: string; readonly files: readonly PackedFile[] },
-    ];
+    const tarball = await pack('./public', newCheckout(CLIENT_PARTS), folder);
     const project = new ClientProject(folder, tarball.files.map(({ path }) => path).sort());
     project.write({ 'package.json': '{ "name": "app", "private": true, "type": "module" }', ...files });
     const install = ['install', `./${tarball.filename}`, '--offline', '--no-audit', '--no-fund'];
@@ -120,14 +121,45 @@ export class ClientProject {
   }
 }
 
+/** The parts of a fresh clone that packing takes: of the client, and of the program. */
+const CLIENT_PARTS = ['public', 'tsconfig.json', 'tsconfig.public.json', 'tsconfig.client.json', 'LICENSE'];
+const PROGRAM_PARTS = [
+  ...CLIENT_PARTS,
+  'src',
+  'db',
+  'package.json',
+  'README.md',
+  'CHANGELOG.md',
+  '.gitignore',
+];
+
+/** A package as npm has packed it. */
+export interface Packed {
+  readonly filename: string;
+  /** The bytes of the tarball. */
+  readonly size: number;
+  readonly files: readonly PackedFile[];
+}
+
+/** Packs the program, in a checkout of its own. @param folder where the tarball goes */
+export const packProgram = (folder: string): Promise<Packed> => pack('.', newCheckout(PROGRAM_PARTS), folder);
+
+/** Packs a package. @param what its folder in the checkout @param to where the tarball goes */
+async function pack(what: string, checkout: string, to: string): Promise<Packed> {
+  const args = ['pack', what, '--json', '--pack-destination', to];
+  const answer = await runProgram('npm', args, checkout, {}, LONG_PATIENCE_MILLISECONDS);
+  // npm prints the output of scripts before it, whatever form is asked for.
+  const [packed] = JSON.parse(answer.slice(answer.search(/^\[/m))) as [Packed];
+  return packed;
+}
+
 /**
- * Returns a new folder with all of a fresh clone that packing takes, and the dependencies. Packing writes files beside those
- * that it packs, and other suites look at the ones of the repository meanwhile.
+ * Returns a new folder with parts of a fresh clone, and the dependencies. Packing writes files beside those that it packs,
+ * and other suites look at the ones of the repository meanwhile.
  */
-function newCheckout(): string {
+function newCheckout(parts: readonly string[]): string {
   const folder = newFolder();
-  for (const part of ['public', 'tsconfig.json', 'tsconfig.public.json', 'tsconfig.client.json', 'LICENSE'])
-    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  for (const part of parts) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   return folder;
 }

@@ -9,8 +9,8 @@ import type { OrderTimes } from '../../src/log/order/jetstream-options.ts';
 import { LocalOrder } from '../../src/log/order/local.ts';
 import { type Apply, prepareApply } from '../../src/log/replica/apply.ts';
 import type { UpkeepEntry } from '../../src/log/replica/dry-runs.ts';
-import { migrate } from '../../src/log/replica/database.ts';
 import { joinCluster } from '../../src/log/replica/join-cluster.ts';
+import { migrate } from '../../src/log/replica/migrations.ts';
 import { Replica, type ReplicaWriter } from '../../src/log/replica/replica.ts';
 import { Upkeep } from '../../src/log/replica/upkeep.ts';
 import { ReplicatedLog } from '../../src/log/replicated-log.ts';
@@ -36,7 +36,7 @@ export interface MemoryLogOptions {
 /** Returns a new database in memory with its schema. */
 export function memoryDatabase(): Database {
   const database = new Sqlite(':memory:');
-  migrate(database);
+  migrate(database, ':memory:');
   return database;
 }
 

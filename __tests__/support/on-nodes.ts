@@ -1,6 +1,6 @@
 /**
  * Has `Server.start` start nodes of a cluster behind a round robin, which together look like one server: so the suites of
- * one service are those of a cluster, too. `jest.nodes.config.js` loads it into each suite.
+ * one service are those of a cluster, too. `jest.cluster.config.js` loads it into each suite.
  */
 import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

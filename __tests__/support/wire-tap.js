@@ -1,11 +1,14 @@
 /**
  * Loaded into the service before it begins (`node --import`): looks at every byte that it writes to an event stream or a
- * WebSocket, whoever reads it: a browser, curl, a library, a proxy. What breaks the law is appended to the file that the
- * query of this module's URL names. It changes nothing of what is written.
+ * WebSocket, whoever reads it: a browser, curl, a library, a proxy. All other answers, and all events, must be as the
+ * description of the service has them. What breaks the law is appended to the file that the query of this module's URL
+ * names. It changes nothing of what is written.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { appendFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { AnswerReader } from './answer-reader.js';
+import { builtDocument, Description } from './description.js';
 import { SocketLaw, StreamLaw } from './wire-law.js';
 
 /** @typedef {{ req?: import('node:http').IncomingMessage }} CurrentResponse */
@@ -16,8 +19,16 @@ import { SocketLaw, StreamLaw } from './wire-law.js';
 const report = decodeURIComponent(new URL(import.meta.url).search.slice(1));
 const CURSOR = /^(\d{1,16})(?:-[0-9a-z]{1,16})?$/;
 
+const description = new Description(await builtDocument(), { closed: true });
+
 /** @type {WeakMap<Socket, StreamLaw | SocketLaw>} */
 const laws = new WeakMap();
+
+/** @type {WeakMap<Socket, AnswerReader>} */
+const readers = new WeakMap();
+
+/** Events that were looked at: what goes to a thousand streams is one. @type {WeakSet<object>} */
+const judged = new WeakSet();
 
 /** Where node:net hands over all that is written, in order, as it goes to the system. */
 const prototype = /** @type {{ _writeGeneric: WriteGeneric }} */ (/** @type {unknown} */ (Socket.prototype));
@@ -39,14 +50,43 @@ function take(socket, chunk, encoding) {
   let bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
   let law = laws.get(socket);
   if (law === undefined) {
-    const head = headOf(bytes);
-    if (head === undefined) return;
-    law = new (head.startsWith('HTTP/1.1 101 ') ? SocketLaw : StreamLaw)(broughtBy(socket._httpMessage?.req));
+    let reader = readers.get(socket);
+    if (reader === undefined) readers.set(socket, (reader = new AnswerReader()));
+    const request = socket._httpMessage?.req;
+    const head = reader.isWithin ? undefined : headOf(bytes);
+    if (head === undefined) {
+      const answers = reader.feed(bytes, { method: request?.method, path: pathOf(request) });
+      for (const answer of answers) if (answer.status >= 200) tell(description.faultsOfAnswer(answer));
+      return;
+    }
+    law = head.startsWith('HTTP/1.1 101 ') ? socketLaw(request) : streamLaw(request);
     laws.set(socket, law);
     bytes = bytes.subarray(head.length);
   }
   law.feed(bytes);
   tell(law.faults.splice(0));
+}
+
+/** @param {import('node:http').IncomingMessage | undefined} request */
+function streamLaw(request) {
+  const law = new StreamLaw(broughtBy(request), (said) => {
+    if (judged.has(said)) return;
+    judged.add(said);
+    law.faults.push(...description.faultsOfStreamEvent(said));
+  });
+  return law;
+}
+
+/** @param {import('node:http').IncomingMessage | undefined} request */
+function socketLaw(request) {
+  /** @param {Record<string, unknown>} message */
+  const judge = (message) => law.faults.push(...description.faultsOfSocketEvent(message));
+  const law = new SocketLaw(
+    broughtBy(request),
+    ({ event, id, data, retry }) => judge(given({ event, id, data, retry })),
+    judge,
+  );
+  return law;
 }
 
 /**
@@ -68,6 +108,18 @@ subscribe('http.server.request.start', (message) => {
   const { request } = /** @type {{ request: import('node:http').IncomingMessage }} */ (message);
   targets.set(request, request.url);
 });
+
+/** The path of a request as it came, without its query. @param {import('node:http').IncomingMessage | undefined} request */
+function pathOf(request) {
+  if (request === undefined) return '';
+  const target = (targets.get(request) ?? request.url ?? '').replace(/^https?:\/\/[^/?]*/i, '');
+  return target.split('?', 1)[0] ?? '';
+}
+
+/** Returns an object without the fields that it does not have. @param {Record<string, unknown>} fields */
+function given(fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
 
 /** The id of the cursor that a request came with. @param {import('node:http').IncomingMessage | undefined} request */
 function broughtBy(request) {

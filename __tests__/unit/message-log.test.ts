@@ -32,6 +32,7 @@ const inFile: LogFactory = {
     const log = await openLocalLog({
       file,
       retention,
+      keepsCopy: true,
       logger: pino({ level: 'silent' }),
       now,
       onFatal: (error) => {

@@ -1,10 +1,10 @@
 import { Writable } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import webPush from 'web-push';
 import { PushClient } from '../../src/push/push-client.ts';
 import { PushHosts } from '../../src/push/push-hosts.ts';
 import { PushSender } from '../../src/push/push-sender.ts';
+import { newVapidKeys } from '../../src/push/vapid.ts';
 import { VapidSigner } from '../../src/push/vapid-signer.ts';
 
 test('endpoints on many hosts that are no longer in PUSH_HOSTS fill neither the log nor the memory', async () => {
@@ -18,7 +18,7 @@ test('endpoints on many hosts that are no longer in PUSH_HOSTS fill neither the 
   const sender = new PushSender({
     client: new PushClient(),
     hosts: new PushHosts(['push.example.org']),
-    signer: new VapidSigner({ ...webPush.generateVAPIDKeys(), subject: 'mailto:operator@example.org' }),
+    signer: new VapidSigner({ ...newVapidKeys(), subject: 'mailto:operator@example.org' }),
     logger: pino(log),
     now: Date.now,
   });

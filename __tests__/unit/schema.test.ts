@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, expect, test } from '@jest/globals';
-import { dumpSchema } from '../../db/dump-schema.js';
+import { dumpSchema, noteMigrations } from '../../db/dump-schema.js';
 import { openForWriting } from '../../src/log/replica/database.ts';
 import { oldDatabase } from '../support/old-database.ts';
 import { cleanUp, newFolder } from '../support/server.ts';
@@ -12,6 +12,16 @@ afterAll(cleanUp);
 test('db/schema.sql is what the migrations make', () => {
   const file = new URL('../../db/schema.sql', import.meta.url);
   expect(readFileSync(file, 'utf8')).toBe(dumpSchema());
+});
+
+test('no migration was edited after it was noted, and the newest is noted', () => {
+  const noted = readFileSync(new URL('../../db/migrations.sha256', import.meta.url), 'utf8');
+  expect(noteMigrations(noted)).toBe(noted);
+  const [first = '', ...others] = noted.split(/(?<=\n)/);
+  expect(noteMigrations(first)).toBe(noted);
+  const edited = first.replace(/^\w/, 'x') + others.join('');
+  expect(() => noteMigrations(edited)).toThrow(/never edited or removed.* 0001-messages\.sql/s);
+  expect(() => noteMigrations(`${noted}${'0'.repeat(64)}  0099-removed.sql\n`)).toThrow('0099-removed.sql');
 });
 
 test('a database of an earlier schema is brought up to date, with what is in it', () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import proxyaddr from 'proxy-addr';
 import { addressFault } from '../../src/address.ts';
-import { keyFault } from '../../src/message-rules.ts';
+import { KEY } from '../../src/message-rules.ts';
 import { readPublication } from '../../src/publish/draft.ts';
 import { type FieldError, pointerToken } from '../../src/errors.ts';
 import { bearerOf } from '../../src/http/authenticate.ts';
@@ -12,6 +12,7 @@ import { Origins } from '../../src/http/origins.ts';
 import { originForm, parsePairs, Query } from '../../src/http/query.ts';
 import { SessionCookie } from '../../src/http/session-cookie.ts';
 import { hasToken, withoutTokens } from '../../src/http/signed-token.ts';
+import { STREAM_PARAMETERS } from '../../src/http/stream-request.ts';
 import { parseJson, textIn } from '../../src/http/strict-json.ts';
 import { parseCursor } from '../../src/log/cursor.ts';
 import { PushHosts } from '../../src/push/push-hosts.ts';
@@ -35,10 +36,10 @@ const header =
 const cookie = new SessionCookie({ publicUrl: undefined, basePath: '' });
 const sessionsOf = (asked: RoutedRequest): string[] => cookie.read(asked);
 const query = (text: string): void => {
-  const asked = new Query(`/stream?${text}`, ['recipient', 'presence', 'last']);
+  const asked = new Query(`/stream?${text}`, STREAM_PARAMETERS);
   asked.inboxes('own');
-  asked.addresses('presence', { min: 0, max: 100 });
-  asked.integer('last', 0, { min: 0, max: 1000 });
+  asked.addresses('presence', STREAM_PARAMETERS.presence);
+  asked.integer('last', 0, STREAM_PARAMETERS.last);
   asked.check();
 };
 const json = (text: string): unknown => parseJson(Buffer.from(text), { name: 'body', draftAt: [] });
@@ -138,7 +139,7 @@ describe('time grows as the length', () => {
     ['proxies of commas', header(client, 'x-forwarded-for'), (length) => of(', ', length)],
     ['an address', addressFault, (length) => of('a', length)],
     ['an address of spaces', addressFault, (length) => of(' ', length)],
-    ['a key', keyFault, (length) => of('😀', length)],
+    ['a key', KEY.fault, (length) => of('😀', length)],
     ['the pointer of a name', pointerToken, (length) => of('~/', length)],
     ['a type', (type) => publication({ recipient: 'a', content: 1, type }), (length) => of('a', length)],
     ['a recipient', (recipient) => publication({ recipient, content: 1 }), (length) => of('ä', length)],

@@ -1,4 +1,6 @@
-import { addressFault, EVERYTHING } from '../address.ts';
+import { ADDRESS, addressFault, EVERYTHING } from '../address.ts';
+import { BOOLEAN } from '../rule.ts';
+import { listOf, named, type Schema } from '../schema.ts';
 import { AddressSet } from './address-set.ts';
 import type { TrustedKey } from './trusted-key.ts';
 
@@ -44,11 +46,47 @@ export const EVERYBODY: Identity = {
   key: undefined,
 };
 
-const GRANTS = ['sendAs', 'sendTo', 'read', 'presence', 'rate', 'metrics'];
-
 /** The latest time that a `Date` can hold, in seconds. */
 const MAX_SECONDS = 8.64e12;
 const MAX_RATE = 1_000_000;
+
+/** A list of addresses in a claim. An entry with `*` at its end is a prefix. */
+const ADDRESS_LIST: Schema = listOf({ type: 'string', minLength: 1, maxLength: 128 });
+
+/** What a token can grant, by name, as its claim `tidings` has it. */
+export const GRANTS = {
+  sendAs: { description: 'Whom it may send as; by default its `sub`.', schema: ADDRESS_LIST },
+  sendTo: { description: 'Whom it may send to; by default nobody.', schema: ADDRESS_LIST },
+  read: {
+    description:
+      'What it may read: streams, polls, history, conversations, notifications; by default its `sub`.',
+    schema: ADDRESS_LIST,
+  },
+  presence: { description: 'Whose presence it may see; by default as `read`.', schema: ADDRESS_LIST },
+  rate: {
+    description: 'Messages a second, in place of `PUBLISH_RATE`.',
+    schema: { type: 'number', exclusiveMinimum: 0, maximum: MAX_RATE },
+  },
+  metrics: { description: 'Whether it may see the metrics and the cluster.', schema: BOOLEAN.schema },
+} as const satisfies Readonly<Record<string, { readonly description: string; readonly schema: Schema }>>;
+
+export type Grant = keyof typeof GRANTS;
+
+/** The claims of a token that this service reads. */
+export const CLAIMS_SCHEMA: Schema = {
+  type: 'object',
+  properties: {
+    sub: { ...ADDRESS.schema, description: 'The address of the client.' },
+    exp: {
+      type: 'number',
+      exclusiveMinimum: 0,
+      maximum: MAX_SECONDS,
+      description: 'When it ends: seconds since 1970.',
+    },
+    tidings: named('GrantClaim'),
+  },
+  required: ['sub', 'exp'],
+};
 
 /**
  * Returns the identity in the claims of a verified token. A token allows only what it names: without lists it sends as
@@ -86,10 +124,10 @@ function readGrants(claim: unknown): ReadonlyMap<string, unknown> {
     throw new RangeError('"tidings" must be an object');
   }
   const grants = new Map<string, unknown>(Object.entries(claim));
-  const unknown = [...grants.keys()].find((name) => !GRANTS.includes(name));
+  const unknown = [...grants.keys()].find((name) => !Object.hasOwn(GRANTS, name));
   if (unknown === undefined) return grants;
   throw new RangeError(
-    `"tidings" must not have ${JSON.stringify(unknown.slice(0, 100))}; it takes ${GRANTS.join(', ')}`,
+    `"tidings" must not have ${JSON.stringify(unknown.slice(0, 100))}; it takes ${Object.keys(GRANTS).join(', ')}`,
   );
 }
 

@@ -2,7 +2,7 @@ import { addressFault } from '../address.ts';
 import type { DigestAt } from '../log/entry.ts';
 import type { Retention } from '../log/retention.ts';
 import { type EphemeralMessage, MESSAGE_COLUMNS } from '../message.ts';
-import { isJsonLine, typeFault } from '../message-rules.ts';
+import { isJsonLine, TYPE } from '../message-rules.ts';
 
 /** A node's heartbeat. */
 export interface Beat {
@@ -169,7 +169,7 @@ function isEphemeral(value: unknown): value is EphemeralMessage {
   return (
     isAddress(sender) &&
     isAddress(recipient) &&
-    typeFault(type) === undefined &&
+    TYPE.fault(type) === undefined &&
     typeof content === 'string' &&
     isJsonLine(content) &&
     isTime(createdAt) &&

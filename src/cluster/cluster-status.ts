@@ -1,4 +1,5 @@
 import type { NatsConfig } from '../config/nats.ts';
+import { sizeText } from '../size-text.ts';
 import type { Retention } from '../log/retention.ts';
 import type { Catalogue, LogRecord } from './catalogue.ts';
 import type { JetStreamLink } from './jetstream-link.ts';
@@ -6,7 +7,6 @@ import { streamInfo } from './generation.ts';
 import { NatsLeaseKey } from './lease-key.ts';
 import { streamName } from './names.ts';
 import { type HeardNode, listenForNodes } from './roll-call.ts';
-import { sizeText } from './snapshot.ts';
 import type { Snapshot } from './snapshot-list.ts';
 import { askFlushing, type Flushing, flushingOfAll, whyUnknown } from './sync-check.ts';
 

@@ -126,11 +126,12 @@ export class Cluster {
    * Prepares the database of this node for the stream, by a snapshot if it cannot follow as it is.
    *
    * @param database as the operator names it
+   * @param keepsCopy whether a copy of a database of an older version is kept before it is migrated
    * @throws {StartError} if this node cannot join
    */
-  prepareReplica(database: string): Promise<void> {
+  prepareReplica(database: string, keepsCopy: boolean): Promise<void> {
     const { record, stream } = this;
-    return prepareReplica(this.#surroundings, { database, record, stream });
+    return prepareReplica(this.#surroundings, { database, keepsCopy, record, stream });
   }
 
   /** Closes the connection. */

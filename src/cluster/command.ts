@@ -3,11 +3,12 @@ import { type Config, readConfig } from '../config/config.ts';
 import type { NatsConfig } from '../config/nats.ts';
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
+import { sizeText } from '../size-text.ts';
 import { lookBesideService } from '../log/replica/replica-file.ts';
 import { openLog } from '../logging/logger.ts';
 import { newVapidKeys } from '../push/vapid.ts';
 import { flagFault } from '../flag-fault.ts';
-import { StartError } from '../start-error.ts';
+import { StartError, UsageError } from '../start-error.ts';
 import { Catalogue } from './catalogue.ts';
 import { connectJetStream, type JetStreamLink } from './jetstream-link.ts';
 import { retentionText, statusOf, statusText } from './cluster-status.ts';
@@ -17,7 +18,7 @@ import { streamName } from './names.ts';
 import { recordAfter, reseed } from './reseed.ts';
 import { changeRetention } from './retention.ts';
 import { listenForNodes } from './roll-call.ts';
-import { makeSnapshot, sizeText } from './snapshot.ts';
+import { makeSnapshot } from './snapshot.ts';
 
 /** The flags of all commands. */
 interface Flags {
@@ -83,13 +84,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 /** The text of `cluster --help`. */
-export const CLUSTER_USAGE = `Usage: node dist/main.js cluster COMMAND
+export const CLUSTER_USAGE = `Usage: tidings cluster COMMAND [--flag value]...
 
 ${Object.values(COMMANDS)
   .map(({ about }) => `  ${about}\n`)
   .join('\n')}
 NATS is reached as by the service: NATS_URL and the variables beside it. DATABASE is the one of this node.
-A command that fails prints one line and ends with exit code 1.
+A command that fails prints one line and ends with exit code 1; with 2 if the command line is wrong.
+
+Examples:
+  NATS_URL=nats://10.0.0.1 tidings cluster init
+  tidings cluster status --json
+  tidings cluster retention --days 30 --messages 10000
 `;
 
 /**
@@ -104,7 +110,7 @@ export async function runClusterCommand(args: readonly string[], openFiles: numb
   const command = name === undefined || !Object.hasOwn(COMMANDS, name) ? undefined : COMMANDS[name];
   if (command === undefined) {
     const what = name === undefined ? 'A command is missing' : `There is no command "${name.slice(0, 100)}"`;
-    throw new StartError(`${what}: cluster --help lists them.`);
+    throw new UsageError(`${what}: cluster --help lists them.`);
   }
   const flags = readFlags(rest, command);
   const config = readConfig(process.env, [], openFiles);
@@ -115,7 +121,7 @@ export async function runClusterCommand(args: readonly string[], openFiles: numb
 async function init(surroundings: Surroundings, flags: Flags): Promise<string> {
   const { nats, config } = surroundings;
   const replicas = replicasOf(flags) ?? 3;
-  return withStoppedDatabase(config.database, async (database) => {
+  return withStoppedDatabase(config, surroundings.logger, async (database) => {
     const { vapidKeys = newVapidKeys(), before, retention } = inheritanceOf(database, config);
     const { record, isNew } = await initCluster(surroundings, { before, retention, vapidKeys, replicas });
     const name = streamName(nats.stream, record.generation);
@@ -163,7 +169,7 @@ async function reseedFrom(surroundings: Surroundings, flags: Flags): Promise<str
   const { connected, nats, config } = surroundings;
   const { catalogue, record } = await existing(connected, nats);
   const replicas = replicasOf(flags) ?? (await catalogue.replicas());
-  return withStoppedDatabase(config.database, async ({ file, state }) => {
+  return withStoppedDatabase(config, surroundings.logger, async ({ file, state }) => {
     const after = recordAfter(record, state);
     const name = streamName(nats.stream, after.generation);
     if (after === record || state === undefined)
@@ -186,7 +192,7 @@ async function existing(connected: JetStreamLink, { stream }: NatsConfig) {
 
 function replicasOf({ replicas }: Flags): number | undefined {
   if (replicas === undefined) return undefined;
-  if (!/^[135]$/.test(replicas)) throw new StartError('--replicas must be 1, 3 or 5.');
+  if (!/^[135]$/.test(replicas)) throw new UsageError('--replicas must be 1, 3 or 5.');
   return Number(replicas);
 }
 
@@ -203,7 +209,7 @@ function readFlags(args: readonly string[], { flags }: Command): Flags {
   try {
     return parseArgs({ args: [...args], options }).values;
   } catch (error) {
-    throw new StartError(`${flagFault(error)} cluster --help lists the flags.`);
+    throw new UsageError(`${flagFault(error)} cluster --help lists the flags.`);
   }
 }
 
@@ -212,7 +218,7 @@ async function withJetStream(
   config: Config,
   run: (surroundings: Surroundings) => Promise<string>,
 ): Promise<string> {
-  const { logger } = openLog(config.logLevel === 'info' ? 'warn' : config.logLevel);
+  const { logger } = await openLog(config.logLevel === 'info' ? 'warn' : config.logLevel);
   const { signal } = new AbortController();
   const connected = await connectJetStream({ config: nats, logger, signal });
   if (connected === undefined) return '';

@@ -1,10 +1,13 @@
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
 import { type EntryStream, type StreamExtent, StreamGone } from '../log/order/entry-stream.ts';
-import { inspect, knownSchema } from '../log/replica/database.ts';
+import { inspect } from '../log/replica/database.ts';
+import { roomFor } from '../log/replica/disk-space.ts';
+import { sizeText } from '../size-text.ts';
 import { isAtBranch } from '../log/replica/join-cluster.ts';
 import { lockDatabase } from '../log/replica/lock.ts';
-import { removeAbandonedCopy, roomFor } from '../log/replica/replica-copy.ts';
+import { knownSchema } from '../log/replica/migrations.ts';
+import { removeAbandonedCopy } from '../log/replica/replica-copy.ts';
 import {
   asideFile,
   joiningFile,
@@ -19,7 +22,7 @@ import { StartError } from '../start-error.ts';
 import type { LogRecord } from './catalogue.ts';
 import { snapshotBucket } from './names.ts';
 import { patiently } from './patiently.ts';
-import { sizeText, type SnapshotSurroundings } from './snapshot.ts';
+import type { SnapshotSurroundings } from './snapshot.ts';
 import { runJob } from './snapshot-job.ts';
 import { type Snapshot, type SnapshotList, snapshotsOf } from './snapshot-list.ts';
 import { newId, withAnnouncement } from './transfer.ts';
@@ -40,6 +43,8 @@ type JoinPlan =
 export interface JoinOptions {
   /** The database, as the operator names it. */
   readonly database: string;
+  /** Whether a copy of a database of an older version is kept before it is migrated. */
+  readonly keepsCopy: boolean;
   readonly record: LogRecord;
   readonly stream: EntryStream;
 }
@@ -92,9 +97,9 @@ function planJoin(
  */
 export async function prepareReplica(
   surroundings: SnapshotSurroundings,
-  { database, record, stream }: JoinOptions,
+  { database, keepsCopy, record, stream }: JoinOptions,
 ): Promise<void> {
-  const { catalogue, signal } = surroundings;
+  const { catalogue, logger, signal } = surroundings;
   const file = explain(database, () => realFile(database));
   const extent = await patiently(() => stream.extent(), signal, unusable);
   if (extent === undefined) return;
@@ -104,11 +109,11 @@ export async function prepareReplica(
       removeJoining(file);
       removeAbandonedCopy(file);
     });
-    const state = lookAtReplica(file);
+    const state = lookAtReplica(file, { keepsCopy, logger });
     const plan = planJoin(state, record, extent, await catalogue.snapshots());
     if (state !== undefined && isAtBranch(state, record) && state.generation !== record.generation) {
       const [before, now] = [state.generation, record.generation];
-      surroundings.logger.info({ before, now }, 'the database goes on in a new generation of the log');
+      logger.info({ before, now }, 'the database goes on in a new generation of the log');
     }
     if (plan.kind === 'take') await takeSnapshot(surroundings, file, plan);
   } finally {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
@@ -25,7 +26,8 @@ export interface StoppedDatabase {
  * @throws {StartError} if a service has it, or it cannot be opened
  */
 export async function withStoppedDatabase<T>(
-  name: string,
+  { database: name, upgradeCopy }: Pick<Config, 'database' | 'upgradeCopy'>,
+  logger: Logger,
   run: (database: StoppedDatabase) => Promise<T>,
 ): Promise<T> {
   inspect(name);
@@ -33,7 +35,8 @@ export async function withStoppedDatabase<T>(
   if (!existsSync(file)) return run({ file, state: undefined });
   const lock = lockDatabase(file);
   try {
-    return await run({ file, state: lookAtReplica(file) });
+    const state = lookAtReplica(file, { keepsCopy: upgradeCopy === 'kept', logger });
+    return await run({ file, state });
   } finally {
     lock.release();
   }

@@ -13,7 +13,7 @@ import { ClusterStatus, type ClusterView, type StatusSources } from './status.ts
 import { EphemeralRelay } from './ephemeral-relay.ts';
 import { Members } from './members.ts';
 import { type PresenceElsewhere, SharedPresence } from './shared-presence.ts';
-import { tidingsVersion } from './version.ts';
+import { tidingsVersion } from '../version.ts';
 
 /** The options of the other nodes of a cluster. */
 export interface PeersOptions {

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { NatsConfig } from '../config/nats.ts';
-import { isRoomShort, removeAbandonedCopy, roomMissing } from '../log/replica/replica-copy.ts';
+import { isRoomShort } from '../log/replica/disk-space.ts';
+import { sizeText } from '../size-text.ts';
+import { removeAbandonedCopy, roomMissing } from '../log/replica/replica-copy.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { JetStreamLink } from './jetstream-link.ts';
 import { snapshotBucket, streamName } from './names.ts';
@@ -10,8 +12,6 @@ import { newId, withAnnouncement } from './transfer.ts';
 
 /** JetStream's code for a stream that does not exist. */
 const STREAM_NOT_FOUND = 10059;
-
-const MIB = 1024 * 1024;
 
 /** The surroundings of snapshots. */
 export interface SnapshotSurroundings {
@@ -125,9 +125,4 @@ async function removeBucket({ connected, nats }: SnapshotSurroundings, id: strin
   } catch (error) {
     if ((error as { code?: unknown }).code !== STREAM_NOT_FOUND) throw error;
   }
-}
-
-/** Returns a number of bytes for a person, in KiB or MiB. */
-export function sizeText(bytes: number): string {
-  return bytes < MIB ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.ceil(bytes / MIB)} MiB`;
 }

@@ -18,7 +18,7 @@ export interface StatusSources {
 }
 
 /** A node by its id, and its name for people. */
-interface NodeName {
+export interface NodeName {
   readonly id: string;
   readonly name: string;
 }
@@ -39,7 +39,7 @@ export interface ClusterView {
 }
 
 /** A node: what its newest heartbeat said. */
-interface NodeView {
+export interface NodeView {
   readonly id: string;
   readonly name: string;
   readonly version: string;
@@ -56,7 +56,7 @@ interface NodeView {
 }
 
 /** The stream. What NATS did not answer is `null`. */
-interface LogView {
+export interface LogView {
   readonly logId: string | null;
   readonly generation: number | null;
   readonly first: number | null;

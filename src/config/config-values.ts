@@ -8,7 +8,7 @@ import type { Secrets } from '../auth/secret-keys.ts';
 import { secretOf, secretsIn } from '../auth/secrets.ts';
 import { BROWSERS_PUSH_HOSTS, PushHosts } from '../push/push-hosts.ts';
 import { flagFault } from '../flag-fault.ts';
-import { StartError } from '../start-error.ts';
+import { UsageError } from '../start-error.ts';
 import { MAX_STREAMS, streamsWithin } from './open-files.ts';
 
 export const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -65,6 +65,12 @@ export function readPublicUrl(text: string): URL | undefined {
 export function readRetentionClock(text: string): 'checked' | 'trusted' {
   if (text === 'checked' || text === 'trusted') return text;
   throw new Error('must be checked or trusted');
+}
+
+/** Reads whether a copy is kept of a database that a new version changes. */
+export function readUpgradeCopy(text: string): 'kept' | 'none' {
+  if (text === 'kept' || text === 'none') return text;
+  throw new Error('must be kept or none');
 }
 
 /** Reads the path of a file, and makes it absolute. */
@@ -162,7 +168,7 @@ export function readVapidSubject(text: string): string | undefined {
   throw new Error('must be a mailto: address or an https: URL, such as mailto:operator@example.org');
 }
 
-/** Reads the flags of a command line. @throws {StartError} if one has another name, or no value */
+/** Reads the flags of a command line. @throws {UsageError} if one has another name, or no value */
 export function readFlags(
   args: readonly string[],
   names: readonly string[],
@@ -171,6 +177,6 @@ export function readFlags(
     const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
     return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {
-    throw new StartError(`${flagFault(error)} The flags are ${names.map((name) => `--${name}`).join(', ')}.`);
+    throw new UsageError(`${flagFault(error)} The flags are ${names.map((name) => `--${name}`).join(', ')}.`);
   }
 }

@@ -63,12 +63,29 @@ const KEYED_PUBLISH_RATE = 100;
  * @throws {StartError} that names the variable or flag, and its rule
  */
 export function readConfig(environment: Environment, args: readonly string[], openFiles: number): Config {
-  const known = allVariables();
+  const names = allVariables().filter(([, { secret }]) => secret !== true);
   const flags = readFlags(
     args,
-    known.filter(([, { secret }]) => secret !== true).map(([key]) => flagName(key)),
+    names.map(([key]) => flagName(key)),
   );
-  const entries = known.map(([key, variable]) => {
+  const keys = allVariables().map(([key]) => key as keyof Settings);
+  return Object.freeze(combine(readSettings(environment, flags, keys, openFiles), openFiles));
+}
+
+/**
+ * Reads some of the settings, for a command that does not need the others.
+ *
+ * @param flags the values of flags that were given, by their names
+ * @throws {StartError} that names the variable or flag, and its rule
+ */
+export function readSettings<Key extends keyof Settings>(
+  environment: Environment,
+  flags: Environment,
+  keys: readonly Key[],
+  openFiles = Infinity,
+): Pick<Settings, Key> {
+  const wanted = allVariables().filter(([key]) => (keys as readonly string[]).includes(key));
+  const entries = wanted.map(([key, variable]) => {
     const { read, secret, unrepeated, list } = variable;
     const flag = flags[flagName(key)];
     const given = flag ?? environment[variableName(key)] ?? '';
@@ -81,7 +98,7 @@ export function readConfig(environment: Environment, args: readonly string[], op
       throw new StartError(`${name} ${(error as Error).message}${what}.`);
     }
   });
-  return Object.freeze(combine(Object.fromEntries(entries) as Settings, openFiles));
+  return Object.fromEntries(entries) as Pick<Settings, Key>;
 }
 
 /**

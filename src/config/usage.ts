@@ -2,7 +2,7 @@ import { flagName, variableName } from './variable.ts';
 import { allVariables, fallbackOf } from './variables.ts';
 
 /**
- * Returns what `--help` prints.
+ * Returns what `serve --help` prints.
  *
  * @param openFiles how many files this process may open: some defaults depend on it
  */
@@ -12,5 +12,15 @@ export function usage(openFiles: number): string {
     const fallback = fallbackOf(variable, openFiles);
     return `  ${flag.padEnd(25)} ${variableName(key).padEnd(22)} ${fallback.padEnd(20)} ${variable.about}\n`;
   });
-  return `Usage: node dist/main.js [--flag value]...\n\n  flag                      variable               default\n${rows.join('')}`;
+  return `Usage: tidings [serve] [--flag value]...
+
+Runs the service until SIGTERM or SIGINT. Each setting is a flag or an environment variable; a flag goes before a variable.
+
+  flag                      variable               default
+${rows.join('')}
+Examples:
+  tidings                                    serves this machine alone, without tokens
+  tidings --port 8080 --retention-days 30
+  AUTH_SECRET_FILE=/etc/tidings/secrets tidings serve --host 0.0.0.0 --database /var/lib/tidings/tidings.sqlite
+`;
 }

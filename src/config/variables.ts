@@ -15,6 +15,7 @@ import {
   readSecretFile,
   readText,
   readTrust,
+  readUpgradeCopy,
   readVapidSubject,
 } from './config-values.ts';
 import { NATS_VARIABLES } from './nats.ts';
@@ -41,6 +42,11 @@ const VARIABLES = {
     fallback: 'checked',
     about: 'trusted: the clock is right, though the newest message is of another time',
     read: readRetentionClock,
+  },
+  upgradeCopy: {
+    fallback: 'kept',
+    about: 'none: no copy is kept of a database that a new version changes',
+    read: readUpgradeCopy,
   },
   heartbeatSeconds: {
     fallback: '15',

@@ -16,7 +16,10 @@ export function explain<T>(file: string, step: () => T): T {
 
 /** Returns what the file system or SQLite throws when a file is opened, as a line for a person. */
 export function startErrorOf(file: string, error: unknown): StartError {
-  return error instanceof StartError ? error : new StartError(lineOf(file, error), { cause: error });
+  if (error instanceof StartError) return error;
+  // One of another thread has lost its class.
+  const isLine = error instanceof Error && error.name === 'StartError';
+  return new StartError(isLine ? error.message : lineOf(file, error), { cause: error });
 }
 
 function lineOf(file: string, error: unknown): string {

@@ -8,13 +8,13 @@ const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 
 /** The form of a publish has at most eight fields. */
-const MAX_FORM_PAIRS = 100;
+export const MAX_FORM_PAIRS = 100;
 
 /** Fields of forms that are numbers or booleans. */
 const WRITTEN_FIELDS: readonly string[] = ['ttl', 'background', 'ephemeral', 'id'];
 
 /** A form is one message: 48 KiB of content, three times that if all of it is percent-encoded, and 8 KiB more. */
-const MAX_FORM_BYTES = 160 * 1024;
+export const MAX_FORM_BYTES = 160 * 1024;
 
 const BODY: JsonForm = { name: 'body', draftAt: [] };
 
@@ -121,6 +121,6 @@ function parseForm(bytes: Buffer): unknown {
 
 /** Reads a number or boolean as a form writes it. Anything else stays text, and its rule refuses it. */
 function asWritten(value: string): unknown {
-  if (/^\d{1,15}$/.test(value)) return Number(value);
+  if (/^\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value))) return Number(value);
   return value === 'true' || value === 'false' ? value === 'true' : value;
 }

@@ -22,8 +22,8 @@ const MAX_WAITING_TOTAL = 16 * MAX_WAITING;
 const PIECES_IN_TURN = 1024;
 
 /** A body of more pieces is refused if they have fewer bytes on average. 4 MiB in chunks of 256 bytes are allowed. */
-const MAX_PIECES = 16 * 1024;
-const MIN_PIECE_BYTES = 128;
+export const MAX_PIECES = 16 * 1024;
+export const MIN_PIECE_BYTES = 128;
 
 const TOO_MANY_PIECES = rawProblem(
   413,

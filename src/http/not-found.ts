@@ -1,32 +1,16 @@
 import { Refusal } from '../errors.ts';
 import { nearestName } from '../misspelt.ts';
-
-/** The first name in each path of the service, except the files of the pages. */
-export const NAMES = [
-  'messages',
-  'stream',
-  'ws',
-  'conversations',
-  'presence',
-  'push-key',
-  'push-subscriptions',
-  'session',
-  'healthz',
-  'readyz',
-  'metrics',
-];
-
-/** The same for a node of a cluster. */
-export const NAMES_OF_NODE = [...NAMES, 'cluster'];
+import { firstName } from './paths.ts';
 
 /**
  * Returns the refusal (404) of a path with nothing at it. It says which path is probably meant, or lists all of them.
  *
  * @param path without its query
  * @param basePath the prefix of this service's paths, as clients see them
- * @param names the first name in each path of this service
+ * @param paths those of this service
  */
-export function notFound(path: string, basePath: string, names: readonly string[]): Refusal {
+export function notFound(path: string, basePath: string, paths: readonly string[]): Refusal {
+  const names = [...new Set(paths.map(firstName))];
   return new Refusal(
     'not-found',
     `There is nothing at ${JSON.stringify(path.slice(0, 100))}. ${hintFor(path, basePath, names)}`,

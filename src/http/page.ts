@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { sendJson } from './send-json.ts';
 
 /** The longest page; `more` tells that there is another. */
-const PAGE_BYTES = 1024 * 1024;
+export const PAGE_BYTES = 1024 * 1024;
 
 /** The items of one answer, as JSON, within bounds. */
 export class Page {

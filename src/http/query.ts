@@ -1,14 +1,10 @@
 import { addressFault, EVERYTHING } from '../address.ts';
 import { badFields, type FieldError, Refusal, unknownName } from '../errors.ts';
-
-/** The range of a whole number in a query. */
-export interface IntegerRule {
-  readonly min: number;
-  readonly max: number;
-}
+import type { Range } from '../rule.ts';
+import { INBOXES, MAX_ID, type Parameters } from './parameters.ts';
 
 /** No endpoint takes more than 200 addresses and a few other parameters. */
-const MAX_PAIRS = 1000;
+export const MAX_PAIRS = 1000;
 
 /** A path may have 300 KiB, and each fault of a query names it. */
 const MAX_SHOWN_PATH = 100;
@@ -84,7 +80,7 @@ export class Query {
    * @param known the parameters that this endpoint has
    * @throws {Refusal} 400 if the query is malformed
    */
-  constructor(target: string, known: readonly string[]) {
+  constructor(target: string, known: Parameters) {
     const mark = target.indexOf('?');
     for (const [name, value] of parsePairs(mark === -1 ? '' : target.slice(mark + 1))) {
       const values = this.#values.get(name);
@@ -93,9 +89,9 @@ export class Query {
         continue;
       }
       this.#values.set(name, [value]);
-      if (!known.includes(name)) {
+      if (!Object.hasOwn(known, name)) {
         const what = `a query parameter of ${pathOf(target).slice(0, MAX_SHOWN_PATH)}`;
-        this.fault(name.slice(0, 128), unknownName(name, what, known, this.#errors.length));
+        this.fault(name.slice(0, 128), unknownName(name, what, Object.keys(known), this.#errors.length));
       }
     }
   }
@@ -117,7 +113,7 @@ export class Query {
   }
 
   /** Returns a whole number; `otherwise` if it is not given. */
-  integer(name: string, otherwise: number, { min, max }: IntegerRule): number {
+  integer(name: string, otherwise: number, { min, max }: Range): number {
     const text = this.text(name);
     if (text === undefined) return otherwise;
     const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
@@ -131,13 +127,13 @@ export class Query {
     const text = this.text('before');
     if (text === undefined || text === 'latest') return undefined;
     const id = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
-    if (id >= 1 && Number.isSafeInteger(id)) return id;
+    if (id >= 1 && id <= MAX_ID) return id;
     this.fault('before', 'must be the id of a message, or "latest"');
     return undefined;
   }
 
   /** Returns addresses, each once, in the order given. */
-  addresses(name: string, { min, max }: IntegerRule): string[] {
+  addresses(name: string, { min, max }: Range): string[] {
     const values = [...new Set(this.#values.get(name) ?? [])];
     if (values.length < min) this.fault(name, `is required: an address, as in ?${name}=bob`);
     if (values.length > max) {
@@ -158,7 +154,7 @@ export class Query {
   inboxes(own: string | undefined): string[] {
     if (own !== undefined && !this.has('recipient')) return [own];
     if (this.#values.get('recipient')?.every((value) => value === EVERYTHING) === true) return [EVERYTHING];
-    return this.addresses('recipient', { min: 1, max: 100 });
+    return this.addresses('recipient', INBOXES);
   }
 
   /** Adds a fault. */

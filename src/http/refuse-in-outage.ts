@@ -1,14 +1,8 @@
 import { unavailable } from '../errors.ts';
 import type { Outage } from '../hub/outage.ts';
 import { spreadRetrySeconds } from '../wire/server-events.ts';
-import { NAMES } from './not-found.ts';
+import { firstName, NAMES_REFUSED } from './paths.ts';
 import { publishProblem } from './problem.ts';
-
-/** The paths that say how the node is, by their first name. */
-const SERVED = new Set(['healthz', 'readyz', 'metrics', 'cluster']);
-
-/** The paths that are refused. The files of the pages are the same on every node: they tell a person that the service is away. */
-const REFUSED = new Set(NAMES.filter((name) => !SERVED.has(name)));
 
 /**
  * Refuses a request while this node is cut off from the others, unless it asks how the node is, or for a file. Streams are
@@ -20,8 +14,9 @@ const REFUSED = new Set(NAMES.filter((name) => !SERVED.has(name)));
 export function refuseInOutage(outage: Outage, method: string | undefined, path: string): void {
   const { reason } = outage;
   if (reason === undefined) return;
-  const [, name = ''] = path.split('/', 2);
-  if (!REFUSED.has(name)) return;
+  const name = firstName(path);
+  // The files of the pages are the same on every node: they tell a person that the service is away.
+  if (!NAMES_REFUSED.has(name)) return;
   const refusal = unavailable(
     `Not now: ${reason}. Try again later, or another node.`,
     spreadRetrySeconds(outage.retry),

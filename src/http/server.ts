@@ -16,7 +16,7 @@ const REQUEST_MILLISECONDS = 30_000;
  * The longest header: 16 KiB of fields (app.ts), and the rest for the target, with 100 addresses to follow and 100 to watch
  * (protocol.md). Each address has up to 128 code points, of 12 bytes as `%F0%9F%8C%8A`, and its name before it.
  */
-const MAX_HEADER_BYTES = 320 * 1024;
+export const MAX_HEADER_BYTES = 320 * 1024;
 
 /**
  * A proxy should close a connection without a request before the service does. A publish that it sends while the service

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { hasEnded, type Identity } from '../auth/identity.ts';
-import { keyFault } from '../message-rules.ts';
+import { KEY } from '../message-rules.ts';
 import { badFields, type FieldError, pointerToken, Refusal, unknownName } from '../errors.ts';
 import { type ProblemParts, problemOf, publishProblem } from './problem.ts';
 import { publishedJson, type Publisher } from '../publish/publisher.ts';
@@ -80,7 +80,7 @@ export class SocketPublisher {
 /** Finds a client's name for a publish without parsing the rest; `undefined` if there is none, or it is not allowed. */
 function refOf(message: Buffer): string | undefined {
   const ref = textIn(message, 'ref', MAX_REF_BYTES);
-  return keyFault(ref) === undefined ? ref : undefined;
+  return KEY.fault(ref) === undefined ? ref : undefined;
 }
 
 /** Reads a request, but not the draft in it. @throws {Refusal} as `parseJson`, or 400 if it does not have that form */
@@ -100,7 +100,7 @@ function readRequest(message: Buffer): PublishRequest {
     errors.push({ path: '/publish', message: 'is required: what POST /messages takes' });
   }
   const ref = fields.get('ref');
-  const why = fields.has('ref') ? keyFault(ref) : undefined;
+  const why = fields.has('ref') ? KEY.fault(ref) : undefined;
   if (why !== undefined) errors.push({ path: '/ref', message: why });
   if (errors.length > 0) throw badFields(errors);
   return { publish: fields.get('publish'), ref: ref as string | undefined };

@@ -9,10 +9,26 @@ import type { Inboxes } from '../log/inboxes.ts';
 import { ClientStream, type StreamParts, type Transport } from '../stream/client-stream.ts';
 import { RETRY_REFUSED, type RetrySpread, spreadRetrySeconds } from '../wire/server-events.ts';
 import { requireAll } from '../auth/permission.ts';
+import { addresses, cursor, inboxes, integer } from './parameters.ts';
 import { nonEmpty, pathOf, Query } from './query.ts';
 import type { RequestLog } from './request-log.ts';
 
-const PARAMETERS = ['recipient', 'lastEventId', 'last', 'presence'];
+/** The parameters of a stream, in any protocol. */
+export const STREAM_PARAMETERS = {
+  recipient: inboxes(
+    'The inboxes to follow; with a token, none means its `sub`. `*` alone is the whole log.',
+  ),
+  lastEventId: cursor('Where it begins: after this cursor. The header `Last-Event-ID` comes first.'),
+  last: integer(
+    { min: 0, max: 1000 },
+    'Without a cursor: begins with the newest of these inboxes, so many; by default now.',
+    0,
+  ),
+  presence: addresses(
+    { min: 0, max: 100 },
+    'The addresses whose presence is told. Needs the grant `presence`.',
+  ),
+};
 const REASONS: Record<ConnectRefusal, string> = {
   shutdown: 'The service is shutting down; connect again in a moment.',
   'over-limit': 'As many streams are open as the service takes; connect again later.',
@@ -54,11 +70,11 @@ export class StreamRequest {
   constructor(request: IncomingMessage, identity: Identity) {
     this.#request = request;
     this.#identity = identity;
-    const query = new Query(request.url ?? '', PARAMETERS);
+    const query = new Query(request.url ?? '', STREAM_PARAMETERS);
     this.#inboxes = query.inboxes(identity.client);
-    this.#watched = query.addresses('presence', { min: 0, max: 100 });
+    this.#watched = query.addresses('presence', STREAM_PARAMETERS.presence);
     this.#cursor = lastEventId(request) ?? nonEmpty(query.text('lastEventId'));
-    this.#last = query.integer('last', 0, { min: 0, max: 1000 });
+    this.#last = query.integer('last', 0, STREAM_PARAMETERS.last);
     query.check();
     requireAll(identity.read, this.#inboxes, 'recipient', 'read');
     requireAll(identity.presence, this.#watched, 'presence', 'presence');

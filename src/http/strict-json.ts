@@ -9,7 +9,7 @@ import { badFields, pointerToken, Refusal } from '../errors.ts';
 import { jsonFault } from './json-fault.ts';
 
 /** Deeper content overflows the stack of JSON parsers here and in clients (Python's stops near 1000). */
-const MAX_CONTENT_LEVELS = 500;
+export const MAX_CONTENT_LEVELS = 500;
 
 /** A content is inside a message, a batch, and the envelope of a socket. */
 const MAX_LEVELS = MAX_CONTENT_LEVELS + 3;
@@ -18,7 +18,7 @@ const MAX_LEVELS = MAX_CONTENT_LEVELS + 3;
  * Values and names in one text. No content of 48 KiB has more than 32,768, and a batch of 1,000 messages has 50 for
  * each. This many cost at most 40 ms, for short names that all differ: reading, checking and writing together.
  */
-const MAX_PARTS = 50_000;
+export const MAX_PARTS = 50_000;
 
 /** A pointer to a fault ends before the name that would make it longer: then it names a container of the fault. */
 const MAX_POINTER_LENGTH = 512;

@@ -11,7 +11,7 @@ const LOOK_MILLISECONDS = 250;
 const SPREAD_MILLISECONDS = 10_000;
 
 /** The longest wait that clients are told while the node stays cut off. */
-const MAX_RETRY_MILLISECONDS = 60_000;
+export const MAX_RETRY_MILLISECONDS = 60_000;
 
 /** The times of an outage, in milliseconds. */
 export interface OutageTimes {

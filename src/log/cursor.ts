@@ -8,8 +8,10 @@ export interface Cursor {
   readonly epoch: string | undefined;
 }
 
-/** Why a replay from a cursor cannot be complete: the value of `gap`. */
-export type Gap = false | 'purged' | 'restored' | 'unknown';
+/** Why a replay from a cursor cannot be complete: the values of `gap`. */
+export const GAPS = [false, 'purged', 'restored', 'unknown'] as const;
+
+export type Gap = (typeof GAPS)[number];
 
 /** A range of ids in one history of the log: from `firstId` up to the first id of the next epoch. */
 export interface Epoch {

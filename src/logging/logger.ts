@@ -1,5 +1,4 @@
 import { type LogFn, type Logger, type LoggerOptions, pino } from 'pino';
-import { prettyFactory } from 'pino-pretty';
 import { LineLimit } from './line-limit.ts';
 import { LineWriter, openErrorOutput } from './line-writer.ts';
 
@@ -13,17 +12,17 @@ export interface ServiceLog {
 }
 
 /**
- * Opens the log of the service on the error output: JSON lines, or readable ones on a terminal. It never blocks or ends
+ * Opens the log of the service on the error output: JSON lines, or readable ones on a terminal of a clone. It never blocks or ends
  * the service. Waiting lines are written when the process ends. Warnings of Node become lines.
  */
-export function openLog(level: string): ServiceLog {
+export async function openLog(level: string): Promise<ServiceLog> {
+  const prettify = process.stderr.isTTY ? await loadPrettifier() : undefined;
   const lines = new LineWriter(openErrorOutput(), (count) => {
     logger.warn(
       { lines: count },
       'lines of this log were dropped: the error output did not take them in time',
     );
   });
-  const prettify = process.stderr.isTTY ? prettyFactory({ ignore: 'pid,hostname' }) : undefined;
   const limit = new LineLimit();
   // No code logs these. If an error ever carries headers, they are left out.
   const redact = ['authorization', 'cookie', 'set-cookie'].flatMap((name) => [
@@ -49,6 +48,17 @@ export function openLog(level: string): ServiceLog {
     logger.warn({ err: { type: name, message, stack } }, 'a warning of Node');
   });
   return { logger, lines };
+}
+
+/** Loads what makes lines readable; `undefined` if it is not installed, as in production. */
+async function loadPrettifier(): Promise<((line: string) => string) | undefined> {
+  try {
+    const { prettyFactory } = await import('pino-pretty');
+    return prettyFactory({ ignore: 'pid,hostname' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
 }
 
 /** Limits lines of a kind, except fatal ones. `unlogged` of the next line is the number that was left out. */

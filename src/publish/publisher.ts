@@ -1,6 +1,7 @@
 import type { Identity } from '../auth/identity.ts';
 import { ContentTooLarge, type PublishContext, type Publication, readPublication } from './draft.ts';
 import { badFields, type FieldError, Refusal, unavailable } from '../errors.ts';
+import { MESSAGE_RULES } from './message-fields.ts';
 import type { Hub } from '../hub/hub.ts';
 import {
   BatchRefused,
@@ -12,8 +13,6 @@ import {
 import { asEphemeral, messageJson } from '../message.ts';
 import { forbidden, notNamed } from '../auth/permission.ts';
 import type { PublishRate } from './publish-rate.ts';
-
-const MAX_BATCH = 1000;
 
 /** The default sender of publishers without an identity. */
 const OPEN_MODE_SENDER = 'anonymous';
@@ -110,8 +109,11 @@ function readSingle(body: unknown, context: PublishContext): Publication {
 }
 
 function readBatch(body: readonly unknown[], context: PublishContext): Publication[] {
-  if (body.length < 1 || body.length > MAX_BATCH) {
-    throw new Refusal('malformed', `A batch has 1 to ${MAX_BATCH} messages, not ${body.length}.`);
+  if (body.length < 1 || body.length > MESSAGE_RULES.maxBatch) {
+    throw new Refusal(
+      'malformed',
+      `A batch has 1 to ${MESSAGE_RULES.maxBatch} messages, not ${body.length}.`,
+    );
   }
   const errors: FieldError[] = [];
   const publications: Publication[] = [];

@@ -22,10 +22,10 @@ import { WakeTimers } from './wake-timers.ts';
  * Bounds on subscriptions. A device may follow 100 inboxes, as a stream may. A client may have as many devices as a
  * reader, each with the most inboxes.
  */
-const BOUNDS: PushBounds = { devices: 50, recipients: 100, perClient: 5000 };
+export const BOUNDS: PushBounds = { devices: 50, recipients: 100, perClient: 5000 };
 
 /** Subscriptions in total. Each takes 1 KB on disk, and 3 KB in memory while its device waits for its push service. */
-const MAX_SUBSCRIPTIONS = 200_000;
+export const MAX_SUBSCRIPTIONS = 200_000;
 
 /** Subscriptions of one device that are removed in one transaction. */
 const REMOVE_LIMIT = 500;

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { Schema } from '../schema.ts';
 
 /** The push services of Chrome and its relatives, Firefox, Edge and Safari. */
 export const BROWSERS_PUSH_HOSTS = [
@@ -13,6 +14,14 @@ const HOST_NAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a
 
 /** The endpoints of all push services are shorter. */
 const MAX_ENDPOINT_LENGTH = 2048;
+
+/** The schema of an endpoint. It cannot say which hosts are known. */
+export const ENDPOINT_SCHEMA: Schema = {
+  type: 'string',
+  format: 'uri',
+  maxLength: MAX_ENDPOINT_LENGTH,
+  description: 'The https URL that the browser gave, of a push service in `PUSH_HOSTS`, without a port.',
+};
 
 /** An endpoint that notifications may be sent to. */
 export interface Endpoint {

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
-import webPush from 'web-push';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { PushSubscription } from '../log/push-store.ts';
+import { encryptPush } from './encrypt.ts';
 import type { VapidSigner } from './vapid-signer.ts';
 
 /** A push message (RFC 8030 §2) before it is encrypted. */
@@ -16,7 +16,7 @@ export interface PushMessage {
 
 /** A request to a push service. */
 export interface PushRequest {
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: OutgoingHttpHeaders;
   readonly body: Buffer;
 }
 
@@ -31,24 +31,24 @@ const TOPIC_BYTES = 24;
  *
  * @param now milliseconds since the Unix epoch
  */
-export function pushRequest(
+export async function pushRequest(
   subscription: PushSubscription,
   push: PushMessage,
   signer: VapidSigner,
   now: number,
-): PushRequest {
+): Promise<PushRequest> {
   const { endpoint, p256dh, auth } = subscription;
-  const { headers, body } = webPush.generateRequestDetails(
-    { endpoint, keys: { p256dh, auth } },
-    push.payload,
-    {
-      headers: { Authorization: signer.authorization(new URL(endpoint).origin, now) },
-      topic: topicOf(subscription, push.peer),
-      TTL: secondsLeft(push.expiresAt, now),
-      urgency: push.urgency,
-    },
-  );
-  return { headers: headers, body: body };
+  const body = encryptPush(push.payload, { p256dh, auth });
+  const headers = {
+    Authorization: await signer.authorization(new URL(endpoint).origin, now),
+    'Content-Encoding': 'aes128gcm',
+    'Content-Length': body.length,
+    'Content-Type': 'application/octet-stream',
+    Topic: topicOf(subscription, push.peer),
+    TTL: secondsLeft(push.expiresAt, now),
+    Urgency: push.urgency,
+  };
+  return { headers, body };
 }
 
 /**

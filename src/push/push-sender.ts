@@ -91,7 +91,9 @@ export class PushSender {
       if (this.#isStopped()) return { kind: 'dropped' };
       if (prepared === undefined) return { kind: 'unneeded' };
       if (prepared === 'later') return { kind: 'failed', retryAfter: undefined };
-      const answer = await client.post(url, pushRequest(prepared.subscription, prepared.push, signer, now()));
+      const request = await pushRequest(prepared.subscription, prepared.push, signer, now());
+      if (this.#isStopped()) return { kind: 'dropped' };
+      const answer = await client.post(url, request);
       return this.#outcomeOf(service, answer);
     } catch (error) {
       if (this.#isStopped()) return { kind: 'dropped' };

@@ -1,6 +1,7 @@
 import { ECDH } from 'node:crypto';
 import type { FieldError } from '../errors.ts';
-import type { PushHosts } from './push-hosts.ts';
+import { orNull, type Schema } from '../schema.ts';
+import { ENDPOINT_SCHEMA, type PushHosts } from './push-hosts.ts';
 
 /** A subscription from a browser, checked (W3C Push API §9). */
 export interface GivenSubscription {
@@ -18,6 +19,31 @@ const AUTH_BYTES = 16;
 
 /** The latest time that a `Date` can hold. */
 const MAX_MILLISECONDS = 8.64e15;
+
+/** The schema of bytes in base64url without padding. @param beginning a pattern of their first digits */
+const base64url = (bytes: number, beginning = ''): Schema => {
+  const digits = Math.ceil((bytes * 8) / 6) - beginning.replace(/\[.*?\]/g, '-').length;
+  return { type: 'string', pattern: `^${beginning}[A-Za-z0-9_-]{${digits}}$` };
+};
+
+/** The schema of what `readSubscription` takes. It cannot say which hosts are known, and which points are on the curve. */
+export const SUBSCRIPTION_SCHEMA: Schema = {
+  type: 'object',
+  description: '`PushSubscription.toJSON()` of a browser, as it is. Its other fields are ignored.',
+  properties: {
+    endpoint: ENDPOINT_SCHEMA,
+    expirationTime: orNull({ type: 'number', minimum: 0, maximum: MAX_MILLISECONDS }),
+    keys: {
+      type: 'object',
+      properties: {
+        p256dh: { ...base64url(P256DH_BYTES, 'B[A-P]'), description: 'An uncompressed point of P-256.' },
+        auth: base64url(AUTH_BYTES),
+      },
+      required: ['p256dh', 'auth'],
+    },
+  },
+  required: ['endpoint', 'keys'],
+};
 
 /**
  * Checks the JSON of a browser's `PushSubscription`. Unknown fields are allowed: browsers may add some.

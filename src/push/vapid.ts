@@ -1,4 +1,4 @@
-import { createECDH } from 'node:crypto';
+import { createECDH, generateKeyPairSync } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -9,7 +9,6 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import webPush from 'web-push';
 import { explain } from '../files/explain.ts';
 import { realFile } from '../files/real-file.ts';
 import { StartError } from '../start-error.ts';
@@ -89,7 +88,11 @@ export function readVapidKeys(file: string): VapidKeys | undefined {
 
 /** Returns a new key pair. */
 export function newVapidKeys(): VapidKeys {
-  return webPush.generateVAPIDKeys();
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  // Unlike ECDH, its halves always have all of their bytes.
+  const { x = '', y = '', d = '' } = privateKey.export({ format: 'jwk' });
+  const point = [Buffer.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')];
+  return { publicKey: Buffer.concat(point).toString('base64url'), privateKey: d };
 }
 
 /**
@@ -99,7 +102,7 @@ export function newVapidKeys(): VapidKeys {
  */
 export function makeVapidKeys(file: string): VapidKeys {
   const keys = newVapidKeys();
-  store(file, keys);
+  storeVapidKeys(file, keys);
   return keys;
 }
 
@@ -115,11 +118,12 @@ export function keepVapidKeys(file: string, keys: VapidKeys): string | undefined
   if (kept?.privateKey === keys.privateKey) return undefined;
   const aside = `${file}-before-${kept?.publicKey.slice(0, 8) ?? ''}`;
   if (kept !== undefined) explain(file, () => renameSync(file, aside));
-  store(file, keys);
+  storeVapidKeys(file, keys);
   return kept === undefined ? undefined : aside;
 }
 
-function store(file: string, keys: VapidKeys): void {
+/** Stores a key pair in a file that only this user can read. @throws {StartError} if it cannot be written */
+export function storeVapidKeys(file: string, keys: VapidKeys): void {
   explain(file, () => {
     // Renamed when it is complete: half a file would make every later start fail.
     const unfinished = `${file}-new`;

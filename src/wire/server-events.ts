@@ -18,19 +18,24 @@ export interface ServerEvents {
   bye: { readonly reason: ByeReason | Unavailable };
 }
 
-/** The reason for which the server ends a stream. */
-export type ByeReason =
-  | 'shutdown'
-  | 'token-expired'
-  | 'too-slow'
-  | 'over-limit'
-  /** Other nodes have more than this one, which does not know the client's cursor yet. */
-  | 'behind'
-  /** This node is cut off from the others. */
-  | 'disconnected';
+/** The reasons for which the server ends a stream. */
+export const BYE_REASONS = [
+  'shutdown',
+  'token-expired',
+  'too-slow',
+  'over-limit',
+  // Other nodes have more than this one, which does not know the client's cursor yet.
+  'behind',
+  // This node is cut off from the others.
+  'disconnected',
+] as const;
+
+export type ByeReason = (typeof BYE_REASONS)[number];
 
 /** The reason for which a stream is not opened when other requests get 503. */
-export type Unavailable = 'unavailable';
+export const UNAVAILABLE = 'unavailable';
+
+export type Unavailable = typeof UNAVAILABLE;
 
 /** The fields beside the data of an event. */
 export interface EventFields {

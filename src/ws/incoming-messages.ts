@@ -9,7 +9,7 @@ import { MAX_MESSAGE_BYTES } from './handshake.ts';
 export type Answer = (message: Buffer) => Promise<string | undefined>;
 
 /** How many messages of one socket are answered at once. Others are not read until then. */
-const MAX_UNDER_WAY = 64;
+export const MAX_UNDER_WAY = 64;
 
 /** After this many messages, or bytes in one read, others have their turn: a frame may be a few bytes long. */
 const MESSAGES_IN_TURN = 64;

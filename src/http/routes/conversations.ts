@@ -6,6 +6,16 @@ import type { Handler } from '../handler.ts';
 import { Page } from '../page.ts';
 import { requireAll } from '../../auth/permission.ts';
 import { Query } from '../query.ts';
+import { BEFORE, integer, oneAddress } from '../parameters.ts';
+
+/** The parameters of `GET /conversations`. */
+export const CONVERSATION_PARAMETERS = {
+  recipient: oneAddress('Whose conversations; with a token, by default its `sub`.'),
+  peer: oneAddress('Only the conversation with this address. Not with `room`, `limit` or `before`.'),
+  room: oneAddress('Only how `recipient` stands in this room. Not with `peer`, `limit` or `before`.'),
+  limit: integer({ min: 1, max: 1000 }, 'The most conversations of a page.', 50),
+  before: BEFORE,
+};
 
 /** The one conversation that a query asks for. */
 interface Wanted {
@@ -25,14 +35,14 @@ interface Wanted {
  */
 export function conversations(log: MessageLog): Handler {
   return (request, response) => {
-    const query = new Query(request.url, ['recipient', 'peer', 'room', 'limit', 'before']);
+    const query = new Query(request.url, CONVERSATION_PARAMETERS);
     const { client, read } = identityOf(request);
     const [address = ''] =
       client !== undefined && !query.has('recipient')
         ? [client]
-        : query.addresses('recipient', { min: 1, max: 1 });
+        : query.addresses('recipient', CONVERSATION_PARAMETERS.recipient);
     const wanted = readWanted(query);
-    const limit = query.integer('limit', 50, { min: 1, max: 1000 });
+    const limit = query.integer('limit', 50, CONVERSATION_PARAMETERS.limit);
     const before = query.before();
     query.check();
     requireAll(read, [address], 'recipient', 'read');
@@ -60,7 +70,7 @@ function readWanted(query: Query): Wanted | undefined {
     if (other !== name && query.has(other))
       query.fault(other, `cannot be given with "${name}", which asks for one conversation`);
   }
-  const [address = ''] = query.addresses(name, { min: 1, max: 1 });
+  const [address = ''] = query.addresses(name, CONVERSATION_PARAMETERS[name]);
   return { with: name, address };
 }
 

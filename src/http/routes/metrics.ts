@@ -3,6 +3,7 @@ import { identityOf } from '../authenticate.ts';
 import { DATA_HEADERS } from '../data-headers.ts';
 import type { Handler } from '../handler.ts';
 import { requireMetrics } from '../../auth/permission.ts';
+import { NO_PARAMETERS } from '../parameters.ts';
 import { Query } from '../query.ts';
 
 /**
@@ -11,7 +12,7 @@ import { Query } from '../query.ts';
  */
 export function metricsRoute(metrics: Metrics): Handler {
   return async (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     requireMetrics(identityOf(request), 'The metrics need');
     const text = await metrics.text();
     response

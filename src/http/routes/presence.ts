@@ -4,7 +4,13 @@ import { identityOf } from '../authenticate.ts';
 import type { Handler } from '../handler.ts';
 import { requireAll } from '../../auth/permission.ts';
 import { Query } from '../query.ts';
+import { addresses } from '../parameters.ts';
 import { sendJson } from '../send-json.ts';
+
+/** The parameters of `GET /presence`. */
+export const PRESENCE_PARAMETERS = {
+  recipient: { ...addresses({ min: 1, max: 100 }, 'The addresses to tell of.'), required: true },
+};
 
 /**
  * Serves `GET /presence?recipient=A[&recipient=B…]`: tells who is online. Answers
@@ -12,11 +18,11 @@ import { sendJson } from '../send-json.ts';
  */
 export function presence(presence: Presence): Handler {
   return (request, response) => {
-    const query = new Query(request.url, ['recipient']);
-    const addresses = query.addresses('recipient', { min: 1, max: 100 });
+    const query = new Query(request.url, PRESENCE_PARAMETERS);
+    const asked = query.addresses('recipient', PRESENCE_PARAMETERS.recipient);
     query.check();
-    requireAll(identityOf(request).presence, addresses, 'recipient', 'presence');
-    const states = addresses.map((address) => [address, toWire(presence.state(address))]);
+    requireAll(identityOf(request).presence, asked, 'recipient', 'presence');
+    const states = asked.map((address) => [address, toWire(presence.state(address))]);
     sendJson(response, JSON.stringify(Object.fromEntries(states)));
   };
 }

@@ -1,4 +1,4 @@
-import { keyFault } from '../../message-rules.ts';
+import { KEY } from '../../message-rules.ts';
 import { badFields, type Refusal, REFUSAL_STATUS } from '../../errors.ts';
 import type { MessageLog } from '../../log/message-log.ts';
 import { identityOf } from '../authenticate.ts';
@@ -7,6 +7,7 @@ import type { Check, ErrorHandler, Handler, RoutedRequest } from '../handler.ts'
 import type { PublishRate } from '../../publish/publish-rate.ts';
 import { publishProblem } from '../problem.ts';
 import { type Published, publishedJson, type Publisher } from '../../publish/publisher.ts';
+import { NO_PARAMETERS } from '../parameters.ts';
 import { Query } from '../query.ts';
 import { MAX_BODY_BYTES } from '../read-body.ts';
 import { sendJson } from '../send-json.ts';
@@ -58,7 +59,7 @@ export const addMayBeStored: ErrorHandler = (error, _request, _response, next) =
  */
 export function publish(publisher: Publisher, basePath: string): Handler {
   return (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     const body = withKey(parseBody(request), readHeaderKey(request));
     const publishing = publisher.publish(body, identityOf(request));
     // The body must not stay in memory while the publish waits: that may take long, and only the drafts are counted.
@@ -101,7 +102,7 @@ function readHeaderKey(request: RoutedRequest): string | undefined {
   const value = request.headers['idempotency-key'];
   if (typeof value !== 'string') return undefined;
   const key = Buffer.from(value, 'latin1').toString('utf8');
-  const why = key.includes('\uFFFD') ? 'must be UTF-8' : keyFault(key);
+  const why = key.includes('\uFFFD') ? 'must be UTF-8' : KEY.fault(key);
   if (why !== undefined) throw headerFault(why);
   return key;
 }

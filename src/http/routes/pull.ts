@@ -14,16 +14,34 @@ import { onUnwatched } from '../unwatched.ts';
 import { identityOf } from '../authenticate.ts';
 import type { Handler, RoutedRequest } from '../handler.ts';
 import { Page } from '../page.ts';
+import { addresses, BEFORE, cursor, inboxes, integer, NO_PARAMETERS } from '../parameters.ts';
 import { forbidden, requireAll } from '../../auth/permission.ts';
 import { nonEmpty, Query } from '../query.ts';
 import { sendJson } from '../send-json.ts';
 import { RETRY_REFUSED, spreadRetrySeconds } from '../../wire/server-events.ts';
 
-const PARAMETERS = ['recipient', 'after', 'limit', 'wait', 'before', 'between'];
-const LIMIT = { min: 1, max: 1000 };
 const AFTER_LIMIT = 100;
 const HISTORY_LIMIT = 50;
-const MAX_WAIT_SECONDS = 60;
+
+/** The parameters of `GET /messages`. */
+export const PULL_PARAMETERS = {
+  recipient: inboxes('The inboxes to read; with a token, none means its `sub`. `*` alone is the whole log.'),
+  after: cursor('The messages after this cursor; by default `0`, the beginning.'),
+  limit: integer(
+    { min: 1, max: 1000 },
+    `The most messages of a page; by default ${AFTER_LIMIT} after a cursor, else ${HISTORY_LIMIT}.`,
+  ),
+  wait: integer(
+    { min: 0, max: 60 },
+    'The seconds to wait for a message if there is none. Not with `before`.',
+    0,
+  ),
+  before: BEFORE,
+  between: addresses(
+    { min: 2, max: 2 },
+    'What these two addresses sent to each other. Not with `recipient`, `after` or `wait`.',
+  ),
+};
 
 interface PullParts {
   readonly log: MessageLog;
@@ -45,7 +63,7 @@ interface PullParts {
  */
 export function pull(parts: PullParts): Handler {
   return async (request, response) => {
-    const query = new Query(request.url, PARAMETERS);
+    const query = new Query(request.url, PULL_PARAMETERS);
     const identity = identityOf(request);
     const names = ['between', 'before', 'after', 'wait'].filter((name) => query.has(name));
     if (query.has('between')) {
@@ -67,7 +85,7 @@ export function pull(parts: PullParts): Handler {
 /** Serves `GET /messages/ID`: one message, or 404. */
 export function message(log: MessageLog): Handler {
   return (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     const id = String(request.params['id']);
     const { read } = identityOf(request);
     const found = /^[1-9]\d{0,15}$/.test(id) ? log.message(Number(id)) : undefined;
@@ -87,8 +105,8 @@ async function answerAfter(
 ): Promise<void> {
   const inboxes = query.inboxes(identity.client);
   const after = nonEmpty(query.text('after')) ?? '0';
-  const limit = query.integer('limit', AFTER_LIMIT, LIMIT);
-  const wait = query.integer('wait', 0, { min: 0, max: MAX_WAIT_SECONDS });
+  const limit = query.integer('limit', AFTER_LIMIT, PULL_PARAMETERS.limit);
+  const wait = query.integer('wait', 0, PULL_PARAMETERS.wait);
   query.check();
   requireAll(identity.read, inboxes, 'recipient', 'read');
   const { log, connections } = parts;
@@ -160,7 +178,7 @@ function behind({ ending }: Connections): Refusal {
 function answerHistory(log: MessageLog, query: Query, identity: Identity, response: ServerResponse): void {
   const inboxes = query.inboxes(identity.client);
   const before = query.before() ?? log.head + 1;
-  const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
+  const limit = query.integer('limit', HISTORY_LIMIT, PULL_PARAMETERS.limit);
   query.check();
   requireAll(identity.read, inboxes, 'recipient', 'read');
   const page = new Page(limit);
@@ -175,10 +193,12 @@ function answerConversation(
 ): void {
   // One address given twice asks for its messages to itself.
   const [one, other = one] =
-    query.count('between') === 2 ? query.addresses('between', { min: 1, max: 2 }) : [];
+    query.count('between') === PULL_PARAMETERS.between.max
+      ? query.addresses('between', { min: 1, max: PULL_PARAMETERS.between.max })
+      : [];
   if (one === undefined) query.fault('between', 'must be given twice, with the two addresses');
   const before = query.before() ?? log.head + 1;
-  const limit = query.integer('limit', HISTORY_LIMIT, LIMIT);
+  const limit = query.integer('limit', HISTORY_LIMIT, PULL_PARAMETERS.limit);
   query.check();
   if (one === undefined || other === undefined) return;
   if (!read.has(one) && !read.has(other)) {

@@ -1,4 +1,5 @@
 import type { Handler } from '../handler.ts';
+import { NO_PARAMETERS } from '../parameters.ts';
 import { Query } from '../query.ts';
 import { sendJson } from '../send-json.ts';
 
@@ -8,7 +9,7 @@ import { sendJson } from '../send-json.ts';
  */
 export function pushKey(publicKey: string): Handler {
   return (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     sendJson(response, JSON.stringify({ publicKey }));
   };
 }

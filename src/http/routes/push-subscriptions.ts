@@ -2,15 +2,17 @@ import { addressFault } from '../../address.ts';
 import type { Identity } from '../../auth/identity.ts';
 import { badFields, type FieldError, pointerToken, Refusal, unavailable, unknownName } from '../../errors.ts';
 import type { PushStore, PushSubscription } from '../../log/push-store.ts';
-import { type PushHosts, shortened } from '../../push/push-hosts.ts';
-import type { Notifier, SubscriptionRefused } from '../../push/notifier.ts';
-import { readEndpoint, readSubscription } from '../../push/subscription.ts';
+import { ENDPOINT_SCHEMA, type PushHosts, shortened } from '../../push/push-hosts.ts';
+import { BOUNDS, type Notifier, type SubscriptionRefused } from '../../push/notifier.ts';
+import { readEndpoint, readSubscription, SUBSCRIPTION_SCHEMA } from '../../push/subscription.ts';
+import { named } from '../../schema.ts';
 import { identityOf } from '../authenticate.ts';
 import { parseBody } from '../body.ts';
 import { DATA_HEADERS } from '../data-headers.ts';
 import type { Handler } from '../handler.ts';
 import { requireAll } from '../../auth/permission.ts';
 import { Query } from '../query.ts';
+import { integer, MAX_ID, NO_PARAMETERS, oneAddress } from '../parameters.ts';
 import { sendJson } from '../send-json.ts';
 
 /** Subscriptions looked at for one answer, which then has at most about half a MiB. */
@@ -18,6 +20,44 @@ const PAGE = 500;
 
 /** Inboxes of a device looked at to find one that the client may read. */
 const MAX_INBOXES = 1000;
+
+/** The parameters of `GET /push-subscriptions`. */
+export const SUBSCRIPTION_PARAMETERS = {
+  recipient: oneAddress('Whose messages are notified; with a token, by default its `sub`.'),
+  after: integer(
+    { min: 0, max: MAX_ID },
+    'The subscriptions after this id: `after` of the answer before.',
+    0,
+  ),
+};
+
+/** The fields of `POST /push-subscriptions`, as their schema. */
+export const SUBSCRIBE_FIELDS = {
+  recipient: {
+    ...named('Address'),
+    description: "Whose messages are notified; by default the token's `sub`.",
+  },
+  reader: {
+    ...named('Address'),
+    description: "Whose read markers count: by default the token's `sub`, in open mode the recipient.",
+  },
+  subscription: SUBSCRIPTION_SCHEMA,
+} as const;
+
+/** The fields of `DELETE /push-subscriptions`: `id`, or `endpoint` with or without `recipient`. */
+export const UNSUBSCRIBE_FIELDS = {
+  id: {
+    type: 'integer',
+    minimum: 1,
+    maximum: MAX_ID,
+    description: 'The id that `GET` shows. It stands alone.',
+  },
+  endpoint: ENDPOINT_SCHEMA,
+  recipient: {
+    ...named('Address'),
+    description: 'The only inbox that the device is ended for; by default all.',
+  },
+} as const;
 
 export interface PushSubscriptionParts {
   readonly notifier: Notifier;
@@ -36,10 +76,10 @@ export interface PushSubscriptionParts {
  */
 export function subscribe({ notifier, pushHosts }: PushSubscriptionParts): Handler {
   return async (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     const identity = identityOf(request);
     const errors: FieldError[] = [];
-    const fields = readFields(parseBody(request), ['recipient', 'reader', 'subscription'], errors);
+    const fields = readFields(parseBody(request), Object.keys(SUBSCRIBE_FIELDS), errors);
     const recipient = fields.has('recipient') ? fields.get('recipient') : identity.client;
     const reader = fields.has('reader') ? fields.get('reader') : (identity.client ?? recipient);
     for (const [path, address] of [
@@ -69,9 +109,15 @@ export function subscribe({ notifier, pushHosts }: PushSubscriptionParts): Handl
 function refusalOf(refused: SubscriptionRefused): Refusal {
   switch (refused) {
     case 'recipients':
-      return tooMany('/recipient', 'is one too many: a device follows at most 100; end one of them first');
+      return tooMany(
+        '/recipient',
+        `is one too many: a device follows at most ${BOUNDS.recipients}; end one of them first`,
+      );
     case 'perClient':
-      return tooMany('/subscription', 'is one too many: a client has at most 5000; end one of them first');
+      return tooMany(
+        '/subscription',
+        `is one too many: a client has at most ${BOUNDS.perClient}; end one of them first`,
+      );
     case 'total':
       return unavailable('The service has as many subscriptions as it takes.', 60);
   }
@@ -88,14 +134,14 @@ function tooMany(path: string, message: string): Refusal {
  */
 export function subscriptions(store: PushStore): Handler {
   return (request, response) => {
-    const query = new Query(request.url, ['recipient', 'after']);
+    const query = new Query(request.url, SUBSCRIPTION_PARAMETERS);
     const identity = identityOf(request);
     const { client, read } = identity;
     const [recipient = ''] =
       client !== undefined && !query.has('recipient')
         ? [client]
-        : query.addresses('recipient', { min: 1, max: 1 });
-    const after = query.integer('after', 0, { min: 0, max: Number.MAX_SAFE_INTEGER });
+        : query.addresses('recipient', SUBSCRIPTION_PARAMETERS.recipient);
+    const after = query.integer('after', 0, SUBSCRIPTION_PARAMETERS.after);
     query.check();
     requireAll(read, [recipient], 'recipient', 'read');
     const page = store.ofRecipient(recipient, after, PAGE);
@@ -115,10 +161,10 @@ export function subscriptions(store: PushStore): Handler {
  */
 export function unsubscribe({ notifier, pushHosts }: PushSubscriptionParts, store: PushStore): Handler {
   return async (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     const identity = identityOf(request);
     const errors: FieldError[] = [];
-    const fields = readFields(parseBody(request), ['id', 'endpoint', 'recipient'], errors);
+    const fields = readFields(parseBody(request), Object.keys(UNSUBSCRIBE_FIELDS), errors);
     if (fields.has('id')) {
       const id = readId(fields, errors);
       const found = store.subscription(id);

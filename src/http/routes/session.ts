@@ -5,12 +5,13 @@ import { DATA_HEADERS } from '../data-headers.ts';
 import type { Handler } from '../handler.ts';
 import type { Origins } from '../origins.ts';
 import type { PublishRate } from '../../publish/publish-rate.ts';
+import { NO_PARAMETERS } from '../parameters.ts';
 import { Query } from '../query.ts';
 import { sendJson } from '../send-json.ts';
 import type { SessionCookie } from '../session-cookie.ts';
 
 /** Browsers silently drop a cookie whose name, value and attributes are over 4 KiB together (RFC 6265bis §5.6). */
-const MAX_TOKEN_BYTES = 3900;
+export const MAX_TOKEN_BYTES = 3900;
 
 /**
  * The cookie outlives its token by a week: a stream that returns with an old session is told so in band, and the page
@@ -37,7 +38,7 @@ export interface SessionParts {
  */
 export function session({ rate }: SessionParts): Handler {
   return (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     sendJson(response, toJson(identityOf(request), rate));
   };
 }
@@ -45,7 +46,7 @@ export function session({ rate }: SessionParts): Handler {
 /** Serves `PUT /session` with a bearer token: keeps the token in the session cookie. Answers as `GET`. */
 export function openSession({ authenticator, cookie, rate }: SessionParts): Handler {
   return (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     if (authenticator.open) throw noSessions();
     const token = bearerOf(request);
     const identity = identityOf(request);
@@ -70,7 +71,7 @@ export function openSession({ authenticator, cookie, rate }: SessionParts): Hand
 /** Serves `DELETE /session`: removes the session cookie. Answers 204, also if there is none. */
 export function endSession({ authenticator, origins, cookie }: SessionParts): Handler {
   return (request, response) => {
-    new Query(request.url, []).check();
+    new Query(request.url, NO_PARAMETERS).check();
     if (authenticator.open) throw noSessions();
     if (cookie.read(request).length > 0) origins.requireAllowedPage(request);
     response.writeHead(204, { ...DATA_HEADERS, 'Set-Cookie': cookie.remove(request) }).end();

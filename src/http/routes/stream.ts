@@ -3,6 +3,7 @@ import type { Identity } from '../../auth/identity.ts';
 import { openEventStream, sendHeaders } from '../../sse/event-stream.ts';
 import { sseFraming } from '../../sse/frame.ts';
 import type { ClientStream, Transport } from '../../stream/client-stream.ts';
+import { allowAt } from '../paths.ts';
 import { methodNotAllowed } from '../problem.ts';
 import type { StreamExchange, StreamOpening } from '../stream-opening.ts';
 
@@ -22,7 +23,7 @@ import type { StreamExchange, StreamOpening } from '../stream-opening.ts';
 export function stream(
   opening: StreamOpening,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const refuseMethod = methodNotAllowed('GET, HEAD');
+  const refuseMethod = methodNotAllowed(allowAt('/stream'));
   return async (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       refuseMethod(request, response);

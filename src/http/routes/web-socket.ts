@@ -4,10 +4,11 @@ import type { Identity } from '../../auth/identity.ts';
 import type { ClientStream, Transport } from '../../stream/client-stream.ts';
 import type { ByeReason, Unavailable } from '../../wire/server-events.ts';
 import { webSocketFraming } from '../../ws/frame.ts';
-import { acceptHandshake, type Upgrade, upgradeRequired } from '../../ws/handshake.ts';
+import { acceptHandshake, type Upgrade, upgradeRequired, WEB_SOCKET_PATH } from '../../ws/handshake.ts';
 import { restBetweenReads } from '../../ws/incoming-messages.ts';
 import type { Pings } from '../../ws/pings.ts';
 import { CLOSE_CODES, WebSocketConnection } from '../../ws/web-socket-connection.ts';
+import { allowAt } from '../paths.ts';
 import { methodNotAllowed, type ProblemParts } from '../problem.ts';
 import type { Publisher } from '../../publish/publisher.ts';
 import type { PublishRate } from '../../publish/publish-rate.ts';
@@ -40,7 +41,7 @@ export function webSocket(
   opening: StreamOpening,
   problems: ProblemParts,
 ): (request: IncomingMessage, response: ServerResponse, upgrade: Upgrade | undefined) => Promise<void> {
-  const refuseMethod = methodNotAllowed('GET');
+  const refuseMethod = methodNotAllowed(allowAt(WEB_SOCKET_PATH));
   return async (request, response, upgrade) => {
     if (request.method !== 'GET') {
       refuseMethod(request, response);

@@ -1,26 +1,19 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { explain } from '../../files/explain.ts';
 import { makeFile } from '../../files/private-file.ts';
 import { realFile } from '../../files/real-file.ts';
 import { StartError } from '../../start-error.ts';
+import { checkSchema, migrate } from './migrations.ts';
 import { checkPlace } from './place.ts';
 import { releaseReserve } from './reserve.ts';
-
-/** In the header of the file (`PRAGMA application_id`): "TIDG". */
-const APPLICATION_ID = 0x54494447;
+import { keepCopy, type UpgradeOptions } from './upgrade-copy.ts';
 
 /** The time for which a thread waits for another program's lock, before the request is refused for now. */
 const BUSY_MILLISECONDS = 250;
 
-const MIGRATIONS = new URL('../../../db/migrations/', import.meta.url);
-
-/** Returns the migrations' names in the order in which they are applied. `user_version` counts the applied ones. */
-function migrationNames(): string[] {
-  return readdirSync(MIGRATIONS)
-    .filter((name) => name.endsWith('.sql'))
-    .sort();
-}
+/** The value of `PRAGMA auto_vacuum` by which pages are returned when upkeep asks for it. */
+const INCREMENTAL = 2;
 
 /** The error codes of SQLite and the system if the disk has no room for a file that is needed beside the database. */
 const NO_ROOM = /^(SQLITE_(FULL|IOERR_(WRITE|SHMSIZE|SHMOPEN)|CANTOPEN)|ENOSPC|EDQUOT|EFBIG)/;
@@ -31,7 +24,8 @@ const NO_ROOM = /^(SQLITE_(FULL|IOERR_(WRITE|SHMSIZE|SHMOPEN)|CANTOPEN)|ENOSPC|E
  * Does nothing if the file is missing or empty.
  *
  * @param name the file, by any name
- * @throws {StartError} if it is not a database, belongs to another program, has a newer schema, or cannot be read
+ * @throws {StartError} if it is not a database, belongs to another program, has a newer schema or other migrations, or cannot
+ *   be read
  */
 export function inspect(name: string): void {
   explain(name, () => {
@@ -59,24 +53,28 @@ export function inspect(name: string): void {
  * Opens the database for the one writer. Creates it, with its folder, if missing, and applies the migrations it lacks.
  *
  * @param file without links
+ * @param upgrade how a database of an older version is kept before it is migrated; missing: it is not kept
  * @throws {StartError} as `inspect`, and if it cannot be written
  */
-export function openForWriting(file: string): Database {
+export function openForWriting(file: string, upgrade?: UpgradeOptions): Database {
   return explain(file, () => {
     checkPlace(file);
     makeFile(file);
     const database = new Sqlite(file, { timeout: BUSY_MILLISECONDS });
     try {
       checkSchema(database, file);
-      // Takes effect only before the first table exists. It lets upkeep return the pages that purges free.
-      database.pragma('auto_vacuum = INCREMENTAL');
+      // Takes effect only before the first table exists. It lets upkeep return the pages that purges free. Set again, it would
+      // write the file, and the copy of a database that is migrated goes by the time of its last change.
+      if (database.pragma('auto_vacuum', { simple: true }) !== INCREMENTAL)
+        database.pragma(`auto_vacuum = ${INCREMENTAL}`);
       database.pragma('journal_mode = WAL');
       // better-sqlite3 is compiled with NORMAL for WAL, with which a power cut loses acknowledged messages.
       database.pragma('synchronous = FULL');
       database.pragma('cache_size = -65536');
       // A long read, such as a backup, lets the write-ahead log grow. After it, the file shrinks to this size again.
       database.pragma('journal_size_limit = 67108864');
-      migrate(database);
+      if (upgrade !== undefined) keepCopy(database, file, upgrade);
+      migrate(database, file);
       // SQLite opens a write-protected file without an error, for reading.
       database.exec('BEGIN IMMEDIATE; ROLLBACK');
       const synchronous = database.pragma('synchronous', { simple: true });
@@ -107,11 +105,16 @@ function ifThereIsRoom(step: () => void): void {
  * Creates the database if missing and migrates it. On a full disk, it uses the room of the reserve.
  *
  * @param prepare makes the last changes before anything reads it
+ * @param upgrade as of `openForWriting`
  * @throws {StartError} as `openForWriting`
  */
-export function makeReady(file: string, prepare: (database: Database) => void): void {
+export function makeReady(
+  file: string,
+  prepare: (database: Database) => void,
+  upgrade?: UpgradeOptions,
+): void {
   const makeOnce = (): void => {
-    const database = openForWriting(file);
+    const database = openForWriting(file, upgrade);
     try {
       explain(file, () => prepare(database));
     } finally {
@@ -131,48 +134,8 @@ export function openForReading(file: string): Database {
   return new Sqlite(file, { readonly: true, fileMustExist: true, timeout: BUSY_MILLISECONDS });
 }
 
-/** Applies the migrations that a database lacks. Nothing is done if it has all of them. */
-export function migrate(database: Database): void {
-  const names = migrationNames();
-  const applied = schemaOf(database);
-  for (const [index, name] of names.entries()) {
-    if (index < applied) continue;
-    const sql = readFileSync(new URL(name, MIGRATIONS), 'utf8');
-    database.transaction(() => {
-      database.exec(sql);
-      database.pragma(`application_id = ${APPLICATION_ID}`);
-      database.pragma(`user_version = ${index + 1}`);
-    })();
-  }
-}
-
-/** Returns the version of a database's schema: how many migrations were applied. */
-export function schemaOf(database: Database): number {
-  return database.pragma('user_version', { simple: true }) as number;
-}
-
-/** Returns the version of the schema that this program works with. */
-export function knownSchema(): number {
-  return migrationNames().length;
-}
-
-function checkSchema(database: Database, file: string): void {
-  const version = schemaOf(database);
-  const tables = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number;
-  const application = database.pragma('application_id', { simple: true });
-  if (tables > 0 && application !== APPLICATION_ID) {
-    throw new StartError(`${file} is a database of another program. Set DATABASE to another path.`);
-  }
-  const known = knownSchema();
-  if (version > known) {
-    throw new StartError(
-      `${file} has schema version ${version}; this version of Tidings knows up to ${known}. ` +
-        'Start the newer version that wrote it, or restore a backup from before.',
-    );
-  }
-}
-
-function hasSqliteHeader(file: string): boolean {
+/** Returns whether a file begins as a SQLite database does. */
+export function hasSqliteHeader(file: string): boolean {
   const header = Buffer.alloc(16);
   const descriptor = openSync(file, 'r');
   try {

@@ -3,6 +3,9 @@ import { dirname } from 'node:path';
 
 const MIB = 1024 * 1024;
 
+/** This much is left free beside a copy, or an eighth of a small disk: the log needs room to go on. */
+const SPARE_BYTES = 64 * MIB;
+
 /** The shares of a log's disk, in bytes. */
 export interface SpacePlan {
   /** The size of the reserve: room in which a full log can be checkpointed and purged. */
@@ -59,4 +62,20 @@ export function roomIn({ available, wal, reserve }: Space, plan: SpacePlan): num
 export function askDisk(file: string): { total: number; available: number } {
   const { blocks, bavail, bsize } = statfsSync(dirname(file));
   return { total: blocks * bsize, available: bavail * bsize };
+}
+
+/** Returns how many bytes are missing on the disk of a database for another one beside it; 0 or less if there is room. */
+export function roomFor(file: string, bytes: number): number {
+  const disk = askDisk(file);
+  return bytes + spareOf(disk) - disk.available;
+}
+
+/** Returns whether so little is free on the disk of a database that a copy must be given up. */
+export function isRoomShort(file: string): boolean {
+  const disk = askDisk(file);
+  return disk.available < spareOf(disk) / 2;
+}
+
+function spareOf({ total }: { total: number }): number {
+  return Math.min(SPARE_BYTES, total / 8);
 }

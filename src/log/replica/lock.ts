@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { explain } from '../../files/explain.ts';
@@ -16,6 +17,27 @@ export interface Lock {
 }
 
 /**
+ * Returns whether a process has a database, as `lockDatabase` takes it. Makes and changes nothing.
+ *
+ * @param file without links
+ * @throws what SQLite throws if the lock cannot be read
+ */
+export function isLocked(file: string): boolean {
+  const lockFile = lockFileOf(file);
+  if (!existsSync(lockFile)) return false;
+  const database = new Sqlite(lockFile, { readonly: true, timeout: 0 });
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return false;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'SQLITE_BUSY') return true;
+    throw error;
+  } finally {
+    database.close();
+  }
+}
+
+/**
  * Locks the database for this process, by an exclusive transaction on a lock database beside it. The system releases the
  * lock however the process ends. SQLite's own lock on the log would also keep out readers (backups, a person with the
  * shell).
@@ -24,7 +46,7 @@ export interface Lock {
  * @throws {StartError} if another process holds it
  */
 export function lockDatabase(file: string): Lock {
-  const lockFile = `${file}-lock`;
+  const lockFile = lockFileOf(file);
   return explain(lockFile, () => {
     makeFolder(dirname(lockFile));
     const database = new Sqlite(lockFile, { timeout: BUSY_MILLISECONDS });
@@ -43,4 +65,9 @@ export function lockDatabase(file: string): Lock {
     }
     return { release: () => database.close() };
   });
+}
+
+/** Returns the path of the lock of a database. */
+export function lockFileOf(file: string): string {
+  return `${file}-lock`;
 }

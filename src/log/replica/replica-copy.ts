@@ -2,13 +2,11 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { StartError } from '../../start-error.ts';
-import { knownSchema, openForReading, schemaOf } from './database.ts';
-import { askDisk } from './disk-space.ts';
+import { openForReading } from './database.ts';
+import { roomFor } from './disk-space.ts';
 import { type Lock, lockDatabase } from './lock.ts';
+import { knownSchema, schemaOf } from './migrations.ts';
 import { type ReplicaState, stateOf } from './replica-file.ts';
-
-/** This much is left free beside a copy, or an eighth of a small disk: the log needs room to go on. */
-const SPARE_BYTES = 64 * 1024 * 1024;
 
 /** A copy: how the replica in it stands, and the version of its schema. */
 export interface ReplicaCopy {
@@ -64,16 +62,6 @@ export function roomMissing(file: string): number {
   return roomFor(file, statSync(file).size + wal);
 }
 
-/** Returns how many bytes are missing on the disk of a database for another one beside it; 0 or less if there is room. */
-export function roomFor(file: string, bytes: number): number {
-  return bytes + spareOf(file) - askDisk(file).available;
-}
-
-/** Returns whether so little is free on the disk of a database that a copy must be given up. */
-export function isRoomShort(file: string): boolean {
-  return askDisk(file).available < spareOf(file) / 2;
-}
-
 /**
  * Copies a replica into `copyFile`, as it is at one moment, and checks the copy. What is written meanwhile stays in the
  * write-ahead log until the copy is complete.
@@ -105,8 +93,4 @@ export function copyReplica(file: string, move: { readonly generation: number } 
   } finally {
     copy.close();
   }
-}
-
-function spareOf(file: string): number {
-  return Math.min(SPARE_BYTES, askDisk(file).total / 8);
 }

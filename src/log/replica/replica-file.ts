@@ -1,10 +1,13 @@
 /** The database of a replica while no service has it: how it stands, and how a copy of another node takes its place. */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Database } from 'better-sqlite3';
+import { sync } from '../../files/sync.ts';
 import { StartError } from '../../start-error.ts';
 import type { Position } from '../entry.ts';
-import { knownSchema, makeReady, openForReading, schemaOf } from './database.ts';
+import { makeReady, openForReading } from './database.ts';
+import { knownSchema, schemaOf } from './migrations.ts';
+import type { UpgradeOptions } from './upgrade-copy.ts';
 
 /** How a replica stands. */
 export interface ReplicaState extends Position {
@@ -31,13 +34,14 @@ export function stateOf(database: Database): ReplicaState {
  * Reads how the replica in a file stands. Its schema is brought up to date.
  *
  * @param file without links; this process must hold its lock
+ * @param upgrade how a database of an older version is kept before it is migrated; missing: it is not kept
  * @returns `undefined` if there is no database
  * @throws {StartError} if it cannot be opened
  */
-export function lookAtReplica(file: string): ReplicaState | undefined {
+export function lookAtReplica(file: string, upgrade?: UpgradeOptions): ReplicaState | undefined {
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
   let state: ReplicaState | undefined;
-  makeReady(file, (database) => (state = stateOf(database)));
+  makeReady(file, (database) => (state = stateOf(database)), upgrade);
   return state;
 }
 
@@ -93,13 +97,4 @@ export function asideFile(file: string, time: number): string {
 /** Removes a database that was put aside. */
 export function removeAside(aside: string): void {
   for (const part of ['', '-wal']) rmSync(aside + part, { force: true });
-}
-
-function sync(path: string): void {
-  const descriptor = openSync(path, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -25,6 +25,8 @@ export interface ReplicaOptions {
   /** The database, as the operator names it. */
   readonly file: string;
   readonly retention: Retention;
+  /** Whether a copy of a database of an older version is kept before it is migrated. */
+  readonly keepsCopy: boolean;
   /** Whether retention follows the clock even if the newest message is of another time. */
   readonly trustsClock?: boolean;
   readonly logger: Logger;
@@ -111,7 +113,7 @@ export class Replica {
     const writer = new WriterClient(logger);
     let database: Database | undefined;
     try {
-      makeReady(file, options.prepare);
+      makeReady(file, options.prepare, options);
       const reader = explain(file, () => openForReading(file));
       database = reader;
       const retentionFrom = explain(file, () => startOfRetention(reader, options));

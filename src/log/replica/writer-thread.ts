@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Retention } from '../retention.ts';
 import type { UpkeepEntry } from './dry-runs.ts';
 import { packApplied, type PackedApplied, type PackedEntry, unpackEntry } from './packed-entry.ts';
+import { throwingAcross } from './thread-error.ts';
 import { UpkeepPace } from './upkeep-pace.ts';
 import { reasonOf } from './write-gate.ts';
 import { Writer, type WriterOptions } from './writer.ts';
@@ -40,7 +41,9 @@ const TICK_MILLISECONDS = 1000;
 
 if (parentPort === null) throw new Error('writer-thread.ts is to be run as a worker thread');
 const port = parentPort;
-const writer = openWriter(workerData as WriterOptions);
+const writer = throwingAcross(
+  () => new Writer(workerData as WriterOptions, (entry) => reply({ kind: 'propose', entry })),
+)();
 const pace = new UpkeepPace(() => performance.now());
 let planned: NodeJS.Timeout | NodeJS.Immediate | undefined;
 /** Whether the last step of upkeep failed. It is retried every second, but the failure is reported once. */
@@ -86,13 +89,14 @@ const keepUp = (): void => {
   }
 };
 
-const clock = setInterval(() => {
+const tick = throwingAcross(() => {
   writer.tick();
   reportGate();
   planUpkeep();
-}, TICK_MILLISECONDS);
+});
+const clock = setInterval(tick, TICK_MILLISECONDS);
 
-port.on('message', (request: WriterRequest) => {
+const answer = throwingAcross((request: WriterRequest) => {
   if ('kind' in request && request.kind === 'close') {
     clearInterval(clock);
     clearImmediate(planned as NodeJS.Immediate | undefined);
@@ -128,16 +132,7 @@ port.on('message', (request: WriterRequest) => {
     reply({ kind: 'failed', request: kind, reason: closed ?? reasonOf(error), mayBeStored });
   }
 });
+port.on('message', answer);
 
 reportGate();
 reply({ kind: 'open' });
-
-/** @throws {Error} what cannot be opened, with SQLite's code. An error of SQLite's own class would lose its message on its way. */
-function openWriter(options: WriterOptions): Writer {
-  try {
-    return new Writer(options, (entry) => reply({ kind: 'propose', entry }));
-  } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException;
-    throw Object.assign(new Error(message, { cause: error }), { code });
-  }
-}

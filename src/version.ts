@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** Returns the version of Tidings, from its package.json; `unknown` if that is not where it was. */
 export function tidingsVersion(): string {
   try {
-    const text = readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8');
+    const text = readFileSync(join(import.meta.dirname, '../package.json'), 'utf8');
     return (JSON.parse(text) as { version: string }).version;
   } catch {
     return 'unknown';

@@ -1,13 +1,15 @@
-/** Prints a token to try the service with, signed with `AUTH_SECRET` (HS256): `npm run -s token -- --sub alice`. */
-import { parseArgs } from 'node:util';
 import { SignJWT } from 'jose';
-import { identityOf } from './auth/identity.ts';
-import { readConfig, unknownVariables } from './config/config.ts';
-import { flagFault } from './flag-fault.ts';
-import { sentence } from './sentence.ts';
-import { StartError } from './start-error.ts';
+import { identityOf } from '../auth/identity.ts';
+import { readConfig, unknownVariables } from '../config/config.ts';
+import { sentence } from '../sentence.ts';
+import { StartError, UsageError } from '../start-error.ts';
+import { readArguments } from './operands.ts';
 
-const USAGE = `Usage: npm run -s token -- --sub ADDRESS [--flag value]...
+/** Returns what `token --help` prints. */
+export function help(): string {
+  return `Usage: tidings token --sub ADDRESS [--flag value]...
+
+Prints a token to try the service with. In a clone it is "npm run -s token -- --sub ADDRESS".
 
   --sub        the address of the client
   --send-as    an address that it may send as, or a prefix that ends in "*" (default: --sub)
@@ -19,35 +21,32 @@ const USAGE = `Usage: npm run -s token -- --sub ADDRESS [--flag value]...
   --expires    its lifetime, as 30s, 15m, 12h or 7d (default: 1h)
 
 Repeat a flag to allow several addresses. The token is signed with the secret in AUTH_SECRET, or the first one in
-AUTH_SECRET_FILE, as for the service. It gets AUTH_ISSUER and AUTH_AUDIENCE if they are set.
+AUTH_SECRET_FILE, as for the service (HS256). It gets AUTH_ISSUER and AUTH_AUDIENCE if they are set.
+
+Examples:
+  tidings token --sub alice --send-to bob
+  tidings token --sub alice --send-to bob --send-to 'room-*' --expires 12h
+  tidings token --sub prometheus --metrics --expires 365d
 `;
+}
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 function readDuration(text: string): number {
   const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   if (count === undefined || unit === undefined) {
-    throw new StartError(
+    throw new UsageError(
       `--expires must be a number and s, m, h or d, such as 15m, not "${text.slice(0, 100)}".`,
     );
   }
   return Number(count) * SECONDS[unit as keyof typeof SECONDS];
 }
 
-function readFlags(args: readonly string[]): ReturnType<typeof parseFlags> {
-  try {
-    return parseFlags(args);
-  } catch (error) {
-    throw new StartError(`${flagFault(error)} --help lists the flags.`);
-  }
-}
-
 function parseFlags(args: readonly string[]) {
   const list = { type: 'string', multiple: true } as const;
-  return parseArgs({
-    args: [...args],
-    options: {
-      help: { type: 'boolean', default: false },
+  return readArguments(args, {
+    command: 'token',
+    flags: {
       sub: { type: 'string' },
       'send-as': list,
       'send-to': list,
@@ -57,10 +56,11 @@ function parseFlags(args: readonly string[]) {
       metrics: { type: 'boolean' },
       expires: { type: 'string', default: '1h' },
     },
-  }).values;
+  }).flags;
 }
 
 async function makeToken(flags: ReturnType<typeof parseFlags>): Promise<string> {
+  const lifetime = readDuration(flags.expires);
   const { auth } = readConfig(process.env, [], Infinity);
   const [secret] = auth?.secrets?.list ?? [];
   if (auth === undefined || secret === undefined) {
@@ -83,7 +83,7 @@ async function makeToken(flags: ReturnType<typeof parseFlags>): Promise<string> 
     ...(auth.issuer === undefined ? {} : { iss: auth.issuer }),
     ...(auth.audience === undefined ? {} : { aud: auth.audience }),
     iat: now,
-    exp: now + readDuration(flags.expires),
+    exp: now + lifetime,
     ...(grants.length === 0 ? {} : { tidings: Object.fromEntries(grants) as Record<string, unknown> }),
   };
   try {
@@ -94,11 +94,8 @@ async function makeToken(flags: ReturnType<typeof parseFlags>): Promise<string> 
   return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret);
 }
 
-try {
-  const flags = readFlags(process.argv.slice(2));
-  process.stdout.write(flags.help ? USAGE : `${await makeToken(flags)}\n`);
-} catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  process.stderr.write(`token: ${error.message}\n`);
-  process.exit(1);
+/** Prints a token. @throws {StartError} if there is no secret, or the token would not be valid */
+export async function run(args: readonly string[]): Promise<number> {
+  process.stdout.write(`${await makeToken(parseFlags(args))}\n`);
+  return 0;
 }

@@ -1,4 +1,4 @@
-/** The suites of one service, run on nodes of a cluster that look like one: `npm run test:nodes`. CI runs some of them. */
+/** The suites of one service, run on nodes of a cluster that look like one: `npm run test:cluster`. CI runs some of them. */
 import one from './jest.config.js';
 
 /** Suites that cannot hold on nodes, or say nothing of them, each kind with its reason. */

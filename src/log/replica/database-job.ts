@@ -1,0 +1,56 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { StartError } from '../../start-error.ts';
+import type { DatabaseLook } from './database-look.ts';
+import type { DatabaseJob, DatabaseReply } from './database-process.ts';
+import { isRoomShort } from './disk-space.ts';
+
+const PROGRAM = new URL('./database-process.js', import.meta.url);
+
+/** The interval at which the disks are looked at. */
+const LOOK_MILLISECONDS = 200;
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/**
+ * Copies or looks at a database in a process of its own. What a running service writes meanwhile stays in its write-ahead
+ * log, so the job is given up when the disk of the database or of the copy is nearly full.
+ *
+ * @throws {StartError} why it was not done
+ */
+export async function runDatabaseJob(job: DatabaseJob): Promise<DatabaseLook> {
+  const child = fork(PROGRAM, [], { execArgv: [], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  let fault: string | undefined;
+  const stop = (why: string): void => {
+    fault ??= why;
+    child.kill('SIGKILL');
+  };
+  const onSignal = (signal: NodeJS.Signals): void => stop(`It was ended by ${signal}.`);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  const disks = [job.file, ...(job.target === undefined ? [] : [job.target])];
+  const watch = setInterval(() => {
+    const full = disks.find((file) => isRoomShort(file));
+    if (full !== undefined) stop(`The disk of ${full} is nearly full. Make room there, then try again.`);
+  }, LOOK_MILLISECONDS);
+  try {
+    child.send(job, () => undefined);
+    const reply = await replyOf(child);
+    if (reply !== undefined && 'look' in reply && fault === undefined) return reply.look;
+    const said = reply !== undefined && 'fault' in reply ? reply.fault : undefined;
+    throw new StartError(fault ?? said ?? 'The process that reads the database was ended.');
+  } finally {
+    clearInterval(watch);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}
+
+/** Waits until a process has ended. @returns its reply; `undefined` if it gave none */
+function replyOf(child: ChildProcess): Promise<DatabaseReply | undefined> {
+  return new Promise((resolve) => {
+    let reply: DatabaseReply | undefined;
+    child.once('message', (message: DatabaseReply) => (reply = message));
+    child.once('error', ({ message }) =>
+      resolve({ fault: `A process that reads the database cannot be started (${message}).` }),
+    );
+    child.once('exit', () => resolve(reply));
+  });
+}

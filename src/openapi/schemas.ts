@@ -1,0 +1,203 @@
+import { CLAIMS_SCHEMA, GRANTS } from '../auth/identity.ts';
+import type { Snapshot } from '../cluster/snapshot-list.ts';
+import type { ClusterView, LogView, NodeName, NodeView } from '../cluster/status.ts';
+import { type FieldError, MAX_ERRORS, MAY_BE_STORED } from '../errors.ts';
+import { SUBSCRIBE_FIELDS, UNSUBSCRIBE_FIELDS } from '../http/routes/push-subscriptions.ts';
+import type { Conversation, RoomState } from '../log/conversation.ts';
+import type { Retention } from '../log/retention.ts';
+import { listOf, named, objectOf, optional, orNull, type Schema } from '../schema.ts';
+import { PRESENCE_FIELDS } from './event-schemas.ts';
+import { COUNT, TIME } from './message-schemas.ts';
+
+const TEXT: Schema = { type: 'string' };
+const FLAG: Schema = { type: 'boolean' };
+const READ_THROUGH: Schema = orNull(named('MessageId'));
+
+/** The schemas of who is there, and who reads what, by name. */
+export const PEOPLE_SCHEMAS: Readonly<Record<string, Schema>> = {
+  Presence: objectOf<typeof PRESENCE_FIELDS>(PRESENCE_FIELDS, 'Whether an address is online.'),
+  Presences: { type: 'object', description: 'By address.', additionalProperties: named('Presence') },
+  Conversation: objectOf<Conversation>(
+    {
+      peer: named('Address'),
+      lastMessage: orNull(named('Message')),
+      unread: COUNT,
+      readThrough: READ_THROUGH,
+      peerReadThrough: READ_THROUGH,
+    },
+    'How an address stands with another one. `unread` counts to 1000 and no further.',
+  ),
+  RoomState: objectOf<RoomState>(
+    {
+      room: named('Address'),
+      lastMessage: orNull(named('Message')),
+      unread: COUNT,
+      readThrough: READ_THROUGH,
+    },
+    'How an address stands in a room. `unread` counts to 1000 and no further.',
+  ),
+  Conversations: objectOf<{ conversations: unknown; cursor: unknown; more: unknown; before?: unknown }>({
+    conversations: { anyOf: [listOf(named('Conversation')), listOf(named('RoomState'), { maxItems: 1 })] },
+    cursor: named('Cursor'),
+    more: FLAG,
+    before: optional({ ...COUNT, description: 'Where the next page begins, if there is more.' }),
+  }),
+  GrantClaim: {
+    type: 'object',
+    description: 'What a token grants: its claim `tidings`.',
+    properties: Object.fromEntries(
+      Object.entries(GRANTS).map(([name, { schema, description }]) => [name, { ...schema, description }]),
+    ),
+    additionalProperties: false,
+  },
+  Claims: { ...CLAIMS_SCHEMA, description: 'The claims of a token (a JSON Web Token).' },
+  Session: objectOf<{ sub: unknown; expiresAt: unknown; grants: unknown }>(
+    {
+      sub: { ...orNull(named('Address')), description: 'Null in open mode.' },
+      expiresAt: orNull(TIME),
+      grants: {
+        ...objectOf<typeof GRANTS>({
+          sendAs: GRANTS.sendAs.schema,
+          sendTo: GRANTS.sendTo.schema,
+          read: GRANTS.read.schema,
+          presence: GRANTS.presence.schema,
+          rate: { ...orNull(GRANTS.rate.schema), description: 'Null: there is no limit.' },
+          metrics: GRANTS.metrics.schema,
+        }),
+        description: 'What the client may do, with the defaults for what its token does not name.',
+      },
+    },
+    'Who the client is.',
+  ),
+};
+
+/** The schemas of subscriptions to notifications, by name. */
+export const PUSH_SCHEMAS: Readonly<Record<string, Schema>> = {
+  PushKey: objectOf<{ publicKey: unknown }>({
+    publicKey: {
+      ...TEXT,
+      description: 'Base64url: the `applicationServerKey` of `PushManager.subscribe()`.',
+    },
+  }),
+  Subscribe: {
+    ...objectOf<Record<keyof typeof SUBSCRIBE_FIELDS, unknown>>(SUBSCRIBE_FIELDS),
+    required: ['subscription'],
+    additionalProperties: false,
+  },
+  Unsubscribe: {
+    description: 'Ends one subscription by its id, or a device by its endpoint.',
+    oneOf: [
+      { ...objectOf<{ id: unknown }>({ id: UNSUBSCRIBE_FIELDS.id }), additionalProperties: false },
+      {
+        ...objectOf<{ endpoint: unknown; recipient?: unknown }>({
+          endpoint: UNSUBSCRIBE_FIELDS.endpoint,
+          recipient: optional(UNSUBSCRIBE_FIELDS.recipient),
+        }),
+        additionalProperties: false,
+      },
+    ],
+  },
+  PushSubscription: objectOf({
+    id: { type: 'integer', minimum: 1 },
+    recipient: named('Address'),
+    reader: named('Address'),
+    sub: { ...orNull(named('Address')), description: 'The client that made it; null in open mode.' },
+    endpoint: { ...TEXT, description: 'Shortened: it is a secret.' },
+    createdAt: TIME,
+    expirationTime: { type: ['number', 'null'] },
+  }),
+  PushSubscriptions: objectOf<{ subscriptions: unknown; after?: unknown }>({
+    subscriptions: listOf(named('PushSubscription')),
+    after: optional({
+      type: 'integer',
+      minimum: 1,
+      description: 'Where the next page begins, if there may be more.',
+    }),
+  }),
+};
+
+/** The schemas of the service itself, by name. */
+export const SERVICE_SCHEMAS: Readonly<Record<string, Schema>> = {
+  Problem: objectOf<{
+    type: unknown;
+    title: unknown;
+    status: unknown;
+    detail: unknown;
+    stored?: unknown;
+    errors?: unknown;
+  }>(
+    {
+      type: { const: 'about:blank' },
+      title: TEXT,
+      status: { type: 'integer', minimum: 400, maximum: 599 },
+      detail: { ...TEXT, description: 'A sentence for a person. It may change.' },
+      stored: optional({
+        enum: MAY_BE_STORED,
+        description: 'With the 503 of a publish: whether anything of it may have been stored.',
+      }),
+      errors: optional({
+        ...listOf(named('FieldError'), { minItems: 1, maxItems: MAX_ERRORS }),
+        description: 'Each bad field.',
+      }),
+    },
+    'A refusal (RFC 9457).',
+  ),
+  FieldError: objectOf<FieldError>({
+    path: {
+      type: 'string',
+      pattern: '^(/|$)',
+      description: 'A JSON Pointer: in the body, or in the query, read as an object; of a header its name.',
+    },
+    message: { ...TEXT, description: 'The end of a sentence that begins with the field.' },
+  }),
+  Health: objectOf<{ status: unknown }>({ status: { const: 'ok' } }),
+  Readiness: objectOf<{ status: unknown }>({ status: { const: 'ready' } }),
+};
+
+const SNAPSHOT: Schema = objectOf<Snapshot>({
+  id: TEXT,
+  logId: TEXT,
+  generation: COUNT,
+  sequence: COUNT,
+  head: COUNT,
+  bytes: COUNT,
+  sha256: TEXT,
+  schema: COUNT,
+  time: { ...COUNT, description: 'Milliseconds since 1970.' },
+  seconds: { type: 'number', minimum: 0 },
+});
+
+const NODE_NAME: Schema = objectOf<NodeName>({ id: TEXT, name: TEXT });
+
+/** The schemas that only a node of a cluster needs, by name. */
+export const CLUSTER_SCHEMAS: Readonly<Record<string, Schema>> = {
+  Node: objectOf<NodeView>({
+    id: TEXT,
+    name: TEXT,
+    version: TEXT,
+    ready: FLAG,
+    why: { type: ['string', 'null'] },
+    divergedAt: { type: ['integer', 'null'] },
+    position: COUNT,
+    lag: { type: ['integer', 'null'] },
+    connections: COUNT,
+    since: TIME,
+  }),
+  Cluster: objectOf<ClusterView>(
+    {
+      node: TEXT,
+      nodes: listOf(named('Node')),
+      log: objectOf<LogView>({
+        logId: { type: ['string', 'null'] },
+        generation: { type: ['integer', 'null'] },
+        first: { type: ['integer', 'null'] },
+        last: { type: ['integer', 'null'] },
+      }),
+      retention: objectOf<Retention>({ days: { type: 'number', minimum: 0 }, messages: COUNT }),
+      lease: orNull(NODE_NAME),
+      snapshot: orNull(SNAPSHOT),
+      natsFlushes: { enum: ['yes', 'no', 'unknown'] },
+    },
+    'The cluster, as the node that answers knows it.',
+  ),
+};
