@@ -63,6 +63,4 @@ export default {
   testEnvironment: '<rootDir>/__tests__/support/nodes-environment.js',
   testEnvironmentOptions: { skipped: TESTS_OF_ONE_PROCESS },
   setupFilesAfterEnv: ['<rootDir>/__tests__/support/on-nodes.ts'],
-  // Each start is one of NATS and of three nodes.
-  testTimeout: 90_000,
 };

@@ -9,6 +9,4 @@ export default {
   ...one,
   testMatch: [`<rootDir>/__tests__/browser/@(${SUITES.replaceAll(' ', '|')}).test.ts`],
   setupFilesAfterEnv: ['<rootDir>/__tests__/support/on-firefox.ts'],
-  // It begins a page more slowly than Chromium.
-  testTimeout: 60_000,
 };

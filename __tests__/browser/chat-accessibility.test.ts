@@ -58,75 +58,63 @@ describeInBrowser('for everybody', () => {
   test.each<[string, BrowserContextOptions]>([
     ['a desktop', DESKTOP],
     ['a phone', PHONE],
-  ])(
-    'axe finds nothing on any view of %s, in light and dark',
-    async (what, options) => {
-      const context = await browser.newContext(options);
-      const alice = new ChatPage(await context.newPage());
-      const { page } = alice;
-      await page.goto(server.url);
-      await page.getByLabel('Your name').waitFor();
-      await expectNoFindings(page, 'sign in');
-      await page.getByLabel('Your name').fill('alice');
-      await page.getByLabel('Your name').press('Enter');
-      await alice.live();
-      if ((await alice.names()).length === 0) await expectNoFindings(page, 'empty list');
-      const bob = await ChatPage.open(await browser.newContext(), server.url, 'bob', { peer: 'alice' });
-      await bob.send('See https://example.com/');
-      await send(server.url, 'alice', { a: [1, 'x'] }, { sender: 'bob' });
-      await send(server.url, 'alice', 'x'.repeat(3000), { sender: 'carol' });
-      await alice.row('bob').locator('.badge').waitFor();
-      await alice.row('bob').locator('.dot').waitFor();
-      await expectNoFindings(page, 'list');
+  ])('axe finds nothing on any view of %s, in light and dark', async (what, options) => {
+    const context = await browser.newContext(options);
+    const alice = new ChatPage(await context.newPage());
+    const { page } = alice;
+    await page.goto(server.url);
+    await page.getByLabel('Your name').waitFor();
+    await expectNoFindings(page, 'sign in');
+    await page.getByLabel('Your name').fill('alice');
+    await page.getByLabel('Your name').press('Enter');
+    await alice.live();
+    if ((await alice.names()).length === 0) await expectNoFindings(page, 'empty list');
+    const bob = await ChatPage.open(await browser.newContext(), server.url, 'bob', { peer: 'alice' });
+    await bob.send('See https://example.com/');
+    await send(server.url, 'alice', { a: [1, 'x'] }, { sender: 'bob' });
+    await send(server.url, 'alice', 'x'.repeat(3000), { sender: 'carol' });
+    await alice.row('bob').locator('.badge').waitFor();
+    await alice.row('bob').locator('.dot').waitFor();
+    await expectNoFindings(page, 'list');
 
-      await page.goto(`${server.url}/#bob`);
-      await alice.send(`stored from ${what}`);
-      await alice.isIn('read', `stored from ${what}`);
-      await page.getByLabel('Message', { exact: true }).fill('y'.repeat(50_000));
-      await page.getByLabel('Message', { exact: true }).press('Enter');
-      await alice.log.locator('.refused').first().waitFor();
-      await bob.page.getByLabel('Message', { exact: true }).pressSequentially('t');
-      await expectNoFindings(page, 'conversation');
-      await page.goto(`${server.url}/#room-lunch`);
-      await send(server.url, 'room-lunch', 'soup?', { sender: 'carol' });
-      await alice.log.getByText('soup?').first().waitFor();
-      await expectNoFindings(page, 'room');
-      await page.getByRole('button', { name: 'Frames', exact: true }).click();
-      await send(server.url, 'alice', 'a frame', { sender: 'dora' });
-      await page
-        .getByRole('region', { name: 'Frames of the stream' })
-        .getByText('"a frame"')
-        .first()
-        .waitFor();
-      await expectNoFindings(page, 'frames');
-      await page.getByRole('button', { name: 'Close' }).click();
-      expect(alice.errors).toEqual([]);
-    },
-    120_000,
-  );
+    await page.goto(`${server.url}/#bob`);
+    await alice.send(`stored from ${what}`);
+    await alice.isIn('read', `stored from ${what}`);
+    await page.getByLabel('Message', { exact: true }).fill('y'.repeat(50_000));
+    await page.getByLabel('Message', { exact: true }).press('Enter');
+    await alice.log.locator('.refused').first().waitFor();
+    await bob.page.getByLabel('Message', { exact: true }).pressSequentially('t');
+    await expectNoFindings(page, 'conversation');
+    await page.goto(`${server.url}/#room-lunch`);
+    await send(server.url, 'room-lunch', 'soup?', { sender: 'carol' });
+    await alice.log.getByText('soup?').first().waitFor();
+    await expectNoFindings(page, 'room');
+    await page.getByRole('button', { name: 'Frames', exact: true }).click();
+    await send(server.url, 'alice', 'a frame', { sender: 'dora' });
+    await page.getByRole('region', { name: 'Frames of the stream' }).getByText('"a frame"').first().waitFor();
+    await expectNoFindings(page, 'frames');
+    await page.getByRole('button', { name: 'Close' }).click();
+    expect(alice.errors).toEqual([]);
+  });
 
   test.each<[string, BrowserContextOptions]>([
     ['a desktop', DESKTOP],
     ['a phone', PHONE],
-  ])(
-    'axe finds nothing where a token is asked for, or asked for again, on %s',
-    async (_what, options) => {
-      const alice = new ChatPage(await (await browser.newContext(options)).newPage());
-      const { page } = alice;
-      await page.goto(closed.url);
-      await page.getByLabel('Your token').fill('nonsense');
-      await page.getByLabel('Your token').press('Enter');
-      await until(async () => (await page.locator('#sign-in-answer').innerText()) !== '');
-      await expectNoFindings(page, 'sign in with a token');
-      await page.getByLabel('Your token').fill(await tokenFor('alice'));
-      await page.getByLabel('Your token').press('Enter');
-      await alice.live();
-      await alice.changeSession(await tokenFor('alice', {}, { exp: secondsFromNow(5) }));
-      await page.getByRole('dialog').waitFor();
-      await expectNoFindings(page, 'renewal');
-    },
-    60_000,
-  );
+  ])('axe finds nothing where a token is asked for, or asked for again, on %s', async (_what, options) => {
+    const alice = new ChatPage(await (await browser.newContext(options)).newPage());
+    const { page } = alice;
+    await page.goto(closed.url);
+    await page.getByLabel('Your token').fill('nonsense');
+    await page.getByLabel('Your token').press('Enter');
+    await until(async () => (await page.locator('#sign-in-answer').innerText()) !== '');
+    await expectNoFindings(page, 'sign in with a token');
+    await page.getByLabel('Your token').fill(await tokenFor('alice'));
+    await page.getByLabel('Your token').press('Enter');
+    await alice.live();
+    await alice.changeSession(await tokenFor('alice', {}, { exp: secondsFromNow(5) }));
+    await page.getByRole('dialog').waitFor();
+    await expectNoFindings(page, 'renewal');
+  });
 
   test('axe finds nothing on the banner of a gap, or of a service that is gone', async () => {
     const first = await Server.start();
@@ -142,7 +130,7 @@ describeInBrowser('for everybody', () => {
     await bob.connectAnew();
     await bob.page.getByRole('alert').waitFor();
     await expectNoFindings(bob.page, 'gap');
-  }, 60_000);
+  });
 
   test.each<[string, BrowserContextOptions]>([
     ['a desktop', DESKTOP],
@@ -166,7 +154,6 @@ describeInBrowser('for everybody', () => {
       await expectNoFindings(kim.page, 'on');
       expect(kim.errors).toEqual([]);
     },
-    60_000,
   );
 
   test('the messages are a log that is named after the other one, and new ones alone are read aloud', async () => {

@@ -76,7 +76,7 @@ describeInBrowser('a gap', () => {
     await gap.getByRole('button', { name: 'Understood' }).click();
     await gap.waitFor({ state: 'hidden' });
     expect(bob.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('after a restore is told in words, and what the log holds now takes the place of what was shown', async () => {
     const first = await Server.start();
@@ -103,7 +103,7 @@ describeInBrowser('a gap', () => {
       await page.unread('alice', 0);
       expect(page.errors).toEqual([]);
     }
-  }, 60_000);
+  });
 
   test('what was in view of a log that went back in time is not taken for read in the new one', async () => {
     const first = await Server.start();
@@ -145,7 +145,7 @@ describeInBrowser('a gap', () => {
     await bob.page.keyboard.type('ice');
     expect(await bob.page.getByRole('searchbox').inputValue()).toBe('alice');
     expect(bob.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('history of a log that went back in time that comes late is not shown in the new one', async () => {
     const first = await Server.start();
@@ -186,7 +186,7 @@ describeInBrowser('a gap', () => {
     await send(first.url, 'bob', 'after it', { sender: 'alice' });
     await bob.shows('in the new log', 'after it');
     expect(bob.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('what was read of a log before it went back in time is not told of the new one', async () => {
     const first = await Server.start();
@@ -220,7 +220,7 @@ describeInBrowser('a gap', () => {
     await bob.unread('alice', 0);
     await until(async () => (await readMarkers(first)).length > 0);
     expect(await readMarkers(first)).toEqual([3]);
-  }, 60_000);
+  });
 
   test('that came while no page was open leaves nothing of a room taken for read', async () => {
     const first = await Server.start();
@@ -242,5 +242,5 @@ describeInBrowser('a gap', () => {
     await bob.live();
     await bob.unread('room-tea', 2);
     expect(bob.errors).toEqual([]);
-  }, 60_000);
+  });
 });

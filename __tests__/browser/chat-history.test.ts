@@ -94,7 +94,7 @@ describeInBrowser('the history of a conversation', () => {
     await alice.unread('bob', 1);
     expect(await underTheEye(alice)).toEqual(before);
     expect(alice.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('begins at its end, and follows it while one is there', async () => {
     const bob = await ChatPage.open(await browser.newContext(), server.url, 'bob', { peer: 'alice' });

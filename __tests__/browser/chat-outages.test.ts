@@ -56,7 +56,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.shows('before', 'meanwhile 1', 'meanwhile 2', 'after');
     expect(await held(second)).toEqual(['before', 'meanwhile 1', 'meanwhile 2', 'after']);
     for (const { errors } of [alice, ...bobs]) expect(errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('by a browser that is offline, while both sides write', async () => {
     const server = await Server.start();
@@ -81,7 +81,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await bob.isIn('read', 'are you there?');
     expect(await alice.texts()).toEqual(await held(server));
     expect(await bob.texts()).toEqual(await held(server));
-  }, 60_000);
+  });
 
   test('by a reload with messages that wait: they are there again, and are sent once', async () => {
     const server = await Server.start();
@@ -98,7 +98,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.isIn('stored', 'kept over a reload');
     await alice.shows('kept over a reload');
     expect(await held(server)).toEqual(['kept over a reload']);
-  }, 60_000);
+  });
 
   test('by a reload in the middle of a replay: nothing is missing, and nothing is there twice', async () => {
     const first = await Server.start();
@@ -139,7 +139,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await send(again.url, 'bob', 'after', { sender: 'alice' });
     await bob.shows('before', ...texts, 'after');
     expect(bob.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('by a stream that does not come back: what is stored meanwhile stays in sight', async () => {
     const server = await Server.start();
@@ -210,7 +210,7 @@ describeInBrowser('a chat that is interrupted', () => {
     expect(
       (await said.jsonValue()).filter((text) => /^Catching up( \(\d+\))?…$/.test(text)).length,
     ).toBeGreaterThan(0);
-  }, 60_000);
+  });
 });
 
 /** Evaluated in the page, which has the browser's own. */

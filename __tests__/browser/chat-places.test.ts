@@ -172,7 +172,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     await fay.turnTo('hal');
     expect(await field.inputValue()).toBe('begun for hal');
     expect(fay.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test.each([30, 700])(
     'stops at the first message that was not in view if %i come at once, and has the rest unread',
@@ -202,7 +202,6 @@ describeInBrowser('the place where one is in a conversation', () => {
       expect((await kim.texts()).at(-1)).toBe(`number ${MANY + count - 1}`);
       expect(kim.errors).toEqual([]);
     },
-    60_000,
   );
 
   test('is the first message that was missed, if more were missed than the view holds', async () => {
@@ -222,7 +221,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     await lou.page.getByRole('button', { name: /new/ }).waitFor();
     expect(await topmost(lou)).toMatch(/number [56]\d$/);
     expect(lou.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('stays the same when one goes up through a long history and back, in a bounded number of rows', async () => {
     for (let part = 0; part < 1000; part += 500) await write('jim', 'ina', part, part + 500);
@@ -252,5 +251,5 @@ describeInBrowser('the place where one is in a conversation', () => {
     await ina.send('the end');
     await until(async () => (await ina.texts()).at(-1) === 'the end');
     expect(ina.errors).toEqual([]);
-  }, 60_000);
+  });
 });

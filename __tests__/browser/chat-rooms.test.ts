@@ -57,7 +57,7 @@ describeInBrowser('a room', () => {
     await carol.live();
     await carol.unread('room-lunch', 0);
     for (const { errors } of members) expect(errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('that was left is gone, also over a reload, and nothing of it comes any more', async () => {
     const alice = await open('alice');
@@ -90,7 +90,7 @@ describeInBrowser('a room', () => {
     await other.page.getByRole('button', { name: 'Leave' }).click();
     for (const page of [one, other]) await page.row('room-both').waitFor({ state: 'detached' });
     expect([one.errors, other.errors]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   test('that is joined or left in one window is in the other window of the same browser', async () => {
     const one = await open('bob');

@@ -282,7 +282,7 @@ describeInBrowser('who one is', () => {
     await alice.send('thanks');
     await alice.isIn('stored', 'thanks');
     expect(alice.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test.each([
     ['', 200],
@@ -317,7 +317,6 @@ describeInBrowser('who one is', () => {
       await sendWithToken('bob', name, 'still told');
       for (const page of [kay, other]) await page.shows('still told');
     },
-    60_000,
   );
 
   test('a session that one window was asked for tells who is online in all of them', async () => {
@@ -333,7 +332,7 @@ describeInBrowser('who one is', () => {
     const ben = await withToken(await tokenFor('ben'));
     for (const page of [liz, other]) await page.row('ben').locator('.dot').waitFor();
     expect(ben.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('a session that ends may be ended for good', async () => {
     const alice = await withToken(await tokenFor('alice'));

@@ -152,7 +152,6 @@ describeInBrowser('the page without its service', () => {
       await until(isTold, 'the peer to be told what was read');
       expect(alice.errors).toEqual([]);
     },
-    60_000,
   );
 
   test('is loaded from its own files alone, and what it asks the service for passes by its worker', async () => {
@@ -191,7 +190,7 @@ describeInBrowser('the page without its service', () => {
     await isOffline(alice);
     expect(await versions(alice)).toEqual([]);
     expect(alice.errors).toEqual([]);
-  }, 60_000);
+  });
 
   test('is never of two versions: one that is half deployed is not kept', async () => {
     const alice = await openKept('amy', 'bob');
@@ -205,7 +204,7 @@ describeInBrowser('the page without its service', () => {
     await alice.page.reload();
     await isOffline(alice);
     expect(await versions(alice)).toEqual([]);
-  }, 60_000);
+  });
 
   test('asks before messages are lost that are not sent, and then nothing of a person is left but the page', async () => {
     const alice = await signInKept('alice');
@@ -243,7 +242,7 @@ describeInBrowser('the page without its service', () => {
     await alice.page.reload();
     await alice.page.getByText('It tries again by itself').waitFor();
     expect(await alice.page.locator('#app').isVisible()).toBe(false);
-  }, 60_000);
+  });
 
   test('ends for all windows of the browser when one signs out, and none shows anything any more', async () => {
     const dan = await signInKept('dan');
@@ -276,7 +275,7 @@ describeInBrowser('the page without its service', () => {
     expect(await eve.page.evaluate('Object.values(sessionStorage).join()')).not.toContain('between us');
     // It waits for its sender.
     expect(await eve.page.evaluate('Object.values(localStorage).join()')).toContain('not sent yet');
-  }, 60_000);
+  });
 
   test('shows nothing any more when the service says that nobody is signed in', async () => {
     const gil = await signInKept('gil');
@@ -292,7 +291,7 @@ describeInBrowser('the page without its service', () => {
     await gil.page.getByLabel('Your token').waitFor();
     expect(await gil.page.locator('#app').isVisible()).toBe(false);
     expect(await gil.page.evaluate('Object.values(sessionStorage).join()')).not.toContain('mine');
-  }, 60_000);
+  });
 
   test('says without a key that what is not sent waits for its sender', async () => {
     const hal = await openKept('hal', 'ian');
@@ -311,7 +310,7 @@ describeInBrowser('the page without its service', () => {
     await hal.live();
     await until(async () => (await messagesBetween('hal', 'ian')).length > 0);
     expect(await messagesBetween('hal', 'ian')).toEqual(['later']);
-  }, 60_000);
+  });
 
   test('works as before, without a complaint, if the browser has no room for it or keeps nothing', async () => {
     const page = new ChatPage(await context.newPage());
@@ -397,5 +396,5 @@ describeInBrowser('the page without its service', () => {
     await oli.shows('in the new log');
     await oli.unread('alice', 0);
     expect(oli.errors).toEqual([]);
-  }, 60_000);
+  });
 });

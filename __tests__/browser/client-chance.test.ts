@@ -86,7 +86,7 @@ describeInBrowser('tabs that come and go under load', () => {
       expect(newest - first).toBeGreaterThan(100);
       await context.close();
     });
-  }, 60_000);
+  });
 });
 
 /** What a visit is to be told, up to the last that it was: all ids from the position on that it began at. */

@@ -99,12 +99,10 @@ describeInBrowser('the browser’s storage', () => {
   testInFirefox.each([
     ['all cookies are blocked', { 'network.cookie.cookieBehavior': 2 }],
     ['storage is turned off', { 'dom.storage.enabled': false }],
-  ])(
-    'is not needed in Firefox if %s',
-    async (name, preferences) => {
-      const firefox = await Firefox.launch(preferences);
-      const evaluate = await firefox.open(`${server.url}/client/backoff.js`);
-      const told = await evaluate(`(async () => {
+  ])('is not needed in Firefox if %s', async (name, preferences) => {
+    const firefox = await Firefox.launch(preferences);
+    const evaluate = await firefox.open(`${server.url}/client/backoff.js`);
+    const told = await evaluate(`(async () => {
       const { connect } = await import('/client.js');
       const { storage } = await import('/client/storage.js');
       let tell;
@@ -114,11 +112,9 @@ describeInBrowser('the browser’s storage', () => {
       const sent = await connection.send({ recipient: '${name}', content: 'hi' });
       return JSON.stringify([sent.content, await told, storage.isPersistent]);
     })()`);
-      expect(JSON.parse(told)).toEqual(['hi', 'hi', false]);
-      await firefox.close();
-    },
-    60_000,
-  );
+    expect(JSON.parse(told)).toEqual(['hi', 'hi', false]);
+    await firefox.close();
+  });
 
   test('may be full: what is sent is stored, what comes is told, and what is kept says that it is not', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });

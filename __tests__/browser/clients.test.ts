@@ -31,7 +31,7 @@ describeInBrowser('in a page', () => {
       HAS_FIREFOX ? Firefox.launch() : undefined,
       ClientSite.start(),
     ]);
-  }, 90_000);
+  });
   afterAll(async () => {
     await (chromium as Browser | undefined)?.close();
     await firefox?.close();
@@ -71,7 +71,7 @@ describeInBrowser('in a page', () => {
       }
       await server.waitForDevices(recipient, pages.size);
       await server.publishThroughEnds(recipient, pages.size);
-    }, 120_000);
+    });
     afterAll(() => (proxy as PatientProxy | undefined)?.close());
 
     test.each(BROWSERS.flatMap((browser) => PAGES.map((file) => [file, browser] as const)))(
@@ -103,7 +103,7 @@ describeInBrowser('in a page', () => {
           expect.objectContaining({ content: 'while a proxy answered 502' }),
         );
       }
-    }, 60_000);
+    });
   });
 
   testInFirefox('a refused connection is the end of an EventSource of Firefox', async () => {

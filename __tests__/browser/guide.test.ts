@@ -102,7 +102,7 @@ describeInBrowser('the guide', () => {
     for (const page of [one, two]) await until(() => page.isVisible('#log-in'), 'the log-in');
     expect(await one.evaluate('Object.keys(localStorage)')).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test.each([
     ['worker.js', process.execPath],
@@ -156,6 +156,5 @@ describeInBrowser('the guide', () => {
       expect([...new Set(shipped())]).toEqual(Array.from({ length: 26 }, (_, index) => index));
       expect(worker.said()).not.toMatch(/error|traceback/i);
     },
-    60_000,
   );
 });

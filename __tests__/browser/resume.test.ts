@@ -148,6 +148,6 @@ describeInBrowser("the browser's own EventSource", () => {
     expect(await outside.readyState()).toBe(0);
     await inside.page.close();
     // It was told to come back in 15 s at the most.
-    await until(async () => (await outside.seen('live')).length === 1, 'the other one to be let in', 40_000);
-  }, 60_000);
+    await until(async () => (await outside.seen('live')).length === 1, 'the other one to be let in');
+  });
 });

@@ -285,7 +285,6 @@ describeInBrowser('in a browser', () => {
         expect(said).toEqual(['ready', 'live', 'token-expired', 'token-expired', 'ready', 'live']);
         expect(states).toEqual([0, 0]);
       },
-      60_000,
     );
   });
 });

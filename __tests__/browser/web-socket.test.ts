@@ -59,10 +59,14 @@ describeInBrowser('a WebSocket in a page', () => {
 
     const token = await tokenFor('alice', { sendTo: ['*'] });
     const init = { method: 'PUT', headers: bearer(token) };
-    expect(await page.evaluate(`fetch('/session', ${JSON.stringify(init)}).then(({ status }) => status)`)).toBe(200);
+    expect(
+      await page.evaluate(`fetch('/session', ${JSON.stringify(init)}).then(({ status }) => status)`),
+    ).toBe(200);
     const seen = await openSocket(page, `${url}?presence=alice`);
     await until(async () => (await seen()).events.some(({ event }) => event === 'live'));
-    await page.evaluate(`socket.send(JSON.stringify({ publish: { recipient: 'bob', content: 'hé 🙂' }, ref: 'r' }))`);
+    await page.evaluate(
+      `socket.send(JSON.stringify({ publish: { recipient: 'bob', content: 'hé 🙂' }, ref: 'r' }))`,
+    );
     await until(async () => (await seen()).events.some(({ event }) => event === 'published'));
     const { events } = await seen();
     const published = events.find(({ event }) => event === 'published');
@@ -89,5 +93,5 @@ describeInBrowser('a WebSocket in a page', () => {
     expect((await seen()).close).toEqual({ code: 1001, reason: 'shutdown' });
     expect((await seen()).events.at(-1)).toMatchObject({ event: 'bye', data: { reason: 'shutdown' } });
     await expect(request(origin)).rejects.toThrow();
-  }, 60_000); // prettier-ignore
+  });
 });

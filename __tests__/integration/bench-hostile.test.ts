@@ -51,7 +51,7 @@ test('the case of attacks says of each what honest clients have noticed, and wha
     expect(figure('requests failed')).toBeGreaterThanOrEqual(0);
     expect(figure('streams not exact')).toBe(0);
   }
-}, 120_000);
+});
 
 /** A stream of an honest client that is sent these messages, each `[id, number]`. */
 async function streamOf(messages: readonly (readonly [number, number])[]): Promise<HonestStream> {

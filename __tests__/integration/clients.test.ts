@@ -39,7 +39,7 @@ describe('of all messages, whatever they are, exactly once and in order is hande
     }
     await server.waitForDevices(recipient, programs.size);
     await server.publishThroughEnds(recipient, programs.size);
-  }, 120_000);
+  });
 
   test.each(PROGRAMS)('over SIGTERM and SIGKILL, by %s', async (file) => {
     await expectExact(programOf(file), server.url, recipient);
@@ -54,7 +54,7 @@ describe('of all messages, whatever they are, exactly once and in order is hande
     expect(await programOf(STRICT).received()).not.toContainEqual(
       expect.objectContaining({ content: 'while a proxy answered 502' }),
     );
-  }, 60_000);
+  });
 });
 
 test('a connection that breaks within a frame costs nothing, even if the client takes an id as soon as it reads one', async () => {

@@ -18,7 +18,7 @@ describeNats('a service', () => {
   let servers: NatsServers;
   beforeAll(async () => {
     servers = await NatsServers.start(3);
-  }, 120_000);
+  });
   afterAll(cleanUp);
 
   /** Does something, and prints how long it took if the messages are many. */

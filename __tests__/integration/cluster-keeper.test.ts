@@ -108,7 +108,7 @@ describeNats('the keeper of snapshots', () => {
   beforeAll(async () => {
     servers = await NatsServers.start(1);
     original = await databaseOfOne();
-  }, 60_000);
+  });
   afterAll(cleanUp);
 
   natsTest(
@@ -153,100 +153,82 @@ describeNats('the keeper of snapshots', () => {
       expect(log.said(50)).toEqual([]);
       await log.parts.connected.link.close();
     },
-    60_000,
   );
 
-  natsTest(
-    'takes the time from NATS, whatever the clock of its machine says',
-    async () => {
-      const log = await KeptLog.open(servers, 'clock', original);
-      const { catalogue } = log;
-      const real = Date.now;
-      await catalogue.changeSnapshots((list, time) =>
-        withTransfer(list, 'uploads', { id: 'other', snapshot: 'other', time }),
-      );
-      const clock = jest.spyOn(Date, 'now').mockImplementation(() => real() + 48 * HOUR);
-      try {
-        log.moveTo(20);
-        expect((await log.keep())[0]).toEqual([0]);
-        log.hours = 25;
-        expect((await log.keep())[0]).toEqual([20, 0]);
-      } finally {
-        clock.mockRestore();
-      }
-      const { snapshots, uploads } = await catalogue.snapshots();
-      expect(uploads.map(({ id }) => id)).toEqual(['other']);
-      expect(Math.abs(real() - (snapshots[0]?.time ?? 0))).toBeLessThan(HOUR);
-      // One that such a machine has made before does not stop those that follow.
-      await catalogue.changeSnapshots((list) => ({
-        ...list,
-        snapshots: list.snapshots.map((one) => ({ ...one, time: one.time + 48 * HOUR })),
-      }));
-      Object.assign(log, { hours: 0 });
-      log.moveTo(30);
-      expect((await log.keep())[0]).toEqual([30, 20]);
-      expect((await log.keep())[0]).toEqual([30, 20]);
-      await log.parts.connected.link.close();
-    },
-    60_000,
-  );
-
-  natsTest(
-    'tries one that failed again after ten minutes, and waits while NATS is away',
-    async () => {
-      const log = await KeptLog.open(servers, 'failing', original);
+  natsTest('takes the time from NATS, whatever the clock of its machine says', async () => {
+    const log = await KeptLog.open(servers, 'clock', original);
+    const { catalogue } = log;
+    const real = Date.now;
+    await catalogue.changeSnapshots((list, time) =>
+      withTransfer(list, 'uploads', { id: 'other', snapshot: 'other', time }),
+    );
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => real() + 48 * HOUR);
+    try {
       log.moveTo(20);
-      Object.assign(log, { hours: 25, program: new URL('file:///none.js') });
-      expect(await log.keep()).toEqual([[0], 1]);
-      expect(await log.keep()).toEqual([[0], 1]);
-      expect(log.said(50)).toEqual([expect.stringContaining('no snapshot was made')]);
-      const { uploads, removed } = await log.catalogue.snapshots();
-      expect([uploads, removed]).toEqual([[], []]);
-      expect(await log.buckets()).toHaveLength(1);
-      log.program = SNAPSHOT_PROGRAM;
-      log.hours += 9 / 60;
-      expect(await log.keep()).toEqual([[0], 1]);
-      log.hours += 2 / 60;
-      expect(await log.keep()).toEqual([[20, 0], 1]);
-      rmSync(log.file);
-      log.hours += 25;
-      await log.keep();
-      expect(log.said(50)).toHaveLength(2);
-      await log.parts.connected.link.close();
-      await log.keeper.keep();
-      expect(log.said(40)).toEqual([expect.stringContaining('the snapshots in NATS cannot be looked at')]);
-    },
-    60_000,
-  );
+      expect((await log.keep())[0]).toEqual([0]);
+      log.hours = 25;
+      expect((await log.keep())[0]).toEqual([20, 0]);
+    } finally {
+      clock.mockRestore();
+    }
+    const { snapshots, uploads } = await catalogue.snapshots();
+    expect(uploads.map(({ id }) => id)).toEqual(['other']);
+    expect(Math.abs(real() - (snapshots[0]?.time ?? 0))).toBeLessThan(HOUR);
+    // One that such a machine has made before does not stop those that follow.
+    await catalogue.changeSnapshots((list) => ({
+      ...list,
+      snapshots: list.snapshots.map((one) => ({ ...one, time: one.time + 48 * HOUR })),
+    }));
+    Object.assign(log, { hours: 0 });
+    log.moveTo(30);
+    expect((await log.keep())[0]).toEqual([30, 20]);
+    expect((await log.keep())[0]).toEqual([30, 20]);
+    await log.parts.connected.link.close();
+  });
 
-  natsTest(
-    'does no harm if two nodes hold the lease for a moment',
-    async () => {
-      const one = await KeptLog.open(servers, 'twice', original);
-      const file = join(newFolder(), 'tidings.sqlite');
-      copyDatabase(one.file, file);
-      const parts = await openParts(servers, 'twice');
-      const other = new KeptLog(
-        parts,
-        await Catalogue.open(parts.connected.client, 'twice'),
-        one.record,
-        file,
-      );
-      for (const [round, log] of [one, other, one].entries()) {
-        const positions = [11 + 10 * round];
-        for (const each of [one, other]) Object.assign(each, { hours: 25, positions });
-        one.moveTo(10 + 10 * round);
-        other.moveTo(11 + 10 * round);
-        await Promise.all([one.keep(), other.keep()]);
-        const [sequences, firstEntry] = await log.keep();
-        expect(sequences.length).toBeLessThanOrEqual(2);
-        expect(firstEntry).toBeLessThanOrEqual((sequences[1] ?? 0) + 1);
-        const ids = (await log.catalogue.snapshots()).snapshots.map(({ id }) => id);
-        expect((await log.buckets()).sort()).toEqual(ids.sort());
-      }
-      expect([...one.said(50), ...other.said(50)]).toEqual([]);
-      expect(await one.firstEntry()).toBeGreaterThan(10);
-    },
-    60_000,
-  );
+  natsTest('tries one that failed again after ten minutes, and waits while NATS is away', async () => {
+    const log = await KeptLog.open(servers, 'failing', original);
+    log.moveTo(20);
+    Object.assign(log, { hours: 25, program: new URL('file:///none.js') });
+    expect(await log.keep()).toEqual([[0], 1]);
+    expect(await log.keep()).toEqual([[0], 1]);
+    expect(log.said(50)).toEqual([expect.stringContaining('no snapshot was made')]);
+    const { uploads, removed } = await log.catalogue.snapshots();
+    expect([uploads, removed]).toEqual([[], []]);
+    expect(await log.buckets()).toHaveLength(1);
+    log.program = SNAPSHOT_PROGRAM;
+    log.hours += 9 / 60;
+    expect(await log.keep()).toEqual([[0], 1]);
+    log.hours += 2 / 60;
+    expect(await log.keep()).toEqual([[20, 0], 1]);
+    rmSync(log.file);
+    log.hours += 25;
+    await log.keep();
+    expect(log.said(50)).toHaveLength(2);
+    await log.parts.connected.link.close();
+    await log.keeper.keep();
+    expect(log.said(40)).toEqual([expect.stringContaining('the snapshots in NATS cannot be looked at')]);
+  });
+
+  natsTest('does no harm if two nodes hold the lease for a moment', async () => {
+    const one = await KeptLog.open(servers, 'twice', original);
+    const file = join(newFolder(), 'tidings.sqlite');
+    copyDatabase(one.file, file);
+    const parts = await openParts(servers, 'twice');
+    const other = new KeptLog(parts, await Catalogue.open(parts.connected.client, 'twice'), one.record, file);
+    for (const [round, log] of [one, other, one].entries()) {
+      const positions = [11 + 10 * round];
+      for (const each of [one, other]) Object.assign(each, { hours: 25, positions });
+      one.moveTo(10 + 10 * round);
+      other.moveTo(11 + 10 * round);
+      await Promise.all([one.keep(), other.keep()]);
+      const [sequences, firstEntry] = await log.keep();
+      expect(sequences.length).toBeLessThanOrEqual(2);
+      expect(firstEntry).toBeLessThanOrEqual((sequences[1] ?? 0) + 1);
+      const ids = (await log.catalogue.snapshots()).snapshots.map(({ id }) => id);
+      expect((await log.buckets()).sort()).toEqual(ids.sort());
+    }
+    expect([...one.said(50), ...other.said(50)]).toEqual([]);
+    expect(await one.firstEntry()).toBeGreaterThan(10);
+  });
 });

@@ -20,11 +20,7 @@ function messagesIn({ database }: Server): number {
 
 /** Waits until the database of each node has so many messages. */
 async function expectMessages(nodes: readonly Server[], count: number): Promise<void> {
-  await until(
-    () => nodes.every((node) => messagesIn(node) === count),
-    `${count} messages on each node`,
-    60_000,
-  );
+  await until(() => nodes.every((node) => messagesIn(node) === count), `${count} messages on each node`);
 }
 
 natsTest(
@@ -34,7 +30,7 @@ natsTest(
     const env = { NATS_URL: servers.url };
     expect((await command(servers, ['init', '--replicas', '1'], { RETENTION_MESSAGES: '5' })).code).toBe(0);
     const first = await Server.start({ env });
-    await until(() => first.stderr.includes(HOLDS), 'a holder', 60_000);
+    await until(() => first.stderr.includes(HOLDS), 'a holder');
     const second = await Server.start({ env: { ...env, RETENTION_MESSAGES: '7' } });
     const warning = 'RETENTION_DAYS and RETENTION_MESSAGES of this node have no effect';
     await until(() => second.stderr.includes(warning), 'the warning');
@@ -47,7 +43,7 @@ natsTest(
     await expectMessages([first, second], 5);
     expect(second.stderr).not.toContain(HOLDS);
     await first.kill();
-    await until(() => second.stderr.includes(HOLDS), 'the next holder', 60_000);
+    await until(() => second.stderr.includes(HOLDS), 'the next holder');
     await publishMany(second);
     await expectMessages([second], 5);
     const changed = await command(servers, ['retention', '--messages', '3']);
@@ -71,7 +67,6 @@ natsTest(
     expect(readNumber(third.database, ids)).toBe(1);
     // A lease that is given back is taken at once.
     expect((await second.stop()).code).toBe(0);
-    await until(() => third.stderr.includes(HOLDS), 'the third holder', 60_000);
+    await until(() => third.stderr.includes(HOLDS), 'the third holder');
   },
-  240_000,
 );

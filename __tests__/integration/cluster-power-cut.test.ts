@@ -67,7 +67,6 @@ describeNats('a message of a cluster', () => {
         expect(node).toBe(true);
       }
     },
-    120_000,
   );
 
   tracedTest(
@@ -78,6 +77,5 @@ describeNats('a message of a cluster', () => {
         expect(node).toBe(true);
       }
     },
-    120_000,
   );
 });

@@ -49,64 +49,60 @@ describeNats('a log', () => {
   let servers: NatsServers;
   beforeAll(async () => {
     servers = await NatsServers.start(1);
-  }, 60_000);
+  });
   afterAll(cleanUp);
 
-  natsTest(
-    'goes on with the database that an operator names, and the others join it again',
-    async () => {
-      const cluster = new TestCluster(servers, 'reseed');
-      await cluster.done(['init', '--replicas', '1']);
-      const [ahead, named, same] = [await cluster.node(), await cluster.node(), await cluster.node()];
-      const kept = await send(ahead.url, 'bob', 'kept');
-      for (const { url } of [named, same]) {
-        await until(async () => (await pullAll(url, 'bob')).length === 1, 'the message on all nodes');
-      }
-      const seen = await cursorOf(named.url);
-      for (const node of [named, same]) expect((await node.stop()).code).toBe(0);
-      await stopAtSamePosition(cluster, [named.database, same.database]);
-      await send(ahead.url, 'bob', 'lost');
-      const seenMore = await cursorOf(ahead.url);
-      const busy = await cluster.command(['reseed', '--yes'], ahead.database);
-      expect([busy.code, busy.stderr]).toEqual([1, expect.stringMatching(/held by another Tidings process/)]);
-      expect((await ahead.stop()).code).toBe(0);
-      const before = positionOf(named.database);
-      const connection = await connect({ servers: servers.url });
-      await (await jetstreamManager(connection)).streams.delete('reseed-1');
-      await connection.close();
+  natsTest('goes on with the database that an operator names, and the others join it again', async () => {
+    const cluster = new TestCluster(servers, 'reseed');
+    await cluster.done(['init', '--replicas', '1']);
+    const [ahead, named, same] = [await cluster.node(), await cluster.node(), await cluster.node()];
+    const kept = await send(ahead.url, 'bob', 'kept');
+    for (const { url } of [named, same]) {
+      await until(async () => (await pullAll(url, 'bob')).length === 1, 'the message on all nodes');
+    }
+    const seen = await cursorOf(named.url);
+    for (const node of [named, same]) expect((await node.stop()).code).toBe(0);
+    await stopAtSamePosition(cluster, [named.database, same.database]);
+    await send(ahead.url, 'bob', 'lost');
+    const seenMore = await cursorOf(ahead.url);
+    const busy = await cluster.command(['reseed', '--yes'], ahead.database);
+    expect([busy.code, busy.stderr]).toEqual([1, expect.stringMatching(/held by another Tidings process/)]);
+    expect((await ahead.stop()).code).toBe(0);
+    const before = positionOf(named.database);
+    const connection = await connect({ servers: servers.url });
+    await (await jetstreamManager(connection)).streams.delete('reseed-1');
+    await connection.close();
 
-      const shown = await cluster.done(['reseed'], named.database);
-      expect(shown).toMatch(
-        new RegExp(`NATS has lost it.*database +entry \\d+, message 1, digest ${before.digest}`, 's'),
-      );
-      expect(positionOf(named.database)).toEqual(before);
-      expect(await cluster.done(['reseed', '--yes'], named.database)).toContain('reseed-2');
-      expect(await cluster.done(['reseed', '--yes'], named.database)).toContain('nothing was changed');
-      const other = await cluster.command(['reseed', '--yes'], ahead.database);
-      expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/has generation 1 of the log/)]);
+    const shown = await cluster.done(['reseed'], named.database);
+    expect(shown).toMatch(
+      new RegExp(`NATS has lost it.*database +entry \\d+, message 1, digest ${before.digest}`, 's'),
+    );
+    expect(positionOf(named.database)).toEqual(before);
+    expect(await cluster.done(['reseed', '--yes'], named.database)).toContain('reseed-2');
+    expect(await cluster.done(['reseed', '--yes'], named.database)).toContain('nothing was changed');
+    const other = await cluster.command(['reseed', '--yes'], ahead.database);
+    expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/has generation 1 of the log/)]);
 
-      const nodes = await Promise.all([named, same, ahead].map(({ database }) => cluster.node({ database })));
-      // A node that listens may have said it on another pipe than the one that was read.
-      const goneOn = ({ stderr }: Server): boolean => stderr.includes('in a new generation of the log');
-      await until(() => nodes.slice(0, 2).every(goneOn), 'the lines of those that go on');
-      expect(nodes.map(goneOn)).toEqual([true, true, false]);
-      const added = await send(nodes[0]?.url ?? '', 'bob', 'added');
-      expect(added.id).toBe(2);
-      for (const { url } of nodes) {
-        await until(async () => (await pullAll(url, 'bob')).length === 2, 'both messages');
-        expect(await pullAll(url, 'bob')).toEqual([kept, added]);
-        expect([await gapAt(url, seen), await gapAt(url, seenMore)]).toEqual([false, 'restored']);
-      }
-      await untilEqual(nodes.map(({ database }) => database));
-      for (const node of nodes) expect((await node.stop()).code).toBe(0);
-      expect(positionOf(named.database).generation).toBe(2);
-      const [kept1, kept2, kept3] = nodes.map(
-        ({ database }) => readdirSync(dirname(database)).filter((name) => name.includes('-before-')).length,
-      );
-      expect([kept1, kept2, kept3]).toEqual([0, 0, 1]);
-    },
-    120_000,
-  );
+    const nodes = await Promise.all([named, same, ahead].map(({ database }) => cluster.node({ database })));
+    // A node that listens may have said it on another pipe than the one that was read.
+    const goneOn = ({ stderr }: Server): boolean => stderr.includes('in a new generation of the log');
+    await until(() => nodes.slice(0, 2).every(goneOn), 'the lines of those that go on');
+    expect(nodes.map(goneOn)).toEqual([true, true, false]);
+    const added = await send(nodes[0]?.url ?? '', 'bob', 'added');
+    expect(added.id).toBe(2);
+    for (const { url } of nodes) {
+      await until(async () => (await pullAll(url, 'bob')).length === 2, 'both messages');
+      expect(await pullAll(url, 'bob')).toEqual([kept, added]);
+      expect([await gapAt(url, seen), await gapAt(url, seenMore)]).toEqual([false, 'restored']);
+    }
+    await untilEqual(nodes.map(({ database }) => database));
+    for (const node of nodes) expect((await node.stop()).code).toBe(0);
+    expect(positionOf(named.database).generation).toBe(2);
+    const [kept1, kept2, kept3] = nodes.map(
+      ({ database }) => readdirSync(dirname(database)).filter((name) => name.includes('-before-')).length,
+    );
+    expect([kept1, kept2, kept3]).toEqual([0, 0, 1]);
+  });
 
   natsTest(
     'is another one for a database that is started without NATS, which can begin a new cluster',
@@ -153,6 +149,5 @@ describeNats('a log', () => {
       }
       for (const each of [again, joined]) expect((await each.stop()).code).toBe(0);
     },
-    120_000,
   );
 });

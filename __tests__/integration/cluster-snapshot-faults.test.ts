@@ -46,7 +46,7 @@ describeNats('a snapshot', () => {
       for (let row = 0; row < 24; row++) insert.run();
     });
     await cluster.done(['snapshot'], large);
-  }, 60_000);
+  });
   afterAll(cleanUp);
 
   const bucketOf = ({ id }: Snapshot): string => `OBJ_${snapshotBucket('faults', id)}`;
@@ -102,7 +102,6 @@ describeNats('a snapshot', () => {
         expect(await refusal()).toMatch(/NATS gives back other bytes than were uploaded\. Start again; if/);
       });
     },
-    60_000,
   );
 
   diskTest(
@@ -124,7 +123,6 @@ describeNats('a snapshot', () => {
       expect(leftovers(node.database)).toEqual([]);
       await node.stop();
     },
-    60_000,
   );
 
   diskTest(
@@ -146,7 +144,6 @@ describeNats('a snapshot', () => {
       expect(await cluster.done(['snapshot'], disk.database)).toContain('was made of entry');
       await node.stop();
     },
-    60_000,
   );
 
   natsTest(
@@ -163,7 +160,6 @@ describeNats('a snapshot', () => {
       expect(existsSync(copy)).toBe(false);
       await again.stop();
     },
-    60_000,
   );
 
   natsTest(
@@ -176,11 +172,10 @@ describeNats('a snapshot', () => {
       const part = statSync(file).size;
       expect(part).toBeLessThan(24 * MEBIBYTE);
       await servers.restart(0);
-      await until(() => node.stdout.includes('listens on'), 'the node to listen', 60_000);
+      await until(() => node.stdout.includes('listens on'), 'the node to listen');
       await until(async () => (await pullAll(node.url, 'bob')).length > 0, 'the message');
       await node.stop();
     },
-    120_000,
   );
 
   natsTest(
@@ -198,7 +193,6 @@ describeNats('a snapshot', () => {
       expect(leftovers(node.database)).toEqual([]);
       await node.stop();
     },
-    60_000,
   );
 
   natsTest(
@@ -220,6 +214,5 @@ describeNats('a snapshot', () => {
         [],
       ]);
     },
-    60_000,
   );
 });

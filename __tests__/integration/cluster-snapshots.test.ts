@@ -18,7 +18,7 @@ describeNats('a cluster', () => {
   let count = 0;
   beforeAll(async () => {
     servers = await NatsServers.start(1);
-  }, 60_000);
+  });
   afterAll(cleanUp);
 
   const newCluster = (): TestCluster => new TestCluster(servers, `snap${++count}`);
@@ -85,7 +85,6 @@ describeNats('a cluster', () => {
       await untilEqual([first.database, second.database]);
       for (const node of [first, second]) expect((await node.stop()).code).toBe(0);
     },
-    120_000,
   );
 
   natsTest(
@@ -128,52 +127,47 @@ describeNats('a cluster', () => {
         ).toEqual([]);
       }
     },
-    120_000,
   );
 
-  natsTest(
-    'keeps two snapshots, and its status shows them and its nodes',
-    async () => {
-      const cluster = newCluster();
-      await cluster.done(['init', '--replicas', '1']);
-      const first = await cluster.done(['status']);
-      expect(first).toMatch(/^lease +nobody\nnode +none was heard$/m);
-      expect(first).toMatch(/^stream .*, [\d.]+ (bytes|[KM]iB), 1 copy/m);
-      expect(first).toMatch(/^flushes +unknown \(NATS_MONITOR_URL is not set\)$/m);
-      const node = await cluster.node({ env: { NODE_NAME: 'named' } });
-      for (let round = 0; round < 3; round++) {
-        await send(node.url, 'bob', round);
-        await cluster.done(['snapshot'], node.database);
-      }
-      const status = JSON.parse(await cluster.done(['status', '--json'])) as {
-        snapshots: { id: string; head: number }[];
-        nodes: object[];
-        lease: string;
-      };
-      const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-      const some = expect.any(Number) as unknown;
-      const shown = { name: 'named', version, generation: 1, position: some, lag: some, unready: null };
-      expect(status.nodes).toEqual([
-        {
-          ...shown,
-          id: expect.any(String) as unknown,
-          digest: null,
-          divergedAt: null,
-          retention: { days: 0, messages: 0 },
-        },
-      ]);
-      expect(status.lease).toBe('named');
-      expect(status.snapshots.map(({ head }) => head)).toEqual([3, 2]);
-      expect((await bucketsOf(cluster)).map((name) => name.split('-').at(-1)).sort()).toEqual(
-        status.snapshots.map(({ id }) => id).sort(),
-      );
-      expect(await cluster.done(['status'])).toMatch(
-        /^log +[0-9a-f]{16}\ngeneration 1\nstream .*entries 1 to \d+/,
-      );
-      await publishNothing(cluster, 1000);
-      const digest = /^node +named: entry 1\d{3}, digest after 1000 [0-9a-f]{32}, lag \d+, ready, version /m;
-      await until(async () => digest.test(await cluster.done(['status'])), 'the digest');
-    },
-    120_000,
-  );
+  natsTest('keeps two snapshots, and its status shows them and its nodes', async () => {
+    const cluster = newCluster();
+    await cluster.done(['init', '--replicas', '1']);
+    const first = await cluster.done(['status']);
+    expect(first).toMatch(/^lease +nobody\nnode +none was heard$/m);
+    expect(first).toMatch(/^stream .*, [\d.]+ (bytes|[KM]iB), 1 copy/m);
+    expect(first).toMatch(/^flushes +unknown \(NATS_MONITOR_URL is not set\)$/m);
+    const node = await cluster.node({ env: { NODE_NAME: 'named' } });
+    for (let round = 0; round < 3; round++) {
+      await send(node.url, 'bob', round);
+      await cluster.done(['snapshot'], node.database);
+    }
+    const status = JSON.parse(await cluster.done(['status', '--json'])) as {
+      snapshots: { id: string; head: number }[];
+      nodes: object[];
+      lease: string;
+    };
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    const some = expect.any(Number) as unknown;
+    const shown = { name: 'named', version, generation: 1, position: some, lag: some, unready: null };
+    expect(status.nodes).toEqual([
+      {
+        ...shown,
+        id: expect.any(String) as unknown,
+        digest: null,
+        divergedAt: null,
+        retention: { days: 0, messages: 0 },
+      },
+    ]);
+    expect(status.lease).toBe('named');
+    expect(status.snapshots.map(({ head }) => head)).toEqual([3, 2]);
+    expect((await bucketsOf(cluster)).map((name) => name.split('-').at(-1)).sort()).toEqual(
+      status.snapshots.map(({ id }) => id).sort(),
+    );
+    expect(await cluster.done(['status'])).toMatch(
+      /^log +[0-9a-f]{16}\ngeneration 1\nstream .*entries 1 to \d+/,
+    );
+    await publishNothing(cluster, 1000);
+    const digest = /^node +named: entry 1\d{3}, digest after 1000 [0-9a-f]{32}, lag \d+, ready, version /m;
+    await until(async () => digest.test(await cluster.done(['status'])), 'the digest');
+  });
 });

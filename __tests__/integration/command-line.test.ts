@@ -218,7 +218,7 @@ describe('backup', () => {
       expect(newest(file)).toBe(50);
     }
     expect(steps).toBeGreaterThan(6);
-  }, 120_000);
+  });
 
   test('that is killed while it copies leaves no file of that name, and the next one removes what is there', async () => {
     const database = await databaseWith(10);
@@ -273,7 +273,7 @@ describe('restore', () => {
     await done(['restore', join(dirname(database), aside)], database);
     server = await Server.start({ database });
     expect(await comeBack(tenth)).toEqual([false, []]);
-  }, 60_000);
+  });
 
   test('takes the key along, and keeps the one that was there beside the database that was there', async () => {
     const [database, other] = [await databaseWith(1), await databaseWith(2)];
@@ -312,7 +312,7 @@ describe('restore', () => {
     const running = await Server.start();
     expect(await line(running.database)).toContain('is the database of a running service');
     expect(digests(dirname(database))).toEqual(before);
-  }, 60_000);
+  });
 
   test('takes what the write-ahead log beside a backup holds, and a backup of an older version', async () => {
     const server = await Server.start();
@@ -350,7 +350,7 @@ describe('restore', () => {
       expect(statSync(database).nlink).toBe(1);
     }
     expect(steps).toBeGreaterThan(8);
-  }, 240_000);
+  });
 });
 
 describe('check', () => {

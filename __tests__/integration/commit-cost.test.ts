@@ -50,5 +50,4 @@ tracedTest(
     );
     expect(syncs.map(({ file }) => file.replace(/.*\./, ''))).toEqual(['sqlite-wal']);
   },
-  60_000,
 );

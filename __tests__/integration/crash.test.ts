@@ -122,7 +122,7 @@ test('a server that is killed again and again loses nothing that it acknowledged
     // The test has seen what it is about: publishes that were stored, but not answered.
     expect(repeats).toBeGreaterThan(0);
   });
-}, 120_000);
+});
 
 function isOf(person: string, { sender, recipient }: WireMessage): boolean {
   return sender === person || recipient === person;

@@ -115,7 +115,7 @@ describe('a database that is damaged deep inside', () => {
     expect(bystander.closed).toBe(false);
     expect((await request(`${server.url}/healthz`)).status).toBe(200);
     expect(await server.stop()).toMatchObject({ code: 0, signal: null });
-  }, 60_000);
+  });
 
   test('found by a reader before the check has found it does not end the process either', async () => {
     const { database } = await damagedDatabase();

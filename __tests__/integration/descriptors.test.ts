@@ -88,5 +88,4 @@ linuxTest(
     const answer = await get(server.url, `/presence?${names.map((name) => `recipient=${name}`).join('&')}`);
     for (const name of names) expect(answer.body).toHaveProperty([name, 'devices'], 0);
   },
-  60_000,
 );

@@ -74,5 +74,4 @@ testWithTool('strace', 'strace')(
     }
     expect(server.stderr).toMatch(/SQLITE_(CORRUPT|IOERR)/);
   },
-  60_000,
 );

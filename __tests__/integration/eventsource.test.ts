@@ -123,7 +123,7 @@ describe('an EventSource', () => {
         false,
       ]);
     }
-  }, 60_000);
+  });
 
   test('that is told of the end comes back to the next server where it was', async () => {
     const database = join(newFolder(), 'tidings.sqlite');

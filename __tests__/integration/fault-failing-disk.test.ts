@@ -89,7 +89,6 @@ describe('a disk that fails under the running service', () => {
       const again = await Server.start({ database: server.database });
       expect(await pullAll(again.url, 'bob')).toEqual(stored);
     },
-    60_000,
   );
 
   testWithTool('strace', 'strace')(
@@ -111,7 +110,6 @@ describe('a disk that fails under the running service', () => {
       expect([200, 201]).toContain(repeated.status);
       expect(await pullAll(again.url, 'bob')).toEqual([repeated.body]);
     },
-    60_000,
   );
 
   testWithTool('strace', 'strace')(
@@ -132,7 +130,6 @@ describe('a disk that fails under the running service', () => {
       const again = await Server.start({ database: server.database });
       expect((await pullAll(again.url, 'bob')).slice(1)).toEqual(storedBy(publishers));
     },
-    60_000,
   );
 });
 

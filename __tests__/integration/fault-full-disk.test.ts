@@ -61,7 +61,6 @@ describe('a disk that fills', () => {
       const check = withDatabase(disk.database, (database) => database.pragma('quick_check'));
       expect(check).toEqual([{ quick_check: 'ok' }]);
     },
-    60_000,
   );
 
   diskTest('ends a start with one line, and leaves what is there as it was', async () => {

@@ -65,5 +65,4 @@ test.each([
     expect(await pullAll(server.url, 'bob')).toEqual(stored);
     expect((await server.stop()).code).toBe(0);
   },
-  60_000,
 );

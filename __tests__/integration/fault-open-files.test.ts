@@ -118,7 +118,6 @@ describe('at the limit of open files', () => {
       expect(server.stderr).not.toMatch(/EMFILE|"level":(50|60)/);
       expect((await server.stop()).code).toBe(0);
     },
-    90_000,
   );
 
   testWithTool('prlimit', 'util-linux')(
@@ -142,6 +141,5 @@ describe('at the limit of open files', () => {
       expect(kept.statuses).toEqual(new Set([200]));
       expect((await server.stop()).code).toBe(0);
     },
-    90_000,
   );
 });

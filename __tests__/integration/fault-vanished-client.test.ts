@@ -57,6 +57,5 @@ describe('a device that vanishes without a word', () => {
       expect(code).toBe(0);
       expect(stderr).not.toMatch(/"level":(50|60)/);
     },
-    60_000,
   );
 });

@@ -57,7 +57,6 @@ test.each([
     expect(device.messages).toEqual(log.slice(0, device.messages.length));
     expect(log.map(({ id }) => id)).toEqual(log.map((_, index) => index + 1));
   },
-  60_000,
 );
 
 /** Node runs a program before the service, in the writer thread alone. */

@@ -27,18 +27,14 @@ async function play(seed: number): Promise<Report> {
 }
 
 describe('a log under random use, over restarts and crashes', () => {
-  test.each(seeds)(
-    'shows what docs/protocol.md promises: TEST_SEED=%d',
-    async (seed) => {
-      const report = await play(seed);
-      expect(report.stored).toBeGreaterThan(100);
-      expect(report.repeats).toBeGreaterThan(0);
-      expect(report.conflicts).toBeGreaterThan(0);
-      expect(report.kills).toBeGreaterThan(0);
-      expect(report.delivered).toBeGreaterThan(100);
-    },
-    120_000,
-  );
+  test.each(seeds)('shows what docs/protocol.md promises: TEST_SEED=%d', async (seed) => {
+    const report = await play(seed);
+    expect(report.stored).toBeGreaterThan(100);
+    expect(report.repeats).toBeGreaterThan(0);
+    expect(report.conflicts).toBeGreaterThan(0);
+    expect(report.kills).toBeGreaterThan(0);
+    expect(report.delivered).toBeGreaterThan(100);
+  });
 });
 
 const longRun = minutes > 0 ? test : test.skip;

@@ -77,7 +77,7 @@ describeNats('three NATS servers, as deploy has them', () => {
     const file = write(replaced(CONFIGURATION, 'accounts {', `accounts {\n  ${neighbour}`));
     servers = await NatsServers.start(3, { command: commandWith(file) });
     [tidings, other] = [await connectAs('tidings', PASSWORD), await connectAs('other', 'of-other')];
-  }, 90_000);
+  });
   afterAll(async () => {
     await Promise.all([tidings.close(), other.close()]);
     await cleanUp();

@@ -52,17 +52,13 @@ async function makeStream(connection: NatsConnection, copies: number): Promise<v
 /** Publishes until it is acknowledged: an election makes requests fail for a time. Returns the sequence. */
 async function publish(connection: NatsConnection, text: string): Promise<number> {
   let sequence: number | undefined;
-  await until(
-    async () => {
-      const ack = await jetstream(connection)
-        .publish('notes', text, { msgID: text, timeout: 2_000 })
-        .catch(() => undefined);
-      sequence = ack?.seq;
-      return sequence !== undefined;
-    },
-    'the message to be acknowledged',
-    60_000,
-  );
+  await until(async () => {
+    const ack = await jetstream(connection)
+      .publish('notes', text, { msgID: text, timeout: 2_000 })
+      .catch(() => undefined);
+    sequence = ack?.seq;
+    return sequence !== undefined;
+  }, 'the message to be acknowledged');
   return sequence ?? NaN;
 }
 
@@ -85,7 +81,7 @@ async function waitForAnotherLeader(servers: NatsServers, before: number): Promi
     leader = await servers.leaderOf('notes');
     return leader !== undefined && leader !== before;
   };
-  await until(isAnother, 'another leader of the stream', 60_000);
+  await until(isAnother, 'another leader of the stream');
   return leader ?? NaN;
 }
 
@@ -161,57 +157,45 @@ describeNats('three NATS servers', () => {
     connection = await connectTo(servers);
     await makeStream(connection, 3);
     await publish(connection, 'first');
-  }, 90_000);
+  });
   afterAll(async () => {
     await closeAll();
     await cleanUp();
   });
 
-  natsTest(
-    'have another leader of a stream after the one that led it was killed',
-    async () => {
-      const leader = await waitForAnotherLeader(servers, NaN);
-      await servers.kill(leader);
-      const next = await waitForAnotherLeader(servers, leader);
-      await publish(connection, 'after a kill');
-      expect(servers.server(next).isAwake).toBe(true);
-      await servers.restart(leader);
-      await servers.ready();
-    },
-    90_000,
-  );
+  natsTest('have another leader of a stream after the one that led it was killed', async () => {
+    const leader = await waitForAnotherLeader(servers, NaN);
+    await servers.kill(leader);
+    const next = await waitForAnotherLeader(servers, leader);
+    await publish(connection, 'after a kill');
+    expect(servers.server(next).isAwake).toBe(true);
+    await servers.restart(leader);
+    await servers.ready();
+  });
 
-  natsTest(
-    'go on with a stream while one that follows stands still, which catches up later',
-    async () => {
-      const leader = await waitForAnotherLeader(servers, NaN);
-      const follower = (leader + 1) % 3;
-      servers.pause(follower);
-      const sequence = await publish(connection, 'while one stands still');
-      expect(await servers.server(follower).isHealthy()).toBe(false);
-      servers.resume(follower);
-      await servers.ready();
-      const last = async (): Promise<number | undefined> => {
-        const state = await servers.server(follower).ask<{ messages: number }>('/jsz');
-        return state?.messages;
-      };
-      await until(async () => (await last()) === sequence, 'the follower to have the message');
-    },
-    90_000,
-  );
+  natsTest('go on with a stream while one that follows stands still, which catches up later', async () => {
+    const leader = await waitForAnotherLeader(servers, NaN);
+    const follower = (leader + 1) % 3;
+    servers.pause(follower);
+    const sequence = await publish(connection, 'while one stands still');
+    expect(await servers.server(follower).isHealthy()).toBe(false);
+    servers.resume(follower);
+    await servers.ready();
+    const last = async (): Promise<number | undefined> => {
+      const state = await servers.server(follower).ask<{ messages: number }>('/jsz');
+      return state?.messages;
+    };
+    await until(async () => (await last()) === sequence, 'the follower to have the message');
+  });
 
-  natsTest(
-    'have all that was acknowledged after all of them were killed at once',
-    async () => {
-      await publish(connection, 'before the end');
-      const before = await readAll(connection);
-      await Promise.all([0, 1, 2].map((index) => servers.kill(index)));
-      await Promise.all([0, 1, 2].map((index) => servers.restart(index)));
-      await servers.ready();
-      await publish(connection, 'after the end');
-      expect(await readAll(connection)).toEqual([...before, 'after the end']);
-      expect(before).toContain('before the end');
-    },
-    90_000,
-  );
+  natsTest('have all that was acknowledged after all of them were killed at once', async () => {
+    await publish(connection, 'before the end');
+    const before = await readAll(connection);
+    await Promise.all([0, 1, 2].map((index) => servers.kill(index)));
+    await Promise.all([0, 1, 2].map((index) => servers.restart(index)));
+    await servers.ready();
+    await publish(connection, 'after the end');
+    expect(await readAll(connection)).toEqual([...before, 'after the end']);
+    expect(before).toContain('before the end');
+  });
 });

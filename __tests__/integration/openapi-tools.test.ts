@@ -35,7 +35,7 @@ test('redocly lint has nothing to say of the description, of a single node and o
     const said = await node('@redocly/cli/bin/cli.js', args, folder, QUIET);
     expect(JSON.parse(said)).toMatchObject({ totals: { errors: 0, warnings: 0 }, problems: [] });
   }
-}, 90_000);
+});
 
 test("types made from it compile against the samples of the docs, and the guide's program runs with them", async () => {
   const folder = newFolder();
@@ -72,4 +72,4 @@ test("types made from it compile against the samples of the docs, and the guide'
   expect(await node('typescript/bin/tsc', ['-p', folder], folder)).toBe('');
   const said = await runProgram(process.execPath, ['orders.js'], folder, { PUSH_URL: server.url });
   expect(said).toBe('1 anonymous {"order":7}\nnothing is missing that is all\n');
-}, 120_000);
+});

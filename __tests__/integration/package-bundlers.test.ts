@@ -106,7 +106,7 @@ describeWithClientTools('the package tidings-client, bundled', () => {
       runProgram(process.execPath, ['webpack.cjs'], project.folder),
     ]);
     for (const tool of ['esbuild', 'webpack']) project.write({ [`${tool}/index.html`]: HTML });
-  }, 120_000);
+  });
   afterAll(async () => {
     await (chromium as Browser | undefined)?.close();
     (site as HttpServer | undefined)?.close();
@@ -158,15 +158,11 @@ describeWithClientTools('the package tidings-client, bundled', () => {
     },
   );
 
-  (HAS_FIREFOX ? test : test.skip)(
-    'does the same in Firefox',
-    async () => {
-      const firefox = await Firefox.launch();
-      undoAtEnd(() => firefox.close());
-      await expectDelivery('vite', 'vite-firefox', (url) => firefox.open(url));
-    },
-    90_000,
-  );
+  (HAS_FIREFOX ? test : test.skip)('does the same in Firefox', async () => {
+    const firefox = await Firefox.launch();
+    undoAtEnd(() => firefox.close());
+    await expectDelivery('vite', 'vite-firefox', (url) => firefox.open(url));
+  });
 
   test("the service's own module needs a URL if a development server serves it from node_modules", async () => {
     const page = await chromium.newPage();

@@ -84,7 +84,7 @@ describeWithClientTools('the package tidings-client', () => {
       'all.mjs': `export * from 'tidings-client';`,
     });
     project.copyServiceModule('own');
-  }, 120_000);
+  });
   afterAll(cleanUp);
 
   const esbuild = async (...args: string[]): Promise<string> => {
@@ -126,27 +126,19 @@ describeWithClientTools('the package tidings-client', () => {
     expect(length).toBeLessThanOrEqual(MAX_BYTES);
   });
 
-  test.each(NODES)(
-    'follows, sends and looks back in Node %i, which then ends',
-    async (major) => {
-      const server = await Server.start({ env: { AUTH_SECRET: SECRET } });
-      const token = await tokenFor('alice', { sendTo: ['alice'] });
-      const printed = await runProgram(
-        nodeProgram(major),
-        ['program.mjs', server.url, token],
-        project.folder,
-      );
-      const both = ['first', 'second'];
-      expect(JSON.parse(printed)).toEqual({
-        told: both,
-        history: both,
-        state: 'live',
-        transport: 'stream',
-        persistent: false,
-      });
-    },
-    90_000,
-  );
+  test.each(NODES)('follows, sends and looks back in Node %i, which then ends', async (major) => {
+    const server = await Server.start({ env: { AUTH_SECRET: SECRET } });
+    const token = await tokenFor('alice', { sendTo: ['alice'] });
+    const printed = await runProgram(nodeProgram(major), ['program.mjs', server.url, token], project.folder);
+    const both = ['first', 'second'];
+    expect(JSON.parse(printed)).toEqual({
+      told: both,
+      history: both,
+      state: 'live',
+      transport: 'stream',
+      persistent: false,
+    });
+  });
 
   test.each(['no-url.mjs', 'own.mjs'])('says that it needs a URL, in Node: %s', async (file) => {
     expect(await runProgram(process.execPath, [file], project.folder)).toContain(TOLD);

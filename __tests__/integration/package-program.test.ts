@@ -64,7 +64,7 @@ describeWithClientTools('the npm package tidings', () => {
     const fromTarball = ['--yes', '--ignore-scripts', '--cache', join(folder, 'cache'), '--package'];
     const args = [...fromTarball, join(folder, tarball), 'tidings', '--version'];
     expect(await runProgram('npx', args, elsewhere)).toBe(`tidings ${version}\n`);
-  }, 120_000);
+  });
 
   test('serves, publishes, resumes and stops', async () => {
     const [port = 0] = await freePorts(1);
@@ -109,5 +109,5 @@ describeWithClientTools('the npm package tidings', () => {
     ]);
     expect(await (await fetch(url)).text()).toContain('<title>');
     expect(await stopAgain()).toEqual([0, null]);
-  }, 60_000);
+  });
 });

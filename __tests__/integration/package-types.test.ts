@@ -180,7 +180,7 @@ ${wrong}
     const [, sample = ''] = /```js\n(.+?)```/s.exec(readme) ?? [];
     expect(sample).toContain('connect(');
     project.write({ 'readme.ts': sample });
-  }, 120_000);
+  });
   afterAll(cleanUp);
 
   test.each(
@@ -198,6 +198,5 @@ ${wrong}
       );
       expect(printed).toBe('');
     },
-    60_000,
   );
 });

@@ -33,128 +33,116 @@ async function startOnSlowDisk(microseconds: number): Promise<TracedServer> {
 }
 
 describe('a message is on disk', () => {
-  tracedTest(
-    'before its 201 is sent, and before any device gets it',
-    async () => {
-      const traced = await TracedServer.start({});
-      const { server } = traced;
-      const device = await DeviceStream.open(server.url, 'recipient=bob');
-      const poll = pull(server.url, 'recipient=bob&wait=30');
-      await device.waitFor('live');
-      const markers = Array.from({ length: 20 }, (_, index) => `<message ${index}>`);
-      for (const marker of markers) await send(server.url, 'bob', marker);
-      await publish(server.url, [
-        { recipient: 'bob', content: '<batch 1>' },
-        { recipient: 'bob', content: '<batch 2>' },
-      ]);
-      await device.waitForMessages(22);
-      await poll;
-      const calls = await traced.calls();
-      for (const marker of [...markers, '<batch 1>', '<batch 2>']) {
-        const sync = syncOf(calls, marker);
-        const sent = calls.filter((call) => isSent(call, marker));
-        // The publisher and the device.
-        expect(sent.length).toBeGreaterThanOrEqual(2);
-        expect(sent.some(({ text }) => text.includes('HTTP/1.1 201 Created'))).toBe(true);
-        for (const { began } of sent) expect(began).toBeGreaterThan(sync.returned);
-      }
-    },
-    60_000,
-  );
+  tracedTest('before its 201 is sent, and before any device gets it', async () => {
+    const traced = await TracedServer.start({});
+    const { server } = traced;
+    const device = await DeviceStream.open(server.url, 'recipient=bob');
+    const poll = pull(server.url, 'recipient=bob&wait=30');
+    await device.waitFor('live');
+    const markers = Array.from({ length: 20 }, (_, index) => `<message ${index}>`);
+    for (const marker of markers) await send(server.url, 'bob', marker);
+    await publish(server.url, [
+      { recipient: 'bob', content: '<batch 1>' },
+      { recipient: 'bob', content: '<batch 2>' },
+    ]);
+    await device.waitForMessages(22);
+    await poll;
+    const calls = await traced.calls();
+    for (const marker of [...markers, '<batch 1>', '<batch 2>']) {
+      const sync = syncOf(calls, marker);
+      const sent = calls.filter((call) => isSent(call, marker));
+      // The publisher and the device.
+      expect(sent.length).toBeGreaterThanOrEqual(2);
+      expect(sent.some(({ text }) => text.includes('HTTP/1.1 201 Created'))).toBe(true);
+      for (const { began } of sent) expect(began).toBeGreaterThan(sync.returned);
+    }
+  });
 
-  tracedTest(
-    'together with others: many publishes at once take few syncs',
-    async () => {
-      const traced = await startOnSlowDisk(50_000);
-      const { server } = traced;
-      await send(server.url, 'bob', '<the first>');
-      const markers = Array.from({ length: 300 }, (_, index) => `<message ${index}>`);
-      await Promise.all(markers.map((marker) => send(server.url, 'bob', marker)));
-      const calls = await traced.calls();
-      const lastSent = Math.max(
-        ...calls.filter((call) => isSent(call, 'HTTP/1.1 201 Created')).map(({ began }) => began),
-      );
-      const first = syncOf(calls, '<the first>');
-      const syncs = calls.filter(
-        (call) => isWal(call) && isSync(call) && call.began > first.began && call.began < lastSent,
-      );
-      expect(syncs.length).toBeGreaterThan(0);
-      expect(syncs.length).toBeLessThan(markers.length / 2);
-      for (const marker of markers) {
-        const { returned } = syncOf(calls, marker);
-        for (const sent of calls.filter((call) => isSent(call, marker))) {
-          expect(sent.began).toBeGreaterThan(returned);
+  tracedTest('together with others: many publishes at once take few syncs', async () => {
+    const traced = await startOnSlowDisk(50_000);
+    const { server } = traced;
+    await send(server.url, 'bob', '<the first>');
+    const markers = Array.from({ length: 300 }, (_, index) => `<message ${index}>`);
+    await Promise.all(markers.map((marker) => send(server.url, 'bob', marker)));
+    const calls = await traced.calls();
+    const lastSent = Math.max(
+      ...calls.filter((call) => isSent(call, 'HTTP/1.1 201 Created')).map(({ began }) => began),
+    );
+    const first = syncOf(calls, '<the first>');
+    const syncs = calls.filter(
+      (call) => isWal(call) && isSync(call) && call.began > first.began && call.began < lastSent,
+    );
+    expect(syncs.length).toBeGreaterThan(0);
+    expect(syncs.length).toBeLessThan(markers.length / 2);
+    for (const marker of markers) {
+      const { returned } = syncOf(calls, marker);
+      for (const sent of calls.filter((call) => isSent(call, marker))) {
+        expect(sent.began).toBeGreaterThan(returned);
+      }
+    }
+  });
+
+  tracedTest('before it is shown: while the disk is slow no stream, list or poll has it', async () => {
+    const traced = await startOnSlowDisk(200_000);
+    const { server } = traced;
+    const devices = await Promise.all(
+      ['recipient=bob', 'recipient=anonymous&last=1', 'recipient=*'].map((query) =>
+        DeviceStream.open(server.url, query),
+      ),
+    );
+    await Promise.all(devices.map((device) => device.waitFor('live')));
+    const markers: string[] = [];
+    const looksFor = (id: number): string[] => [
+      '/messages?recipient=bob&after=0',
+      '/messages?recipient=bob&before=latest',
+      '/messages?between=bob&between=anonymous',
+      '/conversations?recipient=bob',
+      `/messages/${id}`,
+      '/stream?recipient=bob&last=1000',
+    ];
+    let lookedFor = 0;
+    // As many as it takes until six were looked for often enough; of a few the looks may come before the sync begins.
+    for (let index = 0; lookedFor < 6; index++) {
+      const marker = `<marker ${index}>`;
+      markers.push(marker);
+      const looks = looksFor(index + 2);
+      let looked = 0;
+      // The poll is to begin after all that was before.
+      await devices[0]?.waitForMessages(index);
+      const poll = pull(server.url, `recipient=bob&after=${devices[0]?.cursor}&wait=30`);
+      const publisher = { answered: false };
+      const sending = send(server.url, 'bob', marker).finally(() => (publisher.answered = true));
+      for (; !publisher.answered; looked++) {
+        const look = looks[looked % looks.length] ?? '';
+        if (look.startsWith('/stream')) {
+          const device = await DeviceStream.open(server.url, look.slice('/stream?'.length));
+          await device.waitFor('live');
+          device.cut();
+        } else {
+          await get(server.url, look);
         }
       }
-    },
-    60_000,
-  );
-
-  tracedTest(
-    'before it is shown: while the disk is slow no stream, list or poll has it',
-    async () => {
-      const traced = await startOnSlowDisk(200_000);
-      const { server } = traced;
-      const devices = await Promise.all(
-        ['recipient=bob', 'recipient=anonymous&last=1', 'recipient=*'].map((query) =>
-          DeviceStream.open(server.url, query),
-        ),
+      await sending;
+      expect((await poll).messages).toHaveLength(1);
+      if (looked > 3 * looks.length) lookedFor++;
+    }
+    await Promise.all(devices.map((device) => device.waitForMessages(markers.length)));
+    const calls = await traced.calls();
+    const during = markers.map((marker) => {
+      const sync = syncOf(calls, marker);
+      return calls.filter(
+        ({ file, began }) => file.startsWith('socket:') && began > sync.began && began < sync.returned,
       );
-      await Promise.all(devices.map((device) => device.waitFor('live')));
-      const markers: string[] = [];
-      const looksFor = (id: number): string[] => [
-        '/messages?recipient=bob&after=0',
-        '/messages?recipient=bob&before=latest',
-        '/messages?between=bob&between=anonymous',
-        '/conversations?recipient=bob',
-        `/messages/${id}`,
-        '/stream?recipient=bob&last=1000',
-      ];
-      let lookedFor = 0;
-      // As many as it takes until six were looked for often enough; of a few the looks may come before the sync begins.
-      for (let index = 0; lookedFor < 6; index++) {
-        const marker = `<marker ${index}>`;
-        markers.push(marker);
-        const looks = looksFor(index + 2);
-        let looked = 0;
-        // The poll is to begin after all that was before.
-        await devices[0]?.waitForMessages(index);
-        const poll = pull(server.url, `recipient=bob&after=${devices[0]?.cursor}&wait=30`);
-        const publisher = { answered: false };
-        const sending = send(server.url, 'bob', marker).finally(() => (publisher.answered = true));
-        for (; !publisher.answered; looked++) {
-          const look = looks[looked % looks.length] ?? '';
-          if (look.startsWith('/stream')) {
-            const device = await DeviceStream.open(server.url, look.slice('/stream?'.length));
-            await device.waitFor('live');
-            device.cut();
-          } else {
-            await get(server.url, look);
-          }
-        }
-        await sending;
-        expect((await poll).messages).toHaveLength(1);
-        if (looked > 3 * looks.length) lookedFor++;
-      }
-      await Promise.all(devices.map((device) => device.waitForMessages(markers.length)));
-      const calls = await traced.calls();
-      const during = markers.map((marker) => {
-        const sync = syncOf(calls, marker);
-        return calls.filter(
-          ({ file, began }) => file.startsWith('socket:') && began > sync.began && began < sync.returned,
-        );
-      });
-      // They were looked for while the disk was at it.
-      expect(during.filter((looks) => looks.length > looksFor(0).length).length).toBeGreaterThanOrEqual(3);
-      for (const marker of markers) {
-        const sync = syncOf(calls, marker);
-        const sent = calls.filter((call) => isSent(call, marker));
-        expect(sent.length).toBeGreaterThanOrEqual(5);
-        for (const { began } of sent) expect(began).toBeGreaterThan(sync.returned);
-      }
-    },
-    60_000,
-  );
+    });
+    // They were looked for while the disk was at it.
+    expect(during.filter((looks) => looks.length > looksFor(0).length).length).toBeGreaterThanOrEqual(3);
+    for (const marker of markers) {
+      const sync = syncOf(calls, marker);
+      const sent = calls.filter((call) => isSent(call, marker));
+      expect(sent.length).toBeGreaterThanOrEqual(5);
+      for (const { began } of sent) expect(began).toBeGreaterThan(sync.returned);
+    }
+  });
 });
 
 test('what lies in the files at the moment of a 201 has the message', async () => {
@@ -176,4 +164,4 @@ test('what lies in the files at the moment of a 201 has the message', async () =
     expect(await pullAll(copy.url, 'bob')).toEqual(stored);
     await copy.stop();
   }
-}, 60_000);
+});

@@ -138,14 +138,14 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
         const wandering = Array.from({ length: 6 }, wander);
         const isEnough = (): boolean =>
           storedBy(publishers).length > 400 && visits.every((count) => count > 3);
-        await until(isEnough, 'enough messages and visits', 60_000);
+        await until(isEnough, 'enough messages and visits');
         await Promise.all(publishers.map((publisher) => publisher.end()));
         isOver = true;
         const ids = storedBy(publishers).map(({ id }) => id);
         for (const seen of await Promise.all(wandering)) expect(seen).toEqual(ids);
         for (const count of visits) expect(count).toBeGreaterThan(3);
       });
-    }, 90_000);
+    });
 
     test('makes its address present', async () => {
       const presence = async (): Promise<unknown> =>
@@ -252,34 +252,28 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
         expect(sleeper.said.map(({ event }) => event)).toEqual(['ready', 'live']);
         for (const one of [...sleepers, quick]) one.cut();
       },
-      90_000,
     );
 
-    ofStreams(
-      'that a purge overtook is ended, and told of the gap when it comes back',
-      async (streams) => {
-        const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
-        const sleeper = await streams.stalling(server.port, 'recipient=bob');
-        const presence = async (): Promise<unknown> =>
-          (await get(server.url, '/presence?recipient=bob')).body;
-        await until(async () => JSON.stringify(await presence()).includes('"devices":1'));
-        const ids = await publishLargely(server, 3000, LARGEST.slice(0, 20_000));
-        // Else the purge would overtake it once more when it comes back.
-        await until(() => readNumber(server.database, 'SELECT count(*) FROM messages') === 100, 'the purge');
-        sleeper.wake();
-        const bye = await sleeper.waitFor('bye');
-        await sleeper.waitForEnd();
-        expect(bye.data).toEqual({ type: 'bye', reason: 'too-slow' });
-        expect(sleeper.ids.length).toBeGreaterThan(0);
-        expect(sleeper.ids).toEqual(ids.slice(0, sleeper.ids.length));
-        expect(Number.parseInt(bye.id ?? '')).toBe(sleeper.ids.at(-1));
-        const again = await protocol.open(server.url, ['bob'], { cursor: sleeper.cursor ?? '' });
-        expect(again.gap).toBe('purged');
-        expect(again.ids).toEqual(ids.slice(-again.ids.length));
-        again.cut();
-      },
-      60_000,
-    );
+    ofStreams('that a purge overtook is ended, and told of the gap when it comes back', async (streams) => {
+      const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
+      const sleeper = await streams.stalling(server.port, 'recipient=bob');
+      const presence = async (): Promise<unknown> => (await get(server.url, '/presence?recipient=bob')).body;
+      await until(async () => JSON.stringify(await presence()).includes('"devices":1'));
+      const ids = await publishLargely(server, 3000, LARGEST.slice(0, 20_000));
+      // Else the purge would overtake it once more when it comes back.
+      await until(() => readNumber(server.database, 'SELECT count(*) FROM messages') === 100, 'the purge');
+      sleeper.wake();
+      const bye = await sleeper.waitFor('bye');
+      await sleeper.waitForEnd();
+      expect(bye.data).toEqual({ type: 'bye', reason: 'too-slow' });
+      expect(sleeper.ids.length).toBeGreaterThan(0);
+      expect(sleeper.ids).toEqual(ids.slice(0, sleeper.ids.length));
+      expect(Number.parseInt(bye.id ?? '')).toBe(sleeper.ids.at(-1));
+      const again = await protocol.open(server.url, ['bob'], { cursor: sleeper.cursor ?? '' });
+      expect(again.gap).toBe('purged');
+      expect(again.ids).toEqual(ids.slice(-again.ids.length));
+      again.cut();
+    });
   });
 
   describe('of a service with a key', () => {

@@ -111,7 +111,6 @@ describe('a device that its push service', () => {
       expect(metrics.value('tidings_notification_devices_waiting')).toBe(0);
       expect(metrics.value('tidings_notification_requests_total', { result: 'refused' })).toBe(0);
     },
-    60_000,
   );
 
   pushTest('asks to wait an hour is not asked before; the others are', async () => {

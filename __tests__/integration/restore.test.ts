@@ -81,7 +81,7 @@ test('a restored backup is told to every device that had seen more, and to no ot
     await server.kill();
     server = await Server.start({ database });
   }
-}, 60_000);
+});
 
 test('a log that is new, or of another service, is told as restored; what is no cursor as unknown', async () => {
   const other = await Server.start();

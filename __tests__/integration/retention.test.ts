@@ -194,25 +194,28 @@ describe('retention by age', () => {
     expect(await comeBack(server, 'recipient=bob', cursor)).toEqual({ gap: false, messages: [next] });
   });
 
-  testWithTool('strace', 'strace')('goes on in small steps: publishes are stored and delivered while a large log is being purged', async () => {
-    const first = await Server.start();
-    const old = await sendMany(first, 'bob', 60_000);
-    // So that the purge takes seconds, of which some may pass before the first publish.
-    const server = await age(first, old.at(-1) ?? 0, SLOW_DISK);
-    const device = await DeviceStream.open(server.url, 'recipient=bob');
-    await device.waitFor('live');
-    const left = (): number => readNumber(server.database, `${HELD} WHERE id <= 60000`);
-    let steps = 0;
-    const published: WireMessage[] = [];
-    for (let before = left(); before > 0;) {
-      published.push(await send(server.url, 'bob', 'meanwhile'));
-      const after = left();
-      if (after < before && after > 0) steps++;
-      before = after;
-    }
-    // Published between two steps of the purge, again and again.
-    expect(steps).toBeGreaterThan(5);
-    expect(await device.waitForMessages(published.length)).toEqual(published);
-    expect(await pullAll(server.url, 'bob')).toEqual(published);
-  }, 60_000); // prettier-ignore
+  testWithTool('strace', 'strace')(
+    'goes on in small steps: publishes are stored and delivered while a large log is being purged',
+    async () => {
+      const first = await Server.start();
+      const old = await sendMany(first, 'bob', 60_000);
+      // So that the purge takes seconds, of which some may pass before the first publish.
+      const server = await age(first, old.at(-1) ?? 0, SLOW_DISK);
+      const device = await DeviceStream.open(server.url, 'recipient=bob');
+      await device.waitFor('live');
+      const left = (): number => readNumber(server.database, `${HELD} WHERE id <= 60000`);
+      let steps = 0;
+      const published: WireMessage[] = [];
+      for (let before = left(); before > 0;) {
+        published.push(await send(server.url, 'bob', 'meanwhile'));
+        const after = left();
+        if (after < before && after > 0) steps++;
+        before = after;
+      }
+      // Published between two steps of the purge, again and again.
+      expect(steps).toBeGreaterThan(5);
+      expect(await device.waitForMessages(published.length)).toEqual(published);
+      expect(await pullAll(server.url, 'bob')).toEqual(published);
+    },
+  );
 });

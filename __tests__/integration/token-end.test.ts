@@ -267,7 +267,6 @@ describe('a stream', () => {
       expect(page.source.readyState).toBe(EventSource.OPEN);
       page.source.close();
     },
-    60_000,
   );
 });
 

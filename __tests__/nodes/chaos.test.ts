@@ -60,7 +60,7 @@ describeNats('a cluster of three nodes and three NATS servers', () => {
     const machines = new Machines(3);
     site = { ...(await startChaosCluster(machines, { node: nodeDisk, server: serverDisk })), lasting };
     means = { machines, nodeDisk, serverDisk };
-  }, 120_000);
+  });
   afterAll(cleanUp, 60_000);
 
   async function expectNoDamage(name: string, run: (site: Site) => Promise<void>): Promise<void> {

@@ -190,7 +190,7 @@ export class ClientTab {
     await this.run(`void report(connection.${call}, ${send})`);
     return async () => {
       const found = (): Outcome | undefined => visit.outcome.find((one) => one.send === send)?.outcome;
-      await until(() => found() !== undefined, `what becomes of ${call}`, 40_000);
+      await until(() => found() !== undefined, `what becomes of ${call}`);
       return found() as Outcome;
     };
   }

@@ -281,7 +281,7 @@ function faultsBy(means: () => Means): Fault[] {
         serverDisk.makeRoom();
         await nats.stop(2);
         await nats.restart(2);
-        await until(() => nats.server(2).isHealthy(), 'server 2 to have what it missed', 60_000);
+        await until(() => nats.server(2).isHealthy(), 'server 2 to have what it missed');
       },
     },
   ];

@@ -51,7 +51,7 @@ export class Firefox {
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const address = (): string | undefined => /WebDriver BiDi listening on (ws:\S+)/.exec(said)?.[1];
-    await until(() => address() !== undefined || child.exitCode !== null, 'Firefox to listen', 60_000);
+    await until(() => address() !== undefined || child.exitCode !== null, 'Firefox to listen');
     if (address() === undefined) throw new Error(`Firefox ended: ${said}`);
     const socket = new WebSocket(`${address()}/session`);
     await once(socket, 'open');

@@ -161,7 +161,7 @@ export class NatsServer {
       if (this.#child === child) this.#child = undefined;
     });
     undoAtEnd(() => this.#end('SIGKILL'));
-    await until(() => this.#child !== child || this.#listens(), `${this.name} to listen`, 60_000);
+    await until(() => this.#child !== child || this.#listens(), `${this.name} to listen`);
     if (this.#child !== child) throw new Error(`${this.name} ended: ${this.#said}`);
   }
 
@@ -303,7 +303,7 @@ export class NatsServers {
       const healthy = await Promise.all(awake.map((server) => server.isHealthy()));
       return healthy.every(Boolean) && (await this.#isJoined(awake.length));
     };
-    await until(isReady, 'JetStream to take requests', 60_000);
+    await until(isReady, 'JetStream to take requests');
   }
 
   /** Returns the index of the server that leads JetStream itself, `undefined` while there is none. */

@@ -17,7 +17,6 @@ export async function dealtWith(database: string, recipient: string, messageId: 
   await until(
     () => readNumber(database, sql, recipient) >= messageId,
     `message ${messageId} to be dealt with`,
-    40_000,
   );
 }
 
@@ -35,6 +34,5 @@ export async function outcomes(
   await until(
     async () => (await scrape(url)).value('tidings_notification_requests_total', { result }) >= count,
     `${count} requests ${result}`,
-    40_000,
   );
 }

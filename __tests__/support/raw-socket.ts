@@ -138,11 +138,7 @@ export class RawSocket {
   }
 
   async waitForMessages(count: number): Promise<void> {
-    await until(
-      () => this.ids.length >= count,
-      `${count} messages, of which ${this.ids.length} came`,
-      60_000,
-    );
+    await until(() => this.ids.length >= count, `${count} messages, of which ${this.ids.length} came`);
   }
 
   async waitForEnd(): Promise<void> {

@@ -179,7 +179,7 @@ export async function waitForDevices(url: string, recipient: string, count: numb
     const answer = await get(url, `/presence?recipient=${encodeURIComponent(recipient)}`);
     return (answer.body as Record<string, { devices: number }>)[recipient]?.devices ?? 0;
   };
-  await until(async () => (await devices()) >= count, `${count} streams of ${recipient}`, 30_000);
+  await until(async () => (await devices()) >= count, `${count} streams of ${recipient}`);
 }
 
 /** Waits until a client has the newest message of an address, and makes sure that it has all: in order, and once. */

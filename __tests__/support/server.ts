@@ -176,7 +176,7 @@ export class ServerProcess {
     let over: Ended | undefined;
     void server.#ended.then((ended) => (over = ended));
     const begun = (): boolean => over !== undefined || /listens on \S+ /.test(server.#stdout);
-    await until(begun, 'the server to listen', 60_000);
+    await until(begun, 'the server to listen');
     if (over !== undefined) throw new Error(`the server ended: ${JSON.stringify(over)}`);
     return server;
   }

@@ -74,7 +74,7 @@ export interface WireRequest {
   readonly whole: boolean;
 }
 
-const PATIENCE_MILLISECONDS = 20_000;
+const PATIENCE_MILLISECONDS = 60_000;
 /** What is no whole request is given up after so long; a stream, when it has been silent so long. */
 const QUIET_MILLISECONDS = 40;
 const MAX_OF_A_STREAM = 128 * 1024;
