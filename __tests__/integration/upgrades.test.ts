@@ -14,10 +14,10 @@ import {
   contentOf,
   copiesOf,
   databaseOf,
-  EARLIER_VERSIONS,
   expectAnswersOf,
   originalOf,
   QUIET,
+  RELEASES,
 } from '../support/earlier-versions.ts';
 import { withDatabase } from '../support/file.ts';
 import { gapOf, headCursor, liveOf, pullAll } from '../support/pull.ts';
@@ -29,6 +29,7 @@ afterEach(cleanUp);
 
 const NEWEST = '0009-migrations.sql';
 const SCHEMA = 9;
+const EARLIER_VERSIONS = RELEASES.filter(([, schema]) => schema < SCHEMA);
 
 function start(database: string): Promise<Server> {
   return Server.start({ database, env: QUIET });
@@ -59,11 +60,22 @@ async function databaseOfToday(): Promise<string> {
   return server.database;
 }
 
-test('there is a database of each version whose schema was another', () => {
-  expect(EARLIER_VERSIONS).toEqual([
+test('there is a database of each release, and of the last schema without hashes of migrations', () => {
+  expect(RELEASES).toEqual([
     ['schema-8', 8],
     ['tidings-0.1.0', 6],
+    ['tidings-0.2.0', SCHEMA],
   ]);
+});
+
+test('a database of a release with the same schema is opened as it is, without a copy', async () => {
+  const version = 'tidings-0.2.0';
+  const database = databaseOf(version);
+  const server = await start(database);
+  await expectAnswersOf(version, server.url);
+  expect(copiesOf(database)).toEqual([]);
+  expect(server.stderr).not.toContain('copy');
+  expect(withDatabase(database, (file) => file.pragma('user_version', { simple: true }))).toBe(SCHEMA);
 });
 
 describe.each(EARLIER_VERSIONS)('a database of %s', (version, schema) => {

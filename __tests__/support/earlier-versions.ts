@@ -12,8 +12,8 @@ const FOLDER = join(import.meta.dirname, '../fixtures/databases');
 /** The place of `PRAGMA user_version` in the header of a database (https://sqlite.org/fileformat.html). */
 const USER_VERSION_AT = 60;
 
-/** All of them, each with the version of its schema. */
-export const EARLIER_VERSIONS: readonly [version: string, schema: number][] = readdirSync(FOLDER)
+/** All of them, each with the version of its schema, that of the newest release too. */
+export const RELEASES: readonly [version: string, schema: number][] = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.sqlite'))
   .map((name) => [basename(name, '.sqlite'), readFileSync(join(FOLDER, name)).readUInt32BE(USER_VERSION_AT)]);
 
