@@ -8,4 +8,5 @@ export default {
   testTimeout: 240_000,
   // More than a machine of two processors has: most suites wait for most of their time.
   maxWorkers: 3,
+  reporters: ['default', '<rootDir>/__tests__/support/suite-times.js'],
 };

@@ -1,0 +1,27 @@
+import { relative } from 'node:path';
+
+/** @typedef {{ perfStats: { start: number, end: number }, testFilePath: string }} Suite */
+
+/** A reporter that prints at the end how long each suite took, the longest first, if there were several. */
+export default class SuiteTimes {
+  /**
+   * @param {unknown} _contexts
+   * @param {{ testResults: readonly Suite[] }} results
+   */
+  onRunComplete(_contexts, { testResults }) {
+    if (testResults.length < 2) return;
+    const times = testResults.map(({ perfStats, testFilePath }) => ({
+      seconds: (perfStats.end - perfStats.start) / 1000,
+      name: relative(process.cwd(), testFilePath),
+    }));
+    const lines = times
+      .sort((one, other) => other.seconds - one.seconds)
+      .map(({ seconds, name }) => `${seconds.toFixed(1).padStart(7)} s  ${name}\n`);
+    process.stdout.write(`\nSuites by time:\n${lines.join('')}`);
+  }
+
+  /** Jest asks a reporter whether the run failed by it. */
+  getLastError() {
+    return undefined;
+  }
+}
