@@ -2,6 +2,8 @@
 export default {
   preset: 'ts-jest/presets/default-esm',
   testEnvironment: 'node',
+  globalSetup: '<rootDir>/__tests__/support/bundled-program.js',
+  globalTeardown: '<rootDir>/__tests__/support/remove-bundle.js',
   testMatch: ['<rootDir>/__tests__/{unit,integration,nodes,browser}/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   // For what hangs, and not for what is slow: a busy machine may take ten times as long as a quiet one.

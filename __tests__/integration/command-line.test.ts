@@ -147,7 +147,9 @@ describe('the command line', () => {
 
   test('loads for a command what that needs, and no more', async () => {
     const coverage = newFolder();
-    await done(['token', '--sub', 'bob'], 'none.sqlite', { AUTH_SECRET: SECRET, NODE_V8_COVERAGE: coverage });
+    const env = { AUTH_SECRET: SECRET, NODE_V8_COVERAGE: coverage };
+    const ended = await Server.run({ args: ['token', '--sub', 'bob'], env, tap: false, isShipped: true });
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
     const [report = ''] = readdirSync(coverage);
     const text = readFileSync(join(coverage, report), 'utf8');
     expect(text).toContain('/dist/cli/token.js');

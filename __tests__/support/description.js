@@ -2,8 +2,8 @@
  * The description of the service (`/openapi.json`) as a judge: whether answers, events and requests are as it says. Plain
  * JavaScript, since wire-tap.js looks at the service from inside.
  */
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 
 /** @typedef {Record<string, unknown>} Schema */
 /** @typedef {{ description: string, content?: Record<string, { schema: Schema }>, $ref?: string }} DescribedResponse */
@@ -37,6 +37,7 @@ import { join } from 'node:path';
 
 const BASE = 'tidings';
 const PROBLEM = 'application/problem+json';
+/** @type {NonNullable<import('ajv').Options['formats']>} */
 const FORMATS = { 'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, uri: true };
 
 /** @returns {Promise<Document>} the description of a node of a cluster, which has every path */
@@ -190,16 +191,11 @@ export class Description {
     return made;
   }
 
-  /** Loaded at the first use: most services of tests answer a few requests. */
+  /** Made at the first use: most services of tests answer a few requests. */
   #compiler() {
     if (this.#ajv !== undefined) return this.#ajv;
-    /** @type {unknown} */
-    const required = createRequire(import.meta.url)('ajv/dist/2020.js');
-    const { default: Ajv } = /** @type {{ default: new (options: object) => import('ajv').default }} */ (
-      required
-    );
     // The linter checks the schemas themselves: to compile the schema of schemas takes longer than all else.
-    const ajv = new Ajv({
+    const ajv = new Ajv2020({
       strict: false,
       formats: FORMATS,
       inlineRefs: false,

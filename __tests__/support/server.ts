@@ -9,8 +9,11 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach } from '@jest/globals';
 import { until } from './until.ts';
 
-const MAIN = join(import.meta.dirname, '../../dist/main.js');
-const WIRE_TAP = pathToFileURL(join(import.meta.dirname, 'wire-tap.js')).href;
+/** Of the program and of the judge of the wire: bundled-program.js says why. */
+const BUNDLE = process.env['TIDINGS_BUNDLE'] ?? '';
+const MAIN = join(BUNDLE, 'main.mjs');
+const SHIPPED_MAIN = join(import.meta.dirname, '../../dist/main.js');
+const WIRE_TAP = pathToFileURL(join(BUNDLE, 'wire-tap.mjs')).href;
 
 export interface ServerOptions {
   /** The file of the log; by default one in a new folder, which `removeFolders` takes away. */
@@ -25,6 +28,8 @@ export interface ServerOptions {
   readonly uid?: number;
   /** Options of Node.js. */
   readonly nodeArgs?: readonly string[];
+  /** Starts the program as it is shipped, and not its bundle. */
+  readonly isShipped?: boolean;
   /** Given as `false` by tests of the service's memory: the judge of the wire makes garbage inside of it. */
   readonly tap?: boolean;
 }
@@ -140,7 +145,7 @@ export class ServerProcess {
       process.execPath,
       ...(options.nodeArgs ?? []),
       ...(options.tap === false ? [] : ['--import', tapWith(newReport())]),
-      MAIN,
+      options.isShipped === true ? SHIPPED_MAIN : MAIN,
       ...(options.args ?? []),
     ];
     this.#child = spawn(command, args, {

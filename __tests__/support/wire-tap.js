@@ -5,10 +5,10 @@
  * names. It changes nothing of what is written.
  */
 import { subscribe } from 'node:diagnostics_channel';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { AnswerReader } from './answer-reader.js';
-import { builtDocument, Description } from './description.js';
+import { Description } from './description.js';
 import { SocketLaw, StreamLaw } from './wire-law.js';
 
 /** @typedef {{ req?: import('node:http').IncomingMessage }} CurrentResponse */
@@ -19,7 +19,13 @@ import { SocketLaw, StreamLaw } from './wire-law.js';
 const report = decodeURIComponent(new URL(import.meta.url).search.slice(1));
 const CURSOR = /^(\d{1,16})(?:-[0-9a-z]{1,16})?$/;
 
-const description = new Description(await builtDocument(), { closed: true });
+/** Put beside this module by bundled-program.js: to make it takes longer than to read it. */
+const document = /** @type {unknown} */ (
+  JSON.parse(readFileSync(new URL('./openapi.json', import.meta.url), 'utf8'))
+);
+const description = new Description(/** @type {import('./description.js').Document} */ (document), {
+  closed: true,
+});
 
 /** @type {WeakMap<Socket, StreamLaw | SocketLaw>} */
 const laws = new WeakMap();
