@@ -1,12 +1,12 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { afterEach, expect, test } from '@jest/globals';
 import { get, publish, send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { withDatabase } from '../support/file.ts';
 import { Gate } from '../support/gate.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages } from '../support/with-browser.ts';
 
 const TWO_DAYS = 2 * 86_400_000;
 
@@ -28,17 +28,8 @@ async function readThrough({ url }: Server): Promise<number | null> {
 }
 
 describeInBrowser('a gap', () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-    await cleanUp();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-  });
+  const browser = withFreshPages();
+  afterEach(cleanUp);
 
   const open = async (server: Server, name: string, peer: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name, { peer });

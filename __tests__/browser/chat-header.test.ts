@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import type { Browser } from 'playwright-core';
 import { send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
-import { cleanUp, Server } from '../support/server.ts';
+import { Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages, withServer } from '../support/with-browser.ts';
 
 /** Evaluated in the page, which has the browser's own. */
 declare const document: {
@@ -13,18 +13,8 @@ declare const document: {
 };
 
 describeInBrowser('what stands around a conversation', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withFreshPages();
+  const server = withServer();
 
   test.each([
     [195, 'a phone at 200 %'],

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
-import { cleanUp, Server } from '../support/server.ts';
+import { expect, test } from '@jest/globals';
+import { describeInBrowser } from '../support/browser.ts';
+import { withBrowser, withServer } from '../support/with-browser.ts';
 
 interface Manifest {
   readonly start_url: string;
@@ -15,15 +14,8 @@ function sizeOf(png: Buffer): string {
 }
 
 describeInBrowser('the page, put on a home screen', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
 
   test('has all that a browser wants of it', async () => {
     const page = await browser.newPage();

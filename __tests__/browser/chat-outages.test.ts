@@ -1,24 +1,15 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { afterEach, expect, test } from '@jest/globals';
 import { get, publish, send, type WireMessage } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { Gate } from '../support/gate.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages } from '../support/with-browser.ts';
 
 describeInBrowser('a chat that is interrupted', () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-    await cleanUp();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-  });
+  const browser = withFreshPages();
+  afterEach(cleanUp);
 
   const open = async (server: Server, name: string, peer: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name, { peer });

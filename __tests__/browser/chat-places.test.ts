@@ -1,10 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { get, publish, send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages, withServer } from '../support/with-browser.ts';
 
 interface Box {
   scrollTop: number;
@@ -24,18 +23,8 @@ declare const document: { querySelector: (selector: string) => Box | null };
 const MANY = 60;
 
 describeInBrowser('the place where one is in a conversation', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withFreshPages();
+  const server = withServer();
 
   const open = async (name: string, peer: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name, { peer });

@@ -1,25 +1,14 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { publish } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { SECRET, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withFreshPages, withServer } from '../support/with-browser.ts';
 
 describeInBrowser('a message that the service refuses', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start({ env: { AUTH_SECRET: SECRET } })]);
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withFreshPages();
+  const server = withServer({ env: { AUTH_SECRET: SECRET } });
 
   /** Opens the page of somebody who may write to nobody but Bob. */
   const open = async (name: string): Promise<ChatPage> => {
@@ -113,15 +102,8 @@ describeInBrowser('a message that the service refuses', () => {
 });
 
 describeInBrowser('a message that expires', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
 
   test('goes from the conversation, the list, the count and the title without anything else happening', async () => {
     const ada = await ChatPage.open(await browser.newContext(), server.url, 'ada', { peer: 'bob' });

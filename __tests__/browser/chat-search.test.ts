@@ -1,10 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { publish } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages, withServer } from '../support/with-browser.ts';
 
 /** Evaluated in the page, which has the browser's own. */
 declare const document: {
@@ -15,18 +14,8 @@ declare const document: {
 };
 
 describeInBrowser('the list of conversations', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withFreshPages();
+  const server = withServer();
 
   /** Opens the page of somebody to whom these have written, the first one first. */
   async function openWith(name: string, peers: readonly string[]): Promise<ChatPage> {

@@ -1,11 +1,10 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser } from 'playwright-core';
 import { get, publish, send, type WireMessage } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages, withServer } from '../support/with-browser.ts';
 
 /** Longer than the page waits before it says that something was seen. */
 const LONG_ENOUGH = 1000;
@@ -18,18 +17,8 @@ const batchOf = (count: number, sender: string, recipient: string): unknown[] =>
   Array.from({ length: count }, (_, index) => ({ sender, recipient, content: `message ${index}` }));
 
 describeInBrowser('a read marker', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withFreshPages();
+  const server = withServer();
 
   /** Through which message somebody has read what another one wrote. */
   async function readThrough(reader: string, peer: string): Promise<number | null> {

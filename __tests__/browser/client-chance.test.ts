@@ -1,26 +1,19 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser, BrowserContext } from 'playwright-core';
+import type { BrowserContext } from 'playwright-core';
 import { send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ClientTab, type Visit } from '../support/client-tab.ts';
 import { type Random, withRandom } from '../support/random.ts';
-import { cleanUp, Server } from '../support/server.ts';
+import { withBrowser, withServer } from '../support/with-browser.ts';
 
 const MAX_TABS = 5;
 const STEPS = 25;
 const OPTIONS = { recipient: 'bob', cursor: undefined };
 
 describeInBrowser('tabs that come and go under load', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
 
   /** Opens, closes, reloads or crashes a tab. */
   async function step(random: Random, context: BrowserContext, tabs: ClientTab[]): Promise<ClientTab[]> {

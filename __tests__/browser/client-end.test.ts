@@ -1,36 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { get, send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
-import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { pullAll } from '../support/pull.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
 /** How many locks of the client are held or asked for. */
 const LOCKS = `navigator.locks.query().then(({ held, pending }) =>
   [...held, ...pending].filter(({ name }) => name.startsWith('tidings:')).length)`;
 
 describeInBrowser('a page that ends its connection', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  let proxy: MeddlingProxy;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  beforeEach(async () => {
-    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
-  });
-  afterEach(async () => {
-    await context.close();
-    await proxy.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
+  const context = withContext(browser);
+  const proxy = withProxy(server);
 
   async function devices(address: string): Promise<number | undefined> {
     const answer = await get(server.url, `/presence?recipient=${address}`);

@@ -1,12 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext, Dialog } from 'playwright-core';
+import { expect, test } from '@jest/globals';
+import type { Dialog } from 'playwright-core';
 import { get, send } from '../support/api.ts';
 import { describeInBrowser, launchBrowserWithPageCache } from '../support/browser.ts';
 import { ClientTab, type Outcome } from '../support/client-tab.ts';
-import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { pullAll } from '../support/pull.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
 /** As a page's clock runs of itself. */
 const AS_IS = '';
@@ -33,27 +32,10 @@ const RECORD = `{
 }`;
 
 describeInBrowser('the tab that has the stream, or that sends', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  let proxy: MeddlingProxy;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([
-      launchBrowserWithPageCache(),
-      Server.start({ env: { HEARTBEAT_SECONDS: '1' } }),
-    ]);
-  });
-  beforeEach(async () => {
-    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
-  });
-  afterEach(async () => {
-    await context.close();
-    await proxy.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser(launchBrowserWithPageCache);
+  const server = withServer({ env: { HEARTBEAT_SECONDS: '1' } });
+  const context = withContext(browser);
+  const proxy = withProxy(server);
 
   async function devices(address: string): Promise<number | undefined> {
     const answer = await get(server.url, `/presence?recipient=${address}`);

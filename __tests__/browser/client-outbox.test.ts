@@ -1,32 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext, Route } from 'playwright-core';
+import { expect, test } from '@jest/globals';
+import type { Route } from 'playwright-core';
 import type { WireMessage } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ClientTab, type Outcome } from '../support/client-tab.ts';
-import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { pullAll } from '../support/pull.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
 describeInBrowser('the outbox', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  let proxy: MeddlingProxy;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  beforeEach(async () => {
-    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
-  });
-  afterEach(async () => {
-    await context.close();
-    await proxy.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
+  const context = withContext(browser);
+  const proxy = withProxy(server);
 
   /** What is stored in an inbox, in order. */
   async function stored(address: string): Promise<unknown[]> {

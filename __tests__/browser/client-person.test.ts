@@ -1,31 +1,19 @@
 /** Sessions of several people in one browser: one signs in while another is signed in, or signs out, in any tab. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { publish, request } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { bearer, SECRET, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withServer } from '../support/with-browser.ts';
 
 const SIGN_IN = `fetch('/session', { method: 'PUT', headers: { Authorization: 'Bearer ' + globalThis.token } })
   .then((answer) => { if (!answer.ok) throw new Error('no session: ' + answer.status); })`;
 
 describeInBrowser('a person', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start({ env: { AUTH_SECRET: SECRET } })]);
-  });
-  beforeEach(async () => {
-    context = await browser.newContext();
-  });
-  afterEach(() => context.close());
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer({ env: { AUTH_SECRET: SECRET } });
+  const context = withContext(browser);
 
   const tokenOf = (sub: string): Promise<string> => tokenFor(sub, { sendTo: ['*'] });
 

@@ -1,34 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { get, publish } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
-import { MeddlingProxy } from '../support/meddling-proxy.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
 const OUTBOX = 'JSON.stringify(connection.outbox)';
 
 describeInBrowser('what is told of others', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  let proxy: MeddlingProxy;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  beforeEach(async () => {
-    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
-  });
-  afterEach(async () => {
-    await context.close();
-    await proxy.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
+  const context = withContext(browser);
+  const proxy = withProxy(server);
 
   /** What a tab was told of the presence of addresses, as `bob online`. */
   const told = (tab: ClientTab): string[] =>

@@ -1,31 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { expect, test } from '@jest/globals';
+import { describeInBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
-import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { pullAll } from '../support/pull.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
 describeInBrowser('what cannot be sent', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  let proxy: MeddlingProxy;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  beforeEach(async () => {
-    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
-  });
-  afterEach(async () => {
-    await context.close();
-    await proxy.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
+  const context = withContext(browser);
+  const proxy = withProxy(server);
 
   test('is refused with the problem, is told, and holds up nothing behind it', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });

@@ -1,26 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser, launchWithProfile } from '../support/browser.ts';
+import { describeInBrowser, launchWithProfile } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
-import { cleanUp, newFolder, Server } from '../support/server.ts';
+import { newFolder } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withServer } from '../support/with-browser.ts';
 
 describeInBrowser('a page that comes back', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  beforeEach(async () => {
-    context = await browser.newContext();
-  });
-  afterEach(() => context.close());
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
+  const context = withContext(browser);
 
   /** Waits until the position is kept too: the message is told first. */
   const kept = (tab: ClientTab): Promise<void> =>

@@ -1,12 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import { expect, test } from '@jest/globals';
 import { publish } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ClientTab } from '../support/client-tab.ts';
 import { MeddlingProxy } from '../support/meddling-proxy.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withServer } from '../support/with-browser.ts';
 
 /** Gets a session with the token that the page has at hand. */
 const SIGN_IN = `fetch('/session', { method: 'PUT', headers: { Authorization: 'Bearer ' + globalThis.token } })
@@ -20,20 +19,9 @@ const tokenOf = (sub: string, seconds: number): Promise<string> =>
   tokenFor(sub, { sendTo: ['*'] }, { exp: secondsFromNow(seconds) });
 
 describeInBrowser('a session', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start({ env: { AUTH_SECRET: SECRET } })]);
-  });
-  beforeEach(async () => {
-    context = await browser.newContext();
-  });
-  afterEach(() => context.close());
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer({ env: { AUTH_SECRET: SECRET } });
+  const context = withContext(browser);
 
   async function send(recipient: string, content: unknown): Promise<void> {
     const headers = { Authorization: `Bearer ${await tokenOf('backend', LONG)}` };

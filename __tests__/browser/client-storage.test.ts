@@ -1,14 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext } from 'playwright-core';
+import { describe, expect, test } from '@jest/globals';
 import { send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { ClientTab } from '../support/client-tab.ts';
 import { Firefox, HAS_FIREFOX } from '../support/firefox.ts';
-import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { pullAll } from '../support/pull.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
 const REFUSE = `const refuse = () => { throw new DOMException('The operation is insecure.', 'SecurityError'); };`;
 const NO_STORAGE = `for (const name of ['localStorage', 'sessionStorage'])
@@ -45,24 +43,10 @@ const IS_PERSISTENT = "import('/client/storage.js').then(({ storage }) => storag
 const testInFirefox = HAS_FIREFOX ? test : test.skip;
 
 describeInBrowser('the browser’s storage', () => {
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: Server;
-  let proxy: MeddlingProxy;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
-  });
-  beforeEach(async () => {
-    [context, proxy] = await Promise.all([browser.newContext(), MeddlingProxy.listen(server.port)]);
-  });
-  afterEach(async () => {
-    await context.close();
-    await proxy.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer();
+  const context = withContext(browser);
+  const proxy = withProxy(server);
 
   const stored = async (address: string): Promise<unknown[]> =>
     (await pullAll(server.url, address)).map(({ content }) => content);

@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { EventSource as EventSourceType } from 'eventsource';
-import type { Browser, JSHandle } from 'playwright-core';
+import type { JSHandle } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
-import { cleanUp, Server } from '../support/server.ts';
+import { describeInBrowser } from '../support/browser.ts';
+import { Server } from '../support/server.ts';
 import { SECRET, signToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { withBrowser, withServer } from '../support/with-browser.ts';
 
 /** The `readyState` of one that will come back. */
 const EVENT_SOURCE_CONNECTING = 0;
@@ -21,18 +22,8 @@ interface Seen {
 }
 
 describeInBrowser('an EventSource in a page', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([
-      launchBrowser(),
-      Server.start({ env: { HEARTBEAT_SECONDS: '1' } }),
-    ]);
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withBrowser();
+  const server = withServer({ env: { HEARTBEAT_SECONDS: '1' } });
 
   async function listen(query: string): Promise<{ handle: JSHandle<Seen[]>; seen: () => Promise<Seen[]> }> {
     const page = await browser.newPage();

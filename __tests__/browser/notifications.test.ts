@@ -1,29 +1,19 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { expect, test } from '@jest/globals';
+import type { BrowserContext, Page } from 'playwright-core';
 import { get, send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { PushBrowser, PushWorker, SENDS_NOTHING } from '../support/push-browser.ts';
-import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages, withServer } from '../support/with-browser.ts';
 
 /** A push service that takes the permission away from those who show nothing. */
 const APPLE = 'web.push.apple.com';
 
 describeInBrowser('the service worker', () => {
-  let browser: Browser;
-  let server: Server;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), Server.start({ env: SENDS_NOTHING })]);
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-    await cleanUp();
-  });
+  const browser = withFreshPages();
+  const server = withServer({ env: SENDS_NOTHING });
 
   /** Somebody's page, notifications turned on, and its worker, which takes the page for hidden. */
   async function turnedOn(

@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import type { EventSource as EventSourceType } from 'eventsource';
 import type { Browser, JSHandle, Page, Request } from 'playwright-core';
 import { send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { withFreshPages } from '../support/with-browser.ts';
 
 /** The browser's own, in the page. */
 declare const EventSource: typeof EventSourceType;
@@ -65,17 +66,8 @@ class BlankPage {
 }
 
 describeInBrowser("the browser's own EventSource", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterEach(async () => {
-    for (const context of browser.contexts()) await context.close();
-    await cleanUp();
-  });
-  afterAll(async () => {
-    await (browser as Browser | undefined)?.close();
-  });
+  const browser = withFreshPages();
+  afterEach(cleanUp);
 
   test('after a crash of the server comes back by itself with its last event id, and misses nothing and sees nothing twice', async () => {
     const first = await Server.start();
