@@ -11,13 +11,13 @@ export const EVERYTHING = '*';
 const MAX_CODE_POINTS = 128;
 
 /**
- * What a pattern that every language can read says of an address: no `*`, no control character, no `$` at the beginning, no
- * white space at either end. It cannot say that the spelling is NFC, and that there are no format characters.
+ * The rules of an address that a regular expression can state in every language: no `*`, no control character, no `$` at the
+ * beginning, no white space at either end. It cannot state that the spelling is NFC and that there are no format characters.
  */
 const PATTERN =
   '^[^\\s$*\\u0000-\\u001f\\u007f-\\u009f]([^*\\u0000-\\u001f\\u007f-\\u009f]*[^\\s*\\u0000-\\u001f\\u007f-\\u009f])?$';
 
-/** Most addresses match this and so keep all rules. It is tested first: each message has two addresses. */
+/** Most addresses match this pattern, and so follow all rules. It is tested first: each message has two addresses. */
 const PLAIN = /^[A-Za-z0-9._@:-]{1,128}$/;
 
 /**
@@ -30,8 +30,8 @@ export function addressFault(value: unknown): string | undefined {
 }
 
 /**
- * Returns whether a value keeps the rules of addresses that no version of Unicode changes. The nodes of a cluster judge
- * entries by these: one whose runtime has a newer Unicode must come to the same.
+ * Returns whether a value follows the rules of addresses that do not depend on the version of Unicode. The nodes of a
+ * cluster check entries by these, so that nodes with different versions of Unicode agree.
  */
 export function hasAddressForm(value: unknown): value is string {
   return isPlain(value) || (formFault(value) === undefined && !/\p{Cc}/u.test(value as string));
@@ -45,12 +45,12 @@ function formFault(value: unknown): string | undefined {
   if (typeof value !== 'string') return 'must be a string';
   if (value === '') return 'must not be empty';
   if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
-  // A code point has at most two UTF-16 units, so a long text need not be counted.
+  // A code point has at most two UTF-16 units, so a very long text is refused without counting.
   if (value.length > 2 * MAX_CODE_POINTS || Array.from(value).length > MAX_CODE_POINTS) {
     return `must be at most ${MAX_CODE_POINTS} characters long`;
   }
   if (value.includes(EVERYTHING)) return 'must not contain "*"';
-  if (value.startsWith('$')) return 'must not begin with "$", which is kept for the system';
+  if (value.startsWith('$')) return 'must not begin with "$", which is reserved for the system';
   return undefined;
 }
 

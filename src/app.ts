@@ -75,7 +75,7 @@ export interface AppOptions {
 /** A router: `done` is called if none of its routes has answered. */
 type Route = (request: IncomingMessage, response: ServerResponse, done: (error?: unknown) => void) => void;
 
-/** The paths that the router does not serve: streams are opened in front of it. */
+/** The paths of streams, which are opened before the router is called. */
 type StreamPath = '/stream' | typeof WEB_SOCKET_PATH;
 
 /** The handlers of every other path, by method, in the order in which they are called. */
@@ -85,14 +85,14 @@ type RoutedHandlers = {
   >;
 };
 
-/** node:http keeps the bytes of a header until the next one. After a longer target the connection is closed. */
+/** node:http keeps the bytes of a header until the next one. A connection with a longer target is closed afterwards. */
 const MAX_KEPT_TARGET_BYTES = 64 * 1024;
 
 /** Returns the listener for every route. Streams are matched before Express, which handles the others. */
 export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions): Listener {
   const { log, pushStore, connections, outage, authenticator, origins, rate, refusals } = parts;
-  // Only the router: an application of Express changes the prototype of each request and response, and the slower
-  // look-ups that follow take half the time of a publish (docs/speed.md).
+  // Only the router is used: an application of Express changes the prototype of each request and response, which makes
+  // look-ups slower. They would take half the time of a publish (docs/speed.md).
   const routes = express.Router({ caseSensitive: true, strict: true });
   const trust = trustIn(trustProxy);
   const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
@@ -144,7 +144,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   const opening = new StreamOpening(parts, authenticator, problems);
   const openStream = stream(opening);
   const openWebSocket = webSocket({ ...parts, publisher, arriving }, opening, problems);
-  // Its type asks for the requests of an application, but it uses nothing of them.
+  // By its type, the router needs the requests of an application. In fact it uses nothing that those add.
   const route = routes as unknown as Route;
   return (request, response, upgrade) => {
     requests.begin(request, response);
@@ -169,7 +169,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   };
 }
 
-/** Serves the paths that this service has. Any other method of theirs is refused. */
+/** Adds a route for each path. Methods without a handler are refused. */
 function addRoutes(routes: Router, handlers: RoutedHandlers, paths: readonly Path[]): void {
   for (const path of paths) {
     if (path === '/stream' || path === WEB_SOCKET_PATH) continue;

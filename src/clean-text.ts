@@ -1,6 +1,6 @@
 /**
- * Checks that a text is what its author meant: it has no characters that replace bytes of another encoding, and no
- * white space around it (such as a byte order mark), which an editor, a template or a shell may have left there.
+ * Checks a text for traces of an editor, a template or a shell: replacement characters, which stand for bytes of
+ * another encoding, and white space or a byte order mark at either end.
  *
  * @throws {Error} with the rule that the text breaks, as the end of the sentence "NAME …"
  */

@@ -34,13 +34,13 @@ export const REFUSAL_STATUS = {
 
 export type RefusalCode = keyof typeof REFUSAL_STATUS;
 
-/** Whether anything of a publish that got 503 may have been stored. */
+/** Whether a publish that got 503 may have stored anything. */
 export const MAY_BE_STORED = ['no', 'unknown'] as const;
 
 export type MayBeStored = (typeof MAY_BE_STORED)[number];
 
 export interface RefusalFacts {
-  /** Each bad field, if the fault is in fields. */
+  /** The bad fields, if the fault is in fields. */
   readonly errors?: readonly FieldError[];
   readonly headers?: Readonly<Record<string, string>>;
   /** For a publish that gets 503. */
@@ -118,7 +118,7 @@ function sentenceOf({ path, message }: FieldError): string {
  * lists all of them.
  *
  * @param what the kind of name: `a field of a message`
- * @param faults the number of faults before this one: a fault that is not sent needs no suggestion, which takes time
+ * @param faults the number of faults before this one. Only faults that are sent get a suggestion, which takes time
  */
 export function unknownName(name: string, what: string, known: readonly string[], faults: number): string {
   if (known.length === 0) return `is not ${what}: this request takes none`;
@@ -128,7 +128,7 @@ export function unknownName(name: string, what: string, known: readonly string[]
     : `is not ${what}. Did you mean "${meant}"?`;
 }
 
-/** Returns a name as a token of a JSON Pointer (RFC 6901 §3), cut so that an answer stays readable. */
+/** Returns a name as a token of a JSON Pointer (RFC 6901 §3), shortened to keep the answer readable. */
 export function pointerToken(name: string): string {
   return name.slice(0, 128).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -1,4 +1,4 @@
-/** How long work may occupy the thread, which serves all sockets, before others have their turn. */
+/** The longest turn: work occupies the thread meanwhile, and the thread serves all sockets. */
 const BUDGET_MILLISECONDS = 5;
 
 /** A piece of work that waits for its turn. */
@@ -22,7 +22,7 @@ interface Job {
 export class FairScheduler {
   readonly #tasks = new Set<Task>();
   readonly #jobs: Job[] = [];
-  /** Whether a job is running: a job that one of its steps begins is queued. */
+  /** Whether a step of a job is running. If the step starts another job, that one is queued. */
   #isStepping = false;
   #jobsAreNext = true;
   #planned = false;
@@ -39,8 +39,8 @@ export class FairScheduler {
   }
 
   /**
-   * Runs a job: its first 5 ms at once, unless an earlier job is not finished, and the rest in turns. Jobs run in the
-   * order of the calls.
+   * Runs a job: the first 5 ms at once, unless an earlier job is unfinished, and the rest in turns. Jobs run in the order
+   * of the calls.
    *
    * @param job its steps, which must not throw
    * @returns settles when the last step is done
@@ -58,7 +58,7 @@ export class FairScheduler {
   /**
    * Runs a job at intervals. An interval that ends while the job is still running is skipped.
    *
-   * @returns a function that stops that
+   * @returns a function that stops the repetition
    */
   every(milliseconds: number, job: () => Iterable<unknown>): () => void {
     let isRunning = false;

@@ -1,6 +1,6 @@
 import { firstSentence } from './sentence.ts';
 
-/** Returns what is wrong with the flags of a command line, in a sentence, from an error of Node's `parseArgs`. */
+/** Turns an error of Node's `parseArgs` into a sentence that says what is wrong with the flags. */
 export function flagFault(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   const [flag] = /--[\w-]+/.exec(message) ?? [];

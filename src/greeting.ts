@@ -1,8 +1,8 @@
 import type { Config } from './config/config.ts';
 
 /**
- * Returns the lines that tell a person where the service listens and how to try it. They are for the standard output,
- * not for the log.
+ * Returns the lines that tell a person where the service listens and how to try it. They go to the standard output, not
+ * to the log.
  *
  * @param origin the URL at which it listens, without a slash at its end
  * @param tokenCommand the command that makes a token, up to its flags
@@ -22,7 +22,7 @@ export function greeting(origin: string, config: Config, tokenCommand: string): 
     ? ['', '']
     : [`  TOKEN=$(${tokenCommand} --sub bob --send-to bob)\n`, ` -H "Authorization: Bearer $TOKEN"`];
   return (
-    `Tidings listens on ${origin} (${open ? 'open to this machine, not to others' : 'for those with a token'}). ` +
+    `Tidings listens on ${origin} (${open ? 'without tokens, for this machine only' : 'tokens are required'}). ` +
     `${keeps} in ${config.database}. Try it:\n` +
     setToken +
     `  curl -N${bearer} '${origin}/stream?recipient=bob'\n` +

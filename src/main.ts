@@ -4,10 +4,10 @@ import { runProgram } from './cli/program.ts';
 import { nodeFault } from './node-version.ts';
 import { StartError } from './start-error.ts';
 
-// An output that nobody reads any more is not a reason to end.
+// The process does not end because nobody reads its output any more.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
 
-// All files that the process makes are for this user alone, also those that SQLite makes in other threads.
+// Only this user may use the files that the process makes, including those that SQLite makes in other threads.
 process.umask(0o077);
 try {
   const fault = nodeFault(process.versions.node);

@@ -33,7 +33,7 @@ export interface Message extends Omit<Draft, 'ttl' | 'readsRecipient'> {
   readonly expiresAt: number | null;
 }
 
-/** The times of messages that the order brings together, in milliseconds since the Unix epoch. */
+/** The times of the messages in one entry, in milliseconds since the Unix epoch. */
 export interface MessageTimes {
   /** The time of their entry: their ttl begins here. */
   readonly time: number;
@@ -113,8 +113,8 @@ export function unpackDraft(values: readonly ColumnValue[], at: number): Draft {
 }
 
 /**
- * Returns whether a draft from elsewhere is one that publishing could have made. It depends on nothing but the draft, so all
- * nodes of a cluster come to the same.
+ * Returns whether publishing could have made this draft, which comes from elsewhere. The result depends only on the draft, so
+ * all nodes of a cluster agree.
  */
 export function isDraft(draft: { readonly [Field in keyof Draft]: unknown }): boolean {
   const { sender, recipient, type, content, idempotencyKey: key, ttl, background } = draft;
@@ -195,7 +195,7 @@ export function ephemeralJson(message: EphemeralMessage): string {
   return `{${fieldsJson(message).slice(1)}}`;
 }
 
-/** Returns the fields that a message has, each after a comma: whichever of them is first may be left out. */
+/** Returns the fields of a message, each after a comma, since any of the first fields may be missing. */
 function fieldsJson(message: EphemeralMessage): string {
   let json = '';
   for (const { name, toJson } of JSON_FIELDS) {
@@ -207,7 +207,7 @@ function fieldsJson(message: EphemeralMessage): string {
 
 let lastIso = { at: 0, json: `"${new Date(0).toISOString()}"` };
 
-/** Returns a time as JSON. It is cached: all messages of a batch have the same time, as have most of a burst. */
+/** Returns a time as JSON. It is cached: all messages of a batch have the same time, and so do most of a burst. */
 function isoJson(at: number): string {
   if (at !== lastIso.at) lastIso = { at, json: `"${new Date(at).toISOString()}"` };
   return lastIso.json;

@@ -8,18 +8,18 @@ export interface MisspeltName {
 const MIN_LENGTH = 7;
 const MAX_EDITS = 2;
 
-/** Longer names are not misspelt known ones, and take long to compare. */
+/** Longer names cannot be misspelt known ones, and would take long to compare. */
 const MAX_LENGTH = 100;
 
 /** The variables that Kubernetes and Docker set for each service, which may be called `push` or `auth`. */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 
 /**
- * Finds names that resemble known ones: with one or two other letters, with another case or separator, the beginning of
- * a known one (`PUSH_DELAY`) or a longer one (`AUTH_SECRET_KEY`), or prefixed with the name of this program. Short
- * names of one word, and those that other programs use, are ignored.
+ * Finds names that resemble known ones. They differ from it in one or two letters, in case or in separators, or are the
+ * beginning of it (`PUSH_DELAY`), longer (`AUTH_SECRET_KEY`), or prefixed with the name of this program. Short names of
+ * one word and names that other programs use are ignored.
  *
- * @returns each with its nearest, in the order of the names; empty if none resembles a known one
+ * @returns each with the nearest known name, in the order of the names; empty if none resembles a known one
  */
 export function misspelt(names: readonly string[], known: readonly string[]): readonly MisspeltName[] {
   return names
@@ -31,8 +31,8 @@ export function misspelt(names: readonly string[], known: readonly string[]): re
 }
 
 /**
- * Finds the known name that another one probably means: the same with another case or separator, or with one or two
- * other letters, fewer than half of them.
+ * Finds the known name that is probably meant by another one. The two differ in case or separators, or in one or two
+ * letters that are fewer than half of them.
  *
  * @returns the nearest; `undefined` if none resembles it
  */

@@ -1,6 +1,6 @@
 /**
- * A map with bounded memory: it keeps at least the `kept` keys set last, and at most twice as many. It drops a whole
- * generation of keys at a time, so every call costs the same, however many keys a client invents.
+ * A map with bounded memory. It keeps at least the `kept` keys that were set last, and at most twice as many. It drops a
+ * whole generation of keys at a time, so every call costs the same, however many keys a client invents.
  */
 export class Recent<Key, Value> {
   readonly #kept: number;

@@ -1,8 +1,8 @@
 import type { Schema } from './schema.ts';
 
-/** A rule for a value. It judges values, and its schema tells clients which ones it takes. */
+/** A rule for values: a check, and a schema that tells clients which values are valid. */
 export interface Rule {
-  /** Describes why a value breaks the rule, as the end of a sentence; returns `undefined` if it keeps it. */
+  /** Returns why a value breaks the rule, as the end of a sentence; `undefined` if the value is valid. */
   readonly fault: (value: unknown) => string | undefined;
   readonly schema: Schema;
 }
@@ -29,12 +29,12 @@ export function matching(pattern: RegExp, message: string): Rule {
   };
 }
 
-/** Returns the rule of a text of 1 to so many code points, of well-formed Unicode. */
+/** Returns the rule of a text of 1 to `max` code points, in well-formed Unicode. */
 export function textUpTo(max: number): Rule {
   const fault = (value: unknown): string | undefined => {
     if (typeof value !== 'string') return 'must be a string';
     if (!value.isWellFormed()) return 'must be well-formed Unicode: it has a lone surrogate';
-    // A code point has at most two UTF-16 units, so a long text need not be counted.
+    // A code point has at most two UTF-16 units, so a very long text is refused without counting.
     const length = value.length > 2 * max ? Infinity : Array.from(value).length;
     return length >= 1 && length <= max ? undefined : `must be 1 to ${max} characters long`;
   };

@@ -1,4 +1,4 @@
-/** A JSON Schema (2020-12), as a description of the service has them (OpenAPI 3.1). */
+/** A JSON Schema (2020-12) in the description of the API (OpenAPI 3.1). */
 export type Schema = Readonly<Record<string, unknown>>;
 
 /** A field that may be missing. */
@@ -6,7 +6,7 @@ export interface OptionalField {
   readonly optional: Schema;
 }
 
-/** The schema of each field of a type. The compiler refuses one that lacks a field, or has another. */
+/** The schema of each field of a type. The compiler rejects an object with a field too few or too many. */
 export type FieldSchemas<T> = {
   readonly [Field in keyof T]-?: Partial<Pick<T, Field>> extends Pick<T, Field> ? OptionalField : Schema;
 };
@@ -28,7 +28,7 @@ export function objectOf<T>(fields: FieldSchemas<T>, description?: string): Sche
   };
 }
 
-/** Returns a schema that takes null as well. */
+/** Returns a schema that also allows null. */
 export function orNull(schema: Schema): Schema {
   return { anyOf: [schema, { type: 'null' }] };
 }
@@ -38,7 +38,7 @@ export function listOf(items: Schema, more: Schema = {}): Schema {
   return { type: 'array', items, ...more };
 }
 
-/** Returns a reference to a schema that the description has by name. */
+/** Returns a reference to a named schema of the description. */
 export function named(name: string): Schema {
   return { $ref: `#/components/schemas/${name}` };
 }

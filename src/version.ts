@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Returns the version of Tidings, from its package.json; `unknown` if that is not where it was. */
+/** Returns the version of Tidings from its package.json; `unknown` if that cannot be read. */
 export function tidingsVersion(): string {
   try {
     const text = readFileSync(join(import.meta.dirname, '../package.json'), 'utf8');

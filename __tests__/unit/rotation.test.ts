@@ -39,7 +39,7 @@ afterEach(() => {
 });
 
 const pass = (milliseconds: number) => jest.advanceTimersByTimeAsync(milliseconds);
-const failed = 'error KEYS cannot be read: the keys that are known stay in use';
+const failed = 'error KEYS cannot be read: the known keys stay in use';
 
 test('a rotation puts changed keys into use at the next read, and leaves unchanged ones alone', async () => {
   await rotation.load();

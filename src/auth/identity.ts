@@ -53,21 +53,30 @@ const MAX_RATE = 1_000_000;
 /** A list of addresses in a claim. An entry with `*` at its end is a prefix. */
 const ADDRESS_LIST: Schema = listOf({ type: 'string', minLength: 1, maxLength: 128 });
 
-/** What a token can grant, by name, as its claim `tidings` has it. */
+/** The grants of a token, by their names in the claim `tidings`. */
 export const GRANTS = {
-  sendAs: { description: 'Whom it may send as; by default its `sub`.', schema: ADDRESS_LIST },
-  sendTo: { description: 'Whom it may send to; by default nobody.', schema: ADDRESS_LIST },
-  read: {
-    description:
-      'What it may read: streams, polls, history, conversations, notifications; by default its `sub`.',
+  sendAs: {
+    description: 'The addresses that the client may send as; by default its `sub`.',
     schema: ADDRESS_LIST,
   },
-  presence: { description: 'Whose presence it may see; by default as `read`.', schema: ADDRESS_LIST },
+  sendTo: {
+    description: 'The addresses that the client may send to; by default none.',
+    schema: ADDRESS_LIST,
+  },
+  read: {
+    description:
+      'The addresses whose messages the client may read: streams, polls, history, conversations, notifications; by default its `sub`.',
+    schema: ADDRESS_LIST,
+  },
+  presence: {
+    description: 'The addresses whose presence the client may see; by default those of `read`.',
+    schema: ADDRESS_LIST,
+  },
   rate: {
-    description: 'Messages a second, in place of `PUBLISH_RATE`.',
+    description: 'The messages a second that the client may publish, instead of `PUBLISH_RATE`.',
     schema: { type: 'number', exclusiveMinimum: 0, maximum: MAX_RATE },
   },
-  metrics: { description: 'Whether it may see the metrics and the cluster.', schema: BOOLEAN.schema },
+  metrics: { description: 'Whether the client may see the metrics and the cluster.', schema: BOOLEAN.schema },
 } as const satisfies Readonly<Record<string, { readonly description: string; readonly schema: Schema }>>;
 
 export type Grant = keyof typeof GRANTS;
@@ -81,7 +90,7 @@ export const CLAIMS_SCHEMA: Schema = {
       type: 'number',
       exclusiveMinimum: 0,
       maximum: MAX_SECONDS,
-      description: 'When it ends: seconds since 1970.',
+      description: 'The time at which the token expires, in seconds since 1970.',
     },
     tidings: named('GrantClaim'),
   },
@@ -100,7 +109,7 @@ export function identityOf(claims: Readonly<Record<string, unknown>>, key?: Trus
   const fault = addressFault(sub);
   if (fault !== undefined) throw new RangeError(`"sub" ${fault}: it is the address of the client`);
   if (typeof exp !== 'number' || !(exp > 0 && exp <= MAX_SECONDS)) {
-    throw new RangeError('"exp" must be the seconds from 1970 to its end');
+    throw new RangeError('"exp" must be the time at which it expires, in seconds since 1970');
   }
   const grants = readGrants(claims['tidings']);
   const own = new AddressSet([sub as string]);
@@ -140,9 +149,12 @@ function readAddresses(grants: ReadonlyMap<string, unknown>, name: string): Addr
   try {
     return new AddressSet(list);
   } catch (error) {
-    throw new RangeError(`"tidings.${name}" has an entry that is no address: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new RangeError(
+      `"tidings.${name}" has an entry that is not an address: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -14,8 +14,8 @@ export class KeysUnavailable extends Error {
 }
 
 /**
- * The set is read again when it is this old. A removed key stops working within 30 s (a file) or 5 minutes (a URL); the
- * rest of that time is for the checks of its age, and for reading it.
+ * The set is read again when it is this old. A removed key stops working within 30 s (a file) or 5 minutes (a URL): that
+ * leaves time to notice the age of the set and to read it.
  */
 const REFRESH_MILLISECONDS = { file: 4000, url: 240_000 };
 const LOOK_MILLISECONDS = 2000;
@@ -34,13 +34,13 @@ const FETCH_MILLISECONDS = 5000;
 /** A typical set has a few kilobytes. */
 const MAX_LENGTH = 1024 * 1024;
 
-/** The most ignored keys that are named in the log. */
+/** The log names at most this many ignored keys. */
 const MAX_NAMED = 5;
 
 /**
  * A JSON Web Key Set (RFC 7517 §5) from a file or an https URL, read again as its keys rotate. If it cannot be read or
  * is malformed, the known keys stay in use: an issuer that is down must not end the service. A set without keys is
- * valid: then no key is.
+ * valid, and revokes all keys.
  */
 export class KeySet {
   readonly #logger: Logger;
@@ -48,7 +48,7 @@ export class KeySet {
   readonly #kind: 'file' | 'url';
   readonly #rotation: Rotation;
   #keys: VerificationKeys | undefined;
-  /** Whether `start` has read the first set. It reports the problems of that itself. */
+  /** Whether `start` has read the first set, whose problems it reports itself. */
   #isOpen = false;
 
   /** @param source the path of a file, or an https URL */
@@ -71,8 +71,8 @@ export class KeySet {
   }
 
   /**
-   * Reads the keys for the first time, and begins to read them again as they are rotated. An issuer whose keys cannot be
-   * fetched yet is logged: tokens cannot be checked until they can.
+   * Reads the keys for the first time, and starts to read them again as they are rotated. If the keys of a URL cannot be
+   * fetched yet, that is logged, and tokens cannot be checked until they can.
    *
    * @returns settles when the keys were read or could not be fetched, or `stop` was called
    * @throws {StartError} if they are in a file that cannot be used
@@ -101,7 +101,7 @@ export class KeySet {
     this.#rotation.stop();
   }
 
-  /** @throws {Error} if it cannot be read, is not a key set, or has keys of which none can be used */
+  /** @throws {Error} if it cannot be read, is not a key set, or has only keys that cannot be used */
   async #load(): Promise<void> {
     try {
       await this.#rotation.load();
@@ -111,7 +111,7 @@ export class KeySet {
     if (this.#keys === undefined) return;
     const [first] = this.#keys.ignored;
     if (this.#keys.size === 0 && first !== undefined) {
-      throw new Error(`none of its keys can be used: of the first, ${first.why}`);
+      throw new Error(`none of its keys can be used; the first: ${first.why}`);
     }
     this.#report(this.#keys);
   }
@@ -164,7 +164,7 @@ export class KeySet {
     if (ignored.some(({ secret }) => secret)) {
       this.#logger.error(
         facts,
-        'AUTH_JWKS has a private or symmetric key, with which whoever reads it makes tokens: it is ignored; replace it at the issuer',
+        'AUTH_JWKS has a private or symmetric key: anybody who can read it can make tokens. It is ignored; replace it at the issuer',
       );
     } else if (ignored.length > 0) {
       this.#logger.warn(facts, 'AUTH_JWKS has keys that cannot be used: they are ignored');
@@ -174,8 +174,8 @@ export class KeySet {
 }
 
 /**
- * Fetches a text over https. Not with `fetch`: its signal can be garbage-collected before the body has arrived, and
- * then never fires. Redirects are not followed: another host would have to be trusted.
+ * Fetches a text over https. It does not use `fetch`, whose signal can be garbage-collected before the body has arrived,
+ * and then never fires. Redirects are not followed: that would mean trusting another host.
  */
 function fetchText(url: URL, signal: AbortSignal): Promise<Buffer> {
   const headers = { Accept: 'application/jwk-set+json, application/json' };
@@ -193,7 +193,7 @@ function fetchText(url: URL, signal: AbortSignal): Promise<Buffer> {
         })
         .on('end', () => resolve(Buffer.from(text)));
     });
-    const late = new Error(`no whole answer came in ${FETCH_MILLISECONDS} ms`);
+    const late = new Error(`no complete answer came within ${FETCH_MILLISECONDS} ms`);
     const timer = setTimeout(() => request.destroy(late), FETCH_MILLISECONDS);
     request.on('error', reject).on('close', () => clearTimeout(timer));
   });

@@ -38,7 +38,7 @@ export function requireMetrics({ metrics }: Pick<Identity, 'metrics'>, what: str
 
 /** Returns the end of a sentence that begins with the field of an address. */
 export function notNamed(grant: string): string {
-  return `is not an address that the token's "${grant}" names`;
+  return `is not an address that the token's "${grant}" allows`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Logger } from 'pino';
 
-/** A source of keys that is read again and again, because others change it. */
+/** A source of keys that is read repeatedly, because others change it. */
 export interface Rotating {
   /** The variable that names it, for the log. */
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Rotating {
 
 /** The intervals of a rotation, in milliseconds. */
 export interface RotationPace {
-  /** The interval of checks whether a read is due. */
+  /** The interval between checks for whether a read is due. */
   readonly look: number;
   /** A read is due when the last attempt is this old … */
   readonly refresh: number;
@@ -100,7 +100,7 @@ export class Rotation {
     return this.#loading;
   }
 
-  /** Reads the source as `load` does, and logs when reads begin or cease to fail. */
+  /** Reads the source as `load` does, and logs when reads start or stop failing. */
   async loadAgain(): Promise<void> {
     const { name } = this.#rotating;
     const before = this.#failure?.message;
@@ -109,7 +109,7 @@ export class Rotation {
       if (before !== undefined) this.#logger.info(`${name} can be read again`);
     } catch (error) {
       if ((error as Error).message !== before && !this.isStopped) {
-        this.#logger.error({ err: error }, `${name} cannot be read: the keys that are known stay in use`);
+        this.#logger.error({ err: error }, `${name} cannot be read: the known keys stay in use`);
       }
       throw error;
     }

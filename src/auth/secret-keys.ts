@@ -34,7 +34,7 @@ export class SecretKeys {
     this.#rotation = new Rotation(rotating, PACE, logger);
   }
 
-  /** Imports the secrets, and starts to read their file again, if there is one that can be read twice. */
+  /** Imports the secrets. If they are in a file that can be read twice, starts to read it again and again. */
   async start(): Promise<void> {
     const { list, file } = this.#secrets;
     this.#keys = await this.#import(list);

@@ -3,10 +3,10 @@ import { checkText } from '../clean-text.ts';
 /** RFC 7518 §3.2: a key of HS256 is at least as long as its hash. */
 const MIN_SECRET_BYTES = 32;
 
-/** A rotation needs two. A stranger's token is checked with each of them. */
+/** A rotation needs two secrets. A stranger's token is checked with each one. */
 const MAX_SECRETS = 8;
 
-/** More than `MAX_SECRETS` secrets need. The start checks it as well, since later reads have this bound. */
+/** More than `MAX_SECRETS` secrets need. It applies at the start as well, because it applies to later reads. */
 export const MAX_FILE_BYTES = 64 * 1024;
 
 /** A comment, or the first or last line of a PEM file, would be a secret that anybody can guess. */
@@ -40,7 +40,7 @@ export function secretsIn(bytes: Uint8Array): readonly Uint8Array[] {
   if (text === '') throw new Error('that must not be empty: put a secret of 32 bytes or more into it');
   const lines = text.split(/\r?\n/, MAX_SECRETS + 1);
   if (lines.length > MAX_SECRETS)
-    throw new Error(`that must have ${MAX_SECRETS} lines at most, a secret each`);
+    throw new Error(`that must have at most ${MAX_SECRETS} lines, with one secret each`);
   return lines.map((line, index) => {
     const place = `whose line ${index + 1}`;
     if (line === '') throw new Error(`${place} must not be empty: remove it`);

@@ -141,7 +141,7 @@ function expired(): TokenRefused {
 }
 
 function unknownKey(): TokenRefused {
-  return new TokenRefused('The token is not signed with a key that is known here');
+  return new TokenRefused('The token is not signed with a known key');
 }
 
 /** Tells the sender of a token what is wrong with it, and nothing about the keys. */
@@ -149,12 +149,12 @@ function refusalOf(error: unknown): TokenRefused {
   if (error instanceof errors.JWTExpired) return expired();
   if (error instanceof errors.JWTClaimValidationFailed) {
     return new TokenRefused(
-      `The token's claim "${error.claim}" is ${error.reason === 'missing' ? 'missing' : 'not as it must be'}`,
+      `The token's claim "${error.claim}" is ${error.reason === 'missing' ? 'missing' : 'not accepted'}`,
     );
   }
   if (error instanceof RangeError) return new TokenRefused(`The token's claim ${error.message}`);
   if (error instanceof errors.JOSEAlgNotAllowed) {
-    return new TokenRefused('The token is signed with an algorithm that none of the configured keys has');
+    return new TokenRefused('The token is signed with an algorithm that no configured key uses');
   }
   if (error instanceof errors.JWKSNoMatchingKey) return unknownKey();
   return new TokenRefused('The token is not a valid signed JSON Web Token');

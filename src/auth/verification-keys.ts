@@ -17,10 +17,10 @@ export interface IgnoredKey {
   readonly secret: boolean;
 }
 
-/** A set has a handful. Indexing this many takes half a second. */
+/** A typical set has a handful. Indexing this many takes half a second. */
 const MAX_KEYS = 5000;
 
-/** A stranger's token costs at most this many checks of a signature. */
+/** A stranger's token costs at most this many signature checks. */
 const MAX_CANDIDATES = 8;
 
 /** RFC 7518 §3.3 sets the minimum. Longer keys and larger exponents are slow to check. */
@@ -64,7 +64,8 @@ export class VerificationKeys {
   ): Promise<VerificationKeys> {
     const keys: unknown = (set as { keys?: unknown } | null)?.keys;
     if (!Array.isArray(keys)) throw new Error('it is not a JSON Web Key Set: it needs a list "keys"');
-    if (keys.length > MAX_KEYS) throw new Error(`it has ${keys.length} keys; ${MAX_KEYS} are the most`);
+    if (keys.length > MAX_KEYS)
+      throw new Error(`it has ${keys.length} keys; at most ${MAX_KEYS} are allowed`);
     const trusted = new Map<string, TrustedKey>();
     const candidates = new Map<string, TrustedKey[]>();
     const ignored: IgnoredKey[] = [];
@@ -107,13 +108,13 @@ async function importPublic(
   jwk: unknown,
 ): Promise<{ alg: string; kid: string | undefined; name: string; key: CryptoKey }> {
   if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) throw new Error('it is not an object');
-  if (isSecret(jwk)) throw new Error('it is private or symmetric, and only public keys belong into a set');
+  if (isSecret(jwk)) throw new Error('it is private or symmetric: only public keys belong in a set');
   const { alg, key } = algorithmOf(jwk);
   const { kid, use, key_ops: operations, alg: meant } = jwk as Record<string, unknown>;
   if (kid !== undefined && typeof kid !== 'string') throw new Error('its "kid" is not a string');
   if (use !== undefined && use !== 'sig') throw new Error('its "use" is not "sig"');
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
-    throw new Error('its "key_ops" have no "verify"');
+    throw new Error('its "key_ops" do not include "verify"');
   }
   if (meant !== undefined && meant !== alg) throw new Error(`its "alg" is not "${alg}"`);
   let imported: CryptoKey | Uint8Array;
@@ -145,7 +146,7 @@ function checkRsa(key: CryptoKey): void {
     publicExponent: Uint8Array;
   };
   if (modulusLength < RSA_BITS.min || modulusLength > RSA_BITS.max) {
-    throw new Error(`it has ${modulusLength} bits, and must have ${RSA_BITS.min} to ${RSA_BITS.max}`);
+    throw new Error(`it has ${modulusLength} bits; it must have ${RSA_BITS.min} to ${RSA_BITS.max}`);
   }
   const exponent =
     publicExponent.length > MAX_EXPONENT_BYTES
