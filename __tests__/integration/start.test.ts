@@ -62,7 +62,7 @@ test.each(['conversations', 'pushNotices'])(
   async (table) => {
     const database = await writtenDatabase();
     withDatabase(database, (file) => file.exec(`DROP TABLE ${table}`));
-    const line = `${database} cannot be opened (SQLITE_ERROR: no such table: ${table}). Mend that, or set DATABASE to another path.`;
+    const line = `${database} cannot be opened (SQLITE_ERROR: no such table: ${table}). Fix that, or set DATABASE to another path.`;
     expect(await Server.run({ database })).toMatchObject({
       code: 1,
       signal: null,

@@ -141,7 +141,7 @@ test('a service without systemd, or without its program, serves and ends as ever
   expect((await alone.stop()).stderr).not.toContain('systemd');
   const env = { NOTIFY_SOCKET: '/nowhere', PATH: '/nowhere' };
   const server = await Server.start({ env });
-  await until(() => server.stderr.includes('systemd cannot be told'), 'the warning');
+  await until(() => server.stderr.includes('cannot notify systemd'), 'the warning');
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
   expect((await server.stop()).code).toBe(0);
 });

@@ -13,9 +13,9 @@ import { contentText } from './content-text.ts';
 export function help(): string {
   return `Usage: tidings backup FILE [--database FILE]
 
-Copies the database into a new file, as it is at one moment, and checks the copy. The service may run meanwhile: it goes on
-reading and writing. The key for notifications is copied to FILE-vapid.json. Both are for this user alone (0600). FILE has
-its name only when it is complete and on the disk.
+Copies the database to a new file, as it is at one moment, and checks the copy. The service can keep running, reading and
+writing. The key for notifications is copied to FILE-vapid.json. Only this user can read the two files (mode 0600). FILE
+appears only when it is complete and on the disk.
 
 ${DATABASE_HELP}
 
@@ -39,9 +39,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const keyFile = vapidFile(target);
   const made = await backUp(file, target, () => {
     if (keys === undefined) return;
-    // One with the same key is what an interrupted backup has left.
+    // A file with the same key was left by an interrupted backup.
     if (existsSync(keyFile) && readVapidKeys(keyFile)?.privateKey !== keys.privateKey) {
-      throw new StartError(`${keyFile} exists already, with another key: move it away.`);
+      throw new StartError(`${keyFile} exists already, with a different key: move it away.`);
     }
     storeVapidKeys(keyFile, keys);
   });

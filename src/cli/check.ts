@@ -24,9 +24,10 @@ interface Finding {
 export function help(): string {
   return `Usage: tidings check [--database FILE]
 
-Prints a line each for the file, the service, the schema, the integrity (it reads all of the database), the rights of the
-files and the room on the disk. Exit code 1 if something is wrong. It changes nothing; the service may run. A database that no service
-has gets the files -wal and -shm, empty, as from every program that reads it with SQLite.
+Checks the database and prints one line for each check: the file, the service, the schema, the integrity (this reads the
+whole database), the permissions of the files, and the free space on the disk. Exits with code 1 if something is wrong. It
+changes nothing, and the service may be running. If the service is not running, two empty files appear beside the database,
+-wal and -shm: SQLite makes them whenever a program reads a database.
 
 ${DATABASE_HELP}
 
@@ -44,7 +45,7 @@ export async function run(args: readonly string[]): Promise<number> {
   for await (const finding of findingsIn(file)) {
     isWrong ||= finding.isWrong;
     process.stdout.write(
-      `${finding.what.padEnd(10)} ${finding.isWrong ? 'WRONG' : 'ok   '}  ${finding.text}\n`,
+      `${finding.what.padEnd(11)} ${finding.isWrong ? 'WRONG' : 'ok   '}  ${finding.text}\n`,
     );
   }
   return isWrong ? 1 : 0;
@@ -54,7 +55,7 @@ async function* findingsIn(file: string): AsyncGenerator<Finding> {
   const place = found('file', () => fileText(file));
   yield place;
   if (place.isWrong) return;
-  yield found('service', () => (isLocked(file) ? 'it runs' : 'it does not run'));
+  yield found('service', () => (isLocked(file) ? 'running' : 'not running'));
   let look: DatabaseLook | StartError;
   try {
     look = await runDatabaseJob({ file });
@@ -68,7 +69,7 @@ async function* findingsIn(file: string): AsyncGenerator<Finding> {
     yield { what: 'schema', isWrong: false, text: schemaText(look) };
     yield { what: 'integrity', isWrong: look.integrity !== 'ok', text: integrityText(look) };
   }
-  yield rightsOf(file);
+  yield permissionsOf(file);
   yield diskOf(file);
 }
 
@@ -89,16 +90,16 @@ function fileText(file: string): string {
 }
 
 function schemaText({ schema, known }: DatabaseLook): string {
-  if (schema === known) return `version ${schema}, as this program has it`;
+  if (schema === known) return `version ${schema}, which is current`;
   return `version ${schema}; the next start applies ${known - schema} migrations, up to ${known}`;
 }
 
 function integrityText({ integrity, newest }: DatabaseLook): string {
   if (integrity !== 'ok') return `${integrity}: restore a backup`;
-  return newest === 0 ? 'sound, without a message' : `sound, with messages up to ${newest}`;
+  return newest === 0 ? 'sound, with no messages' : `sound, with messages up to ${newest}`;
 }
 
-function rightsOf(file: string): Finding {
+function permissionsOf(file: string): Finding {
   const files = ['', '-wal', '-shm'].map((part) => file + part);
   const all = [...files, lockFileOf(file), reserveFile(file), vapidFile(file)].filter((each) =>
     existsSync(each),
@@ -107,10 +108,14 @@ function rightsOf(file: string): Finding {
   const faults = all.flatMap((each) => [
     ...(isReadByAll(each) ? [`all users can read ${each}: chmod o-r`] : []),
     ...(statSync(each).uid === uid ? [] : [`${each} has another owner: chown --reference=${file}`]),
-    ...(mayUse(each) ? [] : [`this user may not read and write ${each}`]),
+    ...(mayUse(each) ? [] : [`this user cannot read and write ${each}`]),
   ]);
-  const text = `${(mode & 0o777).toString(8).padStart(4, '0')}, of user ${uid}`;
-  return { what: 'rights', isWrong: faults.length > 0, text: faults.length === 0 ? text : faults.join('; ') };
+  const text = `${(mode & 0o777).toString(8).padStart(4, '0')}, owned by user ${uid}`;
+  return {
+    what: 'permissions',
+    isWrong: faults.length > 0,
+    text: faults.length === 0 ? text : faults.join('; '),
+  };
 }
 
 function mayUse(file: string): boolean {
@@ -127,7 +132,7 @@ function diskOf(file: string): Finding {
   const plan = planFor(total);
   const room = roomIn({ available, wal: sizeOf(`${file}-wal`), reserve: sizeOf(reserveFile(file)) }, plan);
   const isWrong = room < plan.min;
-  const text = `${sizeText(available)} of ${sizeText(total)} are free${isWrong ? ': publishes are refused' : ''}`;
+  const text = `${sizeText(available)} of ${sizeText(total)} free${isWrong ? ': publishes are refused' : ''}`;
   return { what: 'disk', isWrong, text };
 }
 

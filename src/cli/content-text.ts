@@ -1,4 +1,4 @@
-/** Returns what a database has, as the end of a sentence. */
+/** Returns the content of a database as the end of a sentence. */
 export function contentText({
   newest,
   schema,
@@ -6,5 +6,5 @@ export function contentText({
   readonly newest: number;
   readonly schema: number;
 }): string {
-  return `${newest === 0 ? 'no message' : `messages up to ${newest}`}, schema version ${schema}`;
+  return `${newest === 0 ? 'no messages' : `messages up to ${newest}`}, schema version ${schema}`;
 }

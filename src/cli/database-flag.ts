@@ -6,9 +6,9 @@ import { realFile } from '../files/real-file.ts';
 export const DATABASE_FLAG = { database: { type: 'string' } } as const;
 
 /** Its lines in `--help`. */
-export const DATABASE_HELP = `  --database   the database (default: DATABASE, as for the service, or else data/tidings.sqlite)`;
+export const DATABASE_HELP = `  --database   the file of the database (default: the variable DATABASE, or else data/tidings.sqlite)`;
 
-/** Returns the database that a command is about, without links. @throws {StartError} if it cannot be one */
+/** Returns the path of a command's database, with links resolved. @throws {StartError} if it cannot be a database */
 export function databaseOf(flags: { readonly database?: string | undefined }): string {
   const { database } = readSettings(process.env, { database: flags.database }, ['database']);
   return explain(database, () => realFile(database));

@@ -4,23 +4,23 @@ import { readSettings } from '../config/config.ts';
 import { StartError } from '../start-error.ts';
 import { readArguments } from './operands.ts';
 
-/** A service that says nothing for longer is not well: /readyz answers within two seconds. */
+/** A service that does not answer in this time is not healthy: /readyz answers within two seconds. */
 const ANSWER_MILLISECONDS = 5000;
 
-/** Addresses to listen on that stand for all of a machine, and one of them to connect to. */
+/** Addresses that listen on all interfaces of a machine, and the loopback address to connect to. */
 const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 /** Returns what `healthcheck --help` prints. */
 export function help(): string {
   return `Usage: tidings healthcheck [--ready] [--host ADDRESS] [--port NUMBER]
 
-Asks the service on this machine, within five seconds, whether it is alive (/healthz), and prints a line. Its exit code is
-0 or 1, also if the command line is wrong: containers reserve 2.
+Asks the service on this machine whether it is alive (/healthz), and prints one line. It waits for up to five seconds. The
+exit code is 0 or 1; a wrong command line is 1 as well, because container health checks reserve 2.
 
-  --ready      asks whether it can read and write its log (/readyz). Do not restart it because of that: a restart does not
-               mend a full disk
-  --host       where the service listens (default: HOST, as for the service, or else 127.0.0.1)
-  --port       its port (default: PORT, or else 7070)
+  --ready      asks whether the service can read and write its log (/readyz). Do not restart the service if it cannot: a
+               restart does not fix a full disk
+  --host       the address that the service listens on (default: the variable HOST, or else 127.0.0.1)
+  --port       the port that it listens on (default: the variable PORT, or else 7070)
 
 Examples:
   HEALTHCHECK CMD ["tidings", "healthcheck"]
@@ -28,7 +28,7 @@ Examples:
 `;
 }
 
-/** Asks the service. @throws {StartError} if it is not well */
+/** Asks the service. @throws {StartError} if it is not healthy */
 export async function run(args: readonly string[]): Promise<number> {
   try {
     process.stdout.write(`${await ask(args)}\n`);
@@ -59,7 +59,7 @@ async function ask(args: readonly string[]): Promise<string> {
   return `${url} answers ${status}: ${text.trim()}`;
 }
 
-/** Gets a URL. Not by `fetch`, which refuses some ports that a service may have. */
+/** Gets a URL. Does not use `fetch`, which refuses some ports that a service may have. */
 async function answerOf(url: string): Promise<{ status: number | undefined; text: string }> {
   const request = get(url, { signal: AbortSignal.timeout(ANSWER_MILLISECONDS) });
   const [response] = (await once(request, 'response')) as [IncomingMessage];

@@ -4,10 +4,10 @@ import { UsageError } from '../start-error.ts';
 
 /** The arguments that a command takes. */
 interface Shape<Flags extends NonNullable<ParseArgsConfig['options']>> {
-  /** The name of the command, for what is said of its arguments. */
+  /** The name of the command, for error messages. */
   readonly command: string;
   readonly flags: Flags;
-  /** The names of the operands, all of which it needs; none by default. */
+  /** The names of the operands, all of which are required; none by default. */
   readonly operands?: readonly string[];
 }
 
@@ -16,10 +16,10 @@ type Values<Flags extends NonNullable<ParseArgsConfig['options']>> = ReturnType<
 >['values'];
 
 /**
- * Reads the flags and operands behind the name of a command.
+ * Reads the flags and operands after the name of a command.
  *
  * @returns the operands in their order
- * @throws {UsageError} if a flag is not known or has no value, or an operand is missing or one too many
+ * @throws {UsageError} if a flag is unknown or has no value, or there are too few or too many operands
  */
 export function readArguments<const Flags extends NonNullable<ParseArgsConfig['options']>>(
   args: readonly string[],

@@ -10,16 +10,16 @@ interface Command {
   /**
    * Runs the command.
    *
-   * @param args the arguments behind its name
+   * @param args the arguments after its name
    * @returns the exit code
-   * @throws {StartError} a line for the person who runs it
+   * @throws {StartError} with a line for the person who runs it
    */
   readonly run: (args: readonly string[]) => Promise<number>;
 }
 
 interface Entry {
   readonly about: string;
-  /** Loads the command with what it needs, which the others do not. */
+  /** Loads the modules of the command, which the other commands do not need. */
   readonly load: () => Promise<Command>;
 }
 
@@ -29,19 +29,19 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   serve: { about: 'runs the service (the default)', load: () => import('./serve.ts') },
   token: { about: 'prints a token to try the service with', load: () => import('./token.ts') },
   backup: {
-    about: 'copies the database, also while the service runs, and checks the copy',
+    about: 'copies the database, even while the service runs, and checks the copy',
     load: () => import('./backup.ts'),
   },
-  restore: { about: 'puts a backup in the place of the database', load: () => import('./restore.ts') },
+  restore: { about: 'replaces the database with a backup', load: () => import('./restore.ts') },
   check: {
-    about: 'checks the database, its rights and its disk, and changes nothing',
+    about: 'checks the database, its permissions and its disk, and changes nothing',
     load: () => import('./check.ts'),
   },
   healthcheck: {
     about: 'asks the service on this machine whether it works, for containers',
     load: () => import('./healthcheck.ts'),
   },
-  cluster: { about: 'sets up and looks after several nodes with one log', load: loadCluster },
+  cluster: { about: 'sets up and manages several nodes that share one log', load: loadCluster },
 };
 
 /**
@@ -49,7 +49,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
  *
  * @param args the command line after the program's name
  * @returns the exit code
- * @throws {StartError} a line for the person who runs it
+ * @throws {StartError} with a line for the person who runs it
  */
 export async function runProgram(args: readonly string[]): Promise<number> {
   const [first = ''] = args;
@@ -85,8 +85,8 @@ function print(text: string): number {
 
 function unknownCommand(name: string): string {
   const nearest = nearestName(name, Object.keys(COMMANDS));
-  const meant = nearest === undefined ? '' : ` Is "${nearest}" meant?`;
-  return `There is no command "${name.slice(0, 100)}".${meant} tidings --help lists them.`;
+  const meant = nearest === undefined ? '' : ` Did you mean "${nearest}"?`;
+  return `There is no command "${name.slice(0, 100)}".${meant} tidings --help lists the commands.`;
 }
 
 function programHelp(): string {
@@ -95,13 +95,13 @@ function programHelp(): string {
 
 ${rows.join('')}
   --version    prints the version
-  --help       prints this; behind a command, what it does, its flags, and examples
+  --help       prints this help; after a command, the help of that command
 
 Examples:
-  tidings                              serves this machine on port 7070, without tokens
+  tidings                              serves only this machine on port 7070, without tokens
   tidings serve --help                 lists the settings: each is a flag and an environment variable
   tidings backup /backups/monday.sqlite
 
-Exit codes: 0, done; 1, failed, and a line says why; 2, the command line is wrong, and nothing was begun.
+Exit codes: 0: success; 1: failure, with a line that says why; 2: the command line is wrong, and nothing was done.
 `;
 }

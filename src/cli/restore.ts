@@ -10,11 +10,12 @@ import { contentText } from './content-text.ts';
 export function help(): string {
   return `Usage: tidings restore FILE [--database FILE]
 
-Puts a backup in the place of the database. The service must be stopped. FILE is copied and checked first, and stays as it
-is; the present database is kept beside the new one, as …-before- with the time, and its key for notifications with it. FILE-vapid.json
-becomes the key if it is there. If it is interrupted, either database is there, whole: run it again.
+Replaces the database with a backup. Stop the service first. FILE is copied and checked first, and is not changed. The current
+database is kept beside the new one, with -before- and the time added to its name, and so is its key for notifications. If
+FILE-vapid.json exists, it becomes the key. If the command is interrupted, one of the two databases is in place, complete:
+run the command again.
 
-Devices that have seen more than the backup has are told so when they come back (gap: "restored").
+Devices that have seen more than the backup contains are told so when they reconnect (gap: "restored").
 
 ${DATABASE_HELP}
 
@@ -41,8 +42,8 @@ export function run(args: readonly string[]): Promise<number> {
   });
   const migrations = restored.known - restored.schema;
   const lines = [
-    `${backup} is in the place of ${file}: ${contentText(restored)}.`,
-    ...(aside === undefined ? [] : [`The database that was there is in ${aside}.`]),
+    `${file} was restored from ${backup}: ${contentText(restored)}.`,
+    ...(aside === undefined ? [] : [`The previous database is in ${aside}.`]),
     ...(keys === undefined
       ? [`${vapidFile(backup)} does not exist: the key for notifications was left as it is.`]
       : []),
@@ -52,7 +53,7 @@ export function run(args: readonly string[]): Promise<number> {
   return Promise.resolve(0);
 }
 
-/** Puts the key of a backup beside the database, and the present one beside the file that the present database will be in. */
+/** Puts the key of a backup beside the database, and the present key beside the file that will keep the present database. */
 function takeKeyAlong(file: string, keys: VapidKeys | undefined, aside: string | undefined): void {
   const keyFile = vapidFile(file);
   const present = readPresentKeys(keyFile);
@@ -60,7 +61,7 @@ function takeKeyAlong(file: string, keys: VapidKeys | undefined, aside: string |
   if (keys !== undefined && keys.privateKey !== present?.privateKey) keep(keyFile, keys, file);
 }
 
-/** A present key that cannot be read is what a backup may be restored for. */
+/** Returns the present key; `undefined` if it cannot be read, which may be the reason for restoring a backup. */
 function readPresentKeys(keyFile: string): VapidKeys | undefined {
   try {
     return readVapidKeys(keyFile);

@@ -25,7 +25,10 @@ export async function run(args: readonly string[]): Promise<number> {
   const systemd = new Systemd({
     environment: process.env,
     onFault: (error) =>
-      logger.warn({ err: error }, 'systemd cannot be told how the service is: is systemd-notify installed?'),
+      logger.warn(
+        { err: error },
+        'cannot notify systemd of the state of the service: is systemd-notify installed?',
+      ),
   });
   endOnSignal(logger, async () => {
     await Promise.all([systemd.stopping(), service.close()]);
@@ -33,7 +36,7 @@ export async function run(args: readonly string[]): Promise<number> {
   for (const { name, nearest } of unknownVariables(process.env)) {
     logger.warn(
       { name, nearest },
-      'an environment variable is not known, and has no effect: is the nearest one meant?',
+      'an environment variable is unknown and has no effect: did you mean the nearest one?',
     );
   }
   const origin = await service.start();
@@ -43,7 +46,7 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Returns the command that makes a token, as this program was started: installed, by npx, or from a clone. */
+/** Returns the command that makes a token. It depends on how this program was started: installed, by npx, or in a clone. */
 function tokenCommand(): string {
   if (basename(process.argv[1] ?? '') !== 'tidings') return 'npm run -s token --';
   return process.env['npm_command'] === 'exec' ? 'npx tidings token' : 'tidings token';

@@ -7,7 +7,7 @@ const PROGRAM = 'systemd-notify';
 /** It waits up to five seconds until systemd has read the message. */
 const SEND_MILLISECONDS = 10_000;
 
-/** The end of the service does not wait for longer. */
+/** The time that the service waits for its last message before it ends. */
 const LAST_MILLISECONDS = 1000;
 
 /** The variables that systemd sets for a service (sd_notify(3), sd_watchdog_enabled(3)). */
@@ -16,26 +16,26 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Passes a message on, within a time. @throws {Error} if that fails */
 type Send = (message: string, milliseconds: number) => Promise<void>;
 
-/** What systemd is told of this process. */
+/** The options of `Systemd`. */
 export interface SystemdOptions {
   readonly environment: Environment;
-  /** Called with the first error: systemd is not told then. */
+  /** Called with the first error, which means that systemd was not notified. */
   readonly onFault: (error: Error) => void;
-  /** Another way than the program of systemd, for tests. */
+  /** Replaces the program of systemd in tests. */
   readonly send?: Send;
 }
 
 /**
- * Tells systemd that the service is ready, alive or stopping. Does nothing if systemd has not asked for that.
+ * The notifications to systemd: the service is ready, alive or stopping. None is sent if systemd has not asked for them.
  *
- * Node has no datagram sockets of Unix, and a compiled module for them would be the only one beside SQLite's. So each message
- * is passed on by `systemd-notify`, a process of a few milliseconds, every half of WatchdogSec. It waits until systemd has
- * read the message, which it could otherwise not tell from whom it is. The unit needs NotifyAccess=all for it.
+ * Node has no Unix datagram sockets, and a compiled module for them would be the only one besides SQLite's. So each message
+ * is sent by `systemd-notify`, a process of a few milliseconds that runs twice in each WatchdogSec. It waits until systemd
+ * has read the message: systemd could not tell otherwise which service sent it. The unit needs NotifyAccess=all.
  */
 export class Systemd {
   readonly #send: Send | undefined;
   readonly #onFault: (error: Error) => void;
-  /** Half of the time after which systemd takes the service for dead; `undefined` if it does not. */
+  /** Half of the time after which systemd considers the service dead; `undefined` if systemd does not watch it. */
   readonly #watchMilliseconds: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isStopping = false;
@@ -51,10 +51,10 @@ export class Systemd {
   }
 
   /**
-   * Tells that the service is ready, and from then on that it is alive, for as long as its event loop turns and `probe` comes
-   * back.
+   * Tells systemd that the service is ready, and from then on that it is alive, as long as the event loop runs and `probe`
+   * settles.
    *
-   * @param probe tries the writer; whether that fails does not matter: a restart mends no full disk
+   * @param probe tries the writer. A failure counts as alive: a restart does not fix a full disk
    */
   async ready(probe: () => Promise<unknown>): Promise<void> {
     await this.#tell('READY=1');
@@ -70,7 +70,7 @@ export class Systemd {
     }, this.#watchMilliseconds).unref();
   }
 
-  /** Tells that the service ends, and nothing more after that. */
+  /** Tells systemd that the service is stopping, and nothing after that. */
   async stopping(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#timer);

@@ -15,13 +15,13 @@ Prints a token to try the service with. In a clone it is "npm run -s token -- --
   --send-as    an address that it may send as, or a prefix that ends in "*" (default: --sub)
   --send-to    an address that it may send to (default: none)
   --read       an address whose inbox it may read (default: --sub)
-  --presence   an address whose presence it may see (default: as --read)
-  --rate       messages a second
-  --metrics    it may read /metrics
-  --expires    its lifetime, as 30s, 15m, 12h or 7d (default: 1h)
+  --presence   an address whose presence it may see (default: the addresses of --read)
+  --rate       the messages a second that it may publish
+  --metrics    it may read /metrics and /cluster
+  --expires    the lifetime of the token, such as 30s, 15m, 12h or 7d (default: 1h)
 
-Repeat a flag to allow several addresses. The token is signed with the secret in AUTH_SECRET, or the first one in
-AUTH_SECRET_FILE, as for the service (HS256). It gets AUTH_ISSUER and AUTH_AUDIENCE if they are set.
+Repeat a flag to allow several addresses. The token is signed (HS256) with the secret of the service: AUTH_SECRET, or the
+first secret in AUTH_SECRET_FILE. It gets AUTH_ISSUER and AUTH_AUDIENCE if they are set.
 
 Examples:
   tidings token --sub alice --send-to bob
@@ -36,7 +36,7 @@ function readDuration(text: string): number {
   const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   if (count === undefined || unit === undefined) {
     throw new UsageError(
-      `--expires must be a number and s, m, h or d, such as 15m, not "${text.slice(0, 100)}".`,
+      `--expires must be a number followed by s, m, h or d, such as 15m, not "${text.slice(0, 100)}".`,
     );
   }
   return Number(count) * SECONDS[unit as keyof typeof SECONDS];

@@ -22,7 +22,7 @@ export function readInteger(min: number, max: number): (text: string) => number 
   };
 }
 
-/** Reads how many streams may be open, which the limit on open files bounds. */
+/** Reads how many streams may be open. The limit on open files bounds it. */
 export function readMaxStreams(text: string, openFiles: number): number {
   const value = readInteger(1, MAX_STREAMS)(text);
   const room = streamsWithin(openFiles);
@@ -37,7 +37,7 @@ export function readPublishRate(text: string): number | undefined {
   return text === '' ? undefined : readInteger(0, 1_000_000)(text);
 }
 
-/** Reads an address to listen on. It depends on the keys whether other machines may reach it. */
+/** Reads an address to listen on. Whether other machines may reach it depends on the keys, and is checked later. */
 export function readHost(text: string): string {
   const address = text.replace(/^\[(.*)\]$/, '$1');
   if (isIP(address) !== 0 || /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(address)) return address;
@@ -67,7 +67,7 @@ export function readRetentionClock(text: string): 'checked' | 'trusted' {
   throw new Error('must be checked or trusted');
 }
 
-/** Reads whether a copy is kept of a database that a new version changes. */
+/** Reads whether a copy of the database is kept before a new version changes it. */
 export function readUpgradeCopy(text: string): 'kept' | 'none' {
   if (text === 'kept' || text === 'none') return text;
   throw new Error('must be kept or none');

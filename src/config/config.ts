@@ -51,7 +51,7 @@ export interface Config extends Omit<
 /** The contact for push services if none is configured. Nobody can be reached there. */
 const NOBODY = 'mailto:tidings@localhost';
 
-/** With tokens, a client that publishes without end must harm only itself. */
+/** With tokens, a client that publishes endlessly must harm only itself. */
 const KEYED_PUBLISH_RATE = 100;
 
 /**
@@ -104,7 +104,7 @@ export function readSettings<Key extends keyof Settings>(
 /**
  * Combines the settings into decisions.
  *
- * @throws {StartError} if they contradict each other, or would let others in although no key is configured
+ * @throws {StartError} if they contradict each other, or would let other machines in although no key is configured
  */
 function combine(settings: Settings, openFiles: number): Config {
   const { nats, others } = combineNats(settings);

@@ -21,7 +21,7 @@ export type UrlSignIn = { readonly user: string; readonly password: string } | {
 
 const DEFAULT_PORT = 4222;
 
-/** The scheme, what stands before the last "@", the host and the port. */
+/** The scheme, the part before the last "@", the host and the port. */
 const SERVER = /^(nats|tls):\/\/(?:([^/?#]*)@)?(\[[^\]%]*\]|[^:/?#[\]]*)(?::(\d{1,5}))?\/?$/i;
 
 /** Docker allows "_" in the names of containers. */
@@ -33,7 +33,7 @@ const ENCODING =
   'in a user, a password or a token, write : / ? # @ , % and white space as %3A %2F %3F %23 %40 %2C %25 and %20';
 
 /**
- * Reads servers of NATS, separated by commas or white space. The client of NATS takes neither a list nor a user in a URL.
+ * Reads NATS servers, separated by commas or white space. The NATS client accepts neither a list nor a user in a URL.
  *
  * @returns `undefined` if the text is empty
  * @throws {Error} with the rule that the text breaks, as the end of the sentence "NATS_URL …". It names a server by its
@@ -97,7 +97,7 @@ function readSignIn(userInfo: string): UrlSignIn {
   return password === undefined ? { token: first } : { user: first, password };
 }
 
-/** Decodes percent-encoding. @throws {Error} if it is not that of text */
+/** Decodes percent-encoding. @throws {Error} if the result is not text */
 function decode(text: string): string {
   let decoded = '\uFFFD';
   try {
@@ -106,5 +106,5 @@ function decode(text: string): string {
     // Refused below.
   }
   if (!/[\p{Cc}\uFFFD]/u.test(decoded)) return decoded;
-  throw new Error('must have its user, password or token as percent-encoded UTF-8');
+  throw new Error('must have a user, password or token in percent-encoded UTF-8');
 }

@@ -5,13 +5,13 @@ import { readPath, readText } from './config-values.ts';
 import { readNatsUrl, type NatsServer, type UrlSignIn } from './nats-url.ts';
 import { type Variable, variableName } from './variable.ts';
 
-/** How this node reaches NATS, and what it is called there. Files are named here; whoever connects reads them. */
+/** How this node reaches NATS, and its name there. Files are only named here: they are read when connecting. */
 export interface NatsConfig {
   /** At least one. */
   readonly servers: readonly NatsServer[];
-  /** `undefined` if connections need no TLS; they use it all the same if a server offers it. */
+  /** `undefined` if connections need no TLS. They still use it if a server offers it. */
   readonly tls: NatsTls | undefined;
-  /** `undefined` if NATS asks for nothing, or for a certificate alone. */
+  /** `undefined` if NATS asks for nothing, or only for a certificate. */
   readonly signIn: NatsSignIn | undefined;
   /** The prefix of the names of stream, subjects and buckets. */
   readonly stream: string;
@@ -40,16 +40,16 @@ export type Secret = { readonly text: string } | { readonly file: string };
 /** It becomes a part of the names of streams, subjects and buckets. */
 const DEFAULT_STREAM = 'tidings';
 
-/** With a port it is a name that `NODE_NAME` could have, too. */
+/** Together with a port, a host name of this length is as long as `NODE_NAME` may be. */
 const MAX_HOST_NAME = 58;
 
-/** A seed of NATS (base32), a token in JSON, a block of PEM: people put them in place of their file. */
+/** A NATS seed (base32), a token (base64url of JSON) or a block of PEM. People set these instead of the path of the file. */
 const CONTENT = /^S[A-Z][A-Z2-7]{56}$|^eyJ|^-----|\n/;
 
 export const NATS_VARIABLES = {
   natsUrl: {
     fallback: '',
-    about: 'servers of NATS, which give several nodes one order',
+    about: 'NATS servers, which give several nodes one order of messages',
     read: readNatsUrl,
     secret: true,
     list: true,
@@ -66,19 +66,19 @@ export const NATS_VARIABLES = {
   natsKey: fileVariable('file with the key of that certificate'),
   natsStream: {
     fallback: DEFAULT_STREAM,
-    about: 'prefix of all names in NATS: services that share it have different ones',
+    about: 'prefix of all names in NATS; it must differ for each service that shares the servers',
     read: readStream,
   },
   natsMonitorUrl: {
     fallback: '',
-    about: 'http URLs of the monitoring ports of NATS, to check that it flushes',
+    about: 'http URLs of the monitoring ports of NATS, to check that it flushes to disk',
     read: readMonitorUrls,
     list: true,
     unrepeated: true,
   },
   nodeName: {
     fallback: '',
-    about: 'name of this node, for people (default host name and port)',
+    about: 'name of this node, for people (default: host name and port)',
     read: readNodeName,
   },
 } satisfies Readonly<Record<string, Variable<unknown>>>;
@@ -179,7 +179,7 @@ function signInOfUrl(signIn: UrlSignIn): NatsSignIn {
   return { variable, user: signIn.user, password: { text: signIn.password } };
 }
 
-/** Returns a secret that is given in a variable, or in the file that another one names. @throws {StartError} if in both */
+/** Returns a secret from a variable, or from the file that another one names. @throws {StartError} if both are set */
 function oneOf(name: string, text: string | undefined, file: string | undefined): Secret | undefined {
   if (text !== undefined && file !== undefined) {
     throw new StartError(`${name} and ${name}_FILE are both set. Set one.`);
@@ -188,27 +188,27 @@ function oneOf(name: string, text: string | undefined, file: string | undefined)
   return file === undefined ? undefined : { file };
 }
 
-/** Returns a variable that names a file. The file is read by whoever connects. */
+/** Returns a variable that names a file. The file is read when connecting. */
 function fileVariable(about: string) {
   return { fallback: '', about, read: readFilePath, unrepeated: true } as const;
 }
 
 function readFilePath(text: string): string | undefined {
-  if (CONTENT.test(text)) throw new Error('must be the path of a file, not what is in it');
+  if (CONTENT.test(text)) throw new Error('must be the path of a file, not its content');
   return text === '' ? undefined : readPath(text);
 }
 
 function readStream(text: string): string {
   if (/^[A-Za-z0-9_-]{1,32}$/.test(text)) return text;
   throw new Error(
-    'must have 1 to 32 of A-Z, a-z, 0-9, "-" and "_": it begins the names of streams and buckets',
+    'must be 1 to 32 characters from A-Z, a-z, 0-9, "-" and "_": it begins the names of streams and buckets',
   );
 }
 
 function readNodeName(text: string): string | undefined {
   if (text === '') return undefined;
   if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,64}$/u.test(text)) return text;
-  throw new Error('must have 64 printable characters at most');
+  throw new Error('must have at most 64 printable characters');
 }
 
 function readMonitorUrls(text: string): readonly string[] {

@@ -1,7 +1,7 @@
-/** Files other than connections: the database, its log, the listener, what the process itself needs. */
+/** Files other than connections: the database, its log, the listener, and those that the process itself needs. */
 const RESERVED_FILES = 64;
 
-/** Connections that streams leave to requests. */
+/** Connections that are kept free for requests: streams may not use them. */
 const RESERVED_CONNECTIONS = 192;
 
 /** If the system sets no limit on open files, memory is the limit: at about 20 KB a stream this is 2 GB. */

@@ -14,12 +14,12 @@ export function usage(openFiles: number): string {
   });
   return `Usage: tidings [serve] [--flag value]...
 
-Runs the service until SIGTERM or SIGINT. Each setting is a flag or an environment variable; a flag goes before a variable.
+Runs the service until SIGTERM or SIGINT. Each setting is a flag or an environment variable; a flag takes precedence.
 
   flag                      variable               default
 ${rows.join('')}
 Examples:
-  tidings                                    serves this machine alone, without tokens
+  tidings                                    serves only this machine, without tokens
   tidings --port 8080 --retention-days 30
   AUTH_SECRET_FILE=/etc/tidings/secrets tidings serve --host 0.0.0.0 --database /var/lib/tidings/tidings.sqlite
 `;

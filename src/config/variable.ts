@@ -8,7 +8,7 @@ export interface Variable<T> {
   readonly read: (text: string, openFiles: number) => T;
   /** It has no flag, because everybody on the machine can see flags (`ps`), and its value is never repeated. */
   readonly secret?: true;
-  /** Its value is never repeated: by mistake, it may be a secret in place of the file that has it. */
+  /** Its value is never repeated: it may be a secret, set by mistake instead of the file that has it. */
   readonly unrepeated?: true;
   /** It is a list separated by white space, which may also surround it. */
   readonly list?: true;

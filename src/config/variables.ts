@@ -24,33 +24,33 @@ import type { Variable } from './variable.ts';
 
 /** All variables. A new one is a row here: its key gives the names of variable and flag, `read` the type of its setting. */
 const VARIABLES = {
-  port: { fallback: '7070', about: 'port to listen on; 0 takes a free one', read: readInteger(0, 65_535) },
+  port: { fallback: '7070', about: 'port to listen on; 0: any free port', read: readInteger(0, 65_535) },
   host: { fallback: '127.0.0.1', about: 'address to listen on', read: readHost },
-  publicUrl: { fallback: '', about: 'where clients reach the service', read: readPublicUrl },
-  database: { fallback: 'data/tidings.sqlite', about: 'file of the log', read: readPath },
+  publicUrl: { fallback: '', about: 'URL at which clients reach the service', read: readPublicUrl },
+  database: { fallback: 'data/tidings.sqlite', about: 'file of the database', read: readPath },
   retentionDays: {
     fallback: '0',
-    about: 'how long messages are kept; 0: forever',
+    about: 'days that messages are kept; 0: forever',
     read: readInteger(0, 36_500),
   },
   retentionMessages: {
     fallback: '0',
-    about: 'how many are kept for one recipient; 0: all',
+    about: 'messages that are kept for each recipient; 0: all',
     read: readInteger(0, 1_000_000_000),
   },
   retentionClock: {
     fallback: 'checked',
-    about: 'trusted: the clock is right, though the newest message is of another time',
+    about: 'checked or trusted; trusted: the clock is right even if it is far from the newest message',
     read: readRetentionClock,
   },
   upgradeCopy: {
     fallback: 'kept',
-    about: 'none: no copy is kept of a database that a new version changes',
+    about: 'kept or none: whether a copy of the database is kept before a new version changes it',
     read: readUpgradeCopy,
   },
   heartbeatSeconds: {
     fallback: '15',
-    about: 'silence on a stream before a heartbeat',
+    about: 'seconds of silence on a stream before a heartbeat',
     read: readInteger(1, 3600),
   },
   maxStreams: {
@@ -60,17 +60,17 @@ const VARIABLES = {
   },
   maxStreamsPerClient: {
     fallback: '100',
-    about: 'of these for one client (with tokens)',
+    about: 'streams and held polls open at once for one client (with tokens)',
     read: readInteger(1, MAX_STREAMS),
   },
   publishRate: {
     fallback: '',
-    about: 'messages a second for one client; 0: no limit (default with tokens 100, else 0)',
+    about: 'messages a second for one client; 0: no limit (default: 100 with tokens, else 0)',
     read: readPublishRate,
   },
   trustProxy: {
     fallback: '',
-    about: "which proxies' X-Forwarded-For is believed, as Express has it",
+    about: "proxies whose X-Forwarded-For is trusted, as in Express's setting",
     read: readTrust,
     list: true,
   },
@@ -82,17 +82,17 @@ const VARIABLES = {
     about: 'public keys of RS256, ES256 and EdDSA tokens: file or https URL',
     read: readKeySource,
   },
-  authIssuer: { fallback: '', about: 'what "iss" of a token must be', read: readText },
-  authAudience: { fallback: '', about: 'what "aud" of a token must be', read: readText },
+  authIssuer: { fallback: '', about: 'the "iss" that tokens must have', read: readText },
+  authAudience: { fallback: '', about: 'the "aud" that tokens must have', read: readText },
   corsOrigins: {
     fallback: '',
-    about: 'origins of other sites whose pages may use it',
+    about: 'origins of other sites whose pages may use the service',
     read: readOrigins,
     list: true,
   },
   pushDelaySeconds: {
     fallback: '10',
-    about: 'how long a message is unread before its notification',
+    about: 'seconds that a message is unread before its notification',
     read: readInteger(0, 3600),
   },
   pushHosts: {
@@ -101,11 +101,11 @@ const VARIABLES = {
     read: readPushHosts,
     list: true,
   },
-  vapidPublicKey: { fallback: '', about: 'key pair for notifications, in place of a file', read: readText },
-  vapidPrivateKey: { fallback: '', about: 'its secret half', read: readText, secret: true },
+  vapidPublicKey: { fallback: '', about: 'public key for notifications, instead of a file', read: readText },
+  vapidPrivateKey: { fallback: '', about: 'private key for notifications', read: readText, secret: true },
   vapidSubject: {
     fallback: '',
-    about: 'whom push services can write to: mailto: or https: (default PUBLIC_URL)',
+    about: 'contact for push services: mailto: or https: (default: PUBLIC_URL)',
     read: readVapidSubject,
   },
   ...NATS_VARIABLES,

@@ -1,7 +1,7 @@
 import { StartError } from '../start-error.ts';
 
 /**
- * Runs a step of opening a file, and turns what the file system or SQLite throws into a line for a person.
+ * Runs a step of opening a file, and turns an error of the file system or SQLite into a line for people.
  *
  * @returns the step's result
  * @throws {StartError}
@@ -14,10 +14,10 @@ export function explain<T>(file: string, step: () => T): T {
   }
 }
 
-/** Returns what the file system or SQLite throws when a file is opened, as a line for a person. */
+/** Turns an error of the file system or SQLite into a line for people. */
 export function startErrorOf(file: string, error: unknown): StartError {
   if (error instanceof StartError) return error;
-  // One of another thread has lost its class.
+  // An error from another thread has lost its class.
   const isLine = error instanceof Error && error.name === 'StartError';
   return new StartError(isLine ? error.message : lineOf(file, error), { cause: error });
 }
@@ -40,5 +40,5 @@ function lineOf(file: string, error: unknown): string {
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
     return `${file} is locked by another program (${why}). End that program, then start again.`;
   }
-  return `${file} cannot be opened (${code}: ${why}). Mend that, or set DATABASE to another path.`;
+  return `${file} cannot be opened (${code}: ${why}). Fix that, or set DATABASE to another path.`;
 }

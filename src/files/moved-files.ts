@@ -9,14 +9,14 @@ interface Opened {
 }
 
 /**
- * A check that the names of open files still lead to them. If not, what is written to the open files is lost with the
- * process. It looks only at names: opening and closing one of SQLite's files would drop SQLite's locks on it (POSIX
+ * A check that the names of open files still lead to them. If not, everything written to the open files is lost when the
+ * process ends. It looks only at names: opening and closing one of SQLite's files would drop SQLite's locks on it (POSIX
  * fcntl).
  */
 export class OpenFiles {
   readonly #opened: readonly Opened[];
 
-  /** @param files open, by the names that the next start will use; @throws what the file system throws */
+  /** @param files the names of open files, as the next start will use them @throws the error of the file system */
   constructor(files: readonly string[]) {
     this.#opened = files.map((file) => {
       const { dev, ino } = statSync(file, { bigint: true });
@@ -24,14 +24,14 @@ export class OpenFiles {
     });
   }
 
-  /** Returns which file was removed, moved away or replaced, as a line for the operator; `undefined` if none was. */
+  /** Returns a line for the operator if a file was removed, moved away or replaced; `undefined` if none was. */
   fault(): string | undefined {
     for (const { file, dev, ino } of this.#opened) {
       let found;
       try {
         found = statSync(file, { bigint: true, throwIfNoEntry: false });
       } catch (error) {
-        return `${file} cannot be looked at (${(error as Error).message})`;
+        return `${file} cannot be checked (${(error as Error).message})`;
       }
       if (found === undefined) return `${file} was removed or moved away`;
       if (found.ino !== ino || found.dev !== dev) return `${file} was replaced by another file`;
@@ -41,9 +41,9 @@ export class OpenFiles {
 }
 
 /**
- * A check whether something was made, removed or renamed in the folders of files, or a folder was replaced. It is cheap
- * enough for each commit. Reading the times of a file that is always being written is not: Linux then writes them to
- * the disk with each flush (multigrain timestamps, since 6.13).
+ * A check for changes in the folders of files: a file was made, removed or renamed, or a folder was replaced. It is cheap
+ * enough for each commit. Reading the times of a file that is always being written would not be: Linux then writes them
+ * to the disk with each flush (multigrain timestamps, since 6.13).
  */
 export class Folders {
   readonly #folders: readonly string[];
@@ -55,7 +55,7 @@ export class Folders {
     this.#seen = this.#folders.map(look);
   }
 
-  /** Returns whether anything has changed since the last call, or cannot be looked at. */
+  /** Returns whether anything has changed since the last call, or a folder cannot be read. */
   haveChanged(): boolean {
     let changed = false;
     for (const [index, folder] of this.#folders.entries()) {

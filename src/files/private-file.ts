@@ -8,8 +8,8 @@ export function makeFile(file: string): void {
 }
 
 /**
- * Makes a folder and those above it, which only this user can enter. Does nothing if it exists. Does not use
- * `recursive`, with which Node 20 never returns for a path under /proc.
+ * Makes a folder and its missing parents, which only this user can enter. Does nothing if it exists. Does not use
+ * `recursive`: with it, Node 20 never returns for a path under /proc.
  */
 export function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;

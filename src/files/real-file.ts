@@ -2,11 +2,11 @@ import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
 /**
- * Follows all links in the name of a file, which may not exist yet. So its log, its lock and its keys lie beside the
- * file itself, whichever link names it.
+ * Follows all links in the name of a file, which may not exist yet. So its log, its lock and its keys are beside the
+ * file itself, whichever link is used.
  *
  * @returns an absolute path without links
- * @throws what the file system throws, as for links that lead in a circle
+ * @throws the error of the file system, such as for a loop of links
  */
 export function realFile(file: string): string {
   const path = resolve(file);

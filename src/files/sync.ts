@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 
-/** Has the system write a file, or the names in a folder, to the disk. @throws the file system's error */
+/** Flushes a file, or the names in a folder, to the disk. @throws the error of the file system */
 export function sync(path: string): void {
   const descriptor = openSync(path, 'r');
   try {

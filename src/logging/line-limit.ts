@@ -1,7 +1,7 @@
 /** This many lines of a kind are written at once. */
 const BURST = 10;
 
-/** After a burst, one line is written in this time. */
+/** After a burst, one line is written in each interval of this length. */
 const PAUSE_MILLISECONDS = 1000;
 
 /** Writes a line, with the number of lines of its kind that were left out before it. */
@@ -18,7 +18,7 @@ interface Kind {
 
 /**
  * A rate limit on lines of a kind: a full disk or a single malicious client can cause thousands a second. Of the lines
- * over the limit the newest is written a second later, with their number.
+ * over the limit, only the newest is written, a second later, with the number of the others.
  */
 export class LineLimit {
   /** Kinds by the message of the line, which is a constant of the program. */

@@ -1,6 +1,6 @@
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
 
-/** Lines over this many bytes are dropped: an output that accepts nothing must not fill the memory. */
+/** Lines are dropped while this many bytes wait: an output that accepts nothing must not fill the memory. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
 /** The default capacity of a pipe. */
@@ -12,7 +12,7 @@ const BUSY_MILLISECONDS = 50;
 /** The pause before another write to an output that failed (a full disk, a reader that has gone). */
 const FAILED_MILLISECONDS = 1000;
 
-/** The time that the end of the process waits for a full pipe. */
+/** The time that the process waits for a full pipe before it ends. */
 const FLUSH_MILLISECONDS = 500;
 const FLUSH_PAUSE_MILLISECONDS = 10;
 
@@ -61,7 +61,7 @@ export class LineWriter {
   #chunk: Buffer = NOTHING;
   /** The number of bytes in the chunk and the lines. */
   #bytes = 0;
-  /** The number of dropped lines that `onDropped` was not told of yet. */
+  /** The number of dropped lines that `onDropped` has not been called with yet. */
   #unreported = 0;
   /** `due`: a write comes next, at once or after a pause. `writing`: a thread is writing the chunk. */
   #state: 'idle' | 'due' | 'writing' = 'idle';
@@ -92,7 +92,7 @@ export class LineWriter {
    * gives up if the output fails.
    */
   flush(): void {
-    // The process does not end before the thread has written it.
+    // The process does not end before the thread has written the chunk.
     if (this.#state === 'writing') this.#chunk = NOTHING;
     const clock = new Int32Array(new SharedArrayBuffer(4));
     const end = performance.now() + FLUSH_MILLISECONDS;

@@ -12,19 +12,19 @@ export interface ServiceLog {
 }
 
 /**
- * Opens the log of the service on the error output: JSON lines, or readable ones on a terminal of a clone. It never blocks or ends
- * the service. Waiting lines are written when the process ends. Warnings of Node become lines.
+ * Opens the log of the service on the error output: JSON lines, or readable ones on the terminal of a clone. It never
+ * blocks or ends the service. Waiting lines are written when the process ends. Node's warnings become lines.
  */
 export async function openLog(level: string): Promise<ServiceLog> {
   const prettify = process.stderr.isTTY ? await loadPrettifier() : undefined;
   const lines = new LineWriter(openErrorOutput(), (count) => {
     logger.warn(
       { lines: count },
-      'lines of this log were dropped: the error output did not take them in time',
+      'lines of this log were dropped: the error output did not accept them in time',
     );
   });
   const limit = new LineLimit();
-  // No code logs these. If an error ever carries headers, they are left out.
+  // No code logs these headers. They are left out even if an error ever carries headers.
   const redact = ['authorization', 'cookie', 'set-cookie'].flatMap((name) => [
     `["${name}"]`,
     `*["${name}"]`,
@@ -44,13 +44,13 @@ export async function openLog(level: string): Promise<ServiceLog> {
   // By default Node writes warnings itself, and blocks until it can.
   process.removeAllListeners('warning');
   process.on('warning', ({ name, message, stack }) => {
-    // Not the error itself: it may carry the connection that it is about.
-    logger.warn({ err: { type: name, message, stack } }, 'a warning of Node');
+    // The error itself is not logged: it may carry the connection that it is about.
+    logger.warn({ err: { type: name, message, stack } }, 'a warning from Node');
   });
   return { logger, lines };
 }
 
-/** Loads what makes lines readable; `undefined` if it is not installed, as in production. */
+/** Loads the formatter of readable lines; `undefined` if it is not installed, as in production. */
 async function loadPrettifier(): Promise<((line: string) => string) | undefined> {
   try {
     const { prettyFactory } = await import('pino-pretty');
@@ -61,7 +61,7 @@ async function loadPrettifier(): Promise<((line: string) => string) | undefined>
   }
 }
 
-/** Limits lines of a kind, except fatal ones. `unlogged` of the next line is the number that was left out. */
+/** Limits lines of each kind, except fatal ones. The next line says in `unlogged` how many were left out. */
 function limited(limit: LineLimit): NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']> {
   return function (args, method, level) {
     if (level >= FATAL) {

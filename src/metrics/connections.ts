@@ -17,7 +17,7 @@ interface Survey {
   lag: number;
 }
 
-/** The reasons for which only a node of several ends streams. */
+/** The reasons for closing a stream that occur only in a cluster. */
 const OF_CLUSTERS: ReadonlySet<string> = new Set<ByeReason>(['behind', 'disconnected']);
 
 /** A value, and its labels. */
@@ -25,7 +25,7 @@ type Sample = [{ protocol: string; state: State }, number];
 
 type State = 'waiting' | 'replaying' | 'live' | 'polling' | 'closed';
 
-/** Measures open connections: how many there are, their states, and how far they are behind. */
+/** Measures open connections: their number, their states, and how far behind they are. */
 export function measureConnections(
   instruments: Instruments,
   {
@@ -48,7 +48,7 @@ export function measureConnections(
     (running ??= surveyOf(connections, log.head, scheduler).finally(() => (running = undefined)));
   instruments.gauges(
     'tidings_connections',
-    'Open connections, by protocol: sse (Server-Sent Events), websocket, poll (a held poll); and by state: waiting (its cursor is ahead of this node), replaying (a stream that is sent its backlog), live (a stream), polling.',
+    'Open connections, by protocol: sse (Server-Sent Events), websocket, poll (a held poll); and by state: waiting (its cursor is ahead of this node), replaying (a stream that is being sent its backlog), live (a stream), polling.',
     ['protocol', 'state'],
     async () => {
       const { sse, websocket, poll } = (await survey()).open;
@@ -67,7 +67,7 @@ export function measureConnections(
   );
   instruments.gauge(
     'tidings_connections_limit',
-    'The most streams and held polls that may be open at once (MAX_STREAMS).',
+    'The limit on streams and held polls that are open at once (MAX_STREAMS).',
     () => connections.limits.total,
   );
   instruments.gauge(
@@ -85,7 +85,7 @@ export function measureConnections(
   });
   instruments.counters(
     'tidings_streams_closed_total',
-    'Streams that were closed, by reason: client (the client closed it), stalled, failed (see tidings_connections_dropped_total), or that of the bye event.',
+    'Streams that were closed, by reason: client (the client closed it), stalled, failed (see tidings_connections_dropped_total), or the reason in its bye event.',
     ['reason'],
     () =>
       Object.entries(hub.deliveries.ended)

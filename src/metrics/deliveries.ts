@@ -17,7 +17,7 @@ export function measureDeliveries(
   const { deliveries } = hub;
   instruments.counters(
     'tidings_publishes_total',
-    'Publishes that were accepted, by result: stored (at least one message is new), repeated (nothing is new), ephemeral (not to be stored).',
+    'Publishes that were accepted, by result: stored (at least one message is new), repeated (nothing is new), ephemeral (not stored).',
     ['result'],
     () => [
       [{ result: 'stored' }, log.counts.stored],
@@ -41,12 +41,12 @@ export function measureDeliveries(
   );
   instruments.counter(
     'tidings_messages_replayed_total',
-    'Messages written to streams from the log, once for each stream: to devices that came back, and to slow ones.',
+    'Messages written to streams from the log, once for each stream: to devices that reconnected, and to slow ones.',
     () => deliveries.replayed,
   );
   instruments.counters(
     'tidings_requests_refused_total',
-    'Requests that were refused, by reason (internal: the service failed) and HTTP status; with 200 (an event stream) and 101 (a WebSocket) they were refused in band.',
+    'Requests that were refused, by reason (internal: the service failed) and HTTP status. Status 200 (an event stream) and 101 (a WebSocket) mean that the stream itself told the client.',
     ['reason', 'status'],
     () =>
       Array.from(refusals.counts, ({ reason, status, count }) => [{ reason, status: `${status}` }, count]),

@@ -39,7 +39,7 @@ export function measureLog(
   );
   instruments.counter(
     'tidings_messages_purged_total',
-    'Messages that were removed from the log because they expired or by retention.',
+    'Messages that were removed from the log, because they expired or by retention.',
     () => log.counts.purged,
   );
 }
@@ -68,7 +68,7 @@ function measureCommits(instruments: Instruments, log: LogMetrics): void {
   );
   const sync = instruments.histogram(
     'tidings_commit_sync_seconds',
-    'Seconds of a transaction in which it was made durable: COMMIT, the fsync, and sometimes a checkpoint.',
+    'Seconds that a transaction took to become durable: COMMIT, the fsync, and sometimes a checkpoint.',
     SECONDS,
   );
   log.onTimed((times) => {
@@ -79,7 +79,7 @@ function measureCommits(instruments: Instruments, log: LogMetrics): void {
   });
 }
 
-/** Returns NaN if the files cannot be read: the other metrics must still be exported then. */
+/** Returns the sizes of the files; NaN if they cannot be read, since the other metrics must still be exported. */
 async function filesOf(log: LogMetrics): Promise<LogFiles> {
   try {
     return await log.files();

@@ -22,7 +22,7 @@ export interface MeasuredParts {
   readonly hub: Hub;
   readonly connections: Connections;
   readonly scheduler: FairScheduler;
-  /** Whether this is a node of several. */
+  /** Whether this is a node of a cluster. */
   readonly isCluster: boolean;
   readonly refusals: RefusalCounters;
   readonly notifier: Notifier;
@@ -55,7 +55,7 @@ export class Metrics {
     if (parts.cluster !== undefined) measureCluster(this.#instruments, parts.cluster);
     this.#instruments.counter(
       'tidings_logger_lines_dropped_total',
-      'Lines of the log of the service that were dropped because the error output did not take them.',
+      "Lines of the service's log that were dropped because the error output did not accept them.",
       () => parts.lines.dropped,
     );
   }

@@ -9,7 +9,7 @@ export function measureNotifications(
 ): void {
   instruments.counters(
     'tidings_notification_requests_total',
-    'Requests to push services, by result: sent, gone (the device does not exist any more), refused (given up), failed (retried later).',
+    'Requests to push services, by result: sent, gone (the device no longer exists), refused (given up), failed (retried later).',
     ['result'],
     () => Object.entries(pushSender.counts).map(([result, count]) => [{ result }, count]),
   );
@@ -20,7 +20,7 @@ export function measureNotifications(
   );
   instruments.gauge(
     'tidings_notification_devices_waiting',
-    'Devices whose notifications wait: for other requests to their push service, or for a retry.',
+    'Devices whose notifications are waiting for other requests to their push service, or for a retry.',
     () => notifier.waiting,
   );
   instruments.gauge(

@@ -1,6 +1,6 @@
 import type { ByeReason } from '../../wire/server-events.ts';
 
-/** The reason why a stream closed: that of its `bye`, the client, or a cut because it stalled or the log failed. */
+/** The reason why a stream closed: the one in its `bye`, the client, a stall, or a failure of the log. */
 export type StreamEnd = ByeReason | 'client' | 'stalled' | 'failed';
 
 /**
