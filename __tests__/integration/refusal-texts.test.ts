@@ -80,7 +80,7 @@ test.each<[string, RawRequest, number, string]>([
     'in another charset',
     post(MESSAGE, 'application/json; charset=latin1'),
     415,
-    'The Content-Type is "application/json; charset=latin1", but a body must be UTF-8: send it so, without a charset.',
+    'The Content-Type is "application/json; charset=latin1", but a body must be UTF-8: send it in UTF-8, without a charset.',
   ],
   [
     'that is missing',
@@ -125,13 +125,13 @@ test.each<[string, RawRequest, number, string]>([
     'of one object a line',
     post(`${MESSAGE}\n${MESSAGE}`),
     400,
-    'The body is not valid JSON: it goes on after its end, at position 35 (several messages are sent as one array).',
+    'The body is not valid JSON: it continues after its end, at position 35 (send several messages as one array).',
   ],
   [
     'with a sign that a form has to encode',
     post('content=50% off', FORM_TYPE),
     400,
-    '"50% off" is not valid percent-encoding of UTF-8. Write "%" as "%25" (with curl: --data-urlencode).',
+    '"50% off" is not valid percent-encoded UTF-8. Write "%" as "%25" (with curl: --data-urlencode).',
   ],
 ])('a body %s is refused in words that say what to send', async (_what, request, status, detail) => {
   expect(await detailOf(request, status)).toBe(detail);
@@ -256,20 +256,20 @@ test('the paths that a refusal names are those that clients reach the service by
   for (const path of ['/push/messages', '/push/']) {
     const kept = await rawRequest(mounted.port, { path });
     expect((kept.body as { detail: string }).detail).toBe(
-      `There is nothing at "${path}". The proxy must take /push off the path of each request that it passes on.`,
+      `There is nothing at "${path}". The proxy must remove /push from the path of each request.`,
     );
   }
 });
 
 test('a path with another method says which it takes', async () => {
   expect(await detailOf({ method: 'PUT', path: '/messages' }, 405)).toBe(
-    'This path does not take PUT. It takes GET, HEAD and POST.',
+    'This path does not allow PUT. It allows GET, HEAD and POST.',
   );
   expect(await detailOf({ method: 'POST', path: '/stream', headers: { 'Content-Length': '0' } }, 405)).toBe(
-    'This path does not take POST. It takes GET and HEAD.',
+    'This path does not allow POST. It allows GET and HEAD.',
   );
   expect(await detailOf({ method: 'POST', path: '/ws', headers: { 'Content-Length': '0' } }, 405)).toBe(
-    'This path does not take POST. It takes GET.',
+    'This path does not allow POST. It allows GET.',
   );
 });
 

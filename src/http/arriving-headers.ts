@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Arriving, ArrivingBytes } from '../wire/arriving-bytes.ts';
 
-/** The time between two looks, and the connections looked at each time: a look takes less than a millisecond. */
+/** The time between two checks, and the number of connections in each: a check takes less than a millisecond. */
 const LOOK_MILLISECONDS = 50;
 const LOOKED_AT = 2000;
 
@@ -15,10 +15,10 @@ interface ArrivingHeader extends Arriving {
 }
 
 /**
- * The memory of long headers that have not arrived whole, over all connections.
+ * The memory of long headers that have not arrived completely, over all connections.
  *
  * node:http keeps an incomplete header inside its parser and does not report it, so the bytes read on each connection
- * are looked at from time to time. A connection with a request under way may have the beginning of another header.
+ * are checked from time to time. A connection with a request under way may have the beginning of another header.
  */
 export class ArrivingHeaders {
   readonly #headers = new Map<Socket, ArrivingHeader>();
@@ -26,23 +26,23 @@ export class ArrivingHeaders {
   #timer: NodeJS.Timeout | undefined;
   #next: Iterator<[Socket, ArrivingHeader], undefined> = this.#headers.entries();
 
-  /** @param bytes counts them */
+  /** @param bytes counts the bytes of the headers */
   constructor(bytes = new ArrivingBytes()) {
     this.#bytes = bytes;
   }
 
-  /** Starts to look at connections. */
+  /** Starts to check connections. */
   start(): void {
     this.#timer = setInterval(() => this.look(), LOOK_MILLISECONDS).unref();
   }
 
-  /** Stops looking at connections. */
+  /** Stops checking connections. */
   stop(): void {
     clearInterval(this.#timer);
   }
 
   /**
-   * Adds a connection on which nothing has come yet.
+   * Adds a connection on which nothing has arrived yet.
    *
    * @param refuse called once if its header takes room that others need; must end the connection
    */
@@ -54,7 +54,7 @@ export class ArrivingHeaders {
     this.#headers.set(socket, { from: 0, refuse: end });
   }
 
-  /** Notes that a header has arrived whole. Does nothing for a connection that was removed. */
+  /** Notes that a header has arrived completely. Does nothing for a connection that was removed. */
   arrived(socket: Socket): void {
     const header = this.#headers.get(socket);
     if (header === undefined) return;
@@ -89,7 +89,7 @@ export class ArrivingHeaders {
     this.#bytes.delete(header);
   }
 
-  /** Looks at the next connections; the first follows the last. */
+  /** Checks the next connections; the first follows the last. */
   look(): void {
     for (let left = Math.min(LOOKED_AT, this.#headers.size); left > 0; left--) {
       const [socket, header] = this.#following() ?? [];
@@ -99,7 +99,7 @@ export class ArrivingHeaders {
     }
   }
 
-  /** Returns the connection to look at next; `undefined` if there is none. */
+  /** Returns the connection to check next; `undefined` if there is none. */
   #following(): [Socket, ArrivingHeader] | undefined {
     const { value } = this.#next.next();
     if (value !== undefined) return value;

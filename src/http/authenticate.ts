@@ -19,8 +19,8 @@ const TOKEN_PARAMETERS = ['access_token', 'token', 'authorization', 'auth', 'jwt
 const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
 
 /**
- * The refusal of a session cookie whose token has expired, or cannot be verified, as after a change of keys. The page
- * can renew it. A cookie without any token gets an ordinary 401.
+ * The refusal of a session cookie whose token has expired or cannot be verified, for example after a change of keys. The
+ * page can renew it. A cookie without any token gets an ordinary 401.
  */
 export class SessionRefused extends Refusal {
   constructor(why: string) {
@@ -37,14 +37,14 @@ export class Authenticator {
   readonly #origins: Origins;
   readonly #cookie: SessionCookie;
 
-  /** @param tokens `undefined` in open mode, where everybody may do everything */
+  /** @param tokens `undefined` in open mode, in which everybody may do everything */
   constructor(tokens: Tokens | undefined, origins: Origins, cookie: SessionCookie) {
     this.#tokens = tokens;
     this.#origins = origins;
     this.#cookie = cookie;
   }
 
-  /** Whether everybody may do everything, since no key is configured. */
+  /** Whether everybody may do everything because no key is configured. */
   get open(): boolean {
     return this.#tokens === undefined;
   }
@@ -53,7 +53,7 @@ export class Authenticator {
    * Identifies the client that makes a request: by `Authorization: Bearer`, else by the session cookie.
    *
    * @param changes whether the request may change something
-   * @throws {Refusal} 400 if the URL has a token, 401 without a good token, 403 if the cookie was sent by a page that
+   * @throws {Refusal} 400 if the URL has a token, 401 without a valid token, 403 if the cookie was sent by a page that
    *   may not use it
    * @throws {KeysUnavailable} if the token cannot be checked now
    */
@@ -78,7 +78,7 @@ export class Authenticator {
     return this.#ownerOf(this.#tokens, sessions);
   }
 
-  /** The handler that identifies a route's clients: `identityOf` has the result. */
+  /** The handler that identifies a route's clients: `identityOf` returns the result. */
   get middleware(): Handler {
     return async (request, _response, next) => {
       request.identity = await this.identify(request);
@@ -102,13 +102,13 @@ export class Authenticator {
   }
 
   /**
-   * Finds the owner of a request's session. If several cookies have the name, the one with a good token counts: the
+   * Finds the owner of a request's session. If several cookies have the name, the one with a valid token counts: the
    * others may be left from an earlier base path, or set by another site of the domain.
    *
    * @param sessions the values of the cookies, at least one
-   * @throws {SessionRefused} if none is good and one is a token, or two clients have a good one each
+   * @throws {SessionRefused} if one is a token but none is valid, or if valid ones are of two clients
    * @throws {Refusal} 401 if none is a token
-   * @throws {KeysUnavailable} if none is good, and one cannot be checked now
+   * @throws {KeysUnavailable} if none is valid, and one cannot be checked now
    */
   async #ownerOf(tokens: Tokens, sessions: readonly string[]): Promise<Identity> {
     const identities: Identity[] = [];
@@ -126,7 +126,7 @@ export class Authenticator {
     const [owner] = identities;
     if (owner === undefined) throw unavailable ?? refusal;
     if (identities.some(({ client }) => client !== owner.client)) {
-      throw new SessionRefused('The request has sessions of two clients');
+      throw new SessionRefused('The request has the sessions of two clients');
     }
     return owner;
   }
@@ -148,7 +148,7 @@ function refusedToken(why: string): Refusal {
 
 /** Returns the client that makes a request. @throws {Error} if the middleware does not run before the route */
 export function identityOf({ identity }: RoutedRequest): Identity {
-  if (identity === undefined) throw new Error('the route does not stand behind the authenticator');
+  if (identity === undefined) throw new Error('the route runs without the authenticator');
   return identity;
 }
 
@@ -182,7 +182,7 @@ function refuseTokenInUrl(request: IncomingMessage, cookie: SessionCookie): void
   if (name === undefined) return;
   throw new Refusal(
     'malformed',
-    `A token does not belong in a URL ("${name}"), which ends up in logs: send it as Authorization: Bearer, or in the ` +
+    `A token must not be in a URL ("${name}"), because URLs end up in logs. Send it as Authorization: Bearer, or in the ` +
       `cookie "${cookie.name(request)}".`,
   );
 }

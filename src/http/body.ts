@@ -38,17 +38,17 @@ export const checkContentType: Check = (request) => {
 };
 
 /**
- * Returns the value of a body: that of its JSON, or the fields of its form, with `ttl`, `id`, `background` and
- * `ephemeral` as the numbers and booleans that they look like.
+ * Returns the value of a body: the value of its JSON, or the fields of its form. `ttl`, `id`, `background` and `ephemeral`
+ * of a form become numbers and booleans if they look like them.
  *
  * @throws {Refusal} 400 if there is no JSON, if the bytes are not UTF-8 or do not match their Content-Type, or a name is
- *   given twice; 413 if there is too much in it
+ *   given twice; 413 if the body has too much in it
  */
 export function parseBody(request: RoutedRequest): unknown {
   const bytes = bodyOf(request);
   if (contentTypeOf(request) === FORM_TYPE) return parseForm(bytes);
   if (bytes.length === 0) throw noBody();
-  // Nearly all bodies begin so, and no form does.
+  // Nearly all bodies begin like this, and no form does.
   const isObject = bytes[0] === OPEN_OBJECT;
   if (!isObject && FORM_BEGINNING.test(beginningOf(bytes)))
     throw notOfItsType('a form', JSON_TYPE, FORM_TYPE);
@@ -75,7 +75,7 @@ function contentTypeOf(request: IncomingMessage): string {
   if (charset === undefined || /^charset="?utf-?8"?$/.test(charset)) return type;
   throw new Refusal(
     'unsupported-media-type',
-    `The Content-Type is "${header.slice(0, 100)}", but a body must be UTF-8: send it so, without a charset.`,
+    `The Content-Type is "${header.slice(0, 100)}", but a body must be UTF-8: send it in UTF-8, without a charset.`,
   );
 }
 
@@ -102,7 +102,7 @@ function parseForm(bytes: Buffer): unknown {
   if (bytes.length > MAX_FORM_BYTES) {
     throw new Refusal(
       'too-large',
-      `The form is ${bytes.length} bytes, and may be at most ${MAX_FORM_BYTES}: send JSON.`,
+      `The form has ${bytes.length} bytes, but may have at most ${MAX_FORM_BYTES}: send JSON instead.`,
     );
   }
   if (JSON_BEGINNING.test(beginningOf(bytes))) throw notOfItsType('JSON', FORM_TYPE, JSON_TYPE);
@@ -119,7 +119,7 @@ function parseForm(bytes: Buffer): unknown {
   return Object.fromEntries(fields);
 }
 
-/** Reads a number or boolean as a form writes it. Anything else stays text, and its rule refuses it. */
+/** Reads a number or boolean from the text of a form. Anything else stays text, and the rule of its field refuses it. */
 function asWritten(value: string): unknown {
   if (/^\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value))) return Number(value);
   return value === 'true' || value === 'false' ? value === 'true' : value;

@@ -5,16 +5,16 @@ import { mergeRepeated } from './repeated-headers.ts';
 /** Clients send a dozen header fields. With more than this, the proxy is broken or the client malicious. */
 export const MAX_HEADERS = 100;
 
-/** The most bytes of all fields' names and values. The limit of node:http includes the target (server.ts). */
+/** The limit on the bytes of all fields' names and values. The limit of node:http includes the target (server.ts). */
 export const MAX_FIELD_BYTES = 16 * 1024;
 
 /**
- * Closes the connection. If the end of a request is uncertain, the bytes after it must not be read as another one. The
- * memory of a long header is freed.
+ * The header that closes the connection. If the end of a request is uncertain, the bytes after it must not be read as
+ * another request. After a long header, closing frees its memory.
  */
 const CLOSE = { headers: { Connection: 'close' } };
 
-/** Merges repeated fields, if the header is well formed and within its bounds. @throws {Refusal} if it is not */
+/** Checks that a header is well formed and within its bounds, and merges repeated fields. @throws {Refusal} if it is not */
 export function checkHeader(request: IncomingMessage): void {
   const { headers, httpVersion, rawHeaders } = request;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
@@ -29,10 +29,10 @@ export function checkHeader(request: IncomingMessage): void {
     throw new Refusal('malformed', 'The length of the body is not known (RFC 9112 §6.3).', CLOSE);
   }
   if (coding !== undefined && coding !== 'chunked') {
-    throw new Refusal('not-implemented', 'The only Transfer-Encoding understood here is chunked.', CLOSE);
+    throw new Refusal('not-implemented', 'The only supported Transfer-Encoding is chunked.', CLOSE);
   }
   if (headers.host === undefined && httpVersion === '1.1') {
-    throw new Refusal('malformed', 'A request of HTTP/1.1 must have a Host header (RFC 9112 §3.2).');
+    throw new Refusal('malformed', 'An HTTP/1.1 request must have a Host header (RFC 9112 §3.2).');
   }
   if (rawHeaders.length > MAX_HEADERS * 2) {
     throw new Refusal('header-too-large', `The request has more than ${MAX_HEADERS} header fields.`, CLOSE);

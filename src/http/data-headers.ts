@@ -1,4 +1,4 @@
-/** The headers of data, so that it is not kept by caches, run as a script, or embedded by pages of other sites. */
+/** The headers of data. Caches do not keep it, browsers do not run it as a script, and other sites cannot embed it. */
 export const DATA_HEADERS = {
   'Cache-Control': 'no-store',
   'X-Content-Type-Options': 'nosniff',

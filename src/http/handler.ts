@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Identity } from '../auth/identity.ts';
 
-/** A request as the router passes it on: that of node:http, with what earlier handlers found out. */
+/** A request of node:http as the router passes it on, with the results of earlier handlers. */
 export interface RoutedRequest extends IncomingMessage {
   url: string;
   method: string;
   /** The variable parts of the path, by name. */
   readonly params: Readonly<Record<string, string | string[] | undefined>>;
-  /** Set by `readBody`; a route that waits long removes it. */
+  /** Set by `readBody`. A route that waits for long removes it. */
   body?: unknown;
   /** Set by the authenticator. */
   identity?: Identity;
@@ -23,7 +23,7 @@ export type Handler = (
 /** A condition that a request must meet before its route goes on. @throws {Refusal} if it does not */
 export type Check = (request: RoutedRequest) => void;
 
-/** Returns a handler that makes checks in order. One step of the router costs as much as several checks. */
+/** Returns a handler that runs checks in order. One step of the router costs as much as several checks. */
 export function checked(...checks: readonly Check[]): Handler {
   return (request, _response, next) => {
     for (const check of checks) check(request);

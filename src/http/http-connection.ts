@@ -9,14 +9,14 @@ import { markUnwatched } from './unwatched.ts';
 const LINGER_MILLISECONDS = 1000;
 
 /**
- * Parsed requests that may wait on one connection; each takes 2 KiB of memory besides its header. Once the second number
- * wait on all connections together, only one may wait on each.
+ * The limit on parsed requests that wait on one connection; each takes 2 KiB of memory besides its header. When the total
+ * over all connections is reached, only one may wait on each.
  */
 const MAX_WAITING = 512;
 const MAX_WAITING_TOTAL = 16 * MAX_WAITING;
 
 /**
- * node:http hands over a body in the pieces in which it comes, each chunk by itself, and each costs as much as a few
+ * node:http hands over a body in the pieces in which it arrives, and each chunk separately. A piece costs as much as a few
  * kilobytes. After this many, nothing is read for a turn.
  */
 const PIECES_IN_TURN = 1024;
@@ -41,21 +41,21 @@ export interface HttpConnectionParts {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   /** The number of requests that wait on all connections. */
   readonly waiting: { total: number };
-  /** Called when a request begins to be handled, and when none is under way any more. */
+  /** Called when a request is about to be handled, and when none is under way any more. */
   readonly onBusy: (socket: Socket) => void;
   readonly onIdle: (socket: Socket) => void;
   /** Called when the connection is ended because a body came in too many pieces. */
   readonly onUnreadable: () => void;
-  /** Called when the connection is cut because its client takes no answer. */
+  /** Called when the connection is cut because its client does not accept its answer. */
   readonly onStalled: () => void;
-  /** The time between two looks at unsent bytes. */
+  /** The time between two checks of unsent bytes. */
   readonly lookMilliseconds?: number;
 }
 
 /**
- * A connection that speaks HTTP, with one request under way at a time. The next one is handled when the system has taken
- * the answer before it, so a client that sends requests and takes no answers costs one answer. node:http parses up to
- * 64 KiB at a time, and hands over every request in it at once: those wait here, and nothing more is read while any does.
+ * An HTTP connection, with one request under way at a time. The next one is handled when the operating system has accepted
+ * the previous answer, so a client that sends requests and reads no answers costs the memory of one answer. node:http parses
+ * up to 64 KiB at a time, and hands over all requests in it at once: they wait here, and nothing more is read until none waits.
  */
 export class HttpConnection {
   readonly #socket: Socket;
@@ -162,11 +162,11 @@ export class HttpConnection {
     this.#endAfterAnswers(() => endWith(this.#socket, ''));
   }
 
-  /** Looks at a socket on which nothing has happened until its timeout. */
+  /** Checks a socket on which nothing has happened until its timeout. */
   onTimeout(): void {
     const response = this.#underWay?.response;
     if (response === undefined) {
-      // It was kept alive long enough. A client that has not sent a request yet has more time for its header.
+      // The connection was kept alive long enough. A client that has not sent a request yet has more time for its header.
       if (this.#hasServed) this.#socket.destroy();
       return;
     }
@@ -213,7 +213,7 @@ export class HttpConnection {
     this.#parts.waiting.total--;
     this.#follow(next);
     if (this.#waiting.length > 0 || this.#end !== undefined) this.#markUnwatched();
-    // Not at once: hundreds may wait, and would be answered in one turn.
+    // It is not handled at once: hundreds may be waiting, and all would be answered in one turn.
     readingTurns.wait(() => {
       if (this.#underWay !== next) return;
       this.#parts.handle(next.request, next.response);
@@ -234,7 +234,7 @@ export class HttpConnection {
     });
   }
 
-  /** node:http cuts a connection right after its last answer, also in the middle of a body. */
+  /** Keeps the connection open for a while after an early answer: node:http would cut it even in the middle of a body. */
   #lingerAfterEarlyAnswers(): void {
     const destroySoon = this.#socket.destroySoon.bind(this.#socket);
     this.#socket.destroySoon = (): void => {
@@ -277,7 +277,7 @@ export class HttpConnection {
    * then it must be stopped again.
    */
   #stopReading(): void {
-    // Not before node:http has parsed this piece: a socket that is already paused does not say so again.
+    // This waits until node:http has parsed the piece: a socket that is already paused emits no second event.
     process.nextTick(() => {
       if (this.#holdsReading) this.#socket.pause();
     });
@@ -285,7 +285,7 @@ export class HttpConnection {
     this.#isWatchingReads = true;
     this.#socket.on('resume', () => {
       if (!this.#holdsReading) return;
-      // A socket paused between `resume` and this event is being read all the same: resume it, so that it can be paused.
+      // A socket that was paused between `resume` and this event is still being read: resume it, so that it can be paused.
       if (this.#socket.isPaused()) this.#socket.resume();
       else this.#socket.pause();
     });

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** The number of addresses compared to find the one with most connections: those that came or became idle first. */
+/** How many addresses are compared to find the one with the most connections. They are those that became idle first. */
 const COMPARED_ADDRESSES = 64;
 
 /** A new connection may have sent its request already. */
@@ -52,8 +52,8 @@ export class IdleConnections {
   }
 
   /**
-   * Closes the connection that has been idle longest, of the address that has most of them: a client that opens
-   * thousands loses its own, and shuts out nobody else. Does nothing if that one has been idle for less than a second.
+   * Closes the connection that has been idle longest, of the address that has the most of them: a client that opens
+   * thousands loses its own, and shuts out nobody else. Does nothing if that connection has been idle for less than a second.
    *
    * @returns whether one was closed
    */

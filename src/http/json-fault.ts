@@ -1,5 +1,5 @@
 /**
- * Says why JSON.parse refused a text, and at which position, in words for its author. V8 may quote a part of the text;
+ * Returns why JSON.parse refused a text, and at which position, in words for its author. V8 may quote a part of the text;
  * at most one character of that is shown, since an answer should not echo more than it must.
  *
  * @returns the end of the sentence "The body is not valid JSON: …"
@@ -8,7 +8,7 @@ export function jsonFault(error: unknown): string {
   const { message } = error as Error;
   const [, what = '', position = ''] = /^([^"]+?)(?: in JSON)? at position (\d+)/.exec(message) ?? [];
   if (what.endsWith('after JSON')) {
-    return `it goes on after its end, at position ${position} (several messages are sent as one array)`;
+    return `it continues after its end, at position ${position} (send several messages as one array)`;
   }
   if (what !== '') return `${what.charAt(0).toLowerCase()}${what.slice(1)} at position ${position}`;
   if (message === 'Unexpected end of JSON input') return 'it ends too early';

@@ -3,11 +3,11 @@ import { nearestName } from '../misspelt.ts';
 import { firstName } from './paths.ts';
 
 /**
- * Returns the refusal (404) of a path with nothing at it. It says which path is probably meant, or lists all of them.
+ * Returns the refusal (404) of a path that does not exist. It names the path that is probably meant, or lists all paths.
  *
  * @param path without its query
  * @param basePath the prefix of this service's paths, as clients see them
- * @param paths those of this service
+ * @param paths the paths of this service
  */
 export function notFound(path: string, basePath: string, paths: readonly string[]): Refusal {
   const names = [...new Set(paths.map(firstName))];
@@ -19,7 +19,7 @@ export function notFound(path: string, basePath: string, paths: readonly string[
 
 function hintFor(path: string, basePath: string, names: readonly string[]): string {
   if (basePath !== '' && path.startsWith(`${basePath}/`)) {
-    return `The proxy must take ${basePath} off the path of each request that it passes on.`;
+    return `The proxy must remove ${basePath} from the path of each request.`;
   }
   const steps = path.split('/').filter((step) => step !== '');
   const [first = '', ...deeper] = steps;

@@ -10,7 +10,7 @@ export interface OriginRules {
   readonly open: boolean;
   /** Origins of other sites whose pages may use the service with their users' sessions. */
   readonly allowed: readonly string[];
-  /** The URL at which clients reach the service; `undefined`: the request's `Host` counts. */
+  /** The URL at which clients reach the service; if `undefined`, the request's `Host` counts. */
   readonly publicUrl: URL | undefined;
 }
 
@@ -75,18 +75,18 @@ export class Origins {
     if (this.#isAllowedPage(request)) return;
     throw new Refusal(
       'forbidden',
-      'With a session cookie, only a page of this site, or of one in CORS_ORIGINS, may change something: the Origin is ' +
-        `${request.headers.origin === undefined ? 'missing' : 'another'}. Other programs send the token as Authorization: Bearer.`,
+      'With a session cookie, only pages of this site and of the sites in CORS_ORIGINS may change something, but the Origin is ' +
+        `${request.headers.origin === undefined ? 'missing' : 'of another site'}. Other programs send the token as Authorization: Bearer.`,
     );
   }
 
   /**
    * Refuses a request with a session cookie if the browser says that a page of another origin sent it (Fetch Metadata),
-   * unless that page is allowed. A page of another host under the same domain could otherwise make the person present
+   * unless that page is allowed. Otherwise, a page of another host under the same domain could make the person present
    * and use up streams: browsers send the cookie (SameSite goes by the domain), and no `Origin` for a picture or a
    * script.
    *
-   * @throws {Refusal} 403; never if the browser does not say
+   * @throws {Refusal} 403; never if the browser does not name the site
    */
   refuseOtherPages(request: IncomingMessage): void {
     const site = request.headers['sec-fetch-site'];
@@ -94,8 +94,8 @@ export class Origins {
       return;
     throw new Refusal(
       'forbidden',
-      'A session cookie is for pages of this site, and of those in CORS_ORIGINS: Sec-Fetch-Site says that this request ' +
-        'comes from another.',
+      'Only pages of this site and of the sites in CORS_ORIGINS may use a session cookie, but Sec-Fetch-Site says that this ' +
+        'request comes from another site.',
     );
   }
 
@@ -117,7 +117,7 @@ function refuseForeign({ headers, method, url = '' }: IncomingMessage): void {
   // A host in the target overrides the header (RFC 9112 §3.2.2).
   const [, named] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
   if ([headers.host, named].some((host) => host !== undefined && !isLoopback(host.replace(/:\d*$/, '')))) {
-    throw foreign('its own machine, and the Host is another');
+    throw foreign('the Host is another machine');
   }
   // Other sites fetch pictures, scripts and frames without an Origin. A link to the page does no harm, one to a stream
   // or a poll makes somebody present.
@@ -125,19 +125,19 @@ function refuseForeign({ headers, method, url = '' }: IncomingMessage): void {
   const isLink =
     mode === 'navigate' && destination === 'document' && method === 'GET' && !DATA.test(pathOf(url));
   if (origin === undefined ? site === 'cross-site' && !isLink : !isLoopbackOrigin(origin)) {
-    throw foreign('pages of its own machine, not of another site');
+    throw foreign('this request comes from a page of another site');
   }
   const forwarding = Object.keys(headers).find((name) => FORWARDING.test(name));
   if (forwarding !== undefined) {
-    throw foreign(`its own machine, and the header "${forwarding}" says that this request was passed on`);
+    throw foreign(`the header "${forwarding}" says that this request was forwarded`);
   }
 }
 
-/** Returns the refusal (403) of a request in open mode. @param who the allowed requests, and why this is not one */
-function foreign(who: string): Refusal {
+/** Returns the refusal (403) of a request in open mode. @param why the sign that it comes from elsewhere */
+function foreign(why: string): Refusal {
   return new Refusal(
     'forbidden',
-    `Without a key this service is for ${who}; set AUTH_SECRET to let others in with tokens.`,
+    `Without a key, this service accepts only requests from its own machine, but ${why}. Set AUTH_SECRET to let others in with tokens.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { sendJson } from './send-json.ts';
 
-/** The longest page; `more` tells that there is another. */
+/** The maximum size of a page. If there is another page, `more` is true. */
 export const PAGE_BYTES = 1024 * 1024;
 
 /** The items of one answer, as JSON, within bounds. */
@@ -10,7 +10,7 @@ export class Page {
   readonly #items: string[] = [];
   #bytes = 0;
 
-  /** @param limit the most items */
+  /** @param limit the maximum number of items */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -19,7 +19,7 @@ export class Page {
     return this.#items.length === 0;
   }
 
-  /** Adds an item. @returns `false` if there is no room for it; there always is for the first one */
+  /** Adds an item. @returns `false` if there is no room for it; the first one always fits */
   add(json: string): boolean {
     this.#bytes += Buffer.byteLength(json) + 1;
     const isFull = this.#bytes > PAGE_BYTES && this.#items.length > 0;
@@ -33,7 +33,7 @@ export class Page {
     this.#items.reverse();
   }
 
-  /** Answers with the items under a name, and with other facts beside them. */
+  /** Answers with the items under a name, and with other facts. */
   send(response: ServerResponse, name: string, facts: object): void {
     sendJson(response, `{"${name}":[${this.#items.join(',')}],${JSON.stringify(facts).slice(1)}`);
   }

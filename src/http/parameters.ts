@@ -2,7 +2,7 @@ import { EVERYTHING } from '../address.ts';
 import type { Range } from '../rule.ts';
 import { listOf, named, type Schema } from '../schema.ts';
 
-/** A parameter of a query, as the description shows it. `Query` reads it by the same bounds. */
+/** A parameter of a query, as the description of the API shows it. `Query` applies the same bounds. */
 export interface Parameter {
   readonly description: string;
   readonly schema: Schema;
@@ -49,7 +49,7 @@ export function inboxes(description: string): Parameter {
 /** The id of a message to read back from. */
 export const BEFORE: Parameter = {
   description:
-    'Messages with lower ids than this, the newest of them; `latest` begins with the newest of all.',
+    'The newest messages with ids lower than this one; `latest` begins with the newest message of all.',
   schema: { anyOf: [{ type: 'integer', minimum: 1, maximum: MAX_ID }, { const: 'latest' }] },
 };
 

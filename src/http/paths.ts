@@ -2,9 +2,9 @@
 export type Method = 'get' | 'post' | 'put' | 'delete';
 
 /**
- * Every path of the service with its methods, except the files of the pages. This is the one list: the router, `Allow`, what
- * a 404 suggests and the description of the service are made from it, and the compiler refuses one that lacks a path or a
- * method.
+ * Every path of the service with its methods, except the files of the pages. This is the only list: the router, `Allow`, the
+ * suggestions of a 404 and the description of the API are made from it, and the compiler rejects any of them that lacks a
+ * path or a method.
  */
 export const PATHS = {
   '/messages': ['get', 'post'],
@@ -31,7 +31,7 @@ export type MethodsOf<P extends Path> = (typeof PATHS)[P][number];
 /** The paths that only a node of a cluster has. */
 const OF_CLUSTER: ReadonlySet<string> = new Set<Path>(['/cluster']);
 
-/** The paths that say how a node is. They are served also while it is cut off from the others. */
+/** The paths that report the state of a node. They are served even while it is cut off from the others. */
 const ABOUT_NODE: ReadonlySet<string> = new Set<Path>([
   '/healthz',
   '/readyz',
@@ -40,10 +40,10 @@ const ABOUT_NODE: ReadonlySet<string> = new Set<Path>([
   '/cluster',
 ]);
 
-/** The path that a WebSocket is opened at has no `HEAD`. */
+/** The paths that have no `HEAD`: a WebSocket is opened there. */
 const WITHOUT_HEAD: ReadonlySet<string> = new Set<Path>(['/ws']);
 
-/** Returns the paths that a service has. */
+/** Returns the paths of a service. */
 export function pathsOf(isCluster: boolean): Path[] {
   return (Object.keys(PATHS) as Path[]).filter((path) => isCluster || !OF_CLUSTER.has(path));
 }

@@ -27,7 +27,7 @@ export interface ProblemParts {
   readonly refusals: RefusalCounters;
 }
 
-/** The answer to a request that went wrong. */
+/** The answer to a request that failed. */
 interface Problem {
   readonly status: number;
   readonly json: string;
@@ -35,7 +35,7 @@ interface Problem {
 }
 
 /**
- * Makes the answer for an error: a refusal as it is, anything else a bare 500, logged whole.
+ * Makes the answer for an error. A refusal is sent as it is. Any other error becomes a bare 500, and is logged in full.
  *
  * @param isThere whether the client is still connected: if it left while its request was read, no refusal is counted
  */
@@ -54,13 +54,13 @@ export function problemOf(
   if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
   return {
     status,
-    json: problemJson(status, refusal?.message ?? 'The service failed; it is logged.', refusal),
+    json: problemJson(status, refusal?.message ?? 'The service failed. The error was logged.', refusal),
     headers: refusal?.headers ?? {},
   };
 }
 
 /**
- * Makes the refusal of a publish from an error: a temporary one (503) says whether anything may have been stored.
+ * Makes the refusal of a publish from an error. A temporary one (503) says whether anything may have been stored.
  *
  * @returns any other error as it is
  */
@@ -83,7 +83,7 @@ export function publishProblem(error: unknown): unknown {
 }
 
 /**
- * Records a refusal (503) that a client was told in band, by `bye`.
+ * Records a refusal (503) that was sent to a client in band, as `bye`.
  *
  * @param status the status that its answer has instead
  */
@@ -139,7 +139,7 @@ export function rawProblem(status: number, detail: string, retryAfterSeconds?: n
   );
 }
 
-/** Returns the handler of a path's other methods: 405, or 204 for OPTIONS. @param allowed the methods that it has */
+/** Returns the handler of a path's other methods: 405, or 204 for OPTIONS. @param allowed the methods of the path */
 export function methodNotAllowed(
   allowed: string,
 ): (request: IncomingMessage, response: ServerResponse) => void {
@@ -150,24 +150,24 @@ export function methodNotAllowed(
     }
     throw new Refusal(
       'method-not-allowed',
-      `This path does not take ${request.method}. It takes ${allowed.replace(/, (\w+)$/, ' and $1')}.`,
+      `This path does not allow ${request.method}. It allows ${allowed.replace(/, (\w+)$/, ' and $1')}.`,
       { headers: { Allow: allowed } },
     );
   };
 }
 
-/** Returns the cause of a 503 to be logged: why the disk could not be read; `undefined` for any other error. */
+/** Returns the cause of a 503 if it must be logged: the disk could not be read. Returns `undefined` for other errors. */
 function causeFor(error: unknown): unknown {
   return error instanceof LogUnreadable ? error : undefined;
 }
 
-/** Returns the refusal that a client is told for an error; `undefined` if the error is internal. */
+/** Returns the refusal that a client gets for an error; `undefined` if the error is internal. */
 function toRefusal(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
   if (error instanceof LogUnavailable) return unavailable(`Not now: ${error.message}. Try again later.`, 2);
   if (error instanceof KeysUnavailable) return unavailable(`Not now: ${error.message}.`, 5);
   const { status } = error as { status?: unknown };
   // Thrown by the router (http-errors).
-  if (status === 400) return new Refusal('malformed', 'The path is not valid percent-encoding of UTF-8.');
+  if (status === 400) return new Refusal('malformed', 'The path is not valid percent-encoded UTF-8.');
   return undefined;
 }

@@ -6,12 +6,12 @@ import { INBOXES, MAX_ID, type Parameters } from './parameters.ts';
 /** No endpoint takes more than 200 addresses and a few other parameters. */
 export const MAX_PAIRS = 1000;
 
-/** A path may have 300 KiB, and each fault of a query names it. */
+/** A path may have 300 KiB, and every fault of a query repeats it. */
 const MAX_SHOWN_PATH = 100;
 
 /**
- * Reads `application/x-www-form-urlencoded` text (a query, or a body) and alters nothing: URLSearchParams silently puts
- * U+FFFD in place of bytes that are not UTF-8, which changes a name; this refuses them.
+ * Reads `application/x-www-form-urlencoded` text (a query or a body) without altering it. Bytes that are not UTF-8 are
+ * refused: URLSearchParams silently replaces them with U+FFFD, which changes names.
  *
  * @returns each pair, in order
  * @throws {Refusal} 400 if it is malformed or has more than 1,000 pairs
@@ -27,7 +27,7 @@ export function parsePairs(text: string): [name: string, value: string][] {
     } catch {
       throw new Refusal(
         'malformed',
-        `"${part.slice(0, 100).toWellFormed()}" is not valid percent-encoding of UTF-8. Write "%" as "%25" ` +
+        `"${part.slice(0, 100).toWellFormed()}" is not valid percent-encoded UTF-8. Write "%" as "%25" ` +
           '(with curl: --data-urlencode).',
       );
     }
@@ -53,7 +53,7 @@ export function originForm(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?]*/i, '');
   if (path.startsWith('/')) return path;
   if (path !== target) return `/${path}`;
-  throw new Refusal('not-found', 'The request names no path: ask for one, such as /messages.');
+  throw new Refusal('not-found', 'The request has no path. Send one, such as /messages.');
 }
 
 /** Returns the path of a request's target, without its query. */
@@ -68,8 +68,8 @@ export function nonEmpty(text: string | string[] | undefined): string | undefine
 }
 
 /**
- * A request's query, read parameter by parameter. Faults are gathered, and `check` reports them together: use nothing
- * that was read before that.
+ * A request's query, read parameter by parameter. Faults are collected, and `check` reports them together: do not use any
+ * value before calling `check`.
  */
 export class Query {
   readonly #values = new Map<string, string[]>();

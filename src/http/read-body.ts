@@ -9,10 +9,10 @@ import type { Handler } from './handler.ts';
 /** The longest body that is accepted, decompressed. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
-/** Bodies that are decompressed at the same time: each may take 4 MiB, however small it was. */
+/** How many bodies are decompressed at the same time: each may become 4 MiB, however small it was. */
 const MAX_DECOMPRESSING = 4;
 
-/** Decompresses a body whole, and says how much of it was read. */
+/** Decompresses a whole body, and returns how much of it was read. */
 type Decompress = (bytes: Buffer, options: ZlibOptions) => Promise<Decompressed>;
 
 interface Decompressed {
@@ -26,7 +26,7 @@ type WithInfo = (
   done: (error: Error | null, result: Decompressed) => void,
 ) => void;
 
-// With `info` the result is an object, which the types do not know.
+// With `info`, the result is an object. The types do not declare that.
 const decompressor = (zlib: unknown): Decompress => promisify(zlib as WithInfo);
 
 /** `x-gzip` is gzip (RFC 9110 §8.4.1.3). */
@@ -40,10 +40,10 @@ const DECOMPRESSORS: ReadonlyMap<string, Decompress | undefined> = new Map([
 
 /**
  * Returns the handler that reads a body into `request.body`, a Buffer of at most 4 MiB, which is empty if there is no
- * body; gzip, deflate and br are decompressed. The memory of a body follows its bytes, however many pieces they come
- * in. One large body is passed on in each turn of the event loop.
+ * body; gzip, deflate and br are decompressed. The memory of a body follows its bytes, however many pieces they arrive
+ * in. At most one large body is passed on in each turn of the event loop.
  *
- * A body that is refused is read to its end first: a client that is still sending would lose the answer (RFC 9112 §9.6).
+ * A refused body is read to its end first: otherwise a client that is still sending would lose the answer (RFC 9112 §9.6).
  *
  * @param arriving counts large bodies while they arrive
  * @throws {Refusal} from the handler: 400 if it cannot be read, 413 if it is too large, 415 if it is in another coding,
@@ -111,7 +111,7 @@ class ArrivingBody implements Arriving {
   /**
    * Reads it. Call it once.
    *
-   * @returns settles when all has arrived; a large body in a turn of its own, and is counted until then
+   * @returns settles when the whole body has arrived. A large one settles in a turn of its own, and is counted until then
    * @throws {Refusal} if it is too large, ends too early, or others need its room
    */
   whole(): Promise<Buffer> {
@@ -160,7 +160,7 @@ class ArrivingBody implements Arriving {
     if (length > MAX_BODY_BYTES) {
       this.#drop(tooLarge());
     } else if (this.#length === 0) {
-      // Most bodies come in one piece, which is used as it is.
+      // Most bodies arrive in one piece, which is used as it is.
       this.#buffer = bytes;
       this.#length = length;
     } else {
@@ -211,7 +211,7 @@ class CompressedBody implements Arriving {
   }
 }
 
-/** A limit on work at the same time. Further work waits in line. */
+/** A limit on concurrent work. Further work waits in line. */
 class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { differentValues, Refusal } from '../errors.ts';
 
-/** The fields read here that a request may have only once. The others are lists, in one line or several. */
+/** The fields used by the service that a request may have only once. The others are lists, in one line or several. */
 const SINGULAR = [
   'Access-Control-Request-Method',
   'Authorization',
@@ -18,8 +18,8 @@ const SINGULAR = [
  * Merges equal fields into one in `request.headers`: node:http joins the values of some with commas, and keeps the
  * first of others. Does nothing if no field is repeated.
  *
- * @throws {Refusal} 400 if they differ, since a proxy may have used another one than the service would; also if there
- *   are several `Host` (RFC 9112 §3.2)
+ * @throws {Refusal} 400 if they differ, since a proxy may have used a different one than the service would; also if
+ *   there are several `Host` (RFC 9112 §3.2)
  */
 export function mergeRepeated(request: IncomingMessage): void {
   const { headers, rawHeaders } = request;

@@ -6,7 +6,7 @@ import { withoutTokens } from './signed-token.ts';
 
 /** The facts about a stream that are logged. */
 export interface LoggedStream {
-  /** Why it ended; `undefined` if only the closed connection tells. */
+  /** Why it ended; `undefined` if only the closed connection shows that it did. */
   readonly ended: string | undefined;
   /** The number of messages that were written. */
   readonly messages: number;
@@ -14,7 +14,7 @@ export interface LoggedStream {
 
 /** The facts about a request, kept while it is under way. */
 interface Facts {
-  /** When it came, on the clock of `performance.now()`; `undefined` if that was not noted. */
+  /** When it arrived, on the clock of `performance.now()`; `undefined` if that was not recorded. */
   began: number | undefined;
   id: string | undefined;
   /** Looked up while the connection is still open. */
@@ -24,23 +24,24 @@ interface Facts {
   logged: boolean;
 }
 
-/** An id that a proxy or a client may give: it can neither break a line of a log nor be a secret by accident. */
+/** An id that a proxy or a client may give. It can neither break a line of a log nor be a secret by accident. */
 const GIVEN_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 const MAX_OF_PATH = 256;
 
 /**
  * The lines of the log about requests, each with the id of its request. At level debug there is one for each request
- * that has ended, and for each stream one when it opens and one when it closes; 5xx is at level error. How long a
- * request took is measured only at level debug, since that costs time.
+ * that has ended, and for each stream one when it opens and one when it closes; 5xx is at level error. The duration of a
+ * request is measured only at level debug, since that costs time.
  *
- * No content, query, header or token gets into the log: of a request it has the method, the path and the id.
+ * No content, query, header or token gets into the log. A line has the method, the path and the id of its request, and the
+ * address of the client.
  */
 export class RequestLog {
   readonly #logger: Logger;
   readonly #clientOf: (request: IncomingMessage) => string | undefined;
   readonly #verbose: boolean;
-  /** Only of requests that are logged or refused: keeping facts of every one slows publishes measurably. */
+  /** Only requests that are logged or refused have facts: keeping them for every request slows publishes measurably. */
   readonly #facts = new WeakMap<IncomingMessage, Facts>();
 
   /** @param clientOf returns the address of a request's client, as far as proxies are trusted */
@@ -50,7 +51,7 @@ export class RequestLog {
     this.#verbose = logger.isLevelEnabled('debug');
   }
 
-  /** Notes that a request has come. Call it before anything else is done with the request. */
+  /** Notes that a request has arrived. Call it before anything else is done with the request. */
   begin(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#verbose) return;
     const facts = this.#of(request);
@@ -59,7 +60,7 @@ export class RequestLog {
     response.once('close', () => this.#over(request, response, facts));
   }
 
-  /** Returns a request's id: its `X-Request-Id` if that is 1 to 64 of A-Z, a-z, 0-9, ".", "_", "-", else a new one. */
+  /** Returns a request's id: its `X-Request-Id` if that has 1 to 64 characters from A-Z, a-z, 0-9, ".", "_", "-"; else a new one. */
   idOf(request: IncomingMessage): string {
     const facts = this.#of(request);
     if (facts.id === undefined) {
@@ -76,7 +77,7 @@ export class RequestLog {
     this.#logger.debug(this.#line(request), 'a stream was opened');
   }
 
-  /** Notes that a request was answered by a stream that only says `bye`. */
+  /** Logs that a request was answered by a stream that has only a `bye`. */
   answered(request: IncomingMessage, status: number): void {
     if (!this.#verbose) return;
     this.#logger.debug({ ...this.#line(request), status }, 'a request was answered');

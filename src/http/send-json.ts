@@ -9,7 +9,7 @@ const HEADERS = [...Object.entries(DATA_HEADERS).flat(), 'Content-Type', 'applic
  * The headers are a list: `node:http` takes twice as long for those that were set before or are spread into an object.
  *
  * @param json text that is JSON already
- * @param headers sent beside those of data, the type and the length
+ * @param headers sent in addition to `DATA_HEADERS`, the type and the length
  */
 export function sendJson(
   response: ServerResponse,

@@ -13,8 +13,8 @@ const HEADERS_MILLISECONDS = 10_000;
 const REQUEST_MILLISECONDS = 30_000;
 
 /**
- * The longest header: 16 KiB of fields (app.ts), and the rest for the target, with 100 addresses to follow and 100 to watch
- * (protocol.md). Each address has up to 128 code points, of 12 bytes as `%F0%9F%8C%8A`, and its name before it.
+ * The longest header: 16 KiB of fields (check-header.ts), and the rest for the target, with 100 addresses to follow and 100
+ * to watch (protocol.md). Each address has up to 128 code points of 12 bytes, as in `%F0%9F%8C%8A`, and its name before it.
  */
 export const MAX_HEADER_BYTES = 320 * 1024;
 
@@ -25,14 +25,14 @@ export const MAX_HEADER_BYTES = 320 * 1024;
 const KEEP_ALIVE_MILLISECONDS = 75_000;
 
 /**
- * The room that is kept for new connections: half of those that streams leave to requests (config/open-files.ts), or a
- * quarter of all. If fewer are left, idle ones are closed, and later ones are kept for less time.
+ * The number of connections kept free for new clients: half of those reserved for requests (config/open-files.ts), but at
+ * most a quarter of all. If fewer are free, idle connections are closed, and later ones are kept alive for less time.
  */
 const FEW_CONNECTIONS = 96;
 const ROOM_MILLISECONDS = 1000;
 const FEW_KEEP_ALIVE_MILLISECONDS = 5000;
 
-/** The pause between two looks for idle connections while the server closes. */
+/** The pause between two searches for idle connections while the server closes. */
 const IDLE_MILLISECONDS = 20;
 
 /** A handler of all requests. For a handshake there is `upgrade`: the response refuses it, or the socket is taken over. */
@@ -43,23 +43,23 @@ export type Listener = (
 ) => void;
 
 /**
- * The HTTP server. It takes its port before it has a listener, so that a port in use is known before anything else is
- * touched. Requests that come before `serve` is called wait for it.
+ * The HTTP server. It opens its port before it has a listener, so that a port in use is known before anything else is
+ * touched. Requests that arrive before `serve` is called wait for it.
  */
 export class HttpServer {
-  /** Connections ended for their input: no HTTP, too long a header, a slow request, a body in too many pieces. */
+  /** Connections ended because of their input: not HTTP, too long a header, a slow request, a body in too many pieces. */
   unreadable = 0;
-  /** Connections that were cut because their clients took no answer. */
+  /** Connections that were cut because their clients did not accept an answer. */
   stalled = 0;
   readonly #server: Server;
   readonly #connections = new WeakMap<Socket, HttpConnection>();
   /** Connections that node:http has handed over, and no longer knows. */
   readonly #handedOver = new Set<Socket>();
   readonly #parts: HttpConnectionParts;
-  /** Connections that have brought no request yet, and those that are kept alive for another one. */
+  /** Connections that have had no request yet, and those that are kept alive for another one. */
   readonly #fresh = new IdleConnections();
   readonly #kept = new IdleConnections();
-  /** Connections that were answered lately. Under load most have their next request before the next look for idle ones. */
+  /** Recently answered connections. Under load, most have their next request before the next search for idle ones. */
   readonly #answered = new Set<Socket>();
   readonly #headers = new ArrivingHeaders();
   #timer: NodeJS.Timeout | undefined;
@@ -86,7 +86,7 @@ export class HttpServer {
         maxHeaderSize: MAX_HEADER_BYTES,
         // The listener checks that, and answers with a problem.
         requireHostHeader: false,
-        // A slow request is ended with 408. They are looked for every second.
+        // A slow request is ended with 408. This is checked every second.
         headersTimeout: HEADERS_MILLISECONDS,
         requestTimeout: REQUEST_MILLISECONDS,
         connectionsCheckingInterval: 1000,
@@ -99,12 +99,12 @@ export class HttpServer {
         this.#of(request.socket).take(request, response);
       },
     );
-    // When a socket has been silent for this long, its unsent bytes are looked at.
+    // When a socket has been silent for this long, its unsent bytes are checked.
     this.#server.timeout = lookMilliseconds;
     this.#server.on('timeout', (socket: Socket) => this.#of(socket).onTimeout());
     // node:http would drop further fields silently. The listener counts them itself.
     this.#server.maxHeadersCount = 0;
-    // Further connections are closed at once. Out of descriptors, not even that would be possible.
+    // Further connections are closed at once. Without a free descriptor, not even that would be possible.
     this.#server.maxConnections = maxConnections;
     this.#server.on('connection', (socket: Socket) => {
       this.#fresh.add(socket);
@@ -136,11 +136,11 @@ export class HttpServer {
   }
 
   /**
-   * Opens a server on a port. It is to be closed by `close`.
+   * Opens a server on a port. Close it with `close`.
    *
-   * @param port 0 takes a free one
+   * @param port 0 for any free one
    * @param maxConnections how many connections may be open at once
-   * @param lookMilliseconds pause between two looks at an answer with unsent bytes: after six to seven, its client is cut
+   * @param lookMilliseconds pause between two checks of an answer with unsent bytes: after six to seven, its client is cut
    * @throws {StartError} if the port cannot be used; then nothing is open
    */
   static async listen(
@@ -167,7 +167,7 @@ export class HttpServer {
     return `http://${host}:${address.port}`;
   }
 
-  /** Hands all requests to a listener from now on, first those that wait. */
+  /** Hands all requests to a listener from now on, beginning with those that wait. */
   serve(listener: Listener): void {
     this.#listener = listener;
     for (const [request, response, upgrade] of this.#waiting) {
@@ -176,17 +176,17 @@ export class HttpServer {
     this.#waiting = [];
   }
 
-  /** Closes the port, and waits until open connections have ended. Those that have not by then are cut. */
+  /** Closes the port, and waits for this time until open connections have ended. The others are cut then. */
   async close(milliseconds: number): Promise<void> {
     const cut = setTimeout(() => {
       this.#server.closeAllConnections();
       for (const socket of this.#handedOver) socket.destroy();
     }, milliseconds);
     const idle = setInterval(() => this.#closeKept(), IDLE_MILLISECONDS);
-    // The port alone: from Node 26 on `close` of node:http also closes connections that have not brought a request yet, and
-    // those are to be answered.
+    // This closes only the port. From Node 26 on, `close` of node:http would also close connections that have had no
+    // request yet, although they must still be answered.
     await new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve));
-    // Ends the timer of node:http.
+    // This ends the timer of node:http.
     this.#server.close();
     clearTimeout(cut);
     clearInterval(idle);
@@ -217,7 +217,7 @@ export class HttpServer {
     endWith(socket, TOO_MANY_HEADERS);
   }
 
-  /** Looks which of the connections that were answered lately are kept for another request. */
+  /** Finds out which of the recently answered connections are kept for another request. */
   #lookAtAnswered(): void {
     for (const socket of this.#answered) {
       const isIdle = !socket.destroyed && !this.#handedOver.has(socket) && this.#of(socket).isFree;
@@ -226,7 +226,7 @@ export class HttpServer {
     this.#answered.clear();
   }
 
-  /** Closes the connections that are kept for another request, unless a part of that has arrived. */
+  /** Closes the connections that are kept for another request, unless a part of that request has arrived. */
   #closeKept(): void {
     this.#lookAtAnswered();
     this.#kept.closeAll((socket) => !this.#headers.isArriving(socket));
@@ -251,7 +251,7 @@ export class HttpServer {
     this.#kept.delete(socket);
   }
 
-  /** Returns the connection of a socket; makes it at the first call. */
+  /** Returns the connection of a socket, and makes it at the first call. */
   #of(socket: Socket): HttpConnection {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {

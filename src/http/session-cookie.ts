@@ -4,7 +4,7 @@ import { isLoopback } from './origins.ts';
 
 /** The address at which clients reach the service. */
 export interface CookieScope {
-  /** `undefined` if it is not configured: then the request's `Host` counts. */
+  /** If it is not configured (`undefined`), the request's `Host` counts. */
   readonly publicUrl: URL | undefined;
   /** The prefix of this service's paths: empty, or `/…` without a slash at its end. */
   readonly basePath: string;
@@ -12,7 +12,7 @@ export interface CookieScope {
 
 const NAME = 'tidings';
 
-/** The most cookies of one name that are looked at: each costs a check of its token. */
+/** How many cookies of one name are checked: each costs the verification of a token. */
 const MAX_SESSIONS = 4;
 
 /**
@@ -29,23 +29,23 @@ export class SessionCookie {
     this.#scope = scope;
   }
 
-  /** Returns the name that the cookie has for the sender of a request. */
+  /** Returns the name of the cookie for the sender of a request. */
   name(request: IncomingMessage): string {
     if (!this.#isSecure(request)) return NAME;
     return this.#scope.basePath === '' ? `__Host-${NAME}` : `__Secure-${NAME}`;
   }
 
   /**
-   * Returns the different tokens that a request has as its session, at most 4, those of the longest path first (RFC 6265
-   * §5.4): there are several if one is left from an earlier base path, or another site of the domain has set one.
+   * Returns the different tokens that a request has as its session, at most 4, ordered from the longest path (RFC 6265
+   * §5.4). There are several if one is left from an earlier base path, or if another site of the domain has set one.
    */
   read(request: IncomingMessage): string[] {
     return [...new Set(valuesOf(this.name(request), request))].slice(0, MAX_SESSIONS);
   }
 
   /**
-   * Returns the `Set-Cookie` headers that keep a token until a time, in place of every other session: at the parent
-   * paths, from an earlier base path, and under the name that a session over https had before.
+   * Returns the `Set-Cookie` headers that store a token until a time, and remove every other session: at the parent paths,
+   * from an earlier base path, and under the name that a session over https had before.
    */
   set(token: string, expires: Date, request: IncomingMessage): string[] {
     const name = this.name(request);

@@ -1,7 +1,7 @@
-/** Signed tokens (RFC 7515 §7.1) in text. Each function looks at each character of the text at most a few times. */
+/** Signed tokens (RFC 7515 §7.1) in text. Each function reads each character of the text at most a few times. */
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 
-/** Three parts in base64url, of which the last may be empty. */
+/** Three parts in base64url. The last may be empty. */
 const THREE_PARTS = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /** The characters of tokens. A run of them ends at any other character, so no character is in two runs. */
@@ -32,7 +32,7 @@ export function isToken(text: string): boolean {
   }
 }
 
-/** Replaces the tokens in a run: three parts with a dot between them, of which the last may be empty. */
+/** Replaces the tokens in a run: three parts with dots between them, the last of which may be empty. */
 function withoutTokensInRun(run: string): string {
   const parts = run.split('.');
   const kept: string[] = [];

@@ -21,7 +21,7 @@ interface PublishRequest {
 }
 
 /**
- * The publisher for a client on its socket, who sends `{"publish": draft, "ref": "x"}` with a draft as for
+ * The publisher for a client on its socket. The client sends `{"publish": draft, "ref": "x"}` with a draft as for
  * `POST /messages`. The answer is `published`, or `refused` with the problem that POST would answer.
  */
 export class SocketPublisher {
@@ -68,7 +68,7 @@ export class SocketPublisher {
       const published = await this.#publisher.publish(request.publish, this.#identity);
       return answerJson('published', ref, publishedJson(published));
     } catch (error) {
-      // The rate is checked before the message is parsed; its refusal names the publish all the same.
+      // The rate is checked before the message is parsed, but its refusal must name the publish, too.
       if (error instanceof Refusal && error.code === 'too-fast') ref = refOf(message);
       const { json, headers } = problemOf(this.#request, publishProblem(error), this.#problems);
       const seconds = headers['Retry-After'];
@@ -83,11 +83,11 @@ function refOf(message: Buffer): string | undefined {
   return KEY.fault(ref) === undefined ? ref : undefined;
 }
 
-/** Reads a request, but not the draft in it. @throws {Refusal} as `parseJson`, or 400 if it does not have that form */
+/** Reads a request, but not the draft in it. @throws {Refusal} as `parseJson`, or 400 if it has another form */
 function readRequest(message: Buffer): PublishRequest {
   const value = parseJson(message, MESSAGE);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Refusal('malformed', 'A message is a JSON object: {"publish": …, "ref": "…"}.');
+    throw new Refusal('malformed', 'A message must be a JSON object: {"publish": …, "ref": "…"}.');
   }
   const fields = new Map<string, unknown>(Object.entries(value));
   const errors: FieldError[] = [...fields.keys()]
@@ -97,7 +97,7 @@ function readRequest(message: Buffer): PublishRequest {
       message: unknownName(name, 'a field of a request on a socket', FIELDS, index),
     }));
   if (!fields.has('publish')) {
-    errors.push({ path: '/publish', message: 'is required: what POST /messages takes' });
+    errors.push({ path: '/publish', message: 'is required: a message or a batch, as for POST /messages' });
   }
   const ref = fields.get('ref');
   const why = fields.has('ref') ? KEY.fault(ref) : undefined;

@@ -10,11 +10,11 @@ import { DATA_HEADERS } from './data-headers.ts';
 export interface FileType {
   /** For `Content-Type`. */
   readonly type: string;
-  /** Text compresses well. */
+  /** Whether it is text, which compresses well. */
   readonly isText: boolean;
 }
 
-/** Most of the gain of Brotli's best quality, in a tenth of its time. */
+/** This quality has most of the gain of Brotli's best one, in a tenth of its time. */
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } };
 
 const COMPRESSORS = {
@@ -35,7 +35,7 @@ interface Variant {
   readonly entityHeaders: OutgoingHttpHeaders;
 }
 
-/** The bytes of a file, and what is sent with them. */
+/** The bytes of a file, and the headers that are sent with them. */
 export interface StoredFileSource extends FileType {
   readonly bytes: Buffer;
   /** When it was changed last; `undefined` if it is made at the start. */
@@ -44,7 +44,7 @@ export interface StoredFileSource extends FileType {
   readonly headers?: OutgoingHttpHeaders;
 }
 
-/** A file in memory, which answers requests. It is compressed at the first request for that. */
+/** A file in memory, which answers requests. It is compressed at the first request that prefers that. */
 export class StoredFile {
   readonly #plain: Variant;
   readonly #isText: boolean;
@@ -57,7 +57,7 @@ export class StoredFile {
     this.#plain = {
       bytes,
       headers: {
-        // Kept by browsers, but checked each time: the file must fit the service that it came with.
+        // Browsers keep the file, but check it each time: it must match the version of the service.
         'Cache-Control': 'no-cache',
         ETag: `"${this.#hash}"`,
         ...(changed === undefined ? {} : { 'Last-Modified': changed.toUTCString() }),
@@ -68,12 +68,12 @@ export class StoredFile {
     };
   }
 
-  /** Answers a request: 304 if the client has the file. @throws {Refusal} 412 if it is only for another version */
+  /** Answers a request: 304 if the client has the file. @throws {Refusal} 412 if the request is only for another version */
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { bytes, headers, entityHeaders } = await this.#variantFor(request.headers);
     const { ETag: etag, 'Last-Modified': changed } = headers;
     if (isAnother(request.headers, etag)) {
-      throw new Refusal('precondition-failed', 'The file is another by now.');
+      throw new Refusal('precondition-failed', 'The file has changed.');
     }
     if (fresh(request.headers, { etag, ...(changed === undefined ? {} : { 'last-modified': changed }) }))
       response.writeHead(304, { ...DATA_HEADERS, ...headers }).end();
@@ -99,7 +99,7 @@ export class StoredFile {
     if (bytes.length >= plain.length) return this.#plain;
     return {
       bytes,
-      // Other bytes, so another strong tag (RFC 9110 §8.8.3.3).
+      // Different bytes need a different strong tag (RFC 9110 §8.8.3.3).
       headers: { ...headers, ETag: `"${this.#hash}-${coding}"` },
       entityHeaders: { ...entityHeaders, 'Content-Encoding': coding, 'Content-Length': bytes.length },
     };

@@ -13,7 +13,7 @@ import { type Authenticator, SessionRefused } from './authenticate.ts';
 import { recordInBandRefusal, type ProblemParts, isTransient } from './problem.ts';
 import { StreamRefused, StreamRequest, type StreamRequestParts } from './stream-request.ts';
 
-/** A request for a stream, as one protocol makes and answers it. The protocols differ in nothing else. */
+/** A request for a stream, as one protocol makes and answers it. Protocols differ in nothing else. */
 export interface StreamExchange {
   readonly request: IncomingMessage;
   readonly framing: Framing;
@@ -21,13 +21,13 @@ export interface StreamExchange {
   readonly status: 200 | 101;
   /** Whether the client can publish on its stream. A session cookie then counts only from an allowed page. */
   readonly publishes: boolean;
-  /** Whether the client has gone, as it may have while its token was checked. */
+  /** Whether the client has left, for example while its token was checked. */
   readonly isGone: boolean;
-  /** Whether a stream can be sent that says only `bye`, and the client reads it. Others are refused by a status. */
+  /** Whether a stream with only a `bye` can be sent, and the client reads it. Other clients are refused by a status. */
   readonly takesBye: boolean;
   /** Sends a stream that consists of these bytes, and closes it. */
   sendBye(bytes: Buffer, reason: ByeReason | Unavailable): void;
-  /** Answers a request that is allowed. @param begin opens the stream; not called if only headers are asked for */
+  /** Answers a request that is allowed. @param begin opens the stream; not called if only headers are requested */
   answer(identity: Identity, begin: (open: Transport['open']) => ClientStream): void;
 }
 
@@ -44,8 +44,8 @@ export class StreamOpening {
   }
 
   /**
-   * Opens the stream that a request asks for. A temporary refusal (503, or a session that the page can renew) is told
-   * by `bye` if the client takes that. Does nothing if the client has gone.
+   * Opens the stream that a request asks for. A temporary refusal (503, or a session that the page can renew) is sent as
+   * `bye` if the client accepts that. Does nothing if the client has left.
    *
    * @throws {Refusal} if the request is malformed, not allowed, or not served now and its client reads statuses
    */

@@ -16,23 +16,25 @@ import type { RequestLog } from './request-log.ts';
 /** The parameters of a stream, in any protocol. */
 export const STREAM_PARAMETERS = {
   recipient: inboxes(
-    'The inboxes to follow; with a token, none means its `sub`. `*` alone is the whole log.',
+    'The inboxes to follow; with a token, by default its `sub`. `*` alone is the whole log.',
   ),
-  lastEventId: cursor('Where it begins: after this cursor. The header `Last-Event-ID` comes first.'),
+  lastEventId: cursor(
+    'The cursor after which the stream begins. The header `Last-Event-ID` takes precedence.',
+  ),
   last: integer(
     { min: 0, max: 1000 },
-    'Without a cursor: begins with the newest of these inboxes, so many; by default now.',
+    'Without a cursor: how many of the newest messages of these inboxes the stream begins with.',
     0,
   ),
   presence: addresses(
     { min: 0, max: 100 },
-    'The addresses whose presence is told. Needs the grant `presence`.',
+    'The addresses whose presence is reported. Needs the grant `presence`.',
   ),
 };
 const REASONS: Record<ConnectRefusal, string> = {
   shutdown: 'The service is shutting down; connect again in a moment.',
-  'over-limit': 'As many streams are open as the service takes; connect again later.',
-  disconnected: 'This node is cut off from the others; connect again later, or to another one.',
+  'over-limit': 'The limit on open streams is reached; connect again later.',
+  disconnected: 'This node is cut off from the others; connect again later, or to another node.',
 };
 
 /** The parts of the service that open streams. */
@@ -43,9 +45,9 @@ export interface StreamRequestParts extends StreamParts {
 /** The refusal (503) of a stream that cannot be opened now. */
 export class StreamRefused extends Refusal {
   readonly reason: ConnectRefusal;
-  /** When the client comes back. */
+  /** When the client should reconnect. */
   readonly retry: RetrySpread;
-  /** The cursor to come back with; `undefined` if the client sent its own. */
+  /** The cursor to reconnect with; `undefined` if the client sent its own. */
   readonly cursor: string | undefined;
 
   constructor(reason: ConnectRefusal, retry: RetrySpread, cursor: string | undefined) {
@@ -57,7 +59,7 @@ export class StreamRefused extends Refusal {
   }
 }
 
-/** The query of a request for a stream, in any protocol: parsed and allowed. */
+/** The query of a request for a stream, in any protocol, parsed and checked. */
 export class StreamRequest {
   readonly #request: IncomingMessage;
   readonly #identity: Identity;
@@ -89,7 +91,7 @@ export class StreamRequest {
     const isCutOff = outage.reason !== undefined && !connections.ending;
     const reason = isCutOff ? 'disconnected' : connections.refusalFor(this.#identity.client);
     if (reason === undefined) return;
-    // A client without a cursor gets that of the position where it would begin now. Others keep their own.
+    // A client without a cursor gets the cursor of the position where its stream would begin now. Others keep their own.
     const isNew = this.#cursor === undefined;
     const retry = isCutOff ? outage.retry : RETRY_REFUSED;
     throw new StreamRefused(reason, retry, isNew ? log.cursor(this.#startIn(log).after) : undefined);

@@ -11,19 +11,19 @@ import { jsonFault } from './json-fault.ts';
 /** Deeper content overflows the stack of JSON parsers here and in clients (Python's stops near 1000). */
 export const MAX_CONTENT_LEVELS = 500;
 
-/** A content is inside a message, a batch, and the envelope of a socket. */
+/** Content is inside a message, a batch, and the envelope of a socket. */
 const MAX_LEVELS = MAX_CONTENT_LEVELS + 3;
 
 /**
- * Values and names in one text. No content of 48 KiB has more than 32,768, and a batch of 1,000 messages has 50 for
- * each. This many cost at most 40 ms, for short names that all differ: reading, checking and writing together.
+ * The limit on values and names in one text. Content of 48 KiB has at most 32,768, and in a batch of 1,000 messages there
+ * are 50 for each. This many cost at most 40 ms, for short names that all differ: reading, checking and writing together.
  */
 export const MAX_PARTS = 50_000;
 
-/** A pointer to a fault ends before the name that would make it longer: then it names a container of the fault. */
+/** A pointer to a fault ends before a name that would make it longer. It then points to a container of the fault. */
 const MAX_POINTER_LENGTH = 512;
 
-/** The most faults that are named. */
+/** The limit on reported faults. */
 const MAX_FAULTS = 100;
 
 const TAB = 0x09;
@@ -49,7 +49,7 @@ export interface JsonForm {
 /**
  * Parses the JSON of a client.
  *
- * @throws {Refusal} 413 if it has too many values and names; 400 if it is not JSON in UTF-8, is nested too deep, has a
+ * @throws {Refusal} 413 if it has too many values and names; 400 if it is not JSON in UTF-8, is nested too deeply, has a
  *   name twice in an object, a lone surrogate, or a number beyond the range of a double
  */
 export function parseJson(bytes: Buffer, { name, draftAt }: JsonForm): unknown {
@@ -94,7 +94,7 @@ interface Extent {
 }
 
 /**
- * Measures a JSON text, and stops at the first excess. Builds nothing, so a refusal costs no more than reading so far.
+ * Measures a JSON text, and stops at the first excess. It builds nothing, so a refusal costs no more than reading so far.
  * Text that is not JSON is measured as if it were.
  */
 function measure(bytes: Buffer, name: string): Extent {

@@ -1,6 +1,6 @@
 import { rawProblem } from './problem.ts';
 
-/** The answer on a connection whose header takes room that others need. */
+/** The answer on a connection whose header takes memory that others need. */
 export const TOO_MANY_HEADERS = rawProblem(
   503,
   'Too many long headers are arriving at once. Send the request again later.',
@@ -10,7 +10,7 @@ export const TOO_MANY_HEADERS = rawProblem(
 /**
  * Returns the answer to bytes that are not a request, for which node:http has no response.
  *
- * @param code the one of node:http's error
+ * @param code the code of node:http's error
  * @returns a whole response
  */
 export function unreadableAnswer(code: string | undefined): string {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** While nothing more is read from a client, nobody notices that it has left. */
+/** The event of a request whose client is no longer watched: while nothing more is read from it, nobody sees it leave. */
 const UNWATCHED = Symbol('unwatched');
 const unwatched = new WeakSet<IncomingMessage>();
 

@@ -4,14 +4,14 @@ import { isHandshake } from '../ws/handshake.ts';
 import type { ArrivingHeaders } from './arriving-headers.ts';
 import type { HttpConnection } from './http-connection.ts';
 
-/** Bytes of trailers; a connection with longer ones is closed after its answers. */
+/** The limit on the bytes of trailers. A connection with longer ones is closed after its answers. */
 const MAX_KEPT_TRAILER_BYTES = 16 * 1024;
 
 /**
- * Returns the class of requests for node:http, which decides by `upgrade` which connections it hands over: those of handshakes
- * that can be taken, and those whose next request is not taken, so that it does not even parse further input. By itself
- * it would hand over each request with the header `Upgrade`, and with it the body. Other protocols that a client would
- * rather speak (`Upgrade: h2c` of Java and of curl --http2) may be ignored (RFC 9110 §7.8).
+ * Returns the class of requests for node:http. Its `upgrade` decides which connections node:http hands over: those with a
+ * handshake that can be accepted, and those whose next request is not accepted, so that further input is not even parsed. By
+ * default, node:http hands over each request with the header `Upgrade`, and the body with it. Other protocols that a client
+ * would rather speak (`Upgrade: h2c` of Java and of curl --http2) may be ignored (RFC 9110 §7.8).
  */
 export function upgradeable(
   connectionOf: (socket: Socket) => HttpConnection,
@@ -30,7 +30,7 @@ export function upgradeable(
       return this.#leaves;
     }
 
-    /** Ignores what node:http sets: the header alone does not decide. */
+    /** Ignores the value that node:http sets: the header alone does not decide. */
     set upgrade(_hasHeader: unknown) {
       // Nothing is kept.
     }
@@ -50,7 +50,7 @@ export function upgradeable(
   };
 }
 
-/** Returns whether a request is a handshake that can be taken: every request before it is answered. */
+/** Returns whether a request is a handshake that can be accepted: every request before it is answered. */
 export function canAcceptHandshake(request: IncomingMessage, connection: HttpConnection): boolean {
   return connection.isFree && connection.isOpen && isHandshake(request);
 }
