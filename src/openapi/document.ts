@@ -11,7 +11,7 @@ import { type Operation, OTHER_STATUSES, type Tag, toOpenApi } from './operation
 import { OPERATIONS } from './operations.ts';
 import { CLUSTER_SCHEMAS, PEOPLE_SCHEMAS, PUSH_SCHEMAS, SERVICE_SCHEMAS } from './schemas.ts';
 
-/** The facts about a service that its description has. */
+/** The facts about a service that its description depends on. */
 export interface DescribedService {
   /** The prefix of its paths, as clients see them: empty, or `/…` without a slash at the end. */
   readonly basePath: string;
@@ -19,7 +19,7 @@ export interface DescribedService {
   readonly isCluster: boolean;
 }
 
-/** The document, as far as it is looked at. */
+/** The document, with the fields that are read here or in tests. */
 export interface OpenApiDocument {
   readonly openapi: string;
   readonly paths: Readonly<Record<string, object>>;
@@ -34,47 +34,50 @@ const TAGS: Readonly<Record<Tag, string>> = {
   Streams: 'Following inboxes: each message exactly once, in order, from where the client was.',
   People: 'Conversations, presence and sessions.',
   Notifications: 'Web Push to devices without an open page.',
-  Service: 'How the service is.',
+  Service: 'The state of the service.',
 };
 
-/** When each kind of refusal is the answer. */
+/** The reasons for each kind of refusal. */
 const REFUSALS: Readonly<Record<RefusalCode, string>> = {
-  malformed: 'No body, malformed JSON, a field or parameter out of its rule, or one that is not known.',
-  unauthenticated: 'No good token.',
-  forbidden: 'A token, or a page, that may not. In open mode, a request that is not from the same machine.',
-  'not-found': 'No such message or subscription, or none that the client may see.',
-  'method-not-allowed': 'Another method than the path has.',
+  malformed:
+    'There is no body, the JSON is malformed, or a field or parameter is unknown or breaks its rule.',
+  unauthenticated: 'There is no valid token.',
+  forbidden:
+    'The token or the page is not allowed to do this. In open mode, the request is not from the same machine.',
+  'not-found': 'There is no such message or subscription, or none that the client may see.',
+  'method-not-allowed': 'The path does not have this method.',
   'precondition-failed': '`If-Match` names another version.',
-  'too-large': 'A body or content that is too large, has too many values, or comes in too many pieces.',
-  'unsupported-media-type': 'Another content type or coding.',
-  conflict: 'An idempotency key that was used for something else, or more subscriptions than allowed.',
-  'upgrade-required': 'No handshake of a WebSocket, version 13.',
-  'too-fast': 'Over the publish rate.',
-  'header-too-large': 'More header fields or bytes than allowed.',
-  'not-implemented': 'A `Transfer-Encoding` other than `chunked`.',
+  'too-large': 'The body or content is too large, has too many values, or arrives in too many pieces.',
+  'unsupported-media-type': 'The content type or coding is not supported.',
+  conflict:
+    'The idempotency key was used for something else, or there would be more subscriptions than allowed.',
+  'upgrade-required': 'The request is not a WebSocket handshake of version 13.',
+  'too-fast': 'The client is over its publish rate.',
+  'header-too-large': 'The header has more fields or bytes than allowed.',
+  'not-implemented': 'The `Transfer-Encoding` is not `chunked`.',
   unavailable:
-    'Shutting down, full, behind or cut off from other nodes, or the log cannot be written or read.',
+    'The service is shutting down, full, behind or cut off from other nodes, or cannot write or read its log.',
 };
 
-/** The refusals that say when to come back. */
+/** The refusals that say when to try again. */
 const WITH_RETRY: readonly RefusalCode[] = ['too-fast', 'unavailable'];
 
-const DESCRIPTION = `A push service over Server-Sent Events: durable before it is acknowledged, resumed exactly, in order,
-nothing twice. docs/protocol.md tells what fits in no schema.
+const DESCRIPTION = `A push service over Server-Sent Events. A message is on disk before it is acknowledged. A stream resumes where it
+was interrupted, and each message arrives in order and only once. docs/protocol.md describes what no schema can express.
 
-Every \`GET\` but that of \`/ws\` has a \`HEAD\`. \`OPTIONS\` answers 204 with \`Allow\`, and any other method 405. Other paths
-are those of the chat page, or 404.
+Every path with \`GET\` has \`HEAD\` as well, except \`/ws\`. \`OPTIONS\` answers 204 with \`Allow\`, and any other method 405. All
+other paths belong to the chat page, or are 404.
 
-Without a key (open mode) everybody may do everything, no token is needed, and there are no sessions. The grants that an
-operation may need are the roles of its security requirement, and a token has them in its claim \`tidings\`: see \`Claims\`.
+Without a key (open mode), everybody may do everything, no token is needed, and there are no sessions. The grants that an
+operation may need are the roles of its security requirement. A token has them in its claim \`tidings\`: see \`Claims\`.
 
-Other things are refused, too: see \`x-limits\`.`;
+For limits that no schema can express, see \`x-limits\`.`;
 
 /**
- * Returns the description of a service (OpenAPI 3.1). It is made from the tables by which the service checks requests: those
- * of paths, parameters, fields, grants, refusals and limits.
+ * Returns the description of a service (OpenAPI 3.1). It is made from the tables that the service checks requests with: paths,
+ * parameters, fields, grants, refusals and limits.
  *
- * @param rules those by which publishes are checked
+ * @param rules the rules for checking publishes
  */
 export function openApiDocument(
   { basePath, isCluster }: DescribedService,
@@ -98,7 +101,7 @@ export function openApiDocument(
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: 'A token, with the claims of `Claims`.',
+          description: 'A token with the claims in `Claims`.',
         },
         session: {
           type: 'apiKey',
@@ -131,7 +134,7 @@ function pathItem(path: Path): object {
 
 /** Returns the response of each status of a refusal. */
 function refusalResponses(): Readonly<Record<string, Schema>> {
-  // No operation is of another method than its path has.
+  // An operation always has a method of its path.
   const codes = (Object.keys(REFUSALS) as RefusalCode[]).filter((code) => code !== 'method-not-allowed');
   const ofCodes = codes.map(
     (code) => [REFUSAL_STATUS[code], REFUSALS[code], WITH_RETRY.includes(code)] as const,
@@ -151,6 +154,6 @@ function refusalResponses(): Readonly<Record<string, Schema>> {
 }
 
 const RETRY_AFTER = {
-  description: 'Whole seconds before the client comes back.',
+  description: 'Whole seconds to wait before the next attempt.',
   schema: { type: 'integer', minimum: 0 },
 };

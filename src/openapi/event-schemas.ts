@@ -5,14 +5,17 @@ import type { WirePresence } from '../wire/presence-state.ts';
 import { BYE_REASONS, RETRY_SERVED, type ServerEvents, UNAVAILABLE } from '../wire/server-events.ts';
 import { COUNT, TIME } from './message-schemas.ts';
 
-/** The data of an event of the server: it has the name of the event as its `type`. */
+/** The data of an event of the server. Its `type` is the name of the event. */
 type DataOf<Event extends keyof ServerEvents> = { readonly type: Event } & ServerEvents[Event];
 
 /** The fields of a presence. */
 export const PRESENCE_FIELDS = {
   online: { type: 'boolean' },
-  devices: { ...COUNT, description: 'Open streams and sockets, and held polls.' },
-  lastSeen: { ...orNull(TIME), description: 'Null: not since the start of the service.' },
+  devices: { ...COUNT, description: 'The number of open streams, sockets and held polls.' },
+  lastSeen: {
+    ...orNull(TIME),
+    description: 'Null if it has not been online since the start of the service.',
+  },
 } satisfies Record<keyof WirePresence, Schema>;
 
 /** The data of each event of the server, by its name. */
@@ -23,17 +26,20 @@ const EVENT_DATA: { readonly [Event in keyof ServerEvents]: Schema } = {
       cursor: named('Cursor'),
       gap: named('Gap'),
       heartbeatSeconds: { type: 'number', exclusiveMinimum: 0 },
-      expiresAt: optional({ ...TIME, description: 'When the token ends, and the stream with it.' }),
+      expiresAt: optional({
+        ...TIME,
+        description: 'The time at which the token expires and the stream ends.',
+      }),
     },
-    'Opens every stream that is served.',
+    'The first event of every stream that is not refused.',
   ),
   live: objectOf<DataOf<'live'>>(
     { type: { const: 'live' }, cursor: named('Cursor'), replayed: COUNT },
-    'The replay has ended: from here on messages come as they are published.',
+    'The replay has ended: from now on, messages arrive as they are published.',
   ),
   heartbeat: objectOf<DataOf<'heartbeat'>>(
     { type: { const: 'heartbeat' }, at: TIME },
-    'Nothing was said for `heartbeatSeconds`.',
+    'Nothing was sent for `heartbeatSeconds`.',
   ),
   presence: objectOf<DataOf<'presence'>>(
     { type: { const: 'presence' }, recipient: named('Address'), ...PRESENCE_FIELDS },
@@ -41,7 +47,7 @@ const EVENT_DATA: { readonly [Event in keyof ServerEvents]: Schema } = {
   ),
   bye: objectOf<DataOf<'bye'>>(
     { type: { const: 'bye' }, reason: { enum: [...BYE_REASONS, UNAVAILABLE] } },
-    'The last word of the server, which then closes.',
+    'The last event of a stream: the server then closes it.',
   ),
 };
 
@@ -51,7 +57,7 @@ const RETRY: Schema = {
   description: 'Milliseconds before the client connects again.',
 };
 
-/** A frame: what is beside the data of an event. */
+/** A frame: the fields around the data of an event. */
 interface FrameForm {
   /** The name of the schema of its data. */
   readonly data: string;
@@ -74,7 +80,7 @@ const FRAMES: readonly FrameForm[] = [
 
 const REF: Schema = { ...KEY.schema, description: "The client's name for its publish." };
 
-/** Returns the schemas of what is said on streams and sockets, by name. */
+/** Returns the schemas of everything that is sent on streams and sockets, by name. */
 export function eventSchemas(): Readonly<Record<string, Schema>> {
   const published = { anyOf: ['Message', 'MessageList', 'EphemeralOutcome'].map(named) };
   return {
@@ -90,11 +96,11 @@ export function eventSchemas(): Readonly<Record<string, Schema>> {
       oneOf: FRAMES.map((frame) => frameSchema(frame, streamFields)),
     },
     SocketMessage: {
-      description: 'What is said on a WebSocket: by the server, or by the client.',
+      description: 'A message on a WebSocket, from the server or from the client.',
       anyOf: [named('SocketEvent'), named('SocketRequest')],
     },
     SocketEvent: {
-      description: 'A message of the server on a WebSocket: an event, or the answer to a publish.',
+      description: 'A message from the server on a WebSocket: an event, or the answer to a publish.',
       oneOf: [
         ...FRAMES.map((frame) => frameSchema(frame, socketFields)),
         objectOf<{ event: unknown; ref?: unknown; data: unknown }>({
@@ -118,16 +124,16 @@ export function eventSchemas(): Readonly<Record<string, Schema>> {
       ...objectOf<{ publish: unknown; ref?: unknown }>(
         {
           publish: { anyOf: [named('Draft'), named('Batch')] },
-          ref: optional({ ...REF, description: "The client's name for it, which its answer has." }),
+          ref: optional({ ...REF, description: "The client's name for the publish. The answer repeats it." }),
         },
-        'A message of a client on a WebSocket: it publishes.',
+        'A message from a client on a WebSocket, which publishes.',
       ),
       additionalProperties: false,
     },
   };
 }
 
-/** Returns the fields of a frame in one protocol, beside `id` and `retry`. */
+/** Returns the fields of a frame in one protocol, except `id` and `retry`. */
 type FieldsOf = (frame: FrameForm) => Readonly<Record<string, Schema>>;
 
 const streamFields: FieldsOf = ({ event, data }) => ({

@@ -12,7 +12,7 @@ import { BOUNDS, MAX_SUBSCRIPTIONS } from '../push/notifier.ts';
 import { MAX_MESSAGE_BYTES } from '../ws/handshake.ts';
 import { MAX_UNDER_WAY } from '../ws/incoming-messages.ts';
 
-/** Returns the limits for which a schema has no word, by what they bound. Each is the constant that the service checks by. */
+/** Returns the limits that no schema can express, by the thing that they bound. Each is the constant that the service uses. */
 export function limits({ maxContentBytes }: MessageRules): object {
   return {
     header: { fields: MAX_HEADERS, fieldBytes: MAX_FIELD_BYTES, bytes: MAX_HEADER_BYTES },

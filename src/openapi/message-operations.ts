@@ -10,7 +10,7 @@ const PUBLISHED = { anyOf: [named('Message'), named('MessageList')] };
 
 const LAST_EVENT_ID: Parameters = {
   'Last-Event-ID': {
-    description: 'Where the stream begins: after this cursor. Browsers send it when they come back.',
+    description: 'The cursor after which the stream begins. Browsers send it when they reconnect.',
     schema: { type: 'string' },
   },
 };
@@ -25,9 +25,9 @@ export const MESSAGE_OPERATIONS: Operations<'/messages' | '/messages/{id}'> = {
       tag: 'Messages',
       summary: 'Pull messages',
       description:
-        'One of three forms, which cannot be mixed: `recipient` with `after`, `limit` and `wait`, what comes after a cursor; ' +
-        '`recipient` with `before` and `limit`, a page before an id; `between` twice with `before` and `limit`, what two ' +
-        'addresses sent to each other.',
+        'There are three forms, which cannot be mixed. `recipient` with `after`, `limit` and `wait`: the messages after a ' +
+        'cursor. `recipient` with `before` and `limit`: a page before an id. `between` twice, with `before` and `limit`: the ' +
+        'messages that two addresses sent to each other.',
       grants: ['read'],
       query: PULL_PARAMETERS,
       answers: {
@@ -40,13 +40,13 @@ export const MESSAGE_OPERATIONS: Operations<'/messages' | '/messages/{id}'> = {
       tag: 'Messages',
       summary: 'Publish',
       description:
-        'Stores one message, or a batch whole and in order, and answers when that is on disk. A 503 says in `stored` ' +
+        'Stores one message, or a batch as a whole and in order, and answers when it is on disk. The `stored` of a 503 says ' +
         'whether anything may have been stored.',
       grants: ['sendAs', 'sendTo'],
       headers: {
         'Idempotency-Key': {
           description:
-            'The `idempotencyKey` of a single message. Not with one in the body, nor with a batch.',
+            'The `idempotencyKey` of a single message. Not with one in the body, and not with a batch.',
           schema: KEY.schema,
         },
       },
@@ -55,9 +55,9 @@ export const MESSAGE_OPERATIONS: Operations<'/messages' | '/messages/{id}'> = {
         [FORM_TYPE]: named('FormDraft'),
       },
       answers: {
-        200: jsonAnswer('Nothing new was stored; this is what stands.', PUBLISHED),
+        200: jsonAnswer('Nothing new was stored. These are the messages that were stored before.', PUBLISHED),
         201: {
-          ...jsonAnswer('Stored: the message, or those of a batch in order.', PUBLISHED),
+          ...jsonAnswer('Stored: the message, or the messages of a batch in order.', PUBLISHED),
           headers: {
             Location: {
               description: 'The path of a single message.',
@@ -65,7 +65,7 @@ export const MESSAGE_OPERATIONS: Operations<'/messages' | '/messages/{id}'> = {
             },
           },
         },
-        202: jsonAnswer('An ephemeral message was handed on.', named('EphemeralOutcome')),
+        202: jsonAnswer('An ephemeral message was sent to the live streams.', named('EphemeralOutcome')),
       },
       refusals: ['conflict', 'too-fast'],
     },
@@ -75,9 +75,9 @@ export const MESSAGE_OPERATIONS: Operations<'/messages' | '/messages/{id}'> = {
       operationId: 'getMessage',
       tag: 'Messages',
       summary: 'One message',
-      description: 'What one may not read looks the same whether it exists or not: 404.',
+      description: 'A message that the client may not read is 404, whether it exists or not.',
       grants: ['read'],
-      path: { id: { description: 'Its id.', schema: named('MessageId') } },
+      path: { id: { description: 'The id of the message.', schema: named('MessageId') } },
       answers: { 200: jsonAnswer('The message.', named('Message')) },
       refusals: ['not-found'],
     },
@@ -91,18 +91,18 @@ export const STREAM_OPERATIONS: Operations<'/stream' | '/ws'> = {
       tag: 'Streams',
       summary: 'Follow inboxes as Server-Sent Events',
       description:
-        'Each block of the stream is a `StreamEvent`. A client whose `Accept` names `text/event-stream` gets 200, `bye` and ' +
-        'the end in place of a 503, or if its session does not count.',
+        'Each block of the stream is a `StreamEvent`. If `Accept` names `text/event-stream`, a 503 and the refusal of a ' +
+        'session are sent as 200 with `bye`, and the stream ends.',
       grants: ['read', 'presence'],
       query: STREAM_PARAMETERS,
       headers: LAST_EVENT_ID,
       answers: {
         200: {
-          description: 'A stream, which goes on until one of the two ends it.',
+          description: 'A stream, which continues until the client or the server ends it.',
           content: {
             'text/event-stream': {
               type: 'string',
-              description: 'Blocks, each ended by an empty line.',
+              description: 'Blocks, each of which ends with an empty line.',
               contentMediaType: 'text/event-stream',
               contentSchema: listOf(named('StreamEvent')),
             },
@@ -118,14 +118,14 @@ export const STREAM_OPERATIONS: Operations<'/stream' | '/ws'> = {
       tag: 'Streams',
       summary: 'Follow inboxes on a WebSocket, and publish',
       description:
-        'A handshake of RFC 6455. Each message of the server is a `SocketEvent`, each of the client a `SocketRequest`, as ' +
-        'text. With the session cookie, the `Origin` must be this site or allowed.',
+        'A handshake of RFC 6455. All messages are text: a `SocketEvent` from the server, a `SocketRequest` from the client. ' +
+        'With the session cookie, the `Origin` must be this site or an allowed one.',
       grants: ['read', 'presence', 'sendAs', 'sendTo'],
       query: STREAM_PARAMETERS,
       headers: LAST_EVENT_ID,
       answers: {
         101: jsonAnswer(
-          'The WebSocket is open. So is each message on it, in both directions.',
+          'The WebSocket is open. The schema is that of its messages, in both directions.',
           named('SocketMessage'),
         ),
       },

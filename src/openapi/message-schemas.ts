@@ -8,7 +8,7 @@ import { listOf, named, objectOf, optional, type Schema } from '../schema.ts';
 /** The fields of a message that only some have. */
 type MaybeField = 'idempotencyKey' | 'expiresAt' | 'background';
 
-/** A message as clients see it: the fields of a stored one, as far as it has them. */
+/** A message as clients see it: the fields of a stored message, except those that it does not have. */
 type WireMessage = Record<Exclude<keyof Message, MaybeField>, unknown> & Partial<Record<MaybeField, unknown>>;
 
 export const TIME: Schema = { type: 'string', format: 'date-time', examples: ['2026-11-21T01:23:45.678Z'] };
@@ -35,7 +35,7 @@ interface Page {
   readonly more: unknown;
 }
 
-/** Returns the schemas of messages, by name. @param rules those by which a publish is checked */
+/** Returns the schemas of messages, by name. @param rules the rules for checking a publish */
 export function messageSchemas(rules: MessageRules): Readonly<Record<string, Schema>> {
   const draft = draftSchema(rules);
   const page = {
@@ -47,17 +47,20 @@ export function messageSchemas(rules: MessageRules): Readonly<Record<string, Sch
     Address: {
       ...ADDRESS.schema,
       description:
-        'A name that can send and receive: in NFC, without format characters. Compared byte for byte.',
+        'A name that can send and receive, in NFC and without format characters. Addresses are compared byte for byte.',
       examples: ['alice'],
     },
-    MessageId: { ...MESSAGE_ID, description: 'It only grows, over all addresses, and is never used again.' },
+    MessageId: { ...MESSAGE_ID, description: 'Ids grow over all addresses, and are never used again.' },
     Cursor: {
       type: 'string',
       pattern: '^(0|[1-9]\\d{0,15}-[0-9a-z]{1,16})$',
-      description: 'A position in the log: everything up to an id, and the epoch in which it was given.',
+      description: 'A position in the log: an id, and the epoch in which the id was given.',
       examples: ['42-k3f9ab'],
     },
-    Gap: { enum: GAPS, description: 'False if nothing is missing before what follows; else why.' },
+    Gap: {
+      enum: GAPS,
+      description: 'False if no message is missing before the next one; else the reason why some may be.',
+    },
     Draft: draft,
     FormDraft: {
       ...draft,
@@ -66,7 +69,7 @@ export function messageSchemas(rules: MessageRules): Readonly<Record<string, Sch
     },
     Batch: {
       ...listOf(named('BatchDraft'), { minItems: 1, maxItems: rules.maxBatch }),
-      description: 'It is stored whole and in order, or not at all.',
+      description: 'A list of messages that is stored as a whole and in order, or not at all.',
     },
     BatchDraft: {
       ...draft,
@@ -74,26 +77,26 @@ export function messageSchemas(rules: MessageRules): Readonly<Record<string, Sch
       description: 'A message of a batch, which is stored.',
     },
     Message: objectOf<WireMessage>({ id: named('MessageId'), ...MESSAGE_FIELDS }, 'A stored message.'),
-    EphemeralMessage: objectOf<Omit<WireMessage, 'id'>>(MESSAGE_FIELDS, 'A message for open streams alone.'),
+    EphemeralMessage: objectOf<Omit<WireMessage, 'id'>>(MESSAGE_FIELDS, 'A message for open streams only.'),
     EphemeralOutcome: objectOf<{ devices?: unknown }>(
-      { devices: optional({ ...COUNT, description: 'How many streams took it.' }) },
-      'An ephemeral message was handed on. Who may not see the presence of its recipient is told no more.',
+      { devices: optional({ ...COUNT, description: 'How many streams it was sent to.' }) },
+      'The outcome of an ephemeral publish. `devices` is missing if the client may not see the presence of the recipient.',
     ),
     PageAfter: objectOf<Page & { gap: unknown }>(
       { ...page, gap: named('Gap') },
-      'What comes after a cursor.',
+      'The messages after a cursor.',
     ),
     PageBefore: objectOf<Page & { before?: unknown }>(
       {
         ...page,
-        before: optional({ ...MESSAGE_ID, description: 'Where the next page begins, if there is more.' }),
+        before: optional({ ...MESSAGE_ID, description: 'The `before` of the next page, if there is one.' }),
       },
-      'What is before an id, oldest first.',
+      'The messages before an id, oldest first.',
     ),
   };
 }
 
-/** Returns the schema of a message as its publisher gives it. */
+/** Returns the schema of a message as its publisher sends it. */
 function draftSchema({ fields, conflicts, maxContentBytes }: MessageRules): Schema {
   const all = Object.entries(fields);
   const { content } = fields;
@@ -107,7 +110,7 @@ function draftSchema({ fields, conflicts, maxContentBytes }: MessageRules): Sche
   ]);
   return {
     type: 'object',
-    description: 'A message, as its publisher gives it.',
+    description: 'A message as its publisher sends it.',
     properties: Object.fromEntries(properties),
     required: all.filter(([, { missing }]) => missing !== undefined).map(([name]) => name),
     additionalProperties: false,

@@ -15,7 +15,7 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, Parameter>>;
 }
 
-/** What one method of a path takes, and what it answers. */
+/** An operation: the requests and answers of one method of a path. */
 export interface Operation {
   readonly operationId: string;
   readonly tag: Tag;
@@ -29,9 +29,9 @@ export interface Operation {
   /** The schema of its body, by media type. */
   readonly body?: Readonly<Record<string, Schema>>;
   readonly answers: Readonly<Record<number, Answer>>;
-  /** The refusals that it has beside those of every request. */
+  /** Its refusals, in addition to those of every request. */
   readonly refusals: readonly RefusalCode[];
-  /** More facts, for which OpenAPI has no word. Their names begin with `x-`. */
+  /** Facts that OpenAPI cannot express. Their names begin with `x-`. */
   readonly more?: Readonly<Record<`x-${string}`, unknown>>;
 }
 
@@ -48,10 +48,10 @@ const OF_EVERY_REQUEST: readonly RefusalCode[] = [
   'unavailable',
 ];
 
-/** The statuses of every request that are no refusals by a route. */
+/** The error statuses that any request may get, and that are not refusals by a route. */
 export const OTHER_STATUSES: Readonly<Record<number, string>> = {
   408: 'The header took 10 s, or the whole request 30 s.',
-  500: 'The service failed. It is logged.',
+  500: 'The service failed. The error was logged.',
 };
 
 /** The operations of some paths: each method that the paths have. */
@@ -76,7 +76,7 @@ function refusalStatuses({ grants, body, refusals }: Operation): number[] {
   return [...new Set(statuses)].sort((one, other) => one - other);
 }
 
-/** Returns an operation as OpenAPI has it. */
+/** Returns an operation in the form of OpenAPI. */
 export function toOpenApi(operation: Operation): object {
   const { operationId, tag, summary, description, grants, path, query, headers, body, answers, more } =
     operation;

@@ -6,7 +6,7 @@ import { named } from '../schema.ts';
 import { MESSAGE_OPERATIONS, STREAM_OPERATIONS } from './message-operations.ts';
 import { FORM_TYPE, JSON_TYPE, jsonAnswer, type Operations } from './operation.ts';
 
-const SESSION_ANSWER = jsonAnswer('Who the client is, and what it may do.', named('Session'));
+const SESSION_ANSWER = jsonAnswer('The name and the grants of the client.', named('Session'));
 
 const PEOPLE_OPERATIONS: Operations<'/conversations' | '/presence' | '/session'> = {
   '/conversations': {
@@ -15,11 +15,12 @@ const PEOPLE_OPERATIONS: Operations<'/conversations' | '/presence' | '/session'>
       tag: 'People',
       summary: 'The conversations of an address',
       description:
-        'The pairs of the address and another one that have a message that counts, newest first. With `peer` it is that ' +
-        'one pair, also without a message; with `room` how the address stands in a room, which must be in `read` too.',
+        'The conversations of the address with others that have at least one message that counts, newest first. With ' +
+        '`peer`, the conversation with that address, even if it has no messages. With `room`, the state of the address in ' +
+        'a room, which must also be in `read`.',
       grants: ['read'],
       query: CONVERSATION_PARAMETERS,
-      answers: { 200: jsonAnswer('A page of conversations, or the one.', named('Conversations')) },
+      answers: { 200: jsonAnswer('A page of conversations, or the requested one.', named('Conversations')) },
       refusals: [],
     },
   },
@@ -29,7 +30,7 @@ const PEOPLE_OPERATIONS: Operations<'/conversations' | '/presence' | '/session'>
       tag: 'People',
       summary: 'Who is online',
       description:
-        'An address is online while a stream or socket is open, or a poll is held, that follows it.',
+        'An address is online while it is followed by an open stream or socket, or by a held poll.',
       grants: ['presence'],
       query: PRESENCE_PARAMETERS,
       answers: { 200: jsonAnswer('The presence of each address.', named('Presences')) },
@@ -41,7 +42,7 @@ const PEOPLE_OPERATIONS: Operations<'/conversations' | '/presence' | '/session'>
       operationId: 'getSession',
       tag: 'People',
       summary: 'Who the client is',
-      description: 'Tells a client who it is and what it may do.',
+      description: 'Tells a client its name and its grants.',
       grants: [],
       answers: { 200: SESSION_ANSWER },
       refusals: [],
@@ -49,7 +50,7 @@ const PEOPLE_OPERATIONS: Operations<'/conversations' | '/presence' | '/session'>
     put: {
       operationId: 'openSession',
       tag: 'People',
-      summary: 'Keep a token as a cookie',
+      summary: 'Store a token in a cookie',
       description: 'Needs the token as `Authorization: Bearer`. In open mode there are no sessions: 404.',
       grants: [],
       answers: { 200: SESSION_ANSWER },
@@ -59,7 +60,7 @@ const PEOPLE_OPERATIONS: Operations<'/conversations' | '/presence' | '/session'>
       operationId: 'endSession',
       tag: 'People',
       summary: 'Remove the cookie',
-      description: 'Also if there is none. In open mode there are no sessions: 404.',
+      description: 'Succeeds even if there is no cookie. In open mode there are no sessions: 404.',
       answers: { 204: { description: 'There is no session now.' } },
       refusals: ['not-found'],
     },
@@ -72,7 +73,7 @@ const PUSH_OPERATIONS: Operations<'/push-key' | '/push-subscriptions'> = {
       operationId: 'getPushKey',
       tag: 'Notifications',
       summary: 'The key to subscribe with',
-      description: 'A browser subscribes to notifications (Web Push) with it.',
+      description: 'Browsers need it to subscribe to notifications (Web Push).',
       grants: [],
       answers: { 200: jsonAnswer('The key.', named('PushKey')) },
       refusals: [],
@@ -84,7 +85,7 @@ const PUSH_OPERATIONS: Operations<'/push-key' | '/push-subscriptions'> = {
       tag: 'Notifications',
       summary: 'The devices that are notified',
       description:
-        "The subscriptions to an address's messages, oldest first. Of a room, those of readers in `read`.",
+        "The subscriptions to an address's messages, oldest first. For a room, only those whose reader is in `read`.",
       grants: ['read'],
       query: SUBSCRIPTION_PARAMETERS,
       answers: { 200: jsonAnswer('A page of subscriptions.', named('PushSubscriptions')) },
@@ -93,8 +94,9 @@ const PUSH_OPERATIONS: Operations<'/push-key' | '/push-subscriptions'> = {
     post: {
       operationId: 'subscribeToPush',
       tag: 'Notifications',
-      summary: 'Have a device notified',
-      description: 'May be repeated at each start of a page. Takes from the publish rate as a publish does.',
+      summary: 'Subscribe a device to notifications',
+      description:
+        'A page may repeat this at each start. It counts against the publish rate, as a publish does.',
       grants: ['read'],
       body: { [JSON_TYPE]: named('Subscribe') },
       answers: {
@@ -108,10 +110,10 @@ const PUSH_OPERATIONS: Operations<'/push-key' | '/push-subscriptions'> = {
       tag: 'Notifications',
       summary: 'End notifications of a device',
       description:
-        '404 if there is no subscription of this `id` that `GET` shows to the client; an endpoint is never 404.',
+        'An `id` is 404 if `GET` does not show such a subscription to the client. An `endpoint` is never 404.',
       grants: ['read'],
       body: { [JSON_TYPE]: named('Unsubscribe'), [FORM_TYPE]: named('Unsubscribe') },
-      answers: { 204: { description: 'It is not notified any more.' } },
+      answers: { 204: { description: 'The device is no longer notified.' } },
       refusals: ['not-found'],
     },
   },
@@ -122,9 +124,9 @@ const SERVICE_OPERATIONS: Operations<'/healthz' | '/readyz' | '/metrics' | '/ope
     get: {
       operationId: 'getHealth',
       tag: 'Service',
-      summary: 'Whether the process lives',
-      description: 'For a supervisor that starts it again.',
-      answers: { 200: jsonAnswer('It does.', named('Health')) },
+      summary: 'Whether the process is alive',
+      description: 'For a supervisor that restarts the process.',
+      answers: { 200: jsonAnswer('It is alive.', named('Health')) },
       refusals: [],
     },
   },
@@ -134,7 +136,7 @@ const SERVICE_OPERATIONS: Operations<'/healthz' | '/readyz' | '/metrics' | '/ope
       tag: 'Service',
       summary: 'Whether the service works',
       description:
-        'Tries a write, room for a publish, and a read from the disk. 503 with the reason if one fails.',
+        'Tries to write, to find room for a publish, and to read from the disk. If one of these fails, answers 503 with the reason.',
       answers: { 200: jsonAnswer('It works.', named('Readiness')) },
       refusals: [],
     },
@@ -143,7 +145,7 @@ const SERVICE_OPERATIONS: Operations<'/healthz' | '/readyz' | '/metrics' | '/ope
     get: {
       operationId: 'getMetrics',
       tag: 'Service',
-      summary: 'What is counted and measured',
+      summary: 'The metrics of the service',
       description: "In Prometheus' text format.",
       grants: ['metrics'],
       answers: { 200: { description: 'The metrics.', content: { 'text/plain': { type: 'string' } } } },
@@ -155,10 +157,10 @@ const SERVICE_OPERATIONS: Operations<'/healthz' | '/readyz' | '/metrics' | '/ope
       operationId: 'getDescription',
       tag: 'Service',
       summary: 'This description',
-      description: 'It is made from the tables by which the service checks what it gets.',
+      description: 'It is generated from the tables that the service checks requests with.',
       answers: {
         200: jsonAnswer('OpenAPI 3.1.', { type: 'object' }),
-        304: { description: 'The client has it: `If-None-Match`.' },
+        304: { description: 'The client has this version (`If-None-Match`).' },
       },
       refusals: ['precondition-failed'],
     },
@@ -168,7 +170,7 @@ const SERVICE_OPERATIONS: Operations<'/healthz' | '/readyz' | '/metrics' | '/ope
       operationId: 'getCluster',
       tag: 'Service',
       summary: 'The nodes of the cluster',
-      description: 'What this node knows. A service that is a single node does not have this path.',
+      description: 'The cluster as this node sees it. A single node does not have this path.',
       grants: ['metrics'],
       answers: { 200: jsonAnswer('The cluster.', named('Cluster')) },
       refusals: ['not-found'],
@@ -176,7 +178,7 @@ const SERVICE_OPERATIONS: Operations<'/healthz' | '/readyz' | '/metrics' | '/ope
   },
 };
 
-/** Every operation of the service, by path and method. The compiler refuses it if one is missing. */
+/** Every operation of the service, by path and method. The compiler rejects it if one is missing. */
 export const OPERATIONS: Operations<Path> = {
   ...MESSAGE_OPERATIONS,
   ...STREAM_OPERATIONS,

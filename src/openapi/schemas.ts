@@ -13,7 +13,7 @@ const TEXT: Schema = { type: 'string' };
 const FLAG: Schema = { type: 'boolean' };
 const READ_THROUGH: Schema = orNull(named('MessageId'));
 
-/** The schemas of who is there, and who reads what, by name. */
+/** The schemas of presence, conversations and sessions, by name. */
 export const PEOPLE_SCHEMAS: Readonly<Record<string, Schema>> = {
   Presence: objectOf<typeof PRESENCE_FIELDS>(PRESENCE_FIELDS, 'Whether an address is online.'),
   Presences: { type: 'object', description: 'By address.', additionalProperties: named('Presence') },
@@ -25,7 +25,7 @@ export const PEOPLE_SCHEMAS: Readonly<Record<string, Schema>> = {
       readThrough: READ_THROUGH,
       peerReadThrough: READ_THROUGH,
     },
-    'How an address stands with another one. `unread` counts to 1000 and no further.',
+    'The conversation of an address with another one. `unread` counts only to 1000.',
   ),
   RoomState: objectOf<RoomState>(
     {
@@ -34,17 +34,17 @@ export const PEOPLE_SCHEMAS: Readonly<Record<string, Schema>> = {
       unread: COUNT,
       readThrough: READ_THROUGH,
     },
-    'How an address stands in a room. `unread` counts to 1000 and no further.',
+    'The state of an address in a room. `unread` counts only to 1000.',
   ),
   Conversations: objectOf<{ conversations: unknown; cursor: unknown; more: unknown; before?: unknown }>({
     conversations: { anyOf: [listOf(named('Conversation')), listOf(named('RoomState'), { maxItems: 1 })] },
     cursor: named('Cursor'),
     more: FLAG,
-    before: optional({ ...COUNT, description: 'Where the next page begins, if there is more.' }),
+    before: optional({ ...COUNT, description: 'The `before` of the next page, if there is one.' }),
   }),
   GrantClaim: {
     type: 'object',
-    description: 'What a token grants: its claim `tidings`.',
+    description: 'The grants of a token: its claim `tidings`.',
     properties: Object.fromEntries(
       Object.entries(GRANTS).map(([name, { schema, description }]) => [name, { ...schema, description }]),
     ),
@@ -61,13 +61,13 @@ export const PEOPLE_SCHEMAS: Readonly<Record<string, Schema>> = {
           sendTo: GRANTS.sendTo.schema,
           read: GRANTS.read.schema,
           presence: GRANTS.presence.schema,
-          rate: { ...orNull(GRANTS.rate.schema), description: 'Null: there is no limit.' },
+          rate: { ...orNull(GRANTS.rate.schema), description: 'Null if there is no limit.' },
           metrics: GRANTS.metrics.schema,
         }),
-        description: 'What the client may do, with the defaults for what its token does not name.',
+        description: 'The grants of the client, with defaults for those that its token does not name.',
       },
     },
-    'Who the client is.',
+    'The name and the grants of the client.',
   ),
 };
 
@@ -85,7 +85,7 @@ export const PUSH_SCHEMAS: Readonly<Record<string, Schema>> = {
     additionalProperties: false,
   },
   Unsubscribe: {
-    description: 'Ends one subscription by its id, or a device by its endpoint.',
+    description: 'Ends one subscription by its id, or the subscriptions of a device by its endpoint.',
     oneOf: [
       { ...objectOf<{ id: unknown }>({ id: UNSUBSCRIBE_FIELDS.id }), additionalProperties: false },
       {
@@ -111,7 +111,7 @@ export const PUSH_SCHEMAS: Readonly<Record<string, Schema>> = {
     after: optional({
       type: 'integer',
       minimum: 1,
-      description: 'Where the next page begins, if there may be more.',
+      description: 'The `after` of the next page, if there may be one.',
     }),
   }),
 };
@@ -130,14 +130,14 @@ export const SERVICE_SCHEMAS: Readonly<Record<string, Schema>> = {
       type: { const: 'about:blank' },
       title: TEXT,
       status: { type: 'integer', minimum: 400, maximum: 599 },
-      detail: { ...TEXT, description: 'A sentence for a person. It may change.' },
+      detail: { ...TEXT, description: 'A sentence for people. Its wording may change.' },
       stored: optional({
         enum: MAY_BE_STORED,
-        description: 'With the 503 of a publish: whether anything of it may have been stored.',
+        description: 'In the 503 of a publish: whether anything may have been stored.',
       }),
       errors: optional({
         ...listOf(named('FieldError'), { minItems: 1, maxItems: MAX_ERRORS }),
-        description: 'Each bad field.',
+        description: 'The bad fields.',
       }),
     },
     'A refusal (RFC 9457).',
@@ -146,7 +146,8 @@ export const SERVICE_SCHEMAS: Readonly<Record<string, Schema>> = {
     path: {
       type: 'string',
       pattern: '^(/|$)',
-      description: 'A JSON Pointer: in the body, or in the query, read as an object; of a header its name.',
+      description:
+        'A JSON Pointer into the body, or into the query, read as an object. For a header, a slash and its name.',
     },
     message: { ...TEXT, description: 'The end of a sentence that begins with the field.' },
   }),
@@ -198,6 +199,6 @@ export const CLUSTER_SCHEMAS: Readonly<Record<string, Schema>> = {
       snapshot: orNull(SNAPSHOT),
       natsFlushes: { enum: ['yes', 'no', 'unknown'] },
     },
-    'The cluster, as the node that answers knows it.',
+    'The cluster as the node that answers sees it.',
   ),
 };

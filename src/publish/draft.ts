@@ -21,11 +21,11 @@ export interface PublishContext {
 /** The maximum number of unknown fields that are reported; an object could have a million. */
 const MAX_UNKNOWN = 100;
 
-/** A content over the maximum size. It has a status of its own (413), so it is kept apart from other faults. */
+/** The error of content over the maximum size. It has its own status (413), so it is kept apart from other faults. */
 export class ContentTooLarge extends Error {
   constructor(path: string, bytes: number, max: number) {
     super(
-      `${path === '' ? '"content"' : `${path}/content`} is ${bytes} bytes as JSON, and may be at most ` +
+      `${path === '' ? '"content"' : `${path}/content`} has ${bytes} bytes as JSON, but may have at most ` +
         `${max}: store it elsewhere, and send a link to it.`,
     );
     this.name = 'ContentTooLarge';
@@ -73,11 +73,11 @@ export function publicationReader(rules: MessageRules): ReadPublication {
   };
 }
 
-/** Returns a quick function that tells whether a message keeps the rules. Nearly all do. */
+/** Returns a fast function that checks whether a message follows the rules. Nearly all do. */
 function judgeOf({ fields, conflicts }: MessageRules): (given: GivenFields) => boolean {
   const faults = new Map(Object.entries(fields).map(([name, { rule }]) => [name, rule.fault]));
   const required = Object.keys(fields).filter((name) => fields[name]?.missing !== undefined);
-  // Conflicts that begin with the same value are looked at only if a message has that: hardly any has.
+  // Conflicts that begin with the same value are checked only if a message has that value, and few have.
   const firsts: { readonly name: string; readonly value: unknown; readonly all: Conflict[] }[] = [];
   for (const conflict of conflicts) {
     const [[name, value] = ['', undefined]] = Object.entries(conflict.fields);
@@ -99,7 +99,7 @@ function judgeOf({ fields, conflicts }: MessageRules): (given: GivenFields) => b
   };
 }
 
-/** Reports each fault of a message: unknown fields, then those of the table in its order, then conflicts. */
+/** Reports each fault of a message: unknown fields, then bad fields in the order of the table, then conflicts. */
 function reportFaults(
   { fields, conflicts }: MessageRules,
   known: readonly string[],
@@ -129,7 +129,7 @@ export const readPublication: ReadPublication = publicationReader(MESSAGE_RULES)
 /** The fields of a message, as they were given. Parsed JSON has no `undefined`: such a field was not given. */
 type GivenFields = Readonly<Record<string, unknown>>;
 
-/** The fields of a message that keep the rules, except its content. */
+/** The fields of a message that follows the rules, except its content. */
 interface CheckedFields {
   readonly sender?: string;
   readonly recipient: string;
@@ -160,7 +160,7 @@ function applies({ fields }: Conflict, given: GivenFields): boolean {
   return Object.entries(fields).every(([name, value]) => hasValue(given, name, value));
 }
 
-/** Returns whether a field has a value; with `undefined`, whether it was given. */
+/** Returns whether a field has a value, or for `undefined`, whether the field was given. */
 function hasValue(given: GivenFields, name: string, value: unknown): boolean {
   return value === undefined ? given[name] !== undefined : given[name] === value;
 }

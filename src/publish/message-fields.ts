@@ -3,7 +3,7 @@ import { MESSAGE_TYPE, READ_TYPE } from '../message.ts';
 import { KEY, TTL, TYPE } from '../message-rules.ts';
 import { ANYTHING, BOOLEAN, type Rule } from '../rule.ts';
 
-/** A field of a message, as its publisher gives it. */
+/** A field of a message as its publisher sends it. */
 interface MessageField {
   readonly rule: Rule;
   /** The fault of a message without it; `undefined` if it may be left out. */
@@ -13,18 +13,18 @@ interface MessageField {
 
 /** Fields that exclude each other. */
 export interface Conflict {
-  /** The value of each that is meant; `undefined`: any. */
+  /** The value of each field in the conflict; `undefined` means any value. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** The field that the fault is about. */
   readonly at: string;
   readonly message: string;
 }
 
-/** The rules by which a publish is checked, and from which its description is made. */
+/** The rules for checking a publish. Its description is made from them, too. */
 export interface MessageRules {
   readonly fields: Readonly<Record<string, MessageField>>;
   readonly conflicts: readonly Conflict[];
-  /** The maximum size of a content in a stream. */
+  /** The maximum size of content in a stream. */
   readonly maxContentBytes: number;
   readonly maxBatch: number;
 }
@@ -37,16 +37,16 @@ export const MESSAGE_RULES: MessageRules = {
     sender: {
       rule: ADDRESS,
       description:
-        "Who sends it: by default the token's `sub`, in open mode `anonymous`. Needs the grant `sendAs`.",
+        "The address that sends it; by default the token's `sub`, in open mode `anonymous`. Needs the grant `sendAs`.",
     },
     recipient: {
       rule: ADDRESS,
       missing: 'is required: the address to send to',
-      description: 'Whom it is for. Needs the grant `sendTo`.',
+      description: 'The address to send it to. Needs the grant `sendTo`.',
     },
     type: {
       rule: TYPE,
-      description: `The kind of message: by default \`${MESSAGE_TYPE}\`. \`${READ_TYPE}\` is a read marker. Own types notify too, unless \`background\` is given.`,
+      description: `The kind of message; by default \`${MESSAGE_TYPE}\`. \`${READ_TYPE}\` is a read marker. Other types notify as well, unless \`background\` is true.`,
     },
     content: {
       rule: ANYTHING,
@@ -56,20 +56,20 @@ export const MESSAGE_RULES: MessageRules = {
     idempotencyKey: {
       rule: KEY,
       description:
-        'A second publish with the same sender, recipient and key stores nothing, and answers with the first.',
+        'A second publish with the same sender, recipient and key stores nothing, and is answered with the first message.',
     },
     ttl: {
       rule: TTL,
-      description: 'Seconds from when it is stored; past that it is shown to nobody.',
+      description: 'Seconds after which the stored message expires. It is then shown to nobody.',
     },
     background: {
       rule: BOOLEAN,
       description:
-        'True: it is in streams and history alone. It is not unread, makes no conversation and does not notify.',
+        'True if it is only in streams and history: it is not unread, makes no conversation and does not notify.',
     },
     ephemeral: {
       rule: BOOLEAN,
-      description: 'True: for the streams that are live now, and not stored. Not in a batch.',
+      description: 'True if it is only for the streams that are live now, and not stored. Not in a batch.',
     },
   },
   conflicts: [
@@ -92,7 +92,7 @@ export const MESSAGE_RULES: MessageRules = {
       message: 'cannot be given with type "read": a read marker never counts',
     },
   ],
-  // It keeps a frame's line under 64 KiB, the limit of common clients.
+  // This keeps the line of a frame under 64 KiB, the limit of common clients.
   maxContentBytes: 48 * 1024,
   maxBatch: 1000,
 };

@@ -12,27 +12,27 @@ interface Bucket {
 /** The burst: a full bucket holds the messages of this many seconds. */
 const BURST_SECONDS = 2;
 
-/** Each block of this many bytes takes as much from the bucket as a message: reading and checking it takes as long. */
+/** Each block of this many bytes takes as much from the bucket as a message, since reading and checking it takes as long. */
 const BYTES_PER_MESSAGE = 4096;
 
 /** The longest wait in an answer: clients may read larger numbers as this one (RFC 9111 §1.2.2). */
 const MAX_WAIT_SECONDS = 2 ** 31;
 
-/** At least this many buckets are kept: those of the last clients. A dropped bucket is full again. */
+/** At least this many buckets are kept, those of the most recent clients. A dropped bucket is full again. */
 const KEPT_BUCKETS = 50_000;
 
 /**
- * The rates at which clients may publish: a token bucket for each. A publish is admitted while the bucket is not empty
- * and may overdraw it: a batch larger than the burst passes, and its client waits longer after it. Refused publishes
- * are charged as well: they cost as much.
+ * The rates at which clients may publish, with a token bucket for each client. A publish is admitted while the bucket is
+ * not empty, and may overdraw it: a batch larger than the burst passes, and its client then waits longer. Refused
+ * publishes are charged as well, since they cost as much.
  *
- * No library does this: the well-known ones count in windows, or refuse more than the bucket holds.
+ * No library does this: the well-known ones count in windows, or refuse a request that is larger than the bucket.
  */
 export class PublishRate {
   readonly #rate: number;
   readonly #buckets = new Recent<string, Bucket>(KEPT_BUCKETS);
 
-  /** @param rate messages a second for one client whose token names no other; 0: no limit */
+  /** @param rate messages a second for a client whose token names no rate; 0: no limit */
   constructor(rate: number) {
     this.#rate = rate;
   }
@@ -43,9 +43,9 @@ export class PublishRate {
   }
 
   /**
-   * Admits a publish, and takes 1 for it. Call it once for each, before its body is read.
+   * Admits a publish, and takes 1 for it. Call it once for each publish, before its body is read.
    *
-   * @throws {Refusal} 429 if the client's bucket is empty, with the seconds until it is not; then nothing is taken
+   * @throws {Refusal} 429 if the client's bucket is empty, with the seconds until it is not. Nothing is taken then
    */
   admit(identity: Identity): void {
     const rate = this.rateOf(identity);
@@ -53,15 +53,19 @@ export class PublishRate {
     const level = this.#levelOf(identity.client, rate);
     if (level <= 0) {
       const wait = Math.min(MAX_WAIT_SECONDS, Math.max(1, Math.ceil(-level / rate)));
-      throw new Refusal('too-fast', `More than ${rate} messages a second; the next is taken in ${wait} s.`, {
-        headers: { 'Retry-After': String(wait) },
-      });
+      throw new Refusal(
+        'too-fast',
+        `More than ${rate} messages a second: the next one is accepted in ${wait} s.`,
+        {
+          headers: { 'Retry-After': String(wait) },
+        },
+      );
     }
     this.take(identity, 1);
   }
 
   /**
-   * Takes messages out of a client's bucket, even more than are in it; puts them back if the number is below 0. Does
+   * Takes messages out of a client's bucket, even more than are in it. Puts them back if the number is negative, and does
    * nothing if it is 0.
    */
   take({ client = '', rate = this.#rate }: Identity, messages: number): void {

@@ -39,8 +39,8 @@ export class Publisher {
   }
 
   /**
-   * Publishes one message or a batch that the rate has admitted. Publishes are stored in the order of the calls. It is
-   * not an async function, which would keep its arguments in memory while it waits.
+   * Publishes one message or a batch that the rate has admitted. Publishes are stored in the order of the calls. This is
+   * not an async function, because that would keep its arguments in memory while it waits.
    *
    * @param body a parsed JSON value: an object, or an array for a batch
    * @returns the outcome, once it is on disk
@@ -76,7 +76,7 @@ export class Publisher {
   }
 }
 
-/** Returns the answer to a publisher as JSON: the message, those of a batch in order, or the number of streams. */
+/** Returns the answer to a publisher as JSON: the message, the messages of a batch in order, or the number of streams. */
 export function publishedJson(published: Published): string {
   switch (published.kind) {
     case 'single':
@@ -112,7 +112,7 @@ function readBatch(body: readonly unknown[], context: PublishContext): Publicati
   if (body.length < 1 || body.length > MESSAGE_RULES.maxBatch) {
     throw new Refusal(
       'malformed',
-      `A batch has 1 to ${MESSAGE_RULES.maxBatch} messages, not ${body.length}.`,
+      `A batch must have 1 to ${MESSAGE_RULES.maxBatch} messages, not ${body.length}.`,
     );
   }
   const errors: FieldError[] = [];
@@ -122,7 +122,7 @@ function readBatch(body: readonly unknown[], context: PublishContext): Publicati
     if (publication?.ephemeral === true) {
       errors.push({
         path: `/${index}/ephemeral`,
-        message: 'is not allowed in a batch: publish it by itself',
+        message: 'is not allowed in a batch: publish the message by itself',
       });
     } else if (publication !== undefined) {
       publications.push(publication);
@@ -161,11 +161,11 @@ async function append(
   }
 }
 
-/** A single message always fits: the start refuses servers that would not take it. */
+/** Returns the refusal of a batch. A single message always fits: at the start, servers that accept less are refused. */
 function tooLarge({ bytes, maxBytes }: BatchTooLarge): Refusal {
   return new Refusal(
     'too-large',
-    `The batch takes ${bytes} bytes in the log, and one batch may take ${maxBytes}: split it.`,
+    `The batch takes ${bytes} bytes in the log, but may take at most ${maxBytes}: split it.`,
   );
 }
 
@@ -173,7 +173,7 @@ function faultOf({ fault, index }: BatchRefused, isBatch: boolean): Refusal {
   const path = isBatch ? `/${index}` : '';
   switch (fault) {
     case 'key-conflict': {
-      const message = 'was used for a message with another type or content; give a new message a new key';
+      const message = 'was used for a message with a different type or content; give a new message a new key';
       return badFields([{ path: `${path}/idempotencyKey`, message }], 'conflict');
     }
     case 'ids-exhausted':

@@ -10,10 +10,10 @@ import { BEFORE, integer, oneAddress } from '../parameters.ts';
 
 /** The parameters of `GET /conversations`. */
 export const CONVERSATION_PARAMETERS = {
-  recipient: oneAddress('Whose conversations; with a token, by default its `sub`.'),
+  recipient: oneAddress('The address whose conversations are listed; with a token, by default its `sub`.'),
   peer: oneAddress('Only the conversation with this address. Not with `room`, `limit` or `before`.'),
-  room: oneAddress('Only how `recipient` stands in this room. Not with `peer`, `limit` or `before`.'),
-  limit: integer({ min: 1, max: 1000 }, 'The most conversations of a page.', 50),
+  room: oneAddress('Only the state of `recipient` in this room. Not with `peer`, `limit` or `before`.'),
+  limit: integer({ min: 1, max: 1000 }, 'The maximum number of conversations in a page.', 50),
   before: BEFORE,
 };
 
@@ -27,11 +27,11 @@ interface Wanted {
  * Serves `GET /conversations?recipient=A[&limit=N][&before=ID]`: the conversations of an address, newest first.
  *
  * Answers `{"conversations": [{"peer", "lastMessage", "unread", "readThrough", "peerReadThrough"}], "cursor", "more"}`,
- * an empty list if the address has none; with a token, no `recipient` means its `sub`. If there is more, ask for the
- * next page with `before` of the answer. A page is also bounded by its bytes and by the time that it takes.
+ * an empty list if the address has none; with a token, no `recipient` means its `sub`. If there is more, the client asks
+ * for the next page with the `before` of the answer. A page is also bounded by its bytes and by the time that it takes.
  *
- * With `peer=B`, answers with the one conversation with B, also if it has no message. With `room=R`, answers with A's
- * state in a room, `{"room", "lastMessage", "unread", "readThrough"}`, for which R must be readable too.
+ * With `peer=B`, answers with the one conversation with B, even if it has no messages. With `room=R`, answers with A's
+ * state in a room, `{"room", "lastMessage", "unread", "readThrough"}`; the token must allow to read R, too.
  */
 export function conversations(log: MessageLog): Handler {
   return (request, response) => {
@@ -74,7 +74,7 @@ function readWanted(query: Query): Wanted | undefined {
   return { with: name, address };
 }
 
-/** Returns the state of one conversation, as JSON, and through which id the log was read. */
+/** Returns the state of one conversation as JSON, and the id up to which the log was read. */
 function stateOf(log: MessageLog, address: string, wanted: Wanted): { json: string; head: number } {
   if (wanted.with === 'peer') {
     const { state, head } = log.conversation(address, wanted.address);
@@ -92,7 +92,7 @@ function roomJson({ room, lastMessage, ...rest }: RoomState): string {
   return stateJson({ room }, lastMessage, rest);
 }
 
-/** Returns a state's JSON. @param name whose conversation it is @param rest the fields after its last message */
+/** Returns a state's JSON. @param name the field with the peer or room @param rest the fields after the last message */
 function stateJson(name: object, lastMessage: Message | null, rest: object): string {
   const last = lastMessage === null ? 'null' : messageJson(lastMessage);
   return `${JSON.stringify(name).slice(0, -1)},"lastMessage":${last},${JSON.stringify(rest).slice(1)}`;

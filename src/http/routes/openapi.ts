@@ -3,7 +3,7 @@ import { NO_PARAMETERS } from '../parameters.ts';
 import { Query } from '../query.ts';
 import { StoredFile } from '../stored-file.ts';
 
-/** Serves `GET /openapi.json`: the description of the service. It is made once, so a request costs no more than a file. */
+/** Serves `GET /openapi.json`: the description of the API. It is made once, so a request costs no more than a file. */
 export function openApi(description: object): Handler {
   const file = new StoredFile({
     type: 'application/json; charset=utf-8',

@@ -11,7 +11,7 @@ import { type FileType, StoredFile, type StoredFileSource } from '../stored-file
 
 const PUBLIC = fileURLToPath(new URL('../../../public/', import.meta.url));
 
-/** A page has scripts and styles of its own, and talks to this service alone. A proxy handles TLS. */
+/** The headers of pages, which use only their own scripts and styles, and talk only to this service. A proxy handles TLS. */
 const pageHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
@@ -35,19 +35,19 @@ const pageHeaders = helmet({
   xFrameOptions: { action: 'deny' },
 });
 
-/** The service worker has a policy of its own: it talks to this service alone, and gets its icon there. */
+/** The path of the service worker. It has its own policy: it talks only to this service, and gets its icon there. */
 const WORKER = '/sw.js';
 
 const WORKER_POLICY =
   "default-src 'none';connect-src 'self';img-src 'self';require-trusted-types-for 'script';trusted-types 'none'";
 
-/** It is one script, made of these: its policy lets it import none. */
+/** The parts of the service worker. They are joined into one script, because its policy forbids imports. */
 const WORKER_PARTS = ['/worker/notifications.js', '/worker/subscription.js', '/worker/shell.js'];
 
-/** Names the files of the page, for the worker that keeps them. */
+/** The path of the list of the page's files, for the worker that keeps them. */
 const SHELL = '/shell.json';
 
-/** What no page loads: icons are for home screens and notifications. The page itself is listed as `/`. */
+/** Files that no page loads: icons are for home screens and notifications. The page itself is listed as `/`. */
 const NOT_LOADED = /^\/(index\.html$|icons\/|worker\/)/;
 
 /** The header of the page that names the version of all its files. */
@@ -70,7 +70,7 @@ const TYPES: ReadonlyMap<string, FileType> = new Map([
  * Serves `GET /` and the files of the pages, each at its path under `public`; refuses other methods with 405, and leaves
  * other paths to the next handler.
  *
- * Reads the files once, here, and answers from memory: a request opens no file.
+ * Reads the files once, when called, and answers from memory: a request opens no file.
  */
 export function pages(): (RequestHandler | Handler)[] {
   const files = readPages();
@@ -124,7 +124,7 @@ function joinWorker(sources: ReadonlyMap<string, StoredFileSource>): StoredFileS
 
 /**
  * Lists the files of the page: `{version, files}`, with the digest of each file (W3C Subresource Integrity) by its path,
- * relative to the page. The version is another if one of them is.
+ * relative to the page. The version changes if any of the files does.
  */
 function listShell(sources: ReadonlyMap<string, StoredFileSource>): {
   version: string;
@@ -145,7 +145,7 @@ function listShell(sources: ReadonlyMap<string, StoredFileSource>): {
   return { version, source: { type: 'application/json', isText: true, bytes, changed } };
 }
 
-/** Returns when the last of some files was changed. */
+/** Returns the time of the latest change of some files. */
 function newest(sources: readonly StoredFileSource[]): Date {
   return new Date(Math.max(0, ...sources.map(({ changed }) => changed?.getTime() ?? 0)));
 }

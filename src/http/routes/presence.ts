@@ -9,12 +9,15 @@ import { sendJson } from '../send-json.ts';
 
 /** The parameters of `GET /presence`. */
 export const PRESENCE_PARAMETERS = {
-  recipient: { ...addresses({ min: 1, max: 100 }, 'The addresses to tell of.'), required: true },
+  recipient: {
+    ...addresses({ min: 1, max: 100 }, 'The addresses whose presence is returned.'),
+    required: true,
+  },
 };
 
 /**
  * Serves `GET /presence?recipient=A[&recipient=B…]`: tells who is online. Answers
- * `{"A": {"online", "devices", "lastSeen"}, …}`; `lastSeen` is null if an address was not seen since the start.
+ * `{"A": {"online", "devices", "lastSeen"}, …}`; `lastSeen` is null if an address has not been seen since the start.
  */
 export function presence(presence: Presence): Handler {
   return (request, response) => {

@@ -12,7 +12,7 @@ import { Query } from '../query.ts';
 import { MAX_BODY_BYTES } from '../read-body.ts';
 import { sendJson } from '../send-json.ts';
 
-/** Returns the check, before a body is read, that refuses a publish over its client's rate and takes 1 for any other. */
+/** Returns the check, before a body is read, that refuses a publish over its client's rate, and charges 1 for any other. */
 export function limitRate(rate: PublishRate): Check {
   return (request) => rate.admit(identityOf(request));
 }
@@ -43,7 +43,7 @@ export function settleRefused(rate: PublishRate): ErrorHandler {
   };
 }
 
-/** Adds to a temporary refusal of a publish whether anything may have been stored. Use it last on the route. */
+/** Adds to a temporary refusal of a publish whether anything may have been stored. It must be the last on the route. */
 export const addMayBeStored: ErrorHandler = (error, _request, _response, next) => {
   next(publishProblem(error));
 };
@@ -53,7 +53,8 @@ export const addMayBeStored: ErrorHandler = (error, _request, _response, next) =
  *
  * Answers 201 with the stored message (a batch: an array, in order); 200 if nothing new was stored, since each was sent
  * before or a read marker does not move; 202 with `{"devices": n}` for an ephemeral one, or `{}` if the token may not
- * see the presence of its recipient. If anything is wrong, or not allowed (403), nothing is stored; a 503 says whether.
+ * see the presence of its recipient. If anything is wrong or not allowed (403), nothing is stored. A 503 says whether
+ * anything may have been stored.
  *
  * @param basePath the prefix of this service's paths, as clients see them, for `Location`
  */
@@ -89,15 +90,15 @@ function statusOf(published: Published): number {
 function withKey(body: unknown, key: string | undefined): unknown {
   if (key === undefined || typeof body !== 'object' || body === null) return body;
   if (Array.isArray(body)) {
-    throw headerFault('is for a single message; in a batch give each its idempotencyKey');
+    throw headerFault('is for a single message; in a batch, give each message its own idempotencyKey');
   }
   if (Object.hasOwn(body, 'idempotencyKey')) {
-    throw headerFault('is given together with "idempotencyKey" in the body; give only one');
+    throw headerFault('is given together with "idempotencyKey" in the body; give only one of them');
   }
   return { ...body, idempotencyKey: key };
 }
 
-/** Reads the key of the header. Its bytes are UTF-8, as a body's are; Node gives them as Latin-1. */
+/** Reads the key of the header. Its bytes are UTF-8, like those of a body, but Node decodes them as Latin-1. */
 function readHeaderKey(request: RoutedRequest): string | undefined {
   const value = request.headers['idempotency-key'];
   if (typeof value !== 'string') return undefined;

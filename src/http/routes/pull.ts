@@ -25,11 +25,11 @@ const HISTORY_LIMIT = 50;
 
 /** The parameters of `GET /messages`. */
 export const PULL_PARAMETERS = {
-  recipient: inboxes('The inboxes to read; with a token, none means its `sub`. `*` alone is the whole log.'),
-  after: cursor('The messages after this cursor; by default `0`, the beginning.'),
+  recipient: inboxes('The inboxes to read; with a token, by default its `sub`. `*` alone is the whole log.'),
+  after: cursor('The cursor after which the messages begin; by default `0`, the beginning of the log.'),
   limit: integer(
     { min: 1, max: 1000 },
-    `The most messages of a page; by default ${AFTER_LIMIT} after a cursor, else ${HISTORY_LIMIT}.`,
+    `The maximum number of messages in a page; by default ${AFTER_LIMIT} after a cursor, else ${HISTORY_LIMIT}.`,
   ),
   wait: integer(
     { min: 0, max: 60 },
@@ -39,7 +39,7 @@ export const PULL_PARAMETERS = {
   before: BEFORE,
   between: addresses(
     { min: 2, max: 2 },
-    'What these two addresses sent to each other. Not with `recipient`, `after` or `wait`.',
+    'The messages that these two addresses sent to each other. Not with `recipient`, `after` or `wait`.',
   ),
 };
 
@@ -55,11 +55,10 @@ interface PullParts {
  * the inboxes before an id (`recipient…&before&limit`), the conversation of two addresses
  * (`between&between&before&limit`).
  *
- * With a token, no `recipient` means its `sub`, and a conversation needs one address that the token may read.
+ * With a token, no `recipient` means its `sub`, and the token must allow to read one address of a conversation.
  *
  * Answers `{"messages", "cursor", "more"}`: messages in ascending order, or an empty list. The first form has `gap`,
- * and its `cursor` continues after the page, or at the head. The others have `before`, with which to continue, if there
- * is more.
+ * and its `cursor` continues after the page, or at the head. The others have `before` to continue with if there is more.
  */
 export function pull(parts: PullParts): Handler {
   return async (request, response) => {
@@ -126,7 +125,7 @@ async function answerAfter(
   const start = log.locate(after, inboxes);
   const read = (): { page: Page; cursor: string; gap: Gap; more: boolean } => {
     const page = new Page(limit);
-    // One more than fit tells whether there are more.
+    // Reading one more than fits shows whether there are more.
     const { more, through, purgedThrough } = log.readAfter(inboxes, start.after, limit + 1, addingTo(page));
     const cursor = log.cursor(more ? through : Math.max(through, log.head));
     // As of now: retention may have removed messages while the poll was held.
@@ -152,13 +151,13 @@ async function answerAfter(
   page.send(response, 'messages', facts);
 }
 
-/** Checks that a request may be held. @throws {Refusal} 503 if as many are as the service takes */
+/** Checks that a request may be held. @throws {Refusal} 503 if the limit is reached */
 function admit(connections: Connections, { client }: Identity): void {
   if (connections.refusalFor(client) !== 'over-limit') return;
-  throw unavailable('As many streams are open as the service takes; poll without wait, or later.', 5);
+  throw unavailable('The limit on open streams and held polls is reached; poll without wait, or later.', 5);
 }
 
-/** Returns a signal that is aborted when a client has gone, or can no longer be watched. */
+/** Returns a signal that is aborted when a client has left, or can no longer be watched. */
 function cutWith(request: RoutedRequest, response: ServerResponse): AbortSignal {
   const end = new AbortController();
   response.once('close', () => end.abort());
@@ -170,7 +169,7 @@ function cutWith(request: RoutedRequest, response: ServerResponse): AbortSignal 
 function behind({ ending }: Connections): Refusal {
   if (ending) return unavailable('The service is shutting down; poll again in a moment.', 2);
   return unavailable(
-    'This node is behind the others, and cannot tell yet what comes after the cursor. Poll again later, or another node.',
+    'This node is behind the others, and cannot tell yet what comes after the cursor. Poll again later, or poll another node.',
     spreadRetrySeconds(RETRY_REFUSED),
   );
 }
@@ -202,7 +201,7 @@ function answerConversation(
   query.check();
   if (one === undefined || other === undefined) return;
   if (!read.has(one) && !read.has(other)) {
-    throw forbidden([{ path: '/between', message: 'has no address that the token\'s "read" names' }]);
+    throw forbidden([{ path: '/between', message: 'has no address that the token\'s "read" allows' }]);
   }
   const page = new Page(limit);
   sendBack(response, log, page, log.readConversation([one, other], before, addingTo(page)));
@@ -218,7 +217,7 @@ function addingTo(page: Page): MessageVisitor {
   return (found) => page.add(messageJson(found));
 }
 
-/** Answers with a page that was read back. Its cursor is the head: a stream opened with it gets all that follows. */
+/** Answers with a page that was read back. Its cursor is the head: a stream opened with it gets everything that follows. */
 function sendBack(response: ServerResponse, log: MessageLog, page: Page, { more, before }: BackPage): void {
   page.reverse();
   page.send(response, 'messages', { cursor: log.cursor(log.head), more, ...(more ? { before } : {}) });

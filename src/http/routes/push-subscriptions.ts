@@ -15,31 +15,34 @@ import { Query } from '../query.ts';
 import { integer, MAX_ID, NO_PARAMETERS, oneAddress } from '../parameters.ts';
 import { sendJson } from '../send-json.ts';
 
-/** Subscriptions looked at for one answer, which then has at most about half a MiB. */
+/** How many subscriptions are read for one answer, which then has at most about half a MiB. */
 const PAGE = 500;
 
-/** Inboxes of a device looked at to find one that the client may read. */
+/** How many inboxes of a device are checked to find one that the client may read. */
 const MAX_INBOXES = 1000;
 
 /** The parameters of `GET /push-subscriptions`. */
 export const SUBSCRIPTION_PARAMETERS = {
-  recipient: oneAddress('Whose messages are notified; with a token, by default its `sub`.'),
+  recipient: oneAddress(
+    'The address whose messages cause notifications; with a token, by default its `sub`.',
+  ),
   after: integer(
     { min: 0, max: MAX_ID },
-    'The subscriptions after this id: `after` of the answer before.',
+    'The id after which the subscriptions begin: the `after` of the previous answer.',
     0,
   ),
 };
 
-/** The fields of `POST /push-subscriptions`, as their schema. */
+/** The fields of `POST /push-subscriptions`, with their schemas. */
 export const SUBSCRIBE_FIELDS = {
   recipient: {
     ...named('Address'),
-    description: "Whose messages are notified; by default the token's `sub`.",
+    description: "The address whose messages cause notifications; by default the token's `sub`.",
   },
   reader: {
     ...named('Address'),
-    description: "Whose read markers count: by default the token's `sub`, in open mode the recipient.",
+    description:
+      "The address whose read markers count; by default the token's `sub`, in open mode the recipient.",
   },
   subscription: SUBSCRIPTION_SCHEMA,
 } as const;
@@ -50,12 +53,12 @@ export const UNSUBSCRIBE_FIELDS = {
     type: 'integer',
     minimum: 1,
     maximum: MAX_ID,
-    description: 'The id that `GET` shows. It stands alone.',
+    description: 'The id that `GET` shows. Not with any other field.',
   },
   endpoint: ENDPOINT_SCHEMA,
   recipient: {
     ...named('Address'),
-    description: 'The only inbox that the device is ended for; by default all.',
+    description: 'The only inbox whose notifications end; by default all of the device.',
   },
 } as const;
 
@@ -67,12 +70,12 @@ export interface PushSubscriptionParts {
 }
 
 /**
- * Serves `POST /push-subscriptions` `{"recipient", "reader", "subscription"}`: has a device notified of a recipient's
- * messages.
+ * Serves `POST /push-subscriptions` `{"recipient", "reader", "subscription"}`: subscribes a device to notifications of a
+ * recipient's messages.
  *
  * With a token, `recipient` and `reader` are its `sub` by default; in open mode the reader is the recipient by default.
- * Answers 201 with the subscription, without its secrets; 200 if the device was subscribed before; 422 if the device
- * follows as many recipients as it may, or the client has as many subscriptions as it may; 503 if the service has.
+ * Answers 201 with the subscription, without its secrets; 200 if the device was subscribed before; 422 if the recipients
+ * of the device or the subscriptions of the client are at their limit; 503 if the subscriptions of the service are.
  */
 export function subscribe({ notifier, pushHosts }: PushSubscriptionParts): Handler {
   return async (request, response) => {
@@ -88,7 +91,7 @@ export function subscribe({ notifier, pushHosts }: PushSubscriptionParts): Handl
     ] as const) {
       const message =
         address === undefined
-          ? 'is required: the address whose messages are notified'
+          ? 'is required: the address whose messages cause notifications'
           : addressFault(address);
       if (message !== undefined && !(path === '/reader' && reader === recipient))
         errors.push({ path, message });
@@ -111,15 +114,15 @@ function refusalOf(refused: SubscriptionRefused): Refusal {
     case 'recipients':
       return tooMany(
         '/recipient',
-        `is one too many: a device follows at most ${BOUNDS.recipients}; end one of them first`,
+        `is one too many: a device may have at most ${BOUNDS.recipients} recipients; unsubscribe from one first`,
       );
     case 'perClient':
       return tooMany(
         '/subscription',
-        `is one too many: a client has at most ${BOUNDS.perClient}; end one of them first`,
+        `is one too many: a client may have at most ${BOUNDS.perClient} subscriptions; delete one first`,
       );
     case 'total':
-      return unavailable('The service has as many subscriptions as it takes.', 60);
+      return unavailable('The limit on subscriptions of the service is reached.', 60);
   }
 }
 
@@ -128,9 +131,9 @@ function tooMany(path: string, message: string): Refusal {
 }
 
 /**
- * Serves `GET /push-subscriptions?recipient=A[&after=N]`: the devices that are notified of A's messages, the oldest
- * first; of a room only those whose reader the token may read. Answers `{"subscriptions": […]}`, each without its
- * secrets, and `"after": N` for the next page if there may be more.
+ * Serves `GET /push-subscriptions?recipient=A[&after=N]`: the devices that are notified of A's messages, oldest first.
+ * For a room, only those whose reader the token may read. Answers `{"subscriptions": […]}`, each without its secrets, and
+ * `"after": N` for the next page if there may be more.
  */
 export function subscriptions(store: PushStore): Handler {
   return (request, response) => {
@@ -157,7 +160,7 @@ export function subscriptions(store: PushStore): Handler {
  * `{"id"}` ends the subscription that `GET` shows with this id. Answers 204, or 404 if `GET` shows none to this client.
  *
  * `{"endpoint", "recipient"}` ends a device's notifications of this recipient's messages, or all of them if none is
- * given. Answers 204, also if nothing is done because the device is not known or the token does not allow it.
+ * given. Answers 204, even if nothing is done because the device is unknown or the token does not allow it.
  */
 export function unsubscribe({ notifier, pushHosts }: PushSubscriptionParts, store: PushStore): Handler {
   return async (request, response) => {
@@ -184,11 +187,11 @@ export function unsubscribe({ notifier, pushHosts }: PushSubscriptionParts, stor
   };
 }
 
-/** Reads the id of the subscription to end. @throws {Refusal} 400 if it is not an id, or has another field beside it */
+/** Reads the id of the subscription to end. @throws {Refusal} 400 if it is not an id, or there is another field */
 function readId(fields: ReadonlyMap<string, unknown>, errors: FieldError[]): number {
   const id = fields.get('id');
   if (!Number.isSafeInteger(id) || (id as number) < 1) {
-    errors.push({ path: '/id', message: 'must be a number as GET /push-subscriptions shows it' });
+    errors.push({ path: '/id', message: 'must be an id that GET /push-subscriptions shows' });
   }
   for (const name of ['endpoint', 'recipient']) {
     if (fields.has(name)) errors.push({ path: `/${name}`, message: 'cannot be given with "id"' });
@@ -197,12 +200,12 @@ function readId(fields: ReadonlyMap<string, unknown>, errors: FieldError[]): num
   return id as number;
 }
 
-/** Returns whether `GET` shows a subscription to a client: of a room, only if the client may read its reader. */
+/** Returns whether `GET` shows a subscription to a client, who must be allowed to read its recipient and its reader. */
 function isShown({ recipient, reader }: PushSubscription, { read }: Identity): boolean {
   return read.has(recipient) && read.has(reader);
 }
 
-/** Returns whether a client that knows a device's secret endpoint may end its subscriptions: if it may read one inbox. */
+/** Returns whether a client that knows a device's secret endpoint may end its subscriptions: it must be able to read one. */
 function mayEnd(
   { read }: Identity,
   store: PushStore,

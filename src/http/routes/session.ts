@@ -14,8 +14,8 @@ import type { SessionCookie } from '../session-cookie.ts';
 export const MAX_TOKEN_BYTES = 3900;
 
 /**
- * The cookie outlives its token by a week: a stream that returns with an old session is told so in band, and the page
- * renews it. Without a cookie it would get 401, at which EventSource gives up for good.
+ * The cookie outlives its token by a week: a stream that reconnects with an old session is told so in band, and the page
+ * renews it. Without a cookie it would get 401, and EventSource would give up for good.
  */
 const AFTERLIFE_MILLISECONDS = 7 * 86_400_000;
 
@@ -32,7 +32,7 @@ export interface SessionParts {
 
 /**
  * Serves `GET /session`: tells a client who it is, and what it may do. Answers `{"sub", "expiresAt", "grants"}`; the
- * first two are null in open mode, in which nobody says who they are.
+ * first two are null in open mode, in which clients have no names.
  *
  * A page needs it because it cannot see the cookie of its session.
  */
@@ -43,7 +43,7 @@ export function session({ rate }: SessionParts): Handler {
   };
 }
 
-/** Serves `PUT /session` with a bearer token: keeps the token in the session cookie. Answers as `GET`. */
+/** Serves `PUT /session` with a bearer token: stores the token in the session cookie. Answers like `GET`. */
 export function openSession({ authenticator, cookie, rate }: SessionParts): Handler {
   return (request, response) => {
     new Query(request.url, NO_PARAMETERS).check();
@@ -58,8 +58,8 @@ export function openSession({ authenticator, cookie, rate }: SessionParts): Hand
     if (token.length > MAX_TOKEN_BYTES) {
       throw new Refusal(
         'malformed',
-        `The token has ${token.length} bytes; a browser keeps a cookie of up to ${MAX_TOKEN_BYTES}. Grant prefixes in ` +
-          'place of long lists.',
+        `The token has ${token.length} bytes; a browser stores at most ${MAX_TOKEN_BYTES} in a cookie. Grant ` +
+          'prefixes instead of long lists.',
       );
     }
     const until = Math.min((identity.expiresAt ?? 0) + AFTERLIFE_MILLISECONDS, LAST_YEAR);
@@ -68,7 +68,7 @@ export function openSession({ authenticator, cookie, rate }: SessionParts): Hand
   };
 }
 
-/** Serves `DELETE /session`: removes the session cookie. Answers 204, also if there is none. */
+/** Serves `DELETE /session`: removes the session cookie. Answers 204, even if there is none. */
 export function endSession({ authenticator, origins, cookie }: SessionParts): Handler {
   return (request, response) => {
     new Query(request.url, NO_PARAMETERS).check();
@@ -78,7 +78,7 @@ export function endSession({ authenticator, origins, cookie }: SessionParts): Ha
   };
 }
 
-/** Returns the grants in the words of a token, with the defaults for those that it does not name. */
+/** Returns the identity as JSON. Its grants have the names of a token's, with defaults for those that the token lacks. */
 function toJson(identity: Identity, rate: PublishRate): string {
   const { client, expiresAt, sendAs, sendTo, read, presence, metrics } = identity;
   const perSecond = rate.rateOf(identity);

@@ -8,14 +8,13 @@ import { methodNotAllowed } from '../problem.ts';
 import type { StreamExchange, StreamOpening } from '../stream-opening.ts';
 
 /**
- * `GET /stream?recipient=A[&recipient=B…][&lastEventId=CURSOR | &last=N][&presence=C…]`: an event stream of these
+ * Serves `GET /stream?recipient=A[&recipient=B…][&lastEventId=CURSOR | &last=N][&presence=C…]`: an event stream of these
  * inboxes; with a token and no recipient, of its `sub`. It begins after `Last-Event-ID`, else after `lastEventId`, else
  * with the newest `last` messages, else now.
  *
- * A temporary refusal is told by `bye` if the client reads event streams, because EventSource gives up permanently on
- * any status but 200 (WHATWG HTML §9.2.3). Others get 503, or 401 for a session that is not valid. A bearer token that
- * is not valid is 401 for all: the client would come back with the same one. `HEAD` gets the headers, and opens
- * nothing.
+ * A temporary refusal is sent as `bye` if the client reads event streams, because EventSource gives up permanently on
+ * any status but 200 (WHATWG HTML §9.2.3). Other clients get 503, or 401 for an invalid session. An invalid bearer token
+ * is 401 for all clients: they would come back with the same one. `HEAD` gets the headers, and opens nothing.
  *
  * @returns the handler, for the listener in front of Express: an open stream costs a third less without it
  * @throws {Refusal} from the handler, if the request is malformed, not allowed, or cannot be served now

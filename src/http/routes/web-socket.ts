@@ -25,13 +25,13 @@ export interface WebSocketParts {
 }
 
 /**
- * `GET /ws` with the query of `/stream`: the same stream on a WebSocket, on which its client can also publish.
+ * Serves `GET /ws` with the query of `/stream`: the same stream on a WebSocket, on which its client can also publish.
  *
  * With a session cookie, `Origin` must name a page that may change something: a browser sends the cookie with a
  * handshake from any page, without asking anybody (cross-site WebSocket hijacking; RFC 6455 §10.2).
  *
- * A refusal is a status. A page cannot see it, only that its connection failed (WHATWG WebSockets §3, "fail the
- * WebSocket connection"), so a page is told by `bye` of a temporary refusal. A request with an `Origin` is from a page.
+ * A refusal is a status. A page cannot see the status, only that its connection failed (WHATWG WebSockets §3, "fail the
+ * WebSocket connection"), so a temporary refusal is sent to a page as `bye`. A request with an `Origin` is from a page.
  *
  * @returns the handler, for the listener in front of Express
  * @throws {Refusal} from the handler, if the request is not a handshake, malformed, not allowed, or not served now
