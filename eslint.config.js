@@ -15,7 +15,7 @@ export default defineConfig(
       eqeqeq: 'error',
       // Contradicts no-non-null-assertion, which stays on.
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
-      // Express knows an error handler by its four parameters.
+      // Express recognizes an error handler by its four parameters.
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       '@typescript-eslint/restrict-template-expressions': [
         'error',
@@ -27,21 +27,21 @@ export default defineConfig(
   },
   layerRules(),
   {
-    // Not in the folder of the page, which is served as it is.
+    // The configuration of this folder is elsewhere, because the folder is served as it is.
     files: ['public/**'],
     languageOptions: {
       parserOptions: { projectService: false, project: ['./tsconfig.public.json', './tsconfig.worker.json'] },
     },
   },
   {
-    // They import files of that folder, whose types are those of browsers.
+    // These tests import files from public, which need the types of browsers.
     files: ['__tests__/*/client-*.test.ts', '__tests__/support/client-in-node.ts'],
     ignores: ['__tests__/browser/**'],
     languageOptions: { parserOptions: { projectService: false, project: ['./tsconfig.client-tests.json'] } },
   },
   {
     files: ['**/*.js'],
-    // Names are checked by the compiler, which knows where each file runs.
+    // The compiler checks names: it knows where each file runs.
     rules: { '@typescript-eslint/explicit-module-boundary-types': 'off', 'no-undef': 'off' },
   },
 );

@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
 
 /**
- * The folders of src, the lowest first: each with the folders whose files it may import, besides its own and those of src
- * itself (`.`). A folder names only folders listed before it, so no dependency runs back.
+ * The folders of src, lowest first. The files of each may import from the folders in its list, from their own folder and from
+ * src itself (`.`). A folder lists only folders before it, so no dependency runs back.
  *
  * @type {Readonly<Record<string, readonly string[]>>}
  */
@@ -32,8 +32,8 @@ const FOLDERS = {
 };
 
 /**
- * The same for single files, which put the parts of other folders together. Only those that name them here may import them,
- * not all of their folder.
+ * The same for single files, which combine the parts of other folders. Only folders and files that list them may import them;
+ * their own folder may not.
  *
  * @type {Readonly<Record<string, readonly string[]>>}
  */
@@ -69,27 +69,27 @@ const FILES = {
 /** Files of code, whatever their extension. */
 const CODE = '*.{ts,mts,cts,tsx,js,mjs,cjs}';
 
-/** `require` takes paths that no rule sees. */
+/** `require` accepts paths that no rule checks. */
 const REQUIRE = { regex: '^(node:)?module$', message: 'Import with import, which lint can check.' };
 
-/** A file that is run. Paths of other files, such as those of pages, are no imports. */
+/** A file that is run. Paths of other files, such as pages, are not imports. */
 const SCRIPT = '/\\.[cm]?[jt]s$/';
 
-/** All of them: a folder or file of src, and what it may import. */
+/** All layers: the folders and files of src, with their allowed imports. */
 export const LAYERS = { ...FOLDERS, ...FILES };
 
-/** SQLite is known to the replica alone, so that the log can be kept in other ways. */
+/** Only the replica may import SQLite, so that the log can be stored in other ways. */
 const SQLITE = { packages: '^(better-sqlite3(/.*)?|node:sqlite)$', layers: ['log/replica'] };
 
 /**
- * Returns ESLint's configurations for all files of src: each refuses what its layer may not import, types included. A folder
- * without a place in the list may import from itself alone.
+ * Returns ESLint's configurations for all files of src. Each rejects the imports that its layer may not have, including types.
+ * A folder that is not in the list may import only from itself.
  *
  * @returns {import('eslint').Linter.Config[]}
  */
 export function layerRules() {
   const noPlace =
-    'This folder has no place in eslint.layers.js. Add it there, before the folders that use it, with what it may import.';
+    'This folder is not in eslint.layers.js. Add it there, before the folders that use it, with its allowed imports.';
   return [
     // A comment could switch the rules off.
     { files: [`src/**/${CODE}`], linterOptions: { noInlineConfig: true } },
@@ -113,8 +113,8 @@ function refusalsOf(layer, imports) {
   const allowed = targets.map((target) => pathsOf(folder, target)).join('|');
   const message =
     `${nameOf(layer)} may import only from ${targets.map(nameOf).join(', ')}. Dependencies between folders point one way, ` +
-    'so that each can be read, tested and replaced without those that use it: the list is in eslint.layers.js.';
-  const sqlite = `${nameOf(layer)} must not know SQLite: only ${SQLITE.layers.map(nameOf).join(' and ')} may import it.`;
+    'so that each can be read, tested and replaced without the folders that use it: the list is in eslint.layers.js.';
+  const sqlite = `${nameOf(layer)} must not import SQLite: only ${SQLITE.layers.map(nameOf).join(' and ')} may.`;
   return [
     { regex: `^(?!(${allowed})$)[./]`, message },
     ...(SQLITE.layers.includes(layer) ? [] : [{ regex: SQLITE.packages, message: sqlite }]),
@@ -122,7 +122,7 @@ function refusalsOf(layer, imports) {
 }
 
 /**
- * Returns a pattern of the paths by which files in one folder import another folder's files, or one file.
+ * Returns a pattern of the paths with which files in one folder import another folder's files, or one file.
  *
  * @param {string} from
  * @param {string} target
@@ -149,7 +149,7 @@ function refuse(files, refusals) {
         'error',
         { patterns: [...refusals, REQUIRE].map((refusal) => ({ ...refusal, caseSensitive: true })) },
       ],
-      // The rule above does not look at `import()`, of a module or a type, at `declare module`, and at programs of threads.
+      // The rule above does not check `import()` of a module or a type, `declare module`, and the programs of threads.
       'no-restricted-syntax': [
         'error',
         ...[...refusals, REQUIRE].flatMap(({ regex, message }) => {

@@ -1,30 +1,30 @@
-/** The suites of one service, run on nodes of a cluster that look like one: `npm run test:cluster`. CI runs some of them. */
+/** The suites for a single service, run on the nodes of a cluster that looks like one: `npm run test:cluster`. CI runs some. */
 import one from './jest.config.js';
 
-/** Suites that cannot hold on nodes, or say nothing of them, each kind with its reason. */
+/** Suites that cannot pass on nodes, or that say nothing about them, by the reason. */
 const OF_ONE_PROCESS = {
   'they start no service, or start it in their own way':
     'bench bench-hostile container docs in-process kubernetes nginx systemd wire-tap',
-  'they are of the client, whichever service it has': 'package-[a-z]+ client-transports',
+  'they test the client, whichever service it has': 'package-[a-z]+ client-transports',
   'they start nodes and NATS themselves': 'cluster-[a-z-]+ nats-[a-z-]+',
-  'they run the service in a network of its own, in which there is no NATS':
+  'they run the service in its own network, which has no NATS':
     'push push-addresses push-bounds push-failures fault-vanished-client',
-  'they are of the start of one process, and of the key file that a node does not have':
+  'they test the start of one process, or the key file, which a node does not have':
     'config start start-signal closed-log unwritable push-key',
   'they break or trace the disk of one process':
     'damage disk-full disk-place disk-unreadable sync power-cut commit-cost crash fault-failing-disk fault-full-disk fault-locked fault-writer-thread',
-  'they begin with a database of a single node, or take its history away':
+  'they begin with the database of a single node, or remove its history':
     'upgrade restore settings-and-epochs leave-cluster',
-  'limits, counters, memory, open files and lastSeen are for each node':
+  'each node has its own limits, counters, memory, open files and lastSeen':
     'limits stream-frames metrics descriptors fault-dripping fault-open-files fault-herd request-log log-output presence-grace slow-reader',
-  'each node reads its keys by itself, and for itself logs what is wrong with them':
-    'key-rotation key-url secret-rotation',
-  'they set the clock of one machine, which gives no time in a cluster': 'fault-clock fault-push-clock',
+  'each node reads its own keys, and logs their problems itself': 'key-rotation key-url secret-rotation',
+  'they set the clock of one machine, which does not set the time of a cluster':
+    'fault-clock fault-push-clock',
 };
 
 /**
- * Tests of the other suites that are of one process, too: of its limits, its memory, its counters, its disk, or of a device that sees all
- * of what one process acknowledges before that ends.
+ * Tests in the other suites that are about one process as well: about its limits, memory, counters or disk, or about a device
+ * that sees everything that one process acknowledges before it ends.
  */
 const TESTS_OF_ONE_PROCESS = {
   bodies: ['of large bodies that drip', 'of large messages that drip'],
@@ -48,7 +48,7 @@ const TESTS_OF_ONE_PROCESS = {
   ],
 };
 
-/** Those that CI runs: each request, and each promise to a device. `cluster-push` has notifications, on two nodes. */
+/** The suites that CI runs: each request, and each promise to a device. `cluster-push` has notifications, on two nodes. */
 const IN_CI =
   'publish idempotency pull delivery stream-start web-socket conversation-pages unseen presence ephemeral session read-permissions purged-reader';
 

@@ -6,9 +6,9 @@ export default {
   globalTeardown: '<rootDir>/__tests__/support/remove-bundle.js',
   testMatch: ['<rootDir>/__tests__/{unit,integration,nodes,browser}/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
-  // For what hangs, and not for what is slow: a busy machine may take ten times as long as a quiet one.
+  // This ends tests that hang, not slow ones: a busy machine may take ten times as long as a quiet one.
   testTimeout: 240_000,
-  // More than a machine of two processors has: most suites wait for most of their time.
+  // This is more than a machine with two processors has, because most suites spend most of their time waiting.
   maxWorkers: 3,
   reporters: ['default', '<rootDir>/__tests__/support/suite-times.js'],
 };

@@ -1,7 +1,7 @@
 /** The suites of the chat page that depend on the browser, run in Firefox: `npm run test:firefox`. */
 import one from './jest.config.js';
 
-/** The others are of the connection, or of what only Chromium tells of a page or lets a test do. */
+/** The other suites test the connection, or need facts or controls that only Chromium offers. */
 const SUITES = 'chat chat-content chat-history chat-names chat-outages chat-places chat-search chat-seen';
 
 /** @type {import('jest').Config} */

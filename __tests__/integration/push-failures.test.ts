@@ -66,7 +66,7 @@ describe('a device that its push service', () => {
       expect(network.pushed.map(({ host }) => host)).toEqual([HOST, HOST, HOST]);
       expect(subscriptionsIn(server.database)).toBe(1);
       await until(() => linesOf(server).length > 1, 'its line in the log');
-      expect(linesOf(server)[1]).toMatchObject({ level: 30, msg: 'the push service takes messages again' });
+      expect(linesOf(server)[1]).toMatchObject({ level: 30, msg: 'the push service accepts messages again' });
     },
   );
 

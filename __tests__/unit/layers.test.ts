@@ -131,7 +131,7 @@ test('a file in a folder without a place in the list of layers may import from i
   const lines = ["import { own } from './own.ts';", "import { Refusal } from '../errors.ts';"];
   const { refused, messages } = await lint('news/planted.ts', lines);
   expect(refused).toEqual(lines.slice(1));
-  expect(messages.join()).toContain('This folder has no place in eslint.layers.js');
+  expect(messages.join()).toContain('This folder is not in eslint.layers.js');
 });
 
 test('the list of layers has every folder of src, and no other', () => {

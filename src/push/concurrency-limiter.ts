@@ -1,6 +1,6 @@
 import { Queue } from './queue.ts';
 
-/** The most requests in flight at once, in total and to one push service. */
+/** The limits on requests in flight, in total and to one push service. */
 export interface ConcurrencyLimits {
   readonly total: number;
   readonly perService: number;
@@ -12,8 +12,8 @@ interface Service {
 }
 
 /**
- * A limiter of requests in flight. Each push service has a small limit of its own, so one that hangs does not block the
- * others. Requests to one service start in order; services take turns.
+ * A limiter of requests in flight. Each push service has its own small limit, so one that hangs does not block the others.
+ * Requests to one service start in order, and services take turns.
  */
 export class ConcurrencyLimiter {
   /** The number of requests in flight. */

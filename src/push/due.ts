@@ -4,18 +4,18 @@ import { isExpired } from '../message.ts';
 /** Messages in one page, which takes a few milliseconds to read. */
 const PAGE = 200;
 
-/** Conversations in one search; others are found once these are sent. */
+/** Conversations in one search. Others are found after these are sent. */
 const MAX_FOUND = 100;
 
-/** The notifications that are due for a device. Messages are named by id alone, since they may wait for long. */
+/** The notifications that are due for a device. Messages are named only by their ids, since they may wait for long. */
 export interface Due {
   /** Messages whose conversations were read elsewhere: their notifications must be closed. */
   readonly covered: readonly number[];
   /** The newest message of each conversation that is due. */
   readonly messages: readonly number[];
-  /** Once these are sent, everything up to this id is dealt with; `undefined` if that was known before. */
+  /** After these are sent, everything up to this id is done; `undefined` if that was known before. */
   readonly through: number | undefined;
-  /** Whether another search will find more once these are sent. */
+  /** Whether another search will find more after these are sent. */
   readonly more: boolean;
   /** Milliseconds until the next conversation is due; `undefined` if none will be. */
   readonly nextIn: number | undefined;
@@ -45,7 +45,7 @@ interface Unread {
 }
 
 /**
- * Finds the notifications that are due for a device, from the log alone: the newest message of each conversation that
+ * Finds the notifications that are due for a device, using only the log: the newest message of each conversation that
  * has an unread message which has waited long enough. Yields after each page.
  */
 export function* findDue(
@@ -88,7 +88,7 @@ export function* findDue(
   };
 }
 
-/** Returns how long a message has still to wait. One from the future is due: it comes from a clock that was wrong. */
+/** Returns how long a message must still wait. A message from the future is due, because its clock was wrong. */
 function waitOf(createdAt: number, { now, delay }: DueTime): number {
   const age = now - createdAt;
   return age >= 0 && age < delay ? delay - age : 0;
@@ -105,7 +105,7 @@ function isNews(
     counts === 1 &&
     !isExpired({ expiresAt }, now) &&
     store.readThrough(reader, peer) < id &&
-    // Sent before: another conversation still waits, or the process ended before it recorded `through`.
+    // It may have been sent before: another conversation still waits, or the process ended before it recorded `through`.
     store.notified(subscription, peer) < id &&
     // Messages that one of the device's own addresses sent are no news to it.
     !store.isOwn(endpoint, sender)

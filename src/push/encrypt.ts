@@ -1,7 +1,7 @@
 /** The encryption of push messages (RFC 8291), in one record of the content coding aes128gcm (RFC 8188). */
 import { createCipheriv, createECDH, type ECDH, hkdfSync, randomBytes } from 'node:crypto';
 
-/** The keys of a device, in base64url: its point of P-256, and the secret that it shares with this service. */
+/** The keys of a device, in base64url: its P-256 point, and the secret that it shares with this service. */
 export interface DeviceKeys {
   readonly p256dh: string;
   readonly auth: string;
@@ -9,7 +9,7 @@ export interface DeviceKeys {
 
 /** The fresh values of one message. They must never be used again. */
 export interface FreshValues {
-  /** A key pair of P-256 for this message alone. */
+  /** A P-256 key pair for this message only. */
   readonly keys: ECDH;
   /** 16 random bytes. */
   readonly salt: Buffer;
@@ -19,16 +19,16 @@ const CURVE = 'prime256v1';
 const SALT_BYTES = 16;
 const TAG_BYTES = 16;
 
-/** The size of a record, of which a push message has one (RFC 8291 §4). */
+/** The size of a record. A push message has only one record (RFC 8291 §4). */
 const RECORD_BYTES = 4096;
 
-/** The end of the last record; padding would be zeros behind it (RFC 8188 §2). */
+/** The end of the last record. Padding would be zeros after it (RFC 8188 §2). */
 const LAST_RECORD = Buffer.of(2);
 
 /**
  * Encrypts a push message for a device.
  *
- * @param fresh other values than random ones, for tests
+ * @param fresh replaces the random values in tests
  * @returns the body of the request, with the header of the content coding
  * @throws {RangeError} if the text does not fit into a record; {Error} if the device's point is not on the curve
  */

@@ -20,7 +20,7 @@ import { WakeTimers } from './wake-timers.ts';
 
 /**
  * Bounds on subscriptions. A device may follow 100 inboxes, as a stream may. A client may have as many devices as a
- * reader, each with the most inboxes.
+ * reader, each with as many inboxes as allowed.
  */
 export const BOUNDS: PushBounds = { devices: 50, recipients: 100, perClient: 5000 };
 
@@ -30,7 +30,7 @@ export const MAX_SUBSCRIPTIONS = 200_000;
 /** Subscriptions of one device that are removed in one transaction. */
 const REMOVE_LIMIT = 500;
 
-/** Failures of the log are logged this often: each may concern every device. */
+/** Failures of the log are logged at most this often: each may concern every device. */
 const FAILURE_LINE_MILLISECONDS = 60_000;
 
 export interface NotifierParts {
@@ -42,13 +42,13 @@ export interface NotifierParts {
   /** Returns milliseconds since the Unix epoch. */
   readonly now: () => number;
   readonly delaySeconds: number;
-  /** In a cluster, the changes that all nodes make. Then nothing is sent before `resume`. */
+  /** In a cluster, the changes that all nodes make. Nothing is sent before `resume` then. */
   readonly changes?: PushChanges | undefined;
 }
 
 /** The changes of subscriptions in a cluster, in their order. */
 interface PushChanges {
-  /** Calls `listener` with the outcomes of each entry; without them if they are not known. */
+  /** Calls `listener` with the outcomes of each entry, or without them if they are unknown. */
   onPushed(listener: (outcomes?: readonly PushOutcome[]) => void): void;
 }
 
@@ -79,7 +79,7 @@ export class Notifier {
   #scanner: SubscriptionScanner;
   /** Timers that wake the devices of a recipient: one for all its devices and messages. */
   #timers = this.#newTimers();
-  /** Whether this node sends. */
+  /** Whether this node sends notifications. */
   #sends = false;
   /** The time of the last line about a failure, by `performance.now()`. */
   #failureLoggedAt = -Infinity;
@@ -94,7 +94,7 @@ export class Notifier {
     this.#scanner = this.#newScanner();
   }
 
-  /** Counts the subscriptions, and sends from now on; in a cluster after `resume`. */
+  /** Counts the subscriptions, and starts to send; in a cluster only after `resume`. */
   start(): void {
     const { log, changes } = this.#parts;
     this.#countAll();
@@ -114,7 +114,7 @@ export class Notifier {
     if (this.#counts.total > 0) this.#scanner.scan('', (after, limit) => pushStore.all(after, limit));
   }
 
-  /** Sends nothing until `resume`: another node does. What was sent is still recorded. */
+  /** Sends nothing until `resume`, since another node does. Sent notifications are still recorded. */
   pause(): void {
     this.#sends = false;
     this.#scanner.stop();
@@ -128,7 +128,7 @@ export class Notifier {
     return this.#counts.total;
   }
 
-  /** The number of devices that wait: for other requests to their push service, or for a retry. */
+  /** The number of devices that wait for other requests to their push service, or for a retry. */
   get waiting(): number {
     let waiting = this.#parts.sender.waiting;
     for (const worker of this.#workers.values()) if (worker.isWaiting) waiting++;
@@ -136,7 +136,7 @@ export class Notifier {
   }
 
   /**
-   * Subscribes a device from now on; one that is subscribed already gets its new keys and misses nothing.
+   * Subscribes a device from now on. A device that is subscribed already gets its new keys and misses nothing.
    *
    * @returns the stored subscription, or the bound that it would exceed
    * @throws {LogUnavailable} if it cannot be stored
@@ -150,7 +150,7 @@ export class Notifier {
     const outcome = await this.#change({ kind: 'subscribe', subscription, bounds: BOUNDS });
     if (outcome?.refused !== undefined) return outcome.refused;
     if (outcome?.stored === undefined) throw new Error('a subscription was not stored');
-    // For messages that were published since it was stored.
+    // This is for messages that were published after the subscription was stored.
     if (this.#sends) this.#timers.set(recipient, this.#delay);
     return { stored: outcome.stored, isNew: outcome.isNew };
   }
@@ -179,7 +179,7 @@ export class Notifier {
     return outcome !== undefined && outcome.removed.length > 0;
   }
 
-  /** Stops, and gives requests in flight this long to end. The next start derives unsent notifications again. */
+  /** Stops, and waits this long for requests in flight to end. The next start derives unsent notifications again. */
   async close(milliseconds: number): Promise<void> {
     this.#closed = true;
     this.#scanner.stop();
@@ -226,7 +226,7 @@ export class Notifier {
     const now = performance.now();
     if (now < this.#failureLoggedAt + FAILURE_LINE_MILLISECONDS) return;
     this.#failureLoggedAt = now;
-    this.#parts.logger.error({ err: error }, 'notifications wait: the log cannot be read or written');
+    this.#parts.logger.error({ err: error }, 'notifications are waiting: the log cannot be read or written');
   }
 
   /** Makes a change, and counts its outcome. @throws {LogUnavailable} if it cannot be stored */
@@ -239,18 +239,18 @@ export class Notifier {
       this.#mayMiscount ||= error instanceof LogUnavailable && error.mayBeStored;
       throw error;
     }
-    // In a cluster it has come with those of other nodes.
+    // In a cluster, the outcome has already arrived with those of other nodes.
     if (changes === undefined && outcome !== undefined) this.#count(outcome);
     if (this.#mayMiscount) this.#countAll();
     return outcome;
   }
 
-  /** Takes the changes of all nodes of a cluster. */
+  /** Applies the outcomes of changes by all nodes of a cluster. */
   #changed(outcomes: readonly PushOutcome[] | undefined): void {
     if (outcomes === undefined) this.#countAll();
     for (const outcome of outcomes ?? []) {
       this.#count(outcome);
-      // For messages that were published since it was stored, on any node.
+      // This is for messages that were published on any node after the subscription was stored.
       if (this.#sends && outcome.stored !== undefined)
         this.#timers.set(outcome.stored.recipient, this.#delay);
     }

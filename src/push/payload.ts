@@ -1,9 +1,9 @@
 import { type Message, MESSAGE_TYPE } from '../message.ts';
 
-/** Push services accept 4096 bytes of encrypted content (RFC 8291 §4), which include its header and padding. */
+/** Push services accept 4096 bytes of encrypted content (RFC 8291 §4), including its header and padding. */
 const MAX_PAYLOAD_BYTES = 3072;
 
-/** Facts in a notification beside its message. */
+/** Facts in a notification besides its message. */
 export interface NotificationFacts {
   /** The conversation, by its name for the reader: the other person, or the room. */
   readonly peer: string;
@@ -47,7 +47,7 @@ export function readPayload(facts: {
   return JSON.stringify({ type: 'read', ...facts });
 }
 
-/** Returns a string as it is, and any other value as JSON: the beginning of that would not be valid JSON. */
+/** Returns a string as it is, and any other value as its JSON text: a part of its JSON would not be valid JSON. */
 function textOf(content: string): string {
   const value: unknown = JSON.parse(content);
   return typeof value === 'string' ? value : content;

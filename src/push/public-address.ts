@@ -16,8 +16,8 @@ export function isPublic(address: string): boolean {
 }
 
 /**
- * Resolves a host name to its public addresses, when a connection is made: after an earlier check the name could
- * resolve to another address. `net` does not call it for a host that is an address itself.
+ * Resolves a host name to its public addresses. This happens when a connection is made: after an earlier check, the name
+ * could resolve to another address. `net` does not call it for a host that is an address itself.
  */
 export const lookupPublic: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, found) => {

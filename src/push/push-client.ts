@@ -14,7 +14,7 @@ export interface PushAnswer {
 /** The time from the lookup of the name to the end of the answer. */
 const REQUEST_MILLISECONDS = 10_000;
 
-/** An answer has a few hundred bytes. Its body is not used, only read so that the connection can be kept. */
+/** An answer has a few hundred bytes. Its body is not used, and is read only so that the connection can be kept. */
 const MAX_ANSWER_BYTES = 16_384;
 
 /** Idle connections are closed after this time. */
@@ -29,7 +29,7 @@ class FewIdleAgent extends Agent {
     let idle = 0;
     for (const sockets of Object.values(this.freeSockets)) idle += sockets?.length ?? 0;
     if (idle >= MAX_IDLE) return false;
-    // It returns whether to keep the connection, which its type does not say.
+    // It returns whether to keep the connection, although its type does not say so.
     const keepSocketAlive = super.keepSocketAlive.bind(this) as (socket: Duplex) => boolean;
     return keepSocketAlive(socket);
   }
@@ -58,13 +58,13 @@ export class PushClient {
         answer.on('error', reject);
         drain(answer, () => resolve(readAnswer(answer)));
       });
-      const late = new Error(`no complete answer came in ${REQUEST_MILLISECONDS} ms`);
+      const late = new Error(`no complete answer came within ${REQUEST_MILLISECONDS} ms`);
       const timer = setTimeout(() => sent.destroy(late), REQUEST_MILLISECONDS);
       this.#inFlight.add(sent);
       sent.on('error', reject).on('close', () => {
         clearTimeout(timer);
         this.#inFlight.delete(sent);
-        // Destroyed before an answer came, which emits no error.
+        // A request that is destroyed before its answer emits no error.
         reject(new Error('the connection was closed'));
       });
       sent.end(body);
@@ -83,7 +83,7 @@ function readAnswer({ statusCode = 0, headers }: IncomingMessage): PushAnswer {
 }
 
 /**
- * Reads a body to its end. One that is too long is aborted: the header is known by then.
+ * Reads a body to its end. A body that is too long is aborted, since the header is known by then.
  *
  * @param onEnd called synchronously: the connection may close before a promise would settle
  */

@@ -15,12 +15,12 @@ const HOST_NAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a
 /** The endpoints of all push services are shorter. */
 const MAX_ENDPOINT_LENGTH = 2048;
 
-/** The schema of an endpoint. It cannot say which hosts are known. */
+/** The schema of an endpoint. It cannot state which hosts are allowed. */
 export const ENDPOINT_SCHEMA: Schema = {
   type: 'string',
   format: 'uri',
   maxLength: MAX_ENDPOINT_LENGTH,
-  description: 'The https URL that the browser gave, of a push service in `PUSH_HOSTS`, without a port.',
+  description: 'The https URL from the browser, without a port. Its host must be in `PUSH_HOSTS`.',
 };
 
 /** An endpoint that notifications may be sent to. */
@@ -61,8 +61,8 @@ export class PushHosts {
     if (!URL.canParse(text)) return 'must be a URL';
     const url = new URL(text);
     if (url.protocol !== 'https:') return 'must be an https URL';
-    if (url.port !== '') return 'must not name a port';
-    if (url.username !== '' || url.password !== '') return 'must not have a name or a password in it';
+    if (url.port !== '') return 'must not have a port';
+    if (url.username !== '' || url.password !== '') return 'must not have a user or a password';
     if (url.hash !== '') return 'must not have a fragment';
     const { hostname } = url;
     // The URL parser has normalized the many notations of an address (WHATWG URL §3.5).
@@ -71,7 +71,7 @@ export class PushHosts {
       entry.startsWith('*.') ? hostname.endsWith(entry.slice(1)) : hostname === entry,
     );
     if (service === undefined || !HOST_NAME.test(hostname)) {
-      return 'must be of a push service that this service knows (PUSH_HOSTS)';
+      return 'must be of a push service in PUSH_HOSTS';
     }
     return { url, service };
   }

@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 import type { PushChange, PushStore } from '../log/push-store.ts';
 
-/** Entries are gathered for this long and written together: a publish must not wait behind many small writes. */
+/** Entries are collected for this long and written together: a publish must not wait behind many small writes. */
 const GATHER_MILLISECONDS = 200;
 
 /** A failed write is repeated after this time. */
 const RETRY_MILLISECONDS = 2000;
 
-/** With this many waiting entries nothing more is sent: a log that cannot be written must not fill the memory. */
+/** With this many waiting entries, nothing more is sent: a log that cannot be written must not fill the memory. */
 const MAX_WAITING = 5000;
 
 /** The record of sent notifications. A caller that waits for a write sends nothing twice while the process lives. */
@@ -30,7 +30,7 @@ export class PushJournal {
     return this.#entries.length >= MAX_WAITING;
   }
 
-  /** Records an entry. Settles when it is on disk, which takes as long as the log cannot be written. */
+  /** Records an entry. Settles when the entry is on disk, and waits if the log cannot be written. */
   write(entry: PushChange): Promise<void> {
     this.#entries.push(entry);
     this.#timer ??= this.#flushAfter(GATHER_MILLISECONDS);

@@ -8,8 +8,8 @@ import { ConcurrencyLimiter } from './concurrency-limiter.ts';
 import type { VapidSigner } from './vapid-signer.ts';
 
 /**
- * The outcome of sending to a device: `sent`, the push service has the message; `unneeded`, it was not needed any more
- * when its turn came; `gone`, the device does not exist any more; `refused`, a retry would be refused too; `failed`, it
+ * The outcome of sending to a device: `sent`, the push service has the message; `unneeded`, the message was no longer
+ * needed when its turn came; `gone`, the device no longer exists; `refused`, a retry would be refused, too; `failed`, it
  * must be retried; `dropped`, the service is shutting down, or another node sends.
  */
 export type SendOutcome =
@@ -20,7 +20,7 @@ export type SendOutcome =
       readonly retryAfter: number | undefined;
     };
 
-/** A message to send; `undefined` if it is not needed any more, `later` if it cannot be sent now. */
+/** A message to send; `undefined` if it is no longer needed, `later` if it cannot be sent now. */
 export type PreparedPush = AddressedPush | 'later' | undefined;
 
 /** The number of attempts by outcome. */
@@ -28,10 +28,10 @@ export type PushCounts = Record<'sent' | 'gone' | 'refused' | 'failed', number>;
 
 const LIMITS = { total: 100, perService: 20 };
 
-/** The name in the log for all hosts that are not in PUSH_HOSTS: there may be very many of them. */
+/** The name in the log for all hosts that are not in PUSH_HOSTS. There may be very many of them. */
 const OTHERS = 'others';
 
-/** Lines in the log for one push service until it takes messages again. */
+/** The limit on lines in the log for one push service until it accepts messages again. */
 const MAX_REASONS = 20;
 
 export interface PushSenderParts {
@@ -41,17 +41,17 @@ export interface PushSenderParts {
   readonly logger: Logger;
   /** Returns milliseconds since the Unix epoch. */
   readonly now: () => number;
-  /** Returns whether this node sends, in a cluster, at this moment. */
+  /** In a cluster, returns whether this node sends at this moment. */
   readonly maySend?: (() => boolean) | undefined;
 }
 
-/** The sender of messages to push services: a few at a time. It interprets their answers. */
+/** The sender of messages to push services. It sends a few at a time, and interprets the answers. */
 export class PushSender {
   /** The attempts since the start. */
   readonly counts: PushCounts = { sent: 0, gone: 0, refused: 0, failed: 0 };
   readonly #parts: PushSenderParts;
   readonly #limiter = new ConcurrencyLimiter(LIMITS);
-  /** The reasons that were logged for each push service since it last took a message. */
+  /** The reasons that were logged for each push service since it last accepted a message. */
   readonly #loggedReasons = new Map<string, Set<string>>();
   #closed = false;
   #isPaused = false;
@@ -105,7 +105,7 @@ export class PushSender {
     }
   }
 
-  /** Sends nothing until `resume`, and aborts requests in flight, which are `dropped`: another node sends now. */
+  /** Sends nothing until `resume`, since another node sends. Aborts requests in flight, which are `dropped`. */
   pause(): void {
     this.#isPaused = true;
     this.#parts.client.destroy();
@@ -116,7 +116,7 @@ export class PushSender {
     this.#isPaused = false;
   }
 
-  /** Sends nothing more, and waits for requests in flight. After this time they are aborted, and so `dropped`. */
+  /** Sends nothing more, and waits for requests in flight. After this time they are aborted, and are `dropped`. */
   async close(milliseconds: number): Promise<void> {
     const { client } = this.#parts;
     this.#closed = true;
@@ -136,7 +136,7 @@ export class PushSender {
     if (status >= 200 && status < 300) {
       this.counts.sent++;
       if (this.#loggedReasons.delete(service))
-        this.#parts.logger.info({ service }, 'the push service takes messages again');
+        this.#parts.logger.info({ service }, 'the push service accepts messages again');
       return { kind: 'sent' };
     }
     // 404 by RFC 8030 §7.3; most push services answer 410.
@@ -157,8 +157,8 @@ export class PushSender {
   }
 
   /**
-   * Gives a message up: it is wrong, or a key or the clock of this service is, and a retry would be refused too. The
-   * next notification shows the number of all unread messages. An operator is told.
+   * Gives a message up, and tells the operator: the message, a key or the clock of this service is wrong, and a retry would
+   * be refused, too. The next notification shows the number of all unread messages.
    */
   #refused(service: string, why: string): SendOutcome {
     this.counts.refused++;

@@ -40,9 +40,9 @@ type RoundResult = 'done' | 'stopped' | Extract<SendOutcome, { kind: 'failed' }>
 type Result = RoundResult | 'again';
 
 /**
- * The worker of one device. For each of its subscriptions in turn it finds the due notifications, sends them one by
- * one, and records them, until none is due. It keeps no queue of messages: unsent ones are found again, and waiting
- * ones are known by their ids alone.
+ * The worker of one device. For each of its subscriptions in turn, it finds the due notifications, sends them one by one
+ * and records them, until none is due. It keeps no queue of messages: unsent ones are found again, and waiting ones are
+ * known only by their ids.
  */
 export class PushWorker {
   readonly #endpoint: string;
@@ -66,7 +66,7 @@ export class PushWorker {
     return this.#state === 'waiting';
   }
 
-  /** Processes a subscription: now, or at the next retry if it waits for one. One that was stopped works again. */
+  /** Processes a subscription now, or at the next retry if it waits for one. A worker that was stopped works again. */
   wake(id: number): void {
     this.#stopped = false;
     this.#pending.add(id);
@@ -81,7 +81,7 @@ export class PushWorker {
     this.#rest();
   }
 
-  /** Stops: the service is shutting down, or another node sends. What was sent is still recorded, then it is idle. */
+  /** Stops: the service is shutting down, or another node sends. Sent notifications are still recorded, then it is idle. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -119,7 +119,7 @@ export class PushWorker {
       for (const left of ids.slice(index)) this.#pending.add(left);
       break;
     }
-    // Until they are recorded, sent notifications would be found again.
+    // Sent notifications would be found again until they are recorded.
     await Promise.all(writes);
     return result === 'again' ? 'done' : result;
   }
@@ -179,11 +179,11 @@ export class PushWorker {
       }
       if (outcome.kind === 'unneeded') again = true;
       else this.#failures = 0;
-      // Recorded even if it was refused: it must not be found again.
+      // A refused notification is recorded as well: it must not be found again.
       const kind = isRead ? 'closed' : 'notified';
       if (peer !== undefined) writes.push(journal.write({ kind, id, peer, messageId }));
     }
-    // A message that is not needed any more may have hidden one that is.
+    // A message that is no longer needed may have hidden one that is.
     return again ? 'again' : 'done';
   }
 
@@ -201,13 +201,13 @@ export class PushWorker {
       payload: messagePayload(message, { peer, cursor: log.cursor(messageId), unread }),
       peer,
       expiresAt: message.expiresAt,
-      // RFC 8030 §5.3 suggests `normal` for chats, but Android holds those back while the phone lies still.
+      // RFC 8030 §5.3 suggests `normal` for chats, but Android delays those while the phone lies still.
       urgency: 'high',
     } as const;
     return { subscription, push };
   }
 
-  /** Prepares the notice that a conversation was read. It replaces a notification that was not fetched yet. */
+  /** Prepares the notice that a conversation was read. It replaces a notification that has not been fetched yet. */
   async #readNotice(id: number, messageId: number): Promise<PreparedPush> {
     const { pushStore, scheduler, journal } = this.#parts;
     if (journal.isFull) return 'later';

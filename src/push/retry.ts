@@ -2,7 +2,7 @@
 const FIRST_MILLISECONDS = 4000;
 const LONGEST_MILLISECONDS = 3_600_000;
 
-/** A push service that asks for a longer wait is tried again after this time. */
+/** A push service that asks for a longer wait is tried again after this time anyway. */
 const MAX_RETRY_AFTER_MILLISECONDS = 86_400_000;
 
 /**

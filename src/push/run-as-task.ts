@@ -4,7 +4,7 @@ import type { Task, FairScheduler } from '../fair-scheduler.ts';
  * Runs work that reads the log as a task of the scheduler, one piece per turn: after a start there may be a lot of it.
  *
  * @param work yields after each piece, of at most a few milliseconds
- * @returns what the work returns
+ * @returns the result of the work
  * @throws {Error} if the work throws: the log cannot be read
  */
 export function runAsTask<Result>(

@@ -36,7 +36,7 @@ export class SubscriptionScanner {
     if (!isRunning) void this.#run(key, read);
   }
 
-  /** Stops all scans, also those that wait for a retry: no further page is read. */
+  /** Stops all scans, including those that wait for a retry: no further page is read. */
   stop(): void {
     this.#stopped = true;
     for (const retry of this.#retries) clearTimeout(retry);

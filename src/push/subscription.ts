@@ -13,7 +13,7 @@ export interface GivenSubscription {
 
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
-/** The lengths of an uncompressed point of P-256 and of the secret (RFC 8291 §3.1, §3.2). */
+/** The lengths of an uncompressed P-256 point and of the secret (RFC 8291 §3.1, §3.2). */
 const P256DH_BYTES = 65;
 const AUTH_BYTES = 16;
 
@@ -26,17 +26,17 @@ const base64url = (bytes: number, beginning = ''): Schema => {
   return { type: 'string', pattern: `^${beginning}[A-Za-z0-9_-]{${digits}}$` };
 };
 
-/** The schema of what `readSubscription` takes. It cannot say which hosts are known, and which points are on the curve. */
+/** The schema of a browser's subscription. It cannot state which hosts are allowed and which points are on the curve. */
 export const SUBSCRIPTION_SCHEMA: Schema = {
   type: 'object',
-  description: '`PushSubscription.toJSON()` of a browser, as it is. Its other fields are ignored.',
+  description: 'The unchanged `PushSubscription.toJSON()` of a browser. Its other fields are ignored.',
   properties: {
     endpoint: ENDPOINT_SCHEMA,
     expirationTime: orNull({ type: 'number', minimum: 0, maximum: MAX_MILLISECONDS }),
     keys: {
       type: 'object',
       properties: {
-        p256dh: { ...base64url(P256DH_BYTES, 'B[A-P]'), description: 'An uncompressed point of P-256.' },
+        p256dh: { ...base64url(P256DH_BYTES, 'B[A-P]'), description: 'An uncompressed P-256 point.' },
         auth: base64url(AUTH_BYTES),
       },
       required: ['p256dh', 'auth'],
@@ -71,7 +71,7 @@ export function readSubscription(
   if (!(endpoint instanceof URL)) fault('endpoint', endpoint);
   const expirationTime = fields.get('expirationTime') ?? null;
   if (expirationTime !== null && !isTime(expirationTime)) {
-    fault('expirationTime', 'must be null, or the milliseconds from 1970 to its end');
+    fault('expirationTime', 'must be null, or the time at which it expires, in milliseconds since 1970');
   }
   const keys = fieldsOf(fields.get('keys'));
   if (keys === undefined) fault('keys', 'must be an object with p256dh and auth');
@@ -94,7 +94,7 @@ export function readSubscription(
  * @returns the endpoint as a URL, or the rule that it breaks
  */
 export function readEndpoint(value: unknown, hosts: PushHosts): URL | string {
-  if (typeof value !== 'string') return 'must be a string: the URL that the browser gave';
+  if (typeof value !== 'string') return 'must be a string: the URL from the browser';
   const endpoint = hosts.read(value);
   return typeof endpoint === 'string' ? endpoint : endpoint.url;
 }
@@ -104,13 +104,13 @@ const authRule = `must be ${AUTH_BYTES} bytes in base64url without padding`;
 function pointFault(value: unknown): string | undefined {
   const bytes = bytesOf(value);
   if (bytes?.length !== P256DH_BYTES || bytes[0] !== 4) {
-    return `must be a point of P-256: ${P256DH_BYTES} bytes, uncompressed, in base64url without padding`;
+    return `must be an uncompressed P-256 point: ${P256DH_BYTES} bytes in base64url without padding`;
   }
   try {
     ECDH.convertKey(bytes, 'prime256v1');
     return undefined;
   } catch {
-    return 'must be a point of P-256: this one is not on the curve';
+    return 'must be a P-256 point: this one is not on the curve';
   }
 }
 

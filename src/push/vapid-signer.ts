@@ -8,10 +8,10 @@ export interface VapidDetails extends VapidKeys {
   readonly subject: string;
 }
 
-/** A signature is valid for this long, of the 24 hours that push services allow (RFC 8292 §2). */
+/** A signature is valid for this long. Push services allow 24 hours (RFC 8292 §2). */
 const VALID_SECONDS = 12 * 3600;
 
-/** It is reused for this long: making one takes a millisecond. */
+/** A signature is reused for this long: making one takes a millisecond. */
 const REUSE_MILLISECONDS = 3_600_000;
 
 /** The cache is cleared when it has signatures for this many push services. */
@@ -54,7 +54,7 @@ export class VapidSigner {
   }
 }
 
-/** Returns the private key of a pair of P-256. */
+/** Returns the private key of a P-256 pair. */
 function privateKeyOf({ publicKey, privateKey: d }: VapidKeys): KeyObject {
   const point = Buffer.from(publicKey, 'base64url');
   const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((half) => half.toString('base64url'));

@@ -23,7 +23,7 @@ export interface VapidKeys {
 const PUBLIC_KEY = /^[A-Za-z0-9_-]{87}$/;
 const PRIVATE_KEY = /^[A-Za-z0-9_-]{43}$/;
 
-/** Returns the file of the key pair: beside the real database file, whichever link names that. */
+/** Returns the file of the key pair. It is beside the real file of the database, whichever link names that. */
 export function vapidFile(database: string): string {
   return explain(database, () => `${realFile(database)}-vapid.json`);
 }
@@ -32,7 +32,7 @@ export function vapidFile(database: string): string {
  * Returns the key pair of the two variables.
  *
  * @returns `undefined` if neither is set
- * @throws {StartError} if one half is missing, or they are not of one pair
+ * @throws {StartError} if one half is missing, or the two are not a pair
  */
 export function checkedPair(
   publicKey: string | undefined,
@@ -44,7 +44,7 @@ export function checkedPair(
   }
   if (isPair({ publicKey, privateKey })) return { publicKey, privateKey };
   throw new StartError(
-    'VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY are not the halves of one pair of P-256, in base64url: make one with ' +
+    'VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY are not a P-256 key pair in base64url: make one with ' +
       '"npx web-push generate-vapid-keys".',
   );
 }
@@ -64,12 +64,12 @@ function isPair({ publicKey, privateKey }: VapidKeys): boolean {
  * Reads the key pair that an earlier start made.
  *
  * @returns `undefined` if there is none yet
- * @throws {StartError} if it cannot be read, or is no key pair: a new pair would not reach any subscribed browser
+ * @throws {StartError} if it cannot be read, or is not a key pair: a new pair would not reach any subscribed browser
  */
 export function readVapidKeys(file: string): VapidKeys | undefined {
   if (!existsSync(file)) return undefined;
   const advice =
-    'Restore it from a backup, or move it away: then a new one is made, and all devices must subscribe again.';
+    'Restore it from a backup, or move it away: a new one is made then, and all devices must subscribe again.';
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -107,8 +107,8 @@ export function makeVapidKeys(file: string): VapidKeys {
 }
 
 /**
- * Keeps the key pair of a cluster beside this node's database: its devices have subscribed with it, and NATS may lose it. Another
- * pair that is there is put aside. Does nothing if it is there already.
+ * Stores the key pair of a cluster beside this node's database: devices have subscribed with it, and NATS may lose it. A
+ * different pair that is there is moved aside. Does nothing if the file has this pair already.
  *
  * @returns the file with the other pair; `undefined` if there was none
  * @throws {StartError} if it cannot be written
@@ -125,7 +125,7 @@ export function keepVapidKeys(file: string, keys: VapidKeys): string | undefined
 /** Stores a key pair in a file that only this user can read. @throws {StartError} if it cannot be written */
 export function storeVapidKeys(file: string, keys: VapidKeys): void {
   explain(file, () => {
-    // Renamed when it is complete: half a file would make every later start fail.
+    // The file is renamed when it is complete: half a file would make every later start fail.
     const unfinished = `${file}-new`;
     rmSync(unfinished, { force: true });
     const descriptor = openSync(unfinished, 'wx', 0o600);

@@ -1,4 +1,4 @@
-/** Timers by key: each key has one, for the earliest time that was asked for. */
+/** Timers by key. Each key has one, for the earliest time that was requested. */
 export class WakeTimers {
   readonly #onTime: (key: string) => void;
   readonly #timers = new Map<string, { readonly timer: NodeJS.Timeout; readonly due: number }>();
