@@ -4,7 +4,7 @@ import { runProgram } from './cli/program.ts';
 import { nodeFault } from './node-version.ts';
 import { StartError } from './start-error.ts';
 
-// The process does not end because nobody reads its output any more.
+// A closed output must not end the process.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
 
 // Only this user may use the files that the process makes, including those that SQLite makes in other threads.

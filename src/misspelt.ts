@@ -15,9 +15,9 @@ const MAX_LENGTH = 100;
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 
 /**
- * Finds names that resemble known ones. They differ from it in one or two letters, in case or in separators, or are the
- * beginning of it (`PUSH_DELAY`), longer (`AUTH_SECRET_KEY`), or prefixed with the name of this program. Short names of
- * one word and names that other programs use are ignored.
+ * Finds names that resemble known ones. A name resembles a known one if they differ in one or two letters, in case or in
+ * separators, if it is the beginning of the known one (`PUSH_DELAY`) or continues it (`AUTH_SECRET_KEY`), or if it is
+ * prefixed with the name of this program. Short names of one word and names that other programs use are ignored.
  *
  * @returns each with the nearest known name, in the order of the names; empty if none resembles a known one
  */
@@ -31,8 +31,8 @@ export function misspelt(names: readonly string[], known: readonly string[]): re
 }
 
 /**
- * Finds the known name that is probably meant by another one. The two differ in case or separators, or in one or two
- * letters that are fewer than half of them.
+ * Finds the known name that another name probably means. The two may differ in case, in separators, and in one or two
+ * letters, if these are fewer than half of the name.
  *
  * @returns the nearest; `undefined` if none resembles it
  */

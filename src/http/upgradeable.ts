@@ -23,7 +23,7 @@ export function upgradeable(
     get upgrade(): boolean {
       if (this.#leaves === undefined) {
         const connection = connectionOf(this.socket);
-        // After CONNECT there is no HTTP.
+        // After CONNECT, the bytes are not HTTP.
         this.#leaves =
           this.method === 'CONNECT' || !connection.isOpen || canAcceptHandshake(this, connection);
       }

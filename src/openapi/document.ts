@@ -52,7 +52,7 @@ const REFUSALS: Readonly<Record<RefusalCode, string>> = {
   conflict:
     'The idempotency key was used for something else, or there would be more subscriptions than allowed.',
   'upgrade-required': 'The request is not a WebSocket handshake of version 13.',
-  'too-fast': 'The client is over its publish rate.',
+  'too-fast': 'The client publishes faster than its rate.',
   'header-too-large': 'The header has more fields or bytes than allowed.',
   'not-implemented': 'The `Transfer-Encoding` is not `chunked`.',
   unavailable:

@@ -94,7 +94,7 @@ export function toOpenApi(operation: Operation): object {
     tags: [tag],
     summary,
     description,
-    // With a scheme that has no scopes, the list names what the client must be allowed (OpenAPI 3.1 §4.8.30).
+    // For a scheme without scopes, the list names the roles that the client needs (OpenAPI 3.1 §4.8.30).
     security: grants === undefined ? [] : [{ bearer: grants }, { session: grants }],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(body) } }),

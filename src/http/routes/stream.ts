@@ -69,7 +69,7 @@ class EventStreamExchange implements StreamExchange {
     return this.request.method === 'HEAD';
   }
 
-  /** Sends the headers of a stream, and all its bytes. `HEAD` gets the headers alone. */
+  /** Sends the headers of a stream, and all its bytes. `HEAD` gets only the headers. */
   #end(bytes?: Buffer): void {
     sendHeaders(this.#response);
     this.#response.end(this.#isHead ? undefined : bytes);
