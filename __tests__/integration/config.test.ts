@@ -229,7 +229,7 @@ describe('a variable', () => {
   test('that is not known, and near one that is, has a line of the log that names both', async () => {
     const server = await Server.start({ env: { PUSH_DELAY: '5', HOSTNAME: 'x', NODE_ENV: 'production' } });
     const { stderr } = await server.stop();
-    const lines = stderr.split('\n').filter((line) => line.includes('not known'));
+    const lines = stderr.split('\n').filter((line) => line.includes('unknown'));
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
       expect.objectContaining({ level: 40, name: 'PUSH_DELAY', nearest: 'PUSH_DELAY_SECONDS' }),
     ]);
