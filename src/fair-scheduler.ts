@@ -1,4 +1,4 @@
-/** The longest turn: work occupies the thread meanwhile, and the thread serves all sockets. */
+/** The longest turn: while work occupies the thread, no socket is served. */
 const BUDGET_MILLISECONDS = 5;
 
 /** A piece of work that waits for its turn. */

@@ -11,7 +11,7 @@ const INSUFFICIENT_SCOPE = {
  * Checks that a token allows all of several addresses.
  *
  * @param parameter the parameter with the addresses
- * @param grant the list of the token that must name them
+ * @param grant the list of the token that must allow them
  * @throws {Refusal} 403; it looks the same whether an address is in use or not
  */
 export function requireAll(

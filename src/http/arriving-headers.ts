@@ -89,7 +89,7 @@ export class ArrivingHeaders {
     this.#bytes.delete(header);
   }
 
-  /** Checks the next connections; the first follows the last. */
+  /** Checks the next connections, and starts over after the last one. */
   look(): void {
     for (let left = Math.min(LOOKED_AT, this.#headers.size); left > 0; left--) {
       const [socket, header] = this.#following() ?? [];

@@ -6,7 +6,7 @@ const COMPARED_ADDRESSES = 64;
 /** A new connection may have sent its request already. */
 const MIN_IDLE_MILLISECONDS = 1000;
 
-/** The time since when a connection is idle, on the clock of `performance.now()`, and the network of its client. */
+/** The time since which a connection has been idle, on the clock of `performance.now()`, and the network of its client. */
 interface Idle {
   readonly address: string;
   readonly since: number;

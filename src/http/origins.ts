@@ -117,7 +117,7 @@ function refuseForeign({ headers, method, url = '' }: IncomingMessage): void {
   // A host in the target overrides the header (RFC 9112 §3.2.2).
   const [, named] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
   if ([headers.host, named].some((host) => host !== undefined && !isLoopback(host.replace(/:\d*$/, '')))) {
-    throw foreign('the Host is another machine');
+    throw foreign('the Host names another machine');
   }
   // Other sites fetch pictures, scripts and frames without an Origin. A link to the page does no harm, one to a stream
   // or a poll makes somebody present.

@@ -44,7 +44,7 @@ export class RequestLog {
   /** Only requests that are logged or refused have facts: keeping them for every request slows publishes measurably. */
   readonly #facts = new WeakMap<IncomingMessage, Facts>();
 
-  /** @param clientOf returns the address of a request's client, as far as proxies are trusted */
+  /** @param clientOf returns the address of a request's client, as trusted proxies report it */
   constructor(logger: Logger, clientOf: (request: IncomingMessage) => string | undefined) {
     this.#logger = logger;
     this.#clientOf = clientOf;

@@ -176,7 +176,7 @@ export class HttpServer {
     this.#waiting = [];
   }
 
-  /** Closes the port, and waits for this time until open connections have ended. The others are cut then. */
+  /** Closes the port, and waits at most this long for open connections to end. The others are cut then. */
   async close(milliseconds: number): Promise<void> {
     const cut = setTimeout(() => {
       this.#server.closeAllConnections();

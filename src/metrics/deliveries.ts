@@ -46,7 +46,7 @@ export function measureDeliveries(
   );
   instruments.counters(
     'tidings_requests_refused_total',
-    'Requests that were refused, by reason (internal: the service failed) and HTTP status. Status 200 (an event stream) and 101 (a WebSocket) mean that the stream itself told the client.',
+    'Requests that were refused, by reason (internal: the service failed) and HTTP status. Status 200 (an event stream) and 101 (a WebSocket) mean that the refusal was sent in the stream.',
     ['reason', 'status'],
     () =>
       Array.from(refusals.counts, ({ reason, status, count }) => [{ reason, status: `${status}` }, count]),

@@ -14,7 +14,7 @@ export const PRESENCE_FIELDS = {
   devices: { ...COUNT, description: 'The number of open streams, sockets and held polls.' },
   lastSeen: {
     ...orNull(TIME),
-    description: 'Null if it has not been online since the start of the service.',
+    description: 'Null if the address has not been seen since the start of the service.',
   },
 } satisfies Record<keyof WirePresence, Schema>;
 

@@ -59,7 +59,7 @@ export function messageSchemas(rules: MessageRules): Readonly<Record<string, Sch
     },
     Gap: {
       enum: GAPS,
-      description: 'False if no message is missing before the next one; else the reason why some may be.',
+      description: 'False if no message is missing before the next one; else the reason.',
     },
     Draft: draft,
     FormDraft: {

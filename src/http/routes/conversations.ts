@@ -31,7 +31,7 @@ interface Wanted {
  * for the next page with the `before` of the answer. A page is also bounded by its bytes and by the time that it takes.
  *
  * With `peer=B`, answers with the one conversation with B, even if it has no messages. With `room=R`, answers with A's
- * state in a room, `{"room", "lastMessage", "unread", "readThrough"}`; the token must allow to read R, too.
+ * state in a room, `{"room", "lastMessage", "unread", "readThrough"}`; the token must allow reading R, too.
  */
 export function conversations(log: MessageLog): Handler {
   return (request, response) => {

@@ -55,7 +55,7 @@ interface PullParts {
  * the inboxes before an id (`recipient…&before&limit`), the conversation of two addresses
  * (`between&between&before&limit`).
  *
- * With a token, no `recipient` means its `sub`, and the token must allow to read one address of a conversation.
+ * With a token, no `recipient` means its `sub`, and the token must allow reading one address of a conversation.
  *
  * Answers `{"messages", "cursor", "more"}`: messages in ascending order, or an empty list. The first form has `gap`,
  * and its `cursor` continues after the page, or at the head. The others have `before` to continue with if there is more.
