@@ -102,6 +102,72 @@ describeInBrowser('the guide', () => {
     for (const page of [one, two]) await until(() => page.isVisible('#log-in'), 'the log-in');
     expect(await one.evaluate('Object.keys(localStorage)')).toEqual([]);
     await context.close();
+    backend.kill('SIGKILL');
+    await once(backend, 'close');
+  });
+
+  test('has a page that shows the answer of a language model as it is written, and goes on after a reload', async () => {
+    const [backend, assistant] = [run(process.execPath, 'backend.js'), run(process.execPath, 'assistant.js')];
+    await until(() => backend.said().includes('http://localhost'), 'the back end');
+    await until(() => assistant.said().includes('live'), 'the assistant');
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const texts: string[] = [];
+    await page.exposeFunction('seen', (text: string) => void texts.push(text));
+    // Every text that the page shows, at each change.
+    await page.addInitScript(`new MutationObserver(() => {
+      const text = document.querySelector('#turns p:last-child')?.textContent;
+      if (text) seen(text);
+    }).observe(document, { subtree: true, childList: true, characterData: true });`);
+    await page.goto(`http://localhost:${port}/`);
+    await logIn(page, 'bob', 'b password');
+    await until(async () => (await state(page)) === 'live', 'the log-in');
+    await page.goto(`http://localhost:${port}/assistant`);
+    await until(async () => (await state(page)) === 'live', 'the page of the assistant');
+    const ask = async (question: string): Promise<string> => {
+      texts.length = 0;
+      await page.fill('[name=question]', question);
+      await page.click('#ask button');
+      const beginning = `You asked: ${question} `;
+      await until(() => texts.at(-1)?.startsWith(`${beginning}Here`) === true, 'the beginning of the answer');
+      return beginning + 'Here a model writes its answer, word by word. '.repeat(5);
+    };
+    const stored = async (type: string): Promise<unknown[]> => {
+      const url = `${server.url}/messages?between=bob&between=assistant&limit=1000`;
+      const answer = await fetch(url, { headers: bearer(await tokenFor('bob')) });
+      const { messages } = (await answer.json()) as { messages: { sender: string; type: string }[] };
+      return messages.filter((message) => message.sender === 'assistant' && message.type === type);
+    };
+
+    const answer = await ask('Why?');
+    const before = texts.at(-1) ?? '';
+    texts.length = 0;
+    await page.reload();
+    await until(() => texts.at(-1) === answer, 'the whole answer');
+    // What was shown before the reload is there at once, and what follows comes in parts.
+    expect(texts[0]?.startsWith(before)).toBe(true);
+    expect(
+      texts.every((text, index) => answer.startsWith(text) && text.startsWith(texts[index - 1] ?? '')),
+    ).toBe(true);
+    expect(new Set(texts).size).toBeGreaterThan(2);
+    expect((await stored('answer.part')).length).toBeGreaterThan(2);
+
+    const second = await ask('And if you are killed?');
+    assistant.kill('SIGKILL');
+    await once(assistant, 'close');
+    const again = run(process.execPath, 'assistant.js');
+    await until(() => texts.at(-1) === second, 'the answer of the next run');
+    await page.reload();
+    await until(async () => (await page.locator('#turns p').count()) === 2, 'the history');
+    expect(await page.locator('#turns h2').allInnerTexts()).toEqual(['Why?', 'And if you are killed?']);
+    expect(await page.locator('#turns p').allTextContents()).toEqual([answer, second]);
+    expect((await stored('message')).length).toBe(2);
+    for (const program of [assistant, again]) expect(program.said()).not.toMatch(/error|no answer/i);
+    for (const program of [backend, again]) {
+      program.kill('SIGKILL');
+      await once(program, 'close');
+    }
+    await context.close();
   });
 
   test.each([
