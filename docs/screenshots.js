@@ -1,4 +1,4 @@
-/** `node docs/screenshots.js`: takes the pictures of the README with Chromium, into `docs/images`. */
+/** `node docs/screenshots.js`: takes the pictures of the README and the guide with Chromium, into `docs/images`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';

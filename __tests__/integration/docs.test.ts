@@ -46,7 +46,7 @@ describe.each(['README.md', 'docs/protocol.md'])('%s', (name) => {
   });
 });
 
-test('the README has every variable with its default, and no other', () => {
+test('docs/operations.md has every variable with its default, and no other', () => {
   const help = execFileSync(process.execPath, [join(ROOT, 'dist/main.js'), 'serve', '--help'], {
     encoding: 'utf8',
   });
@@ -54,10 +54,11 @@ test('the README has every variable with its default, and no other', () => {
     variable,
     fallback,
   }));
-  const inReadme = [...pageOf('README.md').matchAll(/^\| `([A-Z_]+)` +\| +`?([^|`]+?)`? +\|/gm)].map(
+  const [, section = ''] = pageOf('docs/operations.md').split('\n## Configuration\n');
+  const inPage = [...section.matchAll(/^\| `([A-Z_]+)` +\| +`?([^|`]+?)`? +\|/gm)].map(
     ([, variable, fallback]) => ({ variable, fallback }),
   );
-  // These have no default of their own: the README says where it comes from.
+  // These have no default of their own: the page says where it comes from.
   const derived = new Set([
     'PUBLIC_URL',
     'MAX_STREAMS',
@@ -89,7 +90,7 @@ test('the README has every variable with its default, and no other', () => {
   ]);
   const comparable = (rows: typeof inHelp): typeof inHelp =>
     rows.map((row) => (derived.has(row.variable ?? '') ? { ...row, fallback: '' } : row));
-  expect(comparable(inReadme)).toEqual(comparable(inHelp));
+  expect(comparable(inPage)).toEqual(comparable(inHelp));
 });
 
 test.each(['docs/architecture.md', 'docs/trust.md'])('the tests that %s names exist', (page) => {
