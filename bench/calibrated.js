@@ -1,20 +1,20 @@
-/** A run that took so much of the time it should take is as good. */
+/** A run that takes at least this part of the intended time is long enough. */
 const ENOUGH = 0.7;
 
-/** By then code that is compiled as it runs has been. */
+/** By then the code that V8 compiles while it runs has been compiled. */
 const WARM_SECONDS = 1;
 
-/** No run takes so many times longer than it should. */
+/** No run may take longer than this many times the intended time. */
 const LONGEST = 2;
 
 /**
- * Finds how many requests make a run as long as it should be: warms up with runs that grow, and measures the first that
+ * Finds how many requests make a run of the intended length. It warms up with growing runs, and measures the first that
  * is long enough.
  *
  * @template {{ seconds: number }} Run
- * @param {number} seconds that a run should take
- * @param {{ first?: number, least?: number, step?: number }} requests `first`: of the first run; `least`: of all others,
- *   unless that takes far longer; `step`: what their number is a multiple of
+ * @param {number} seconds the intended length of a run
+ * @param {{ first?: number, least?: number, step?: number }} requests `first`: in the first run; `least`: in all
+ *   others, unless that takes far longer; `step`: their number is a multiple of this
  * @param {(requests: number) => Promise<Run>} run
  * @returns {Promise<Run>} the measured one
  */

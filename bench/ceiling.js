@@ -5,13 +5,13 @@ import { CONTENT, lastContent } from './client/template.js';
 import { tidings } from './peers/tidings.js';
 import { figureText } from './samples.js';
 
-/** A frame as long as the service's; the witness counts its mark. */
+/** A frame as long as those of the service; the witness counts its mark. */
 const FRAME = `data: {"id":100000,"sender":"alice","recipient":"inbox","type":"message","content":"${CONTENT}","createdAt":"2026-01-01T00:00:00.000Z"}\nid: 100000-abcdef\n\n`;
 const DEVICES = 1000;
 
 /**
- * What the load client can do by itself, against a server that does next to nothing. A figure near it says more of the
- * client than of the server.
+ * The most that the load client can do by itself, against a server that does next to nothing. A figure near it says
+ * more about the client than about the server.
  */
 export class Ceiling {
   #seconds;
@@ -28,7 +28,7 @@ export class Ceiling {
     this.#progress = progress;
   }
 
-  /** What was measured, as lines. */
+  /** Returns the measurements as lines. */
   get lines() {
     return [...this.#measured].map(([what, rate]) => `${what}: ${figureText(rate)}/s`);
   }
@@ -55,7 +55,7 @@ export class Ceiling {
 
   /**
    * @param {number} frames in one write to a device
-   * @param {boolean} [counted] whether each device counts its messages, as it does in an inbox of its own
+   * @param {boolean} [counted] whether each device counts its messages, as it does if it has its own inbox
    * @returns {Promise<number>} events a second that 1,000 devices take
    */
   events(frames, counted = false) {

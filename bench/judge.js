@@ -3,12 +3,12 @@ import { FELL_SHORT, figureText } from './samples.js';
 /** @typedef {import('./case.js').Row} Row */
 /** @typedef {import('./case.js').Target} Target */
 
-/** A figure from here on, as a part of what the load client can do, says more of the client. */
+/** From this part of the load client's ceiling on, a figure says more about the client. */
 const CLIENT_BOUND = 0.75;
 
 /**
  * @param {Row} row
- * @returns {number | undefined} how many times the other figure this one is, where there are both
+ * @returns {number | undefined} this figure divided by the other one, if there are both
  */
 export function ratioOf({ figure, other }) {
   return typeof figure === 'number' && typeof other === 'number' ? figure / other : undefined;
@@ -16,7 +16,7 @@ export function ratioOf({ figure, other }) {
 
 /**
  * @param {Row} row
- * @returns {boolean | undefined} nothing where there is no target, or nothing to compare with
+ * @returns {boolean | undefined} `undefined` if there is no target, or nothing to compare with
  */
 export function isReached(row) {
   const { figure, other, target } = row;

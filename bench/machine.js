@@ -3,7 +3,7 @@ import { availableParallelism, cpus, release, type } from 'node:os';
 import Sqlite from 'better-sqlite3';
 import { nginxVersion } from './peers/nchan.js';
 
-/** What the figures depend on. */
+/** Returns the properties of the machine that affect the figures. */
 export function machine() {
   const [cpu] = cpus();
   const database = new Sqlite(':memory:');

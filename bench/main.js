@@ -1,5 +1,5 @@
-// `npm run bench`: what the service does on this machine, side by side with what one would take instead. Writes a table
-// to the output, and to `results/`; progress to the error output.
+// `npm run bench`: measures the service on this machine, side by side with its alternatives. Writes a table to the
+// output and to `results/`, and progress to the error output.
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -69,7 +69,7 @@ if (values.list) {
 
 /**
  * @param {{ quick: boolean, build?: string, against?: string, results?: string, attack?: readonly string[], 'snapshot-megabytes'?: string }} options
- * @param {readonly string[]} names of the cases; if there are none, all that need not be named
+ * @param {readonly string[]} names of the cases; if there are none, all that do not have to be named
  */
 async function measure({ quick, build, against, results, attack: attacks = [], ...sizes }, names) {
   if (!existsSync('/proc/self/status')) {
@@ -146,7 +146,7 @@ function readArguments() {
 /**
  * Ends the program if a name is not known.
  *
- * @param {string} what they name
+ * @param {string} what kind of thing they name
  * @param {readonly { name: string }[]} known
  * @param {readonly string[]} names
  */

@@ -4,8 +4,8 @@ import { figureText } from './samples.js';
 /** @typedef {import('./case.js').Row} Row */
 
 /**
- * A table with a line for all rows of the same `line`, and a column for each name. A figure that misses its target is
- * bold.
+ * Returns a table with one line for all rows of the same `line`, and a column for each name. A figure that misses its
+ * target is bold.
  *
  * @param {readonly Row[]} rows
  * @returns {string} in Markdown; nothing if there is none

@@ -1,4 +1,4 @@
-// The processes and folders of a run. Whatever way it ends, none is left.
+// The processes and folders of a run. However it ends, none remains.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
 
-/** One whose output can be read. @typedef {ChildProcess & { stdout: import('node:stream').Readable }} Started */
+/** A process whose output can be read. @typedef {ChildProcess & { stdout: import('node:stream').Readable }} Started */
 
 /** @type {Set<ChildProcess>} */
 const running = new Set();
@@ -26,26 +26,27 @@ for (const [number, signal] of /** @type {[number, NodeJS.Signals][]} */ ([
   process.on(signal, () => process.exit(128 + number));
 }
 
-/** A new folder, which is gone after the run. */
+/** Makes a folder, which is removed after the run. */
 export function makeFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'tidings-bench-'));
   folders.add(folder);
   return folder;
 }
 
-/** @param {string} folder one of `makeFolder`, not needed any more */
+/** @param {string} folder a folder of `makeFolder` that is no longer needed */
 export function removeFolder(folder) {
   rmSync(folder, { recursive: true, force: true });
   folders.delete(folder);
 }
 
 /**
- * Starts a program without the environment of this one: a variable that is set here is not to change what it does.
+ * Starts a program without the environment of this one, so that a variable that is set here does not change what it
+ * does.
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ env?: Readonly<Record<string, string>>, errors?: 'inherit' | 'ignore' | 'pipe' }} [options] `env`: what it
- *   has besides `PATH`; `errors`: where its error output goes, with `pipe` into one that nobody reads
+ * @param {{ env?: Readonly<Record<string, string>>, errors?: 'inherit' | 'ignore' | 'pipe' }} [options] `env`: its
+ *   variables besides `PATH`; `errors`: where its error output goes; with `pipe`, into a pipe that nobody reads
  */
 export function start(command, args, { env = {}, errors = 'inherit' } = {}) {
   const all = { PATH: process.env['PATH'], TMPDIR: tmpdir(), ...env };
@@ -54,20 +55,20 @@ export function start(command, args, { env = {}, errors = 'inherit' } = {}) {
 }
 
 /**
- * Starts a process that is told by messages what to do, and ends with the channel of these.
+ * Starts a process that is controlled by messages, and ends when their channel closes.
  *
  * @param {URL} module
- * @param {number} [core] the one that it computes on; whichever is free if left out
+ * @param {number} [core] the core that it runs on; any free one if left out
  */
 export function startModule(module, core) {
   if (core === undefined) return keep(fork(module));
-  // taskset becomes the process that it starts, which has the channel and the number of it.
+  // taskset becomes the process that it starts, which inherits its channel and its process id.
   const pinned = { execPath: 'taskset', execArgv: ['--cpu-list', String(core), process.execPath] };
   return keep(fork(module, [], pinned));
 }
 
 /**
- * Ends a process, and waits until it has ended. Nothing is done where it has.
+ * Ends a process, and waits until it has ended. Does nothing if it has ended already.
  *
  * @param {ChildProcess} child
  * @param {NodeJS.Signals} [signal]
@@ -80,10 +81,10 @@ export async function stop(child, signal = 'SIGTERM') {
 }
 
 /**
- * A process and all that it started.
+ * Returns the ids of a process and of all processes that it started.
  *
  * @param {number | undefined} pid
- * @returns {number[]} none where it has ended
+ * @returns {number[]} none if it has ended
  */
 export function family(pid) {
   if (pid === undefined) return [];

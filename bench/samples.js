@@ -1,16 +1,16 @@
 /** @typedef {import('./case.js').Figure} Figure */
 /** @typedef {import('./case.js').Target} Target */
 
-/** What a figure says of a server that could not keep up begins so. */
+/** The beginning of the figure of a server that could not keep up. */
 export const FELL_SHORT = 'reached ';
 
-/** Figures of several runs, by what was measured and of whom. */
+/** The figures of several runs, by measurement and by server. */
 export class Samples {
   #progress;
   /** @type {Map<string, Figure[]>} */
   #figures = new Map();
 
-  /** @param {(line: string) => void} progress is told of what is added */
+  /** @param {(line: string) => void} progress gets a line for each addition */
   constructor(progress) {
     this.#progress = progress;
   }
@@ -29,20 +29,20 @@ export class Samples {
   /**
    * @param {string} what
    * @param {string} whose
-   * @returns {Figure} the middle one; where one was refused, why
+   * @returns {Figure} the median; if one was refused, the reason
    */
   median(what, whose) {
     return median(this.#figures.get(`${what}\n${whose}`) ?? []);
   }
 
   /**
-   * The rows that compare the first of the peers with each of the others; one row where there is no other.
+   * Returns rows that compare the first of the peers with each of the others; one row if there is no other.
    *
    * @param {string} what
    * @param {string} unit
    * @param {readonly { name: string }[]} peers
-   * @param {{ target?: Target, targets?: Readonly<Record<string, Target>>, ceiling?: number }} [more] `target` of the
-   *   first figure alone; `targets` of what it is compared with, by name
+   * @param {{ target?: Target, targets?: Readonly<Record<string, Target>>, ceiling?: number }} [more] `target` is for
+   *   the first figure alone; `targets` are for the comparisons, by the name of the peer
    * @returns {import('./case.js').Row[]}
    */
   rows(what, unit, [own, ...others], { target, targets = {}, ...more } = {}) {
@@ -59,7 +59,7 @@ export class Samples {
 
 /**
  * @param {readonly Figure[]} figures
- * @returns {Figure} the middle one, where what fell short is behind all numbers; where one was refused, why
+ * @returns {Figure} the median, with figures that fell short after all numbers; if one was refused, the reason
  */
 function median(figures) {
   const refused = figures.find((figure) => typeof figure === 'string' && !figure.startsWith(FELL_SHORT));
@@ -71,7 +71,7 @@ function median(figures) {
 
 /**
  * @param {Figure} figure
- * @returns {string} three digits of it, as people write numbers
+ * @returns {string} the figure with three digits, as people write numbers
  */
 export function figureText(figure) {
   return typeof figure === 'string' ? figure : Number(figure.toPrecision(3)).toLocaleString('en');

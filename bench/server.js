@@ -4,10 +4,10 @@ import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { family, removeFolder, stop } from './processes.js';
 
-/** In `/proc` times are counted in hundredths of a second (USER_HZ, proc(5)). */
+/** `/proc` counts times in hundredths of a second (USER_HZ, proc(5)). */
 const TICKS = 100;
 
-/** A server that is measured, with all its processes, as Linux counts them. */
+/** A measured server, with all its processes as Linux counts them. */
 export class Server {
   /** @type {import('node:child_process').ChildProcess} */
   #child;
@@ -18,7 +18,7 @@ export class Server {
   /**
    * @param {import('node:child_process').ChildProcess} child
    * @param {number} port where it listens on the loopback address
-   * @param {string} [folder] what it keeps, removed at its end
+   * @param {string} [folder] the folder of its files, removed at its end
    */
   constructor(child, port, folder) {
     this.#child = child;
@@ -26,22 +26,22 @@ export class Server {
     this.#folder = folder;
   }
 
-  /** Seconds that its processes have computed, for themselves or in the kernel. */
+  /** Returns the CPU seconds of its processes, in user and kernel mode. */
   cpuSeconds() {
     return this.#sum((pid) => {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The name, in parentheses, may have spaces of its own; utime to cstime are the fields 14 to 17.
+      // The name, in parentheses, may contain spaces. utime to cstime are the fields 14 to 17.
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS;
     });
   }
 
-  /** Bytes of its memory that are resident. */
+  /** Returns the bytes of its memory that are resident. */
   residentBytes() {
     return this.#sum((pid) => statusBytes(pid, 'VmRSS'));
   }
 
-  /** Bytes that were resident at most since the last `forgetPeak`. */
+  /** Returns the most bytes that were resident since the last `forgetPeak`. */
   peakBytes() {
     return this.#sum((pid) => statusBytes(pid, 'VmHWM'));
   }
@@ -85,7 +85,7 @@ function statusBytes(pid, field) {
   return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024;
 }
 
-/** A port that nobody listens on. */
+/** Returns a port that nobody listens on. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -100,7 +100,7 @@ export async function freePort() {
  *
  * @param {import('node:child_process').ChildProcess} child
  * @param {number} port
- * @throws {Error} where it ends instead
+ * @throws {Error} if it ends instead
  */
 export async function listening(child, port) {
   while (!(await takesConnections(port))) {

@@ -4,17 +4,17 @@ import { OWN_INBOX } from './client/template.js';
 import { startOn, tidings } from './peers/tidings.js';
 import { makeFolder, removeFolder } from './processes.js';
 
-/** Over how many inboxes the messages of a spread log are. */
+/** The number of inboxes in a spread log. */
 const INBOXES = 100;
 
-/** A log that was filled through the service itself, which has ended. */
+/** A log that was filled through a service that has ended. */
 export class StoredLog {
   #folder = makeFolder();
   /** The file. */
   database = join(this.#folder, 'log.sqlite');
 
   /**
-   * @param {import('./client/load-client.js').Load} load what to fill it with
+   * @param {import('./client/load-client.js').Load} load the messages to fill it with
    * @returns {Promise<StoredLog>}
    */
   static async filledWith(load) {
@@ -28,7 +28,7 @@ export class StoredLog {
   }
 
   /**
-   * @param {number} messages in batches of 100, over 100 inboxes evenly
+   * @param {number} messages in batches of 100, spread evenly over 100 inboxes
    * @returns {Promise<StoredLog>}
    */
   static spread(messages) {
@@ -36,7 +36,7 @@ export class StoredLog {
     return StoredLog.filledWith({ inFlight: 50, requests: messages / 100, batch: 100, ...spread });
   }
 
-  /** A service on it. */
+  /** Starts a service on it. */
   start() {
     return startOn(this.database);
   }
@@ -48,7 +48,7 @@ export class StoredLog {
 
 /** A large log, made when it is first asked for. */
 export class LargeLog {
-  /** How many messages it has. */
+  /** The number of its messages. */
   messages;
   #progress;
   /** @type {Promise<StoredLog> | undefined} */

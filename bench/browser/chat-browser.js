@@ -6,7 +6,7 @@ import { makeFolder } from '../processes.js';
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const ARGUMENTS = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync'];
 
-/** Milliseconds after which nothing is going on any more that an act began. */
+/** Milliseconds after which everything that an act began has ended. */
 const SETTLED = 1500;
 
 /** Milliseconds that the page may take for all of its history. */
@@ -15,7 +15,7 @@ const MAX_SCROLLING = 180_000;
 /** The person whose page it is, and the one whose conversation is open. */
 export const [ME, PEER] = ['alice', 'bob'];
 
-/** Notes, in the page, how long it takes from a key to the frame that shows it, in milliseconds. */
+/** Records, in the page, the milliseconds from a key to the frame that shows it. */
 const NOTE_PAINTS = `
   globalThis.paints = [];
   const { port1, port2 } = new MessageChannel();
@@ -23,12 +23,15 @@ const NOTE_PAINTS = `
   port1.onmessage = () => paints.push(...waiting.splice(0).map((pressed) => performance.now() - pressed));
   document.getElementById('text').addEventListener('input', ({ timeStamp }) => {
     waiting.push(timeStamp);
-    // A message is handed over when the frame is done.
+    // The message arrives when the frame is done.
     requestAnimationFrame(() => port2.postMessage(''));
   });
 `;
 
-/** Has all of the history read: the first message is in the document. Pages that keep all of it have all of it there. */
+/**
+ * Scrolls up, and returns whether the first message is in the document. Pages that keep all of the history have all of
+ * it there.
+ */
 const IS_AT_BEGINNING = `(() => {
   document.getElementById('thread').scrollTop = 0;
   return /^0( |$)/.test(document.querySelector('#messages .text')?.textContent ?? '');
@@ -59,10 +62,10 @@ export class ChatBrowser {
   }
 
   /**
-   * Opens the page of `ME` with the conversation with `PEER`, and has it read all of the history.
+   * Opens the page of `ME` at the conversation with `PEER`, and lets it read all of the history.
    *
    * @param {number} port of the service
-   * @throws {Error} if it does not come to the beginning in three minutes
+   * @throws {Error} if it does not reach the beginning in three minutes
    */
   static async open(port) {
     const env = { ...process.env, HOME: makeFolder() };
@@ -83,7 +86,7 @@ export class ChatBrowser {
     await page.getByLabel('Your name').press('Enter');
     await page.locator('#messages .message').first().waitFor();
     const end = performance.now() + MAX_SCROLLING;
-    // Not `waitForFunction`, which the page's policy does not let evaluate a text.
+    // Not `waitForFunction`: it evaluates a text, which the page's policy forbids.
     while (!(await page.evaluate(IS_AT_BEGINNING))) {
       if (performance.now() > end) throw new Error('the history was not read in three minutes');
       await sleep(20);
@@ -92,14 +95,15 @@ export class ChatBrowser {
     await page.evaluate(NOTE_PAINTS);
     await page.locator('#text').focus();
     const debug = await page.context().newCDPSession(page);
-    // Of the thread: beside others it does not count how long it waits for a core.
+    // The time of the thread, without its waits for a core.
     await debug.send('Performance.enable', { timeDomain: 'threadTicks' });
     return new ChatBrowser(browser, page, debug);
   }
 
   /**
    * @param {() => Promise<unknown>} act
-   * @returns {Promise<number>} milliseconds of CPU of the page's main thread from its begin until all is settled
+   * @returns {Promise<number>} milliseconds of CPU that the page's main thread takes from the start of the act until
+   *   everything has settled
    */
   async cpu(act) {
     await sleep(SETTLED);
@@ -114,12 +118,12 @@ export class ChatBrowser {
     await this.#page.keyboard.press(key);
   }
 
-  /** How long keys took until they were to be seen, in milliseconds. @returns {Promise<number[]>} those since the last call */
+  /** Returns the milliseconds that each key since the last call took to become visible. @returns {Promise<number[]>} */
   async paints() {
     return this.#page.evaluate('paints.splice(0)');
   }
 
-  /** How many nodes are in the document. @returns {Promise<number>} */
+  /** Returns the number of nodes in the document. @returns {Promise<number>} */
   nodes() {
     return this.#page.evaluate(`document.querySelectorAll('*').length`);
   }

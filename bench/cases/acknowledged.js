@@ -24,7 +24,7 @@ const LOADS = [
   },
 ];
 
-/** How many publishes are on disk and answered. @type {import('../case.js').Case} */
+/** The rate of publishes that are on disk and answered. @type {import('../case.js').Case} */
 export const acknowledged = {
   name: 'acknowledged',
   about: 'publishes that are on disk and answered, one by one and in batches',
@@ -76,7 +76,7 @@ async function measure(peer, load, seconds) {
 
 /**
  * @param {number} port
- * @returns {Promise<number>} how many messages the commits had, as the service counts them
+ * @returns {Promise<number>} the number of messages in a commit, as the service counts them
  */
 async function commitSize(port) {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`);

@@ -12,22 +12,22 @@ import { FELL_SHORT, Samples } from '../samples.js';
 const KEYS = 'the quick brown fox jumps over a lazy dog';
 const WORDS = `${KEYS} while nobody looks at it`.split(' ');
 
-/** So many messages come one by one, so far apart in milliseconds. */
+/** The number of messages that come one by one, and the milliseconds between them. */
 const MESSAGES = 30;
 const MESSAGE_PAUSE = 60;
 
-/** The flood, in messages a second, and how far apart in milliseconds one types meanwhile. */
+/** The flood, in messages a second, and the milliseconds between two keys meanwhile. */
 const RATE = 200;
 const KEY_PAUSE = 150;
 
-/** So many messages are published in one request. */
+/** The number of messages published in one request. */
 const BATCH = 100;
 
 const OTHER = { name: 'the other build' };
 
 const UNDER_LOAD = `while ${RATE} messages a second come`;
 
-/** What is measured: its name, its unit, and what it has to be. @type {readonly (readonly [string, string, Target?])[]} */
+/** The rows: name, unit, and target. @type {readonly (readonly [string, string, Target?])[]} */
 const ROWS = [
   ['CPU for a key', 'ms', { of: 'figure', atMost: 10 }],
   ['CPU for a message to the open conversation', 'ms', { of: 'figure', atMost: 15 }],
@@ -38,7 +38,7 @@ const ROWS = [
   ['elements in the document', 'count'],
 ];
 
-/** What the chat page costs the browser of somebody who has a long history. @type {import('../case.js').Case} */
+/** The cost of the chat page in the browser of somebody with a long history. @type {import('../case.js').Case} */
 export const chatPage = {
   name: 'chat-page',
   about: 'what a key and a message cost the chat page in Chromium, with a long history (only if it is named)',
@@ -57,7 +57,7 @@ export const chatPage = {
         const figures = await measure(build, size, scale.quick ? 3 : 15);
         for (const [index, [what]] of ROWS.entries()) samples.add(what, name, figures[index] ?? NaN);
       }
-      // Neither is always the first.
+      // So that neither is always the first.
       builds.reverse();
     }
     builds.sort((one) => (one.name === tidings.name ? -1 : 1));
@@ -176,7 +176,7 @@ function personOf(index) {
   return `person ${index}`;
 }
 
-/** A text of some words that begins with its number. @param {number} index */
+/** Returns a text of some words that begins with its number. @param {number} index */
 function textOf(index) {
   return [index, ...WORDS.slice(0, index % WORDS.length)].join(' ');
 }

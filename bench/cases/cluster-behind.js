@@ -8,13 +8,13 @@ import { tidings } from '../peers/tidings.js';
 import { Samples } from '../samples.js';
 
 const DEVICES = 3000;
-/** How many messages each device missed, the newest of the log. */
+/** The number of messages that each device missed: the newest of the log. */
 const MISSED = 10;
 const RECIPIENT = 'returning';
 const PATIENCE_MILLISECONDS = 300_000;
 const OWN = { name: 'a node that was away' };
 
-/** The node that has everything, and the one that was away. */
+/** The indexes of the node that has everything, and of the one that was away. */
 const HERE = 0;
 const AWAY = 1;
 
@@ -29,7 +29,7 @@ export const clusterBehind = withNats({
     const comeBack =
       `${DEVICES.toLocaleString('en')} devices come back to a node ${(behind / 2).toLocaleString('en')} entries ` +
       'behind, from its start until all are live';
-    // Reading does not depend on when the servers flush, and filling them does.
+    // The flushes of the servers slow down filling, and do not affect reading.
     const cluster = await Cluster.start(2, { sync: '2m' });
     for (let run = 0; run < scale.runs; run++) {
       const rate = await measureCatchUp(cluster, behind, `catch-up-${run}`);
@@ -49,7 +49,7 @@ export const clusterBehind = withNats({
  * @param {Cluster} cluster
  * @param {number} entries
  * @param {string} proposer
- * @returns {Promise<number>} entries a second, without the time that a start takes anyway
+ * @returns {Promise<number>} entries a second, without the time of a start
  */
 async function measureCatchUp(cluster, entries, proposer) {
   await cluster.stopNode(AWAY);

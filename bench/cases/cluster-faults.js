@@ -11,7 +11,9 @@ import { Samples } from '../samples.js';
 const NODES = 3;
 const OWN = { name: 'three nodes' };
 
-/** The time of publishes before a fault, and the number of them after which the service has recovered. */
+/**
+ * The time of undisturbed publishing before a fault, and the number of publishes after which the service has recovered.
+ */
 const CALM_MILLISECONDS = 1500;
 const RECOVERED_SUCCESSES = 50;
 const PATIENCE_MILLISECONDS = 60_000;
@@ -47,8 +49,8 @@ export const clusterFaults = withNats({
 });
 
 /**
- * Kills the leader of the stream, then a server that is none, and starts each again. Nodes that are connected to the killed
- * one have to find another; the others wait for an election at most.
+ * Kills the leader of the stream, then another server, and starts each again. Nodes that are connected to the killed
+ * server must find another one; the others wait for an election at most.
  *
  * @param {Cluster} cluster
  * @param {Remote} publishers
@@ -109,12 +111,12 @@ async function holderOf(cluster, index) {
 }
 
 /**
- * Publishes on all nodes while something happens, until those that still run have recovered.
+ * Publishes on all nodes while something happens, until the nodes that still run have recovered.
  *
  * @param {Cluster} cluster
  * @param {Remote} publishers
  * @param {() => Promise<void>} happen
- * @returns {Promise<number[]>} seconds in which nothing was answered, of each node that still runs
+ * @returns {Promise<number[]>} for each node that still runs, the longest time without an answer, in seconds
  */
 async function stallsOf(cluster, publishers, happen) {
   const texts = cluster.ports.map((port) => [port, tidings.publish(port, 'inbox', [CONTENT])]);
@@ -128,7 +130,7 @@ async function stallsOf(cluster, publishers, happen) {
     return /** @type {{ longest: number, successes: number }[]} */ (await answer);
   };
   const end = performance.now() + PATIENCE_MILLISECONDS;
-  // A killed server is noticed after some seconds, until which all may go on.
+  // It takes some seconds until a killed server is noticed; until then publishing may go on.
   await sleep(2 * CALM_MILLISECONDS);
   const before = await asked();
   const recovered = (/** @type {{ successes: number }[]} */ found) =>

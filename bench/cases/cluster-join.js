@@ -7,7 +7,7 @@ import { StoredLog } from '../stored-log.js';
 /** The bytes that a message takes in the database. */
 const MESSAGE_BYTES = 215;
 
-/** Batches of messages are spread over so many inboxes. */
+/** The number of inboxes over which batches of messages are spread. */
 const STEP = 10_000;
 
 /** @type {import('../case.js').Case} */

@@ -12,7 +12,7 @@ const DEVICES = 900;
 const PUBLISHERS = 96;
 const NODES = [1, 2, 3];
 
-/** How many times as much three nodes must do as one. */
+/** Three nodes must do this many times as much as one. */
 const GROWTH = 2.7;
 
 /** @type {import('../case.js').Case} */

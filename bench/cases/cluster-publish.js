@@ -22,7 +22,7 @@ const LOADS = [
   },
 ];
 
-/** How far apart the publishes are whose lag is measured, in milliseconds. */
+/** The milliseconds between the publishes whose lag is measured. */
 const LAG_PAUSE = 5;
 
 /** @type {import('../case.js').Case} */

@@ -10,7 +10,7 @@ const IN_FLIGHT = 32;
 const QUESTIONS = 10;
 const QUIET = { name: 'without the questions' };
 
-/** Whom an address talks to, while messages come in. @type {import('../case.js').Case} */
+/** The list of conversations of an address, read while messages come in. @type {import('../case.js').Case} */
 export const conversations = {
   name: 'conversations',
   about: 'the first page of an address with 100,000 messages and 1,000 peers, asked while 32 publish to it',
@@ -38,7 +38,7 @@ export const conversations = {
 };
 
 /**
- * @param {number} messages that the address has before
+ * @param {number} messages that the address has at the start
  * @param {number} seconds
  * @returns {Promise<Record<'quiet' | 'rate' | 'p50' | 'p99', import('../case.js').Figure>>} messages a second without
  *   and with the questions; milliseconds until an answer

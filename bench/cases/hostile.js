@@ -8,10 +8,10 @@ import { figureText } from '../samples.js';
 /** @typedef {import('../case.js').Row} Row */
 /** @typedef {import('../hostile/siege.js').Part} Part */
 
-/** How many connections attack, in turn, unless the attack has other numbers. */
+/** The numbers of attacking connections, in turn, unless the attack has its own. */
 const CONNECTIONS = [1, 4];
 
-/** How many times as long as alone honest clients may wait beside an attack. */
+/** Honest clients may wait this many times as long beside an attack as alone. */
 const RATIO = 3;
 const HEALTH_MILLISECONDS = 100;
 const MEGABYTES = 64;
@@ -50,7 +50,7 @@ export const hostile = {
         const line = count === 0 ? attack.name : `${attack.name}, by ${count}`;
         progress(`${line}: ${outcomeText(outcome)}`);
         rows.push(...rowsOf(line, outcome));
-        // A disk that is slow is another load.
+        // A slow disk is a different load.
         if (attack.hinder === undefined) alone.push(...outcome.alone);
       }
       target.remove();

@@ -5,10 +5,10 @@ import { nchan } from '../peers/nchan.js';
 import { plain } from '../peers/plain.js';
 import { Samples } from '../samples.js';
 
-/** Devices before those that are measured: what the first ones cost is the server's, not theirs. */
+/** Devices before the measured ones: part of the cost of the first devices is the server's own. */
 const WARM_UP = 100;
 
-/** What an open stream costs where nothing happens on it. @type {import('../case.js').Case} */
+/** The memory of an open stream on which nothing happens. @type {import('../case.js').Case} */
 export const idleMemory = {
   name: 'idle-memory',
   about: 'memory of a device on whose stream nothing happens',
@@ -34,7 +34,7 @@ const name = (count) => `memory of an idle device, ${count.toLocaleString('en')}
 /**
  * @param {import('../peers/peer.js').Peer} peer
  * @param {number} count
- * @param {number} rest milliseconds until what was freed is given back
+ * @param {number} rest milliseconds until freed memory is given back
  */
 async function measure(peer, count, rest) {
   const server = await peer.start();

@@ -5,16 +5,18 @@ import { FELL_SHORT, Samples } from '../samples.js';
 const DEVICES = 100;
 const RATES = [50, 500, 5000];
 
-/** At most so many messages a second are timed, so that the load client is not the limit. */
+/** The most messages a second that are timed, so that the load client is not the limit. */
 const STAMPED = 500;
 
-/** A server whose answers stay behind the rate by more than this cannot keep it. */
+/** A server that answers less than this part of the rate cannot keep up. */
 const KEPT = 0.95;
 
-/** V8 compiles what runs often, beside it: on few cores that makes the tail as long as a server is new. */
+/**
+ * V8 compiles code that runs often, on other threads: with few cores this makes the tail longer while a server is new.
+ */
 const WARM_UP = { rate: 2000, seconds: 8, stampEvery: 4 };
 
-/** How long it takes from a publish to a device. @type {import('../case.js').Case} */
+/** The time from a publish to a device. @type {import('../case.js').Case} */
 export const latency = {
   name: 'latency',
   about: 'from when a message is due to its arrival, at 50, 500 and 5,000 messages a second to 100 devices',
@@ -83,7 +85,7 @@ async function measure({ peer, load }, seconds, samples) {
  * @param {{ reached: number }} result
  * @param {number} rate
  * @param {number} microseconds
- * @returns {import('../case.js').Figure} milliseconds, or what rate it reached instead
+ * @returns {import('../case.js').Figure} milliseconds, or the rate that it reached instead
  */
 function figureOf({ reached }, rate, microseconds) {
   return reached < rate * KEPT

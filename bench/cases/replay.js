@@ -66,16 +66,16 @@ async function measureHerd(herd) {
 }
 
 /**
- * Fills a log, starts the service on it anew, and lets devices come back.
+ * Fills a log, starts the service on it again, and lets devices come back.
  *
  * @template Result
  * @param {Load} load
  * @param {(
  *   server: import('../server.js').Server,
  *   catchUp: (path: string, count: number, missed: number) => Promise<number>,
- * ) => Promise<Result>} measure `catchUp` lets so many devices come back that missed so many messages each, and gives
+ * ) => Promise<Result>} measure `catchUp` lets `count` devices come back that missed `missed` messages each, and returns
  *   the seconds until all are live
- * @returns {Promise<Result | string>} what was measured, or why that was refused
+ * @returns {Promise<Result | string>} the measurement, or why it was refused
  */
 async function afterAbsence(load, measure) {
   const log = await StoredLog.filledWith(load);

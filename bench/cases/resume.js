@@ -7,12 +7,12 @@ import { StoredLog } from '../stored-log.js';
 const BEHIND = 100;
 const SMALL = 10_000;
 
-/** Whether a short absence costs more in a large log. @type {import('../case.js').Case} */
+/** The cost of a short absence, in a large and in a small log. @type {import('../case.js').Case} */
 export const resume = {
   name: 'resume',
   about: 'a device 100 messages behind, in a log of 10 thousand and in one of 5 million messages',
   run: async ({ scale, largeLog, progress }) => {
-    // How often a device comes back, each time one of another inbox.
+    // The number of devices that come back, each of another inbox.
     const times = scale.quick ? 25 : 50;
     const samples = new Samples(progress);
     const name = `a device ${BEHIND} behind in a log of ${largeLog.messages.toLocaleString('en')}, until it is live`;

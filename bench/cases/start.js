@@ -5,7 +5,7 @@ import { spawnOn, tidings } from '../peers/tidings.js';
 import { Samples } from '../samples.js';
 import { freePort, listening, Server } from '../server.js';
 
-/** How long a start takes. @type {import('../case.js').Case} */
+/** The duration of a start. @type {import('../case.js').Case} */
 export const start = {
   name: 'start',
   about: 'from the start of the process to its first answer, with a log of 5 million messages',
@@ -16,7 +16,7 @@ export const start = {
     for (let run = 0; run < (scale.quick ? 1 : 5); run++) {
       const seconds = await measure(database);
       samples.add(name, tidings.name, seconds);
-      // The service looks at the whole file after its start; the next one is not to share the disk with that.
+      // The service checks the whole file after its start; the next start must not share the disk with that.
       await sleep(100);
     }
     return samples.rows(name, 's', [tidings], { target: { of: 'figure', atMost: 1 } });

@@ -7,7 +7,7 @@ import { now } from './template.js';
 
 serve({ listen, write });
 
-/** A socket that has so much waiting is passed over, as a server has to. */
+/** A socket with this much waiting is skipped, as a server must do. */
 const BUFFER = 256 * 1024;
 
 /** @type {Set<import('node:net').Socket>} */
@@ -51,7 +51,7 @@ async function listen({ answer }) {
 /**
  * Writes the same bytes to all streams, again and again, as fast as these take them.
  *
- * @param {{ slice: string, times: number, end: string }} options `end`: what comes last
+ * @param {{ slice: string, times: number, end: string }} options `end`: the last bytes
  * @returns {Promise<number>} when it began
  */
 async function write({ slice, times, end }) {

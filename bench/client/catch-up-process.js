@@ -1,4 +1,4 @@
-// Devices that were away: each asks for what it missed, and is through when its stream says that it is live.
+// Devices that were away: each asks for the messages that it missed, and has finished when its stream is live.
 import { openConnection } from './connection.js';
 import { Refused, serve } from './remote.js';
 import { now, Template } from './template.js';
@@ -8,11 +8,11 @@ serve({ catchUp });
 
 const LIVE = 'event: live\n';
 
-/** A message that has not come by then never comes. */
+/** A message that has not come by then counts as lost. */
 const SILENCE = 30_000;
 
 /**
- * Lets devices catch up, all at once, and checks that each gets what it missed, once and in order.
+ * Lets devices catch up, all at once, and checks that each gets the messages that it missed, once and in order.
  *
  * @param {{ port: number, text: string, count: number, messages: number }} options `text`: a request with a cursor;
  *   `messages`: how many each missed
@@ -35,7 +35,7 @@ async function catchUp({ port, text, count, messages }) {
 /**
  * @param {number} port
  * @param {Buffer} request
- * @returns {Promise<Buffer[]>} what came until it was live
+ * @returns {Promise<Buffer[]>} the bytes that came until it was live
  */
 function device(port, request) {
   return new Promise((resolve, reject) => {

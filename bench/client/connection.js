@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Refused } from './remote.js';
 
-/** All connections of a process read into this one: what it holds is looked at before the next read. */
+/** All connections of a process read into this buffer: its bytes are used before the next read. */
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
 /**
- * Opens a connection that costs next to nothing: no stream in between, and no memory for what comes.
+ * Opens a connection that costs next to nothing: it has no stream in between, and no memory for incoming bytes.
  *
  * @param {number} port
- * @param {(bytes: Buffer) => void} take gets what comes; the bytes are good until it returns
+ * @param {(bytes: Buffer) => void} take gets the incoming bytes, which are valid until it returns
  */
 export function openConnection(port, take) {
   return connect({
@@ -26,14 +26,18 @@ export function openConnection(port, take) {
   });
 }
 
-/** A connection on which requests are made, one at a time; anew where the server has closed it in between. */
+/** A connection for requests, one at a time. It is opened again if the server has closed it in between. */
 export class RequestConnection {
   #port;
   #socket;
   /** @type {((error?: Error) => void) | undefined} */
   #settle;
   #header = '';
-  /** How much of the body is still to come; undefined until the header is there. @type {number | undefined} */
+  /**
+   * The number of bytes of the body that are still to come; undefined until the header is complete.
+   *
+   * @type {number | undefined}
+   */
   #left;
   /** Settles when the server can be reached. @type {Promise<unknown>} */
   opened;
@@ -52,10 +56,10 @@ export class RequestConnection {
 
   /**
    * @param {Buffer} bytes of a request
-   * @param {(error?: Error) => void} settle called with the answer, with an error where that is not a success
+   * @param {(error?: Error) => void} settle called when the answer has come, with an error if that is not a success
    */
   send(bytes, settle) {
-    // Servers close a connection on which nothing comes, some with a word that is no answer to anything.
+    // Servers close an idle connection; some send something first that answers no request.
     if (!this.#socket.writable) this.#socket = this.#connect();
     this.#settle = settle;
     this.#socket.write(bytes);

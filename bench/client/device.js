@@ -2,37 +2,37 @@ import { openConnection } from './connection.js';
 import { MARKS, Template } from './template.js';
 import { Witness } from './witness.js';
 
-/** The last message is looked for in so many bytes at the end of what comes; its frame is shorter. */
+/** The number of bytes at the end of a read in which the last message is looked for; its frame is shorter. */
 const TAIL = 600;
 
 /**
  * @typedef {object} Opening
  * @property {number} port
  * @property {string} text the request
- * @property {string} live what stands in a stream from which on it gets what happens
+ * @property {string} live a text in a stream after which new messages come
  * @property {boolean} chunked whether streams come in chunks
  * @property {boolean} inOrder whether the server promises an order
- * @property {boolean} own whether each device has an inbox of its own
+ * @property {boolean} own whether each device has its own inbox
  */
 
 /**
- * What a device looks for, and whom it tells.
+ * The texts that a device looks for, and the functions that it calls.
  *
  * @typedef {object} Watch
- * @property {Buffer} last what stands in the last message of a run
+ * @property {Buffer} last a text in the last message of a run
  * @property {boolean} timing whether to look for stamps
- * @property {(bytes: Buffer) => void} onBytes called where stamps are looked for
+ * @property {(bytes: Buffer) => void} onBytes called if stamps are looked for
  * @property {() => void} onSeen the last message has come
  * @property {(why: string) => void} onFailed
  */
 
-/** One open stream: it counts bytes, and looks only for what ends the run. */
+/** One open stream. It counts bytes, and looks only for the end of the run. */
 export class Device {
   /** Since `reset`. */
   bytes = 0;
-  /** Messages since `reset`, where each device has an inbox of its own. */
+  /** Messages since `reset`, if each device has its own inbox. */
   messages = 0;
-  /** Reads all of the stream, on the first device. @type {Witness | undefined} */
+  /** Reads the whole stream, on the first device. @type {Witness | undefined} */
   witness;
   #watch;
   #counted;
@@ -43,7 +43,7 @@ export class Device {
   #live;
   /** @type {() => void} */
   #onLive = () => undefined;
-  /** What came after the last mark that was counted: a mark may be cut by the network. */
+  /** The text after the last counted mark: the network may have cut a mark. */
   #rest = '';
 
   /**
@@ -66,14 +66,14 @@ export class Device {
     });
   }
 
-  /** Settles when it gets what happens. */
+  /** Settles when new messages come to it. */
   live() {
     return new Promise((resolve) => {
       this.#onLive = () => resolve(undefined);
     });
   }
 
-  /** What came so far is forgotten. */
+  /** Forgets everything that has come so far. */
   reset() {
     this.bytes = 0;
     this.messages = 0;

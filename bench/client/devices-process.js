@@ -7,7 +7,7 @@ import { now, STAMP_LENGTH, STAMP_START } from './template.js';
 
 serve({ open, begin, through, verify, latencies, close });
 
-/** Connections that are being opened at once: a server's queue for these may be short. */
+/** Connections that are being opened at once: a server's queue for them may be short. */
 const OPENING = 200;
 
 /** @type {Device[]} */
@@ -17,7 +17,7 @@ let seen = 0;
 let times = [];
 /** @type {string | undefined} */
 let failure;
-/** Goes on where something is waited for. @type {(() => void) | undefined} */
+/** Wakes the code that waits for a change. @type {(() => void) | undefined} */
 let onChange;
 
 /** @type {import('./device.js').Watch} */
@@ -56,10 +56,10 @@ async function open(opening) {
 }
 
 /**
- * Begins a run: what came before is forgotten.
+ * Begins a run, and forgets everything that came before.
  *
- * @param {{ last: string, timing?: boolean }} options `last`: what stands in the last message of each device;
- *   `timing`: whether to look for stamps
+ * @param {{ last: string, timing?: boolean }} options `last`: a text in the last message of each device; `timing`:
+ *   whether to look for stamps
  */
 function begin({ last, timing = false }) {
   watch.last = Buffer.from(last);
@@ -70,7 +70,7 @@ function begin({ last, timing = false }) {
 }
 
 /**
- * @param {{ patience: number }} options milliseconds after which what did not come is lost
+ * @param {{ patience: number }} options milliseconds after which a message that has not come is lost
  * @returns {Promise<number>} when the last device had the last message
  */
 async function through({ patience }) {
@@ -90,11 +90,11 @@ async function through({ patience }) {
 /**
  * Checks that nobody missed anything.
  *
- * @param {{ messages: number, own: boolean }} options how many each device should have got; `own`: in its own inbox,
- *   else all devices have had the same bytes
+ * @param {{ messages: number, own: boolean }} options how many each device should have got; `own`: in its own inbox;
+ *   otherwise all devices have had the same bytes
  */
 async function verify({ messages, own }) {
-  // The end of the last frame may be on its way.
+  // The end of the last frame may not have come yet.
   for (let tries = 0; tries < 200 && complaint(messages, own) !== undefined; tries++) await sleep(10);
   const found = complaint(messages, own);
   if (found !== undefined) throw new Refused(found);
@@ -132,7 +132,7 @@ function readStamps(bytes) {
   }
 }
 
-/** Microseconds from when a message was due to its arrival. */
+/** Returns the microseconds from when a message was due to its arrival. */
 function latencies() {
   return percentiles(times);
 }

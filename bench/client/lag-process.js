@@ -1,4 +1,4 @@
-// Somebody who publishes on one node, and listens on the others.
+// A client that publishes on one node, and listens on the others.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tidings } from '../peers/tidings.js';
 import { openConnection, RequestConnection } from './connection.js';
@@ -10,7 +10,7 @@ serve({ lag });
 
 const RECIPIENT = 'lag';
 
-/** A message that has not come by then never comes. */
+/** A message that has not come by then counts as lost. */
 const PATIENCE = 30_000;
 
 /**
@@ -21,7 +21,7 @@ const PATIENCE = 30_000;
  * @returns {Promise<import('./percentiles.js').Percentiles>} microseconds; negative if it came before the answer
  */
 async function lag({ port, others, count, pause }) {
-  /** When each message was answered, by its count. @type {number[]} */
+  /** The time when each message was answered, by its count. @type {number[]} */
   const answered = [];
   /** @type {{ count: number, at: number }[]} */
   const arrivals = [];

@@ -3,11 +3,11 @@ import { Remote } from './remote.js';
 
 /** @typedef {import('../peers/peer.js').Peer} Peer */
 /**
- * The server that is loaded, or several that do the same.
+ * The loaded server, or several equal ones.
  *
  * @typedef {object} Server
  * @property {number} port
- * @property {readonly number[]} [ports] of all servers, over which publishers and devices are spread evenly
+ * @property {readonly number[]} [ports] the ports of all servers, over which publishers and devices are spread evenly
  * @property {() => number} cpuSeconds
  */
 
@@ -15,10 +15,10 @@ import { Remote } from './remote.js';
  * @typedef {object} Load
  * @property {number} inFlight publishes in flight
  * @property {number} requests
- * @property {number | undefined} [batch] messages in each request, for a server that takes many in one; 1 where left out
- * @property {string} [recipient] where it is not what the devices follow
- * @property {number} [inboxes] over how many they are spread, where the recipient is `OWN_INBOX`: a multiple of
- *   `inFlight × batch`, as `requests` is one of `inboxes / batch`
+ * @property {number | undefined} [batch] messages in each request, for a server that takes many in one; 1 if left out
+ * @property {string} [recipient] if it is not the inbox that the devices follow
+ * @property {number} [inboxes] the number of inboxes over which they are spread, if the recipient is `OWN_INBOX`: a
+ *   multiple of `inFlight × batch`, as `requests` is one of `inboxes / batch`
  * @property {string} [sender]
  * @property {boolean} [timing] whether to measure how long each answer takes
  */
@@ -26,17 +26,22 @@ import { Remote } from './remote.js';
 /** @typedef {import('./percentiles.js').Percentiles} Percentiles */
 
 /**
- * Microseconds: when the first was sent, and the last answered; and until an answer, if that was measured.
+ * Microseconds: the time when the first was sent, the time when the last was answered, and the times until an answer if
+ * they were measured.
  *
  * @typedef {{ began: number, ended: number, answers: Percentiles }} Sent
  */
 
-/** What one run did. @typedef {{ seconds: number, cpuSeconds: number, messages: number, deliveries: number }} Run */
+/**
+ * The result of one run.
+ *
+ * @typedef {{ seconds: number, cpuSeconds: number, messages: number, deliveries: number }} Run
+ */
 
-/** By then whatever is still to come is lost. */
+/** Milliseconds after which a message that has not come is lost. */
 export const PATIENCE = 60_000;
 
-/** The one inbox that all devices follow, where they do not have their own. */
+/** The inbox that all devices follow, if they do not have their own. */
 export const INBOX = 'inbox';
 
 /** The load on one server: publishers and devices, a process each. */
@@ -65,7 +70,8 @@ export class LoadClient {
    * Opens devices beside those that are open.
    *
    * @param {number} count
-   * @param {readonly string[]} recipients what each follows; `OWN_INBOX` stands for another for each
+   * @param {readonly string[]} recipients the inboxes that each follows; `OWN_INBOX` stands for a different one for
+   *   each device
    */
   async open(count, recipients = [INBOX]) {
     this.#count += count;
@@ -102,7 +108,7 @@ export class LoadClient {
    *
    * @param {Load} load
    * @returns {Promise<Run>}
-   * @throws {Refused} where a device missed something, or got something twice
+   * @throws {Refused} if a device missed something, or got something twice
    */
   async deliver({ batch = 1, ...load }) {
     const last = await this.#begin(false);
@@ -120,8 +126,8 @@ export class LoadClient {
    * Publishes single messages to the devices at set times.
    *
    * @param {{ rate: number, seconds: number, stampEvery: number }} pace
-   * @returns {Promise<{ reached: number } & Percentiles>} `reached`: how many a second were
-   *   answered; and microseconds from when a message was due to its arrival
+   * @returns {Promise<{ reached: number } & Percentiles>} `reached`: the number answered each second; and the
+   *   microseconds from when a message was due to its arrival
    */
   async pace(pace) {
     const last = await this.#begin(true);
@@ -146,7 +152,7 @@ export class LoadClient {
 
   /**
    * @param {boolean} timing
-   * @returns {Promise<string>} what stands in the last message
+   * @returns {Promise<string>} a text in the last message
    */
   async #begin(timing) {
     const last = `!${String(++this.#runs).padStart(6, '0')};`;
@@ -158,7 +164,7 @@ export class LoadClient {
    * Sends the last message to each inbox.
    *
    * @param {string} last
-   * @param {Load} load what came before
+   * @param {Load} load the load before it
    * @returns {Promise<number>} when the last device had it
    */
   async #end(last, { batch = 1, ...load }) {

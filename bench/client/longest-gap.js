@@ -2,10 +2,10 @@
 export class LongestGap {
   #since;
   #longest = 0;
-  /** How often something succeeded. */
+  /** The number of successes. */
   successes = 0;
 
-  /** @param {number} now the begin, on any clock */
+  /** @param {number} now the start, on any clock */
   constructor(now) {
     this.#since = now;
   }
@@ -23,7 +23,7 @@ export class LongestGap {
 
   /**
    * @param {number} now
-   * @returns {number} the longest gap, also if it has not ended
+   * @returns {number} the longest gap, even if it has not ended
    */
   longest(now) {
     return Math.max(this.#longest, now - this.#since);

@@ -2,14 +2,14 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { RequestConnection } from './connection.js';
 import { now, Template } from './template.js';
 
-/** As many publishes are in flight at most; what is due waits then, and its time runs. */
+/** The most publishes in flight. Further ones that are due wait, and their time counts. */
 const CONNECTIONS = 256;
 
 const clock = new Int32Array(new SharedArrayBuffer(4));
 
 /** One of the connections, with the bytes of its request. */
 class Publisher {
-  /** How many were sent. */
+  /** The number of requests sent. */
   sent = 0;
   connection;
   template;
@@ -25,12 +25,12 @@ class Publisher {
 }
 
 /**
- * Publishes at set times, whether or not those before were answered; what was not sent when the time is over is left
- * out.
+ * Publishes at set times, whether or not earlier publishes were answered. Publishes that were not sent when the time
+ * ends are left out.
  *
- * @param {{ port: number, text: string, rate: number, seconds: number, stampEvery: number }} options `stampEvery`: of
- *   how many messages one is timed
- * @returns {Promise<{ sent: number, reached: number }>} `reached`: how many a second were answered within the time
+ * @param {{ port: number, text: string, rate: number, seconds: number, stampEvery: number }} options `stampEvery`: one
+ *   of this many messages is timed
+ * @returns {Promise<{ sent: number, reached: number }>} `reached`: the number answered each second within the time
  */
 export async function pace({ port, text, rate, seconds, stampEvery }) {
   const publishers = Array.from({ length: CONNECTIONS }, () => new Publisher(port, text));
@@ -67,8 +67,8 @@ export async function pace({ port, text, rate, seconds, stampEvery }) {
 }
 
 /**
- * Waits for a moment, or for answers where it has passed. A timer is a millisecond late, so the last of the time is
- * waited away without the loop.
+ * Waits for a moment, or for answers if it has passed. A timer is a millisecond late, so this blocks the event loop for
+ * the last part of the time.
  *
  * @param {number} due
  */

@@ -2,7 +2,7 @@
 
 /**
  * @param {readonly number[]} times
- * @returns {Percentiles} NaN where there is none
+ * @returns {Percentiles} NaN if there are no times
  */
 export function percentiles(times) {
   const sorted = Float64Array.from(times).sort();

@@ -8,14 +8,14 @@ import { now, Template } from './template.js';
 serve({ publish, pace });
 
 /**
- * Keeps publishes in flight, each on a connection of its own.
+ * Keeps publishes in flight, each on its own connection.
  *
  * @param {{ ports: readonly number[], text: string, inFlight: number, requests: number, messages: number, inboxes?: number, timing?: boolean }} options
- *   `ports` over which the connections are spread evenly; `requests` in all, each the `text`, of so many `messages`; with
- *   `inboxes` they are spread evenly over so many, and each of these has its messages from one publisher, in the order of
- *   their count; `timing`: whether to measure how long each answer takes
- * @returns {Promise<{ began: number, ended: number, answers: import('./percentiles.js').Percentiles }>} when the first was
- *   sent and the last answered, and microseconds until an answer, if they were measured
+ *   the connections are spread evenly over `ports`; there are `requests` in all, each the `text`, with so many
+ *   `messages`; with `inboxes` they are spread evenly over so many inboxes, each of which gets its messages from one
+ *   publisher, in the order of their count; `timing`: whether to measure how long each answer takes
+ * @returns {Promise<{ began: number, ended: number, answers: import('./percentiles.js').Percentiles }>} when the first
+ *   was sent and when the last was answered, and microseconds until an answer, if they were measured
  */
 async function publish({ ports, text, inFlight, requests, messages, inboxes, timing = false }) {
   const connections = Array.from({ length: Math.min(inFlight, requests) }, (_, index) => {
@@ -52,7 +52,7 @@ async function publish({ ports, text, inFlight, requests, messages, inboxes, tim
 /**
  * @param {RequestConnection} connection
  * @param {Buffer} bytes
- * @param {(sent: number) => boolean} next prepares the bytes for another, if there is one
+ * @param {(sent: number) => boolean} next prepares the bytes of the next publish, if there is one
  * @param {number[] | undefined} times gets the microseconds until each answer
  * @returns {Promise<void>}
  */

@@ -1,4 +1,4 @@
-// Somebody who asks the same question again and again.
+// A client that asks the same question again and again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RequestConnection } from './connection.js';
 import { percentiles } from './percentiles.js';
@@ -13,7 +13,7 @@ let asking = Promise.resolve();
 let stopped = false;
 
 /**
- * Begins to ask at set times, and does not wait.
+ * Begins to ask at set times, and returns without waiting.
  *
  * @param {{ port: number, text: string, rate: number }} options `rate`: questions a second
  */

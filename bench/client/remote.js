@@ -1,6 +1,6 @@
 import { startModule, stop } from '../processes.js';
 
-/** A figure that cannot be given, since the run did not do what it should have done. */
+/** A figure that cannot be given, because the run was not as it should be. */
 export class Refused extends Error {}
 
 /** Another process, whose functions are called from this one. */
@@ -12,7 +12,7 @@ export class Remote {
 
   /**
    * @param {URL} module that calls `serve`
-   * @param {number} [core] the one that it computes on; whichever is free if left out
+   * @param {number} [core] the core that it runs on; any free one if left out
    */
   constructor(module, core) {
     this.#child = startModule(module, core);
@@ -32,7 +32,7 @@ export class Remote {
    * @param {string} name of a function that the process serves
    * @param {object} [options] its argument
    * @returns {Promise<unknown>} what it returns
-   * @throws {Refused} where it does
+   * @throws {Refused} if the function does
    */
   call(name, options = {}) {
     const call = ++this.#calls;
@@ -77,7 +77,7 @@ async function answer(functions, { call, name, options }) {
 /**
  * @template Result
  * @param {() => Promise<Result>} measure
- * @returns {Promise<Result | string>} what was measured, or why that was refused
+ * @returns {Promise<Result | string>} the measurement, or why it was refused
  */
 export async function orRefused(measure) {
   try {

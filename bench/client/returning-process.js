@@ -1,4 +1,4 @@
-// Devices that come back, with a cursor that may be ahead of the node they come to.
+// Devices that come back, with a cursor that may be ahead of their node.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { get } from '../peers/peer.js';
 import { openConnection } from './connection.js';
@@ -11,19 +11,20 @@ serve({ comeBack });
 const LIVE = 'event: live\n';
 const RESTORED = '"gap":"restored"';
 
-/** The pause after a connection that was refused or broke, plus up to as much again. */
+/** The shortest pause after a connection that was refused or broke; the longest is twice that. */
 const PAUSE_MILLISECONDS = 500;
 
-/** The pause of a device that was told none. */
+/** Finds the pause that a device was told. */
 const RETRY = /^retry: (\d+)$/m;
 
 /**
- * Lets devices come back, and checks that each gets what it missed, once and in order, and is not told `restored`.
+ * Lets devices come back, and checks that each gets the messages that it missed, once and in order, and is not told
+ * `restored`.
  *
  * @param {{ port: number, recipient: string, cursor: string, count: number, messages: number, patience: number }} options
  *   `messages`: how many each missed; `patience`: milliseconds
- * @returns {Promise<{ at: number, refused: number, ended: number }>} when the last was live, in microseconds; and how
- *   often a device found nobody, or was told to come again
+ * @returns {Promise<{ at: number, refused: number, ended: number }>} when the last one was live, in microseconds; and
+ *   how often a device could not connect, or was told to come back
  */
 async function comeBack({ port, recipient, cursor, count, messages, patience }) {
   const text = get(port, `/stream?recipient=${recipient}&lastEventId=${encodeURIComponent(cursor)}`);
@@ -51,7 +52,7 @@ async function comeBack({ port, recipient, cursor, count, messages, patience }) 
 /**
  * @param {number} port
  * @param {string} text
- * @returns {Promise<string>} what came until the stream was live, or ended
+ * @returns {Promise<string>} the text that came until the stream was live, or ended
  */
 function attempt(port, text) {
   return new Promise((resolve) => {

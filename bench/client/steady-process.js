@@ -1,4 +1,4 @@
-// Publishers that go on whatever happens, and note when nobody was answered.
+// Publishers that go on whatever happens, and note the times without an answer.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RequestConnection } from './connection.js';
 import { LongestGap } from './longest-gap.js';
@@ -7,13 +7,13 @@ import { now, Template } from './template.js';
 
 serve({ begin, mark, gaps, end });
 
-/** Publishers of each server. */
+/** The number of publishers for each server. */
 const PUBLISHERS = 4;
 
-/** The pause of a publisher after an answer, and after a failure. */
+/** A publisher's pause after an answer, and after a failure. */
 const PAUSE_MILLISECONDS = 20;
 
-/** An answer that has not come by then never comes: the connection is closed. */
+/** A publisher that has got no answer by then closes the connection. */
 const PATIENCE_MILLISECONDS = 40_000;
 
 /** By port. @type {Map<number, LongestGap>} */
@@ -23,7 +23,7 @@ let isOver = false;
 let publishing = Promise.resolve();
 
 /**
- * Begins to publish, and does not wait.
+ * Begins to publish, and returns without waiting.
  *
  * @param {{ texts: readonly (readonly [number, string])[] }} options the port of each server, and the request
  */
@@ -38,7 +38,7 @@ function begin({ texts }) {
 }
 
 /**
- * Forgets what was.
+ * Forgets all earlier answers.
  *
  * @param {{ ports: readonly number[] }} options
  */
@@ -48,8 +48,8 @@ function mark({ ports }) {
 
 /**
  * @param {{ ports: readonly number[] }} options
- * @returns {{ longest: number, successes: number }[]} microseconds in which nothing was answered, and how much was, of
- *   each server
+ * @returns {{ longest: number, successes: number }[]} for each server, the longest time without an answer, in
+ *   microseconds, and the number of answers
  */
 function gaps({ ports }) {
   return ports.map((port) => {
@@ -58,7 +58,7 @@ function gaps({ ports }) {
   });
 }
 
-/** Ends it, and waits. */
+/** Stops publishing, and waits until it has ended. */
 async function end() {
   isOver = true;
   await publishing;

@@ -1,15 +1,15 @@
-// What is published, as bytes that are prepared once: the numbers in them are written over in place.
+// Published messages, as bytes that are prepared once: the numbers in them are overwritten in place.
 
-/** Stands in each content for its number: that of the publisher, and its count of messages. */
+/** The place of a message's number in its content: the publisher's number, and the publisher's count of messages. */
 const MARK = '~00000-00000000~';
-/** Where a message is timed, the moment at which it was due stands here, in microseconds; else zeros. */
+/** The place of the moment at which a timed message was due, in microseconds; otherwise zeros. */
 const STAMP = '@0000000000000000@';
-/** Stands in a request for the number of an inbox, where each device has its own. */
+/** The place of an inbox's number in a request, if each device has its own. */
 export const OWN_INBOX = 'box-00000';
-/** Stands in a request for the number of a sender, where there are many. */
+/** The place of a sender's number in a request, if there are many. */
 export const MANY_SENDERS = 'peer-0000';
 
-/** Finds the marks of a text: publisher and count. */
+/** Finds the marks in a text: publisher and count. */
 export const MARKS = /~(\d{5})-(\d{8})~/g;
 export const STAMP_START = '@0';
 export const STAMP_LENGTH = STAMP.length;
@@ -18,8 +18,8 @@ export const STAMP_LENGTH = STAMP.length;
 export const CONTENT = (MARK + STAMP).padEnd(100, 'x');
 
 /**
- * A content of 100 bytes that is the last one of a run. It says so many times over: however the network cuts it, one
- * of the parts has a whole one.
+ * Returns the last content of a run, of 100 bytes. It repeats its mark many times: however the network cuts it, one of
+ * the parts has a whole mark.
  *
  * @param {string} end of eight characters
  */
@@ -27,7 +27,7 @@ export function lastContent(end) {
   return end.repeat(13).slice(0, 100);
 }
 
-/** The bytes of a request, and where the numbers stand in it. */
+/** The bytes of a request, and the places of the numbers in it. */
 export class Template {
   bytes;
   #marks;
@@ -92,7 +92,7 @@ export class Template {
   }
 }
 
-/** Microseconds on a clock that all processes of a machine share, which does not jump. */
+/** Returns microseconds on a clock that all processes of a machine share, and that does not jump. */
 export function now() {
   return Math.round(Number(process.hrtime.bigint()) / 1000);
 }

@@ -3,9 +3,9 @@ import { MARKS } from './template.js';
 
 /** Reads a stream as a client does, and checks that each message comes once and in order. */
 export class Witness {
-  /** How many messages came. */
+  /** The number of messages that came. */
   messages = 0;
-  /** What was wrong first. @type {string | undefined} */
+  /** The first fault. @type {string | undefined} */
   fault;
   /** @type {Map<string, number>} */
   #counts = new Map();
@@ -22,7 +22,7 @@ export class Witness {
     this.#inOrder = inOrder;
   }
 
-  /** From here on messages are counted anew. */
+  /** Begins to count messages from 0 again. */
   reset() {
     this.messages = 0;
     this.#counts.clear();
@@ -37,7 +37,7 @@ export class Witness {
   #take(data) {
     for (const [, publisher = '', count = ''] of data.matchAll(MARKS)) {
       this.messages++;
-      // A publisher sends one after the other, so its messages have an order, with any server.
+      // A publisher sends one message after the other, so its messages have an order with any server.
       const before = this.#counts.get(publisher) ?? -1;
       if (Number(count) <= before && this.#inOrder) {
         this.fault ??= `message ${count} of publisher ${publisher} came after ${before}`;
@@ -47,7 +47,7 @@ export class Witness {
   }
 }
 
-/** Takes the chunk headers out of a body. */
+/** A reader that removes the chunk headers from a body. */
 class Unchunked {
   #waiting = '';
   #left = 0;

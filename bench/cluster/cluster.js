@@ -7,10 +7,10 @@ import { initCluster, startNode } from './nodes.js';
 /** @typedef {import('../server.js').Server} Server */
 
 /**
- * The parts of the answer of `GET /cluster` that are looked at.
+ * The parts of the answer of `GET /cluster` that are used.
  *
  * @typedef {object} View
- * @property {string} node the id of the one that answers
+ * @property {string} node the id of the node that answers
  * @property {readonly { id: string, position: number }[]} nodes
  * @property {{ logId: string, generation: number, last: number | null }} log
  * @property {{ name: string } | null} lease of the node that has it
@@ -19,7 +19,7 @@ import { initCluster, startNode } from './nodes.js';
 /** The name of the stream of a log in its first generation. */
 export const STREAM = 'tidings-1';
 
-/** How long a node may take until it is ready, with all that it has to catch up with. */
+/** How long a node may take until it has caught up and is ready. */
 const READY_MILLISECONDS = 600_000;
 
 /** A cluster on this machine: three servers of NATS, and nodes. */
@@ -42,8 +42,8 @@ export class Cluster {
    * Starts the servers, makes the log, and starts nodes.
    *
    * @param {number} nodes
-   * @param {{ sync?: string, database?: string }} [options] `sync`: when the servers flush; `database`: of a service that
-   *   has ended, which the log begins with
+   * @param {{ sync?: string, database?: string }} [options] `sync`: when the servers flush; `database`: the file of a
+   *   service that has ended, with which the log begins
    */
   static async start(nodes, { sync, database } = {}) {
     const folder = makeFolder();
@@ -68,7 +68,7 @@ export class Cluster {
     return this.ports[0] ?? 0;
   }
 
-  /** Seconds that the nodes have computed, without NATS. */
+  /** Returns the CPU seconds of the nodes, without NATS. */
   cpuSeconds() {
     return this.nodes.reduce((sum, node) => sum + node.cpuSeconds(), 0);
   }
@@ -109,7 +109,7 @@ export class Cluster {
 
   /**
    * @param {number} index
-   * @returns {Promise<number>} to which server a node is connected; -1 if to none
+   * @returns {Promise<number>} the index of the server to which a node is connected; -1 if to none
    */
   serverOf(index) {
     return this.servers.serverOf(`tidings ${nameOf(index)}`);
@@ -127,7 +127,7 @@ export class Cluster {
   }
 
   /**
-   * Waits until a node has applied all that the stream has.
+   * Waits until a node has applied everything in the stream.
    *
    * @param {number} index
    */

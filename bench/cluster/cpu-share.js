@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The folders in which control groups of the first version are mounted for the CPU, and those of the second. */
+/** The folder in which control groups of version 1 are mounted for the CPU, and the folder of version 2. */
 const FIRST = '/sys/fs/cgroup/cpu';
 const SECOND = '/sys/fs/cgroup';
 
-/** A group that has used its share waits until the period ends: a short one makes short waits. */
+/** A group that has used its share waits until the period ends: a short period makes short waits. */
 const PERIOD_MICROSECONDS = 20_000;
 
 /** The groups of this process. @type {Set<CpuShare>} */
@@ -14,7 +14,7 @@ process.on('exit', () => {
   for (const share of open) share.remove();
 });
 
-/** A part of one core, to which a process is held by a control group of Linux. It needs root. */
+/** A part of one core, to which a Linux control group limits a process. It needs root. */
 export class CpuShare {
   #folder;
 
@@ -53,7 +53,7 @@ export class CpuShare {
   }
 
   /**
-   * Holds a process, all its threads, and what it starts from now on.
+   * Limits a process, all its threads, and everything that it starts from now on.
    *
    * @param {number | undefined} pid
    */

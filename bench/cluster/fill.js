@@ -9,18 +9,19 @@ import { mainFile } from '../peers/tidings.js';
 /** @typedef {typeof import('../../src/log/entry.ts')} Entries */
 /** @typedef {typeof import('../../src/cluster/names.ts')} Names */
 
-/** NATS_STREAM, if it is not set. */
+/** The default of NATS_STREAM. */
 const PREFIX = 'tidings';
 
-/** Entries that are on their way at once. One connection keeps their order. */
+/** The number of entries in flight. One connection keeps their order. */
 const IN_FLIGHT = 200;
 
 /**
- * Appends entries of one message each, as fast as NATS takes them. Nodes could not: each has one entry on its way at a time.
+ * Appends entries of one message each, as fast as NATS takes them. Nodes cannot do this: each has only one entry on its
+ * way at a time.
  *
  * @param {import('./cluster.js').Cluster} cluster
  * @param {number} count
- * @param {string} proposer another one each time
+ * @param {string} proposer a different one each time
  */
 export async function fill(cluster, count, proposer) {
   const { encodeEntry } = /** @type {Codec} */ (await built('log/order/entry-codec.js'));

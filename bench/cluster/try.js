@@ -1,4 +1,4 @@
-// `npm run cluster:try`: three NATS servers and three nodes on this machine, to be tried and thrown away.
+// `npm run cluster:try`: starts three NATS servers and three nodes on this machine, to try and throw away.
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { makeFolder } from '../processes.js';
@@ -37,11 +37,11 @@ async function run() {
     );
     process.stdout.write(`${name}  http://127.0.0.1:${node.port}  process ${node.pid}\n`);
   }
-  process.stdout.write(`Try it: listen at one node, publish at another, and end any of them.
+  process.stdout.write(`Try it: listen at one node, publish at another, and kill any of them.
   curl -N 'http://127.0.0.1:PORT/stream?recipient=bob'
   curl -d recipient=bob -d content=hi http://127.0.0.1:PORT/messages
   kill -9 PROCESS
-For the commands of cluster:
+For the cluster commands:
   export NATS_URL=${env.NATS_URL}
   export NATS_MONITOR_URL=${env.NATS_MONITOR_URL}
 Everything is in ${folder}, and is removed when you press Ctrl-C.

@@ -9,7 +9,7 @@ serve({ crowd, attack });
 /** @typedef {{ name: string, port: number, tokens: readonly string[], quick: boolean }} Options */
 
 /**
- * Opens what an attack needs; it stays as long as the process.
+ * Opens the connections that an attack needs; they stay open as long as the process runs.
  *
  * @param {Options} options
  */
@@ -26,10 +26,11 @@ async function crowd(options) {
 }
 
 /**
- * Attacks for a time, and closes all connections of the attack then.
+ * Attacks for a time, and then closes all connections of the attack.
  *
  * @param {Options & { connections: number, seconds: number }} options
- * @returns {Promise<{ sent: number, answers: Record<number, number> }>} how many requests, and the answers by status
+ * @returns {Promise<{ sent: number, answers: Record<number, number> }>} the number of requests, and the answers by
+ *   status
  */
 async function attack({ name, connections, seconds, ...options }) {
   const tally = new Tally();
@@ -37,7 +38,7 @@ async function attack({ name, connections, seconds, ...options }) {
   setMaxListeners(0, end.signal);
   setTimeout(() => end.abort(), seconds * 1000);
   const attackers = Array.from({ length: Math.max(1, connections) }, (_, index) => {
-    // Each begins with another account, if there are several.
+    // Each connection begins with a different account, if there are several.
     const first = index % Math.max(1, options.tokens.length);
     const tokens = [...options.tokens.slice(first), ...options.tokens.slice(0, first)];
     return attackNamed(name).attack({ ...options, tokens, index, connections, signal: end.signal, tally });

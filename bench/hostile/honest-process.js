@@ -1,4 +1,5 @@
-// The honest clients of an attacked service, as one process: publishers, streams, and somebody who asks for its health.
+// The honest clients of an attacked service, as one process: publishers, streams, and a client that asks for its
+// health.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serve } from '../client/remote.js';
@@ -18,12 +19,12 @@ const INBOXES = Array.from({ length: 20 }, (_, index) => `honest-${index}`);
 /** Connections that are being opened at once. */
 const OPENING = 50;
 
-/** A service at rest answers so many publishes, one after the other, each in so many milliseconds. */
+/** A service is at rest if it answers this many publishes in a row, each within this many milliseconds. */
 const CALM_PUBLISHES = 5;
 const CALM_MILLISECONDS = 50;
 const CALM_PATIENCE = 5000;
 
-/** What has not come to a stream by then is lost. */
+/** A message that has not come to a stream by then is lost. */
 const PATIENCE = 5000;
 
 const FILLING = 'x'.repeat(80);
@@ -31,16 +32,16 @@ const FILLING = 'x'.repeat(80);
 /** @type {{ stream: HonestStream, inbox: number }[]} */
 let streams = [];
 let count = 0;
-/** Numbers of messages, for each inbox. */
+/** The numbers of the acknowledged messages, for each inbox. */
 const acknowledged = INBOXES.map(() => /** @type {number[]} */ ([]));
 /** @type {Record<'publish' | 'health' | 'control', PacedRequests>} */
 let paced;
 
 /**
- * Opens the streams, and keeps where to ask.
+ * Opens the streams, and notes where to send requests.
  *
- * @param {{ port: number, pid: number, control: number, publishers: readonly string[], readers: readonly string[] }} options `control`: the port of
- *   a server that does nothing; `publishers`, `readers`: tokens
+ * @param {{ port: number, pid: number, control: number, publishers: readonly string[], readers: readonly string[] }} options
+ *   `control`: the port of a server that does nothing; `publishers`, `readers`: tokens
  */
 async function open({ port, pid, control, publishers, readers }) {
   paced = {
@@ -68,7 +69,7 @@ async function open({ port, pid, control, publishers, readers }) {
 }
 
 /**
- * How long the first thread of a process has computed, of which the wait for a core is no part.
+ * Returns how long the first thread of a process has computed, without its waits for a core.
  *
  * @param {number} pid
  * @returns {number} milliseconds; NaN if the process has ended
@@ -92,7 +93,7 @@ function nextPublish(tokens) {
 }
 
 /**
- * Publishes, so that the code of the service that runs often is compiled.
+ * Publishes, so that V8 compiles the service's code that runs often.
  *
  * @param {{ port: number, token: string, requests: number }} options `token`: may publish as fast as it likes
  */
@@ -121,7 +122,7 @@ async function measure({ seconds }) {
 /**
  * Waits until the service is at rest.
  *
- * @returns {Promise<boolean>} whether it was within some seconds
+ * @returns {Promise<boolean>} whether it came to rest within some seconds
  */
 async function calm() {
   const until = performance.now() + CALM_PATIENCE;
@@ -134,9 +135,9 @@ async function calm() {
 }
 
 /**
- * Looks whether each stream has got everything that was acknowledged, once and in order.
+ * Checks that each stream has got every acknowledged message, once and in order.
  *
- * @returns {Promise<string[]>} for each one that has not: what is wrong
+ * @returns {Promise<string[]>} the fault of each stream that has not
  */
 async function verify() {
   const complaints = () =>

@@ -7,11 +7,11 @@ const NUMBER = /^(\d+) /;
 
 /** A stream of an honest client, which checks that each message comes once and in the order of the ids. */
 export class HonestStream {
-  /** What was wrong first. @type {string | undefined} */
+  /** The first fault. @type {string | undefined} */
   fault;
   /** The numbers that came. @type {Set<number>} */
   numbers = new Set();
-  /** Settles when it gets what happens. @type {Promise<void>} */
+  /** Settles when new messages come to it. @type {Promise<void>} */
   live;
   #lastId = 0;
   #header = '';
@@ -22,7 +22,7 @@ export class HonestStream {
   /**
    * @param {number} port
    * @param {string} token
-   * @param {string} recipient whose messages have contents of a number, a space and a filling
+   * @param {string} recipient whose messages contain a number, a space and a filling
    */
   constructor(port, token, recipient) {
     /** @type {() => void} */
@@ -45,8 +45,8 @@ export class HonestStream {
   }
 
   /**
-   * @param {readonly number[]} acknowledged what was published to its inbox
-   * @returns {string | undefined} what is wrong, so far
+   * @param {readonly number[]} acknowledged the numbers published to its inbox
+   * @returns {string | undefined} the fault, if there is one so far
    */
   complaint(acknowledged) {
     const missing = acknowledged.filter((number) => !this.numbers.has(number)).length;

@@ -6,15 +6,15 @@ import { now } from '../client/template.js';
 const PATIENCE = 5000;
 
 /**
- * What became of requests.
+ * The outcome of requests.
  *
  * @typedef {object} Outcome
  * @property {number[]} times milliseconds from when each was due to its answer, or to its failure
- * @property {number[]} computed milliseconds that the thread which serves has computed in each of these times
+ * @property {number[]} computed milliseconds that the serving thread has computed in each of these times
  * @property {string[]} failures why requests failed
  */
 
-/** Requests at set times, whether or not those before were answered. */
+/** Requests at set times, whether or not earlier ones were answered. */
 export class PacedRequests {
   #port;
   #rate;
@@ -26,9 +26,9 @@ export class PacedRequests {
   /**
    * @param {number} port
    * @param {number} rate requests a second
-   * @param {() => { bytes: Buffer, onAnswer?: (() => void) | undefined }} next makes a request; `onAnswer` is called when
-   *   it has succeeded
-   * @param {() => number} [clock] how long the thread which serves has computed, in milliseconds
+   * @param {() => { bytes: Buffer, onAnswer?: (() => void) | undefined }} next makes a request; `onAnswer` is called
+   *   when it has succeeded
+   * @param {() => number} [clock] returns how long the serving thread has computed, in milliseconds
    */
   constructor(port, rate, next, clock = () => NaN) {
     this.#port = port;
@@ -38,7 +38,7 @@ export class PacedRequests {
   }
 
   /**
-   * Makes requests for a time, and waits for their answers. One that is not answered with success after 5 s has failed.
+   * Makes requests for a time, and waits for their answers. A request without a successful answer after 5 s has failed.
    *
    * @param {number} seconds
    * @returns {Promise<Outcome>}
@@ -71,7 +71,7 @@ export class PacedRequests {
   }
 
   /**
-   * Makes as many requests as given, so many at a time.
+   * Makes a number of requests, with `inFlight` at a time.
    *
    * @param {number} requests
    * @param {number} inFlight
@@ -86,7 +86,7 @@ export class PacedRequests {
   /** @returns {Promise<string | undefined>} why it failed */
   async #make() {
     const connection = this.#free.pop() ?? new RequestConnection(this.#port);
-    // That it cannot be opened is told by the request.
+    // The request reports a connection that cannot be opened.
     connection.opened.catch(() => undefined);
     const { bytes, onAnswer } = this.#next();
     /** @type {NodeJS.Timeout | undefined} */

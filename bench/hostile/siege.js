@@ -13,34 +13,34 @@ import { makeFolder, removeFolder } from '../processes.js';
 /** @typedef {Record<'publish' | 'health' | 'control', import('./paced-requests.js').Outcome>} Load */
 
 /**
- * How long the parts take, in seconds, and how many requests warm the service up. `setUp` is what the start, the streams
- * and the crowd have if an attack begins by itself.
+ * The length of the parts, in seconds, and the number of requests that warm the service up. `setUp` is the time for the
+ * start, the streams and the crowd if an attack begins by itself.
  *
  * @typedef {{ quick: boolean, setUp: number, alone: number, attack: number, warmUp: number }} Times
  */
 
 /**
- * What a part has shown: the honest load, alone or beside an attack.
+ * The result of a part: the honest load, alone or beside an attack.
  *
  * @typedef {Load & { cores: number, peakBytes: number }} Part
  */
 
 /**
  * @typedef {object} Outcome
- * @property {Part[]} alone before the attack, and after it unless the service was not at rest again soon
+ * @property {Part[]} alone before the attack, and after it if the service soon came to rest
  * @property {Part} attacked
  * @property {{ sent: number, answers: Record<number, number> }} tally of the attack
- * @property {readonly string[]} streams what is wrong with each that has not got everything once and in order
+ * @property {readonly string[]} streams the fault of each stream that has not got everything once and in order
  * @property {boolean} ended whether the service has ended by itself
  */
 
-/** Accounts of the attack begin so. */
+/** The beginning of the names of the attack's accounts. */
 const ACCOUNTS = 'mallory-';
 
-/** So many publish, and so many read: each stays well below the limits of a client. */
+/** The number of publishers, and of readers: each stays well below the limits of a client. */
 const PEOPLE = 5;
 
-/** A log that an attack needs, filled once. */
+/** A log for an attack, filled once. */
 export class StoredTarget {
   #folder = makeFolder();
   #file = join(this.#folder, 'log.sqlite');
@@ -74,14 +74,14 @@ export class StoredTarget {
 }
 
 /**
- * Starts a service with tokens, loads it, attacks it, and looks at what the honest clients have noticed.
+ * Starts a service with tokens, loads it, attacks it, and returns what the honest clients noticed.
  *
  * @param {Attack} attack
  * @param {number} connections that attack at once
  * @param {StoredTarget} target
  * @param {Times} times
  * @param {{ control: number, core: number | undefined }} machine `control`: the port of a server that does nothing;
- *   `core`: the one that attackers compute on
+ *   `core`: the core on which attackers run
  * @returns {Promise<Outcome>}
  */
 export async function besiege(attack, connections, target, times, { control, core }) {
@@ -113,7 +113,8 @@ export async function besiege(attack, connections, target, times, { control, cor
   ]);
   relieve?.();
   server.errors?.resume();
-  // What was slow is not any more, so that what is left can come to its end: another load than before.
+  // If the disk was slow, it is fast again so that pending publishes can finish: that load cannot be compared with the
+  // one before.
   if ((await honest.call('calm')) && relieve === undefined) alone.push(await measure(times.alone));
   const streams = /** @type {string[]} */ (await honest.call('verify'));
   const { ended } = server;

@@ -1,4 +1,4 @@
-// What goes over a connection to the service, as bytes and as requests of node:http.
+// Requests to the service, as bytes and through node:http.
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** @typedef {{ method?: string, token?: string | undefined, type?: string, body?: string | Buffer, headers?: Readonly<Record<string, string>> }} Options */
 
 /**
- * A request as it stands on the wire.
+ * Returns a request as it is on the wire.
  *
  * @param {string} path
  * @param {Options} [options]
@@ -74,7 +74,7 @@ export async function pause({ signal }, milliseconds) {
   await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }
 
-/** A connection on which bytes are written that no client would write. It is gone with the attack. */
+/** A connection for bytes that no client would write. It is closed when the attack ends. */
 export class RawConnection {
   #socket;
   /** Settles when it is closed. @type {Promise<void>} */
@@ -82,7 +82,7 @@ export class RawConnection {
 
   /**
    * @param {Target} target
-   * @param {{ reads: boolean }} options whether it takes what it is sent
+   * @param {{ reads: boolean }} options whether it reads the answers
    */
   constructor({ port, signal }, { reads }) {
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -104,7 +104,7 @@ export class RawConnection {
   }
 
   /**
-   * Writes, and waits until the system has taken it or the connection is closed.
+   * Writes bytes, and waits until the system has taken them or the connection is closed.
    *
    * @param {Buffer} bytes
    */

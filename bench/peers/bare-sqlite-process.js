@@ -1,4 +1,4 @@
-// Inserts the same rows as the service, in the same database, with nothing around it.
+// Inserts the same rows as the service, in the same kind of database, with nothing around it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
@@ -34,7 +34,7 @@ function insert({ group, seconds }) {
       statement.run('alice', 'inbox', 'message', content, Date.now(), null, null, 0);
     }
   });
-  // Once around the write-ahead log, and the code compiled.
+  // Until the write-ahead log has been filled once, and the code is compiled.
   const warm = performance.now() + (seconds * 1000) / 4;
   while (performance.now() < warm) insertGroup.immediate();
   const began = performance.now();

@@ -5,11 +5,11 @@ import { makeFolder, start } from '../processes.js';
 import { freePort, listening, Server } from '../server.js';
 import { get, post } from './peer.js';
 
-// Where Debian has them: not on the path of everybody.
+// The places on Debian, which are not in every user's path.
 const NGINX = '/usr/sbin/nginx';
 const MODULE = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 
-/** Nchan, a module of nginx: in memory, without a disk. @type {import('./peer.js').Peer} */
+/** Nchan, an nginx module: in memory, without a disk. @type {import('./peer.js').Peer} */
 export const nchan = {
   name: 'Nchan',
   missing: () => {
@@ -33,13 +33,14 @@ export const nchan = {
 
 /** @returns {string | undefined} the version of nginx, if there is one */
 export function nginxVersion() {
-  // It says so on the error output.
+  // nginx prints its version on the error output.
   return /nginx\/(\S+)/.exec(String(spawnSync(NGINX, ['-v']).stderr))?.[1];
 }
 
 /**
- * One worker, as the service has one thread for its sockets. Nothing is written to disk: bodies stay in memory, and
- * there is no access log. The buffer of a channel and the memory for all of them are more than a run needs.
+ * Returns a configuration with one worker, as the service has one thread for its sockets. Nothing is written to disk:
+ * bodies stay in memory, and there is no access log. The buffer of a channel and the memory for all channels are more
+ * than a run needs.
  *
  * @param {number} port
  */

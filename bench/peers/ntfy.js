@@ -4,8 +4,7 @@ import { freePort, listening, Server } from '../server.js';
 import { get, post } from './peer.js';
 
 /**
- * ntfy, in memory, with its limits for visitors out of the way. It sends each message to each device by itself, in no
- * order.
+ * ntfy, in memory, with its limits for visitors lifted. It sends each message to each device separately, in no order.
  *
  * @type {import('./peer.js').Peer}
  */

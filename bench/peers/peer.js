@@ -1,14 +1,14 @@
 /**
- * Something that takes publishes and sends them on over Server-Sent Events.
+ * A server that takes publishes and sends them on over Server-Sent Events.
  *
  * @typedef {object} Peer
  * @property {string} name
- * @property {() => string | undefined} missing what to do where it is not installed
- * @property {() => Promise<import('../server.js').Server>} start a new one, with nothing in it
- * @property {(port: number, recipient: string, contents: readonly string[], sender?: string) => string} publish a
- *   request; a single message, or a batch where there is more than one content and it takes these
- * @property {(port: number, recipients: readonly string[]) => string} stream a request
- * @property {string} live what stands in a stream from which on it gets what happens
+ * @property {() => string | undefined} missing returns what to do if it is not installed
+ * @property {() => Promise<import('../server.js').Server>} start starts a new, empty one
+ * @property {(port: number, recipient: string, contents: readonly string[], sender?: string) => string} publish returns
+ *   a request: for a single message, or for a batch if there are several contents and it takes batches
+ * @property {(port: number, recipients: readonly string[]) => string} stream returns a request
+ * @property {string} live a text in a stream after which new messages come
  * @property {boolean} chunked whether streams come in chunks
  * @property {boolean} inOrder whether it promises an order
  */

@@ -1,4 +1,4 @@
-// A push service as one writes it by hand: `node plain-server.js PORT DATABASE`.
+// A push service as one would write it by hand: `node plain-server.js PORT DATABASE`.
 import Sqlite from 'better-sqlite3';
 import express from 'express';
 
@@ -8,7 +8,7 @@ const [port, file] = process.argv.slice(2);
 
 const database = new Sqlite(file);
 database.pragma('journal_mode = WAL');
-// A message that is acknowledged is to outlive a power cut.
+// An acknowledged message must survive a power cut.
 database.pragma('synchronous = FULL');
 database.exec(`
   CREATE TABLE IF NOT EXISTS messages (
@@ -27,7 +27,7 @@ const insert = database.prepare(
 /** @type {import('better-sqlite3').Statement<[string, number], Message>} */
 const missed = database.prepare('SELECT * FROM messages WHERE recipient = ? AND id > ? ORDER BY id');
 
-/** Who listens to which recipient. @type {Map<string, Set<express.Response>>} */
+/** The streams that listen to each recipient. @type {Map<string, Set<express.Response>>} */
 const streams = new Map();
 
 const app = express();

@@ -5,7 +5,7 @@ import { get, post } from './peer.js';
 
 const PROGRAM = new URL('plain-server.js', import.meta.url).pathname;
 
-/** What one writes by hand with Express and SQLite, with the same promise: on disk before it is acknowledged. */
+/** A service written by hand with Express and SQLite, with the same promise: on disk before it is acknowledged. */
 /** @type {import('./peer.js').Peer} */
 export const plain = {
   name: 'plain Express',

@@ -6,12 +6,12 @@ import { get, post } from './peer.js';
 
 let main = new URL('../../dist/main.js', import.meta.url).pathname;
 
-/** @param {string} folder with the `main.js` of another build, which is started from now on */
+/** @param {string} folder the folder with the `main.js` of another build, which is started from now on */
 export function useBuild(folder) {
   main = join(resolve(folder), 'main.js');
 }
 
-/** The program that is started. */
+/** Returns the program that is started. */
 export function mainFile() {
   return main;
 }
@@ -40,21 +40,21 @@ export const tidings = {
 };
 
 /**
- * What is not as usual in a start.
+ * Deviations from a usual start.
  *
  * @typedef {object} StartOptions
- * @property {readonly string[]} [args] after the usual ones, which they replace
+ * @property {readonly string[]} [args] further arguments, which take precedence over the usual ones
  * @property {Readonly<Record<string, string>>} [env]
  * @property {string | undefined} [build] the folder of another build
- * @property {'inherit' | 'ignore' | 'pipe'} [errors] where the log goes, with `pipe` into one that nobody reads
+ * @property {'inherit' | 'ignore' | 'pipe'} [errors] where the log goes; with `pipe`, into a pipe that nobody reads
  */
 
 /**
- * Starts the service on a log that may be there already.
+ * Starts the service on a log that may already exist.
  *
  * @param {string} database
- * @param {StartOptions & { folder?: string, port?: number }} [options] `folder`: what to remove at its end; `port`: a
- *   free one if left out
+ * @param {StartOptions & { folder?: string, port?: number }} [options] `folder`: the folder to remove at its end;
+ *   `port`: a free one if left out
  * @returns {Promise<Server>} when it listens
  * @throws {Error} if it ends instead
  */
@@ -69,7 +69,7 @@ export async function startOn(database, { folder, port = 0, ...options } = {}) {
 }
 
 /**
- * Starts the service, and does not wait.
+ * Starts the service, and returns without waiting.
  *
  * @param {string} database
  * @param {number} port
@@ -77,7 +77,7 @@ export async function startOn(database, { folder, port = 0, ...options } = {}) {
  */
 export function spawnOn(database, port, { args = [], build, ...options } = {}) {
   const usual = ['--port', String(port), '--database', database, '--log-level', 'error'];
-  // No heartbeat comes in a run, whose bytes are counted.
+  // No heartbeat may come in a run, because its bytes are counted.
   const program = build === undefined ? main : join(resolve(build), 'main.js');
   return start(process.execPath, [program, ...usual, '--heartbeat-seconds', '3600', ...args], options);
 }

@@ -4,7 +4,7 @@ import { ask, pause } from '../wire.js';
 
 /** @typedef {import('../attack.js').Attack} Attack */
 
-/** Just below what a body may have. */
+/** Just below the limit of a body. */
 const BODY = 4 * 1024 * 1024 - 1000;
 
 /** @type {Attack} */
@@ -40,7 +40,7 @@ export const bodies = {
   },
 };
 
-/** @returns {string[]} each costly in another way */
+/** @returns {string[]} each costly in a different way */
 function costlyBodies() {
   const message = (/** @type {string} */ content) => `{"recipient":"mallory-0","content":${content}}`;
   const deep = '['.repeat(490) + ']'.repeat(490);
@@ -102,7 +102,8 @@ export const debugLog = {
 };
 
 /**
- * Waits for an answer; if there is none, a moment longer, so that a service which is gone is not asked without a pause.
+ * Waits for an answer, and a moment longer if there is none, so that a service that has gone is not asked without a
+ * pause.
  *
  * @param {import('../attack.js').Target} target
  * @param {Promise<number>} answer

@@ -4,16 +4,16 @@ import { ask, pause, RawConnection, requestBytes } from '../wire.js';
 /** @typedef {import('../attack.js').Attack} Attack */
 /** @typedef {import('../attack.js').Target} Target */
 
-/** Streams of one account at most (`MAX_STREAMS_PER_CLIENT`). */
+/** The most streams of one account (`MAX_STREAMS_PER_CLIENT`). */
 const STREAMS = 100;
 
-/** So many addresses one stream follows, or watches, at most. */
+/** The most addresses that one stream may follow, or watch. */
 const ADDRESSES = 100;
 
 /** Connections that are being opened at once. */
 const OPENING = 50;
 
-/** The presence of an address that has left changes after six seconds. */
+/** Longer than the six seconds after which an address that has left goes offline. */
 const GRACE_MILLISECONDS = 6100;
 
 const watched = Array.from({ length: ADDRESSES }, (_, index) => `watched-${index}`);
@@ -23,7 +23,7 @@ const rooms = Array.from({ length: ADDRESSES }, (_, index) => `room-${index}`);
 export const presence = {
   name: 'presence',
   about: '1,000 streams watch the same 100 addresses, whose devices come and go',
-  // The last ones are of the devices that come and go.
+  // The last account is that of the devices that come and go.
   accounts: 11,
   grants: (accounts) => ({ read: [`${accounts}*`, 'watched-*'] }),
   crowd: (target) => {
@@ -35,7 +35,7 @@ export const presence = {
     const own = watched.filter((_, place) => place % connections === index);
     const path = `/stream?recipient=${own.join('&recipient=')}`;
     const request = requestBytes(path, { token: target.tokens.at(-1) });
-    // Each at a time of its own.
+    // Each connection begins at a different time.
     await pause(target, (index * 1000) / connections);
     while (!signal.aborted) {
       const device = new RawConnection(target, { reads: true });
@@ -65,7 +65,7 @@ export const batches = {
     const options = { method: 'POST', token: target.tokens[0], body: JSON.stringify(messages) };
     while (!target.signal.aborted) {
       await ask(target, agent, '/messages', options);
-      // What is over the rate is refused; the next is tried soon enough.
+      // A publish over the rate is refused; this tries the next one soon enough.
       await pause(target, 250);
     }
     agent.destroy();
@@ -73,7 +73,7 @@ export const batches = {
 };
 
 /**
- * Opens streams that take what they are sent and look at nothing of it; an account has as many as it may.
+ * Opens streams that read and ignore everything; each account has as many as it may.
  *
  * @param {Target} target
  * @param {string} path

@@ -1,4 +1,4 @@
-// Attacks on what is written: what waits for the disk, and what is purged from it.
+// Attacks on the log: on the publishes that wait for the disk, and on purges.
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
@@ -9,7 +9,7 @@ import { pause, RawConnection, requestBytes } from '../wire.js';
 /** How long the disk takes for a sync. */
 const SYNC_SECONDS = 1;
 
-/** Batches in all. */
+/** The number of batches in all. */
 const BATCHES = 300;
 
 const DAY = 86_400_000;
@@ -23,7 +23,7 @@ export const waiting = {
   about: `batches of 1,000 with short contents and long addresses and keys, a disk that takes ${SYNC_SECONDS} s for each commit`,
   connections: [1, 64],
   missing: () => (spawnSync('strace', ['-V']).error === undefined ? undefined : 'strace is missing'),
-  // As a backend has, which may publish as fast as it likes.
+  // The grants of a backend, which may publish as fast as it likes.
   grants: () => ({ sendTo: ['*'], rate: 1_000_000 }),
   hinder: slowDisk,
   attack: async (target) => {
@@ -52,8 +52,7 @@ function longBatch(name) {
 }
 
 /**
- * Makes each sync of the disk take long. Only the threads that write are traced, so that the one that serves is as fast
- * as ever.
+ * Makes each sync of the disk slow. Only the threads that write are traced, so the serving thread stays fast.
  *
  * @param {import('../../server.js').Server} server
  */

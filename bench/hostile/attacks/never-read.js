@@ -6,10 +6,10 @@ import { pause, RawConnection, requestBytes } from '../wire.js';
 /** Bytes of requests in one write. */
 const WRITE = 64 * 1024;
 
-/** Messages that fill more than a page. */
+/** The number of messages, which fill more than a page. */
 const MESSAGES = 1200;
 
-/** Pages of 1 MiB. @type {Attack} */
+/** Requests for pages of 1 MiB. @type {Attack} */
 export const unreadPages = {
   name: 'unread-pages',
   about: 'requests for pages of 1 MiB in one write, answers never read',
@@ -27,7 +27,7 @@ export const unreadPages = {
   attack: (target) => neverRead(target, requestBytes('/messages?limit=1000', { token: target.tokens[0] })),
 };
 
-/** Files of the page, for which no token is needed. @type {Attack} */
+/** Requests for files of the page, which need no token. @type {Attack} */
 export const unreadFiles = {
   name: 'unread-files',
   about: 'requests for client.js in one write, answers never read, without a token',
@@ -36,7 +36,7 @@ export const unreadFiles = {
 };
 
 /**
- * Writes the same request many times over, and does so again when the service closes the connection.
+ * Writes the same request many times, and begins again when the service closes the connection.
  *
  * @param {Target} target
  * @param {Buffer} request
@@ -49,7 +49,7 @@ async function neverRead(target, request) {
     await connection.write(requests);
     target.tally.sent += count;
     await connection.closed;
-    // A service that closes at once is not to be asked thousands of times a second.
+    // Do not ask a service that closes at once thousands of times a second.
     await pause(target, 50);
   }
 }

@@ -5,10 +5,10 @@ import { pause, RawConnection, requestBytes } from '../wire.js';
 /** Bytes in a write. */
 const WRITE = 64 * 1024;
 
-/** Just below what a body may have: it stays open until the service ends it. */
+/** Just below the limit of a body: it stays open until the service ends it. */
 const BODY = 4 * 1024 * 1024 - 1;
 
-/** Just below what a message on a WebSocket may have. */
+/** Just below the limit of a WebSocket message. */
 const FRAGMENTS = 16_000;
 
 /** @type {Attack} */
@@ -62,7 +62,7 @@ export const fragments = {
 };
 
 /**
- * A masked frame with one byte of text (RFC 6455 §5.2).
+ * Returns a masked frame with one byte of text (RFC 6455 §5.2).
  *
  * @param {number} first byte: whether it is the last fragment, and the opcode
  */

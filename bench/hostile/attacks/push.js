@@ -3,17 +3,20 @@ import { pause, RawConnection, requestBytes } from '../wire.js';
 
 /** @typedef {import('../attack.js').Attack} Attack */
 
-/** A name that leads nowhere (RFC 6761 §6.4). It is not looked up: one's own messages are not pushed to oneself. */
+/**
+ * A name that leads nowhere (RFC 6761 §6.4). It is not looked up, because a person's own messages are not pushed to
+ * them.
+ */
 const HOST = 'push.invalid';
 
-/** Subscriptions in one write, after which one of their recipients gets a message. */
+/** The number of subscriptions in one write, after which one of their recipients gets a message. */
 const SUBSCRIPTIONS = 20;
 
 /** @type {Attack} */
 export const push = {
   name: 'push',
-  about: 'one device is subscribed for as many recipients as can be, and these get messages',
-  // As a backend has, which may publish as fast as it likes.
+  about: 'one device subscribes for as many recipients as possible, and these get messages',
+  // The grants of a backend, which may publish as fast as it likes.
   grants: (accounts) => ({ read: [`${accounts}*`], sendTo: [`${accounts}*`], rate: 1_000_000 }),
   start: { args: ['--push-delay-seconds', '0', '--push-hosts', HOST] },
   attack: async (target) => {
