@@ -1,5 +1,5 @@
-// After adding a migration, `npm run schema` writes db/schema.sql (what a database looks like after all of them) and notes
-// the new one in db/migrations.sha256. Remove its line there to change it again before its release.
+// After you add a migration, `npm run schema` writes db/schema.sql (the schema after all migrations), and notes the
+// hash of the new one in db/migrations.sha256. To change it again before its release, remove its line there.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
@@ -7,7 +7,7 @@ import Sqlite from 'better-sqlite3';
 const folder = new URL('./migrations/', import.meta.url);
 const noted = new URL('./migrations.sha256', import.meta.url);
 
-/** The schema that the migrations make, as SQL text. */
+/** Returns the schema that the migrations make, as SQL text. */
 export function dumpSchema() {
   const database = new Sqlite(':memory:');
   for (const name of readdirSync(folder).sort()) {
@@ -24,7 +24,7 @@ export function dumpSchema() {
 }
 
 /**
- * Notes migrations that are not noted yet. @throws {Error} if one was edited or removed that is
+ * Adds the migrations that are not noted yet. @throws {Error} if a noted one was edited or removed
  *
  * @param {string} before the lines so far, as `sha256sum` prints them
  */
@@ -39,7 +39,7 @@ export function noteMigrations(before) {
   if (after.startsWith(before)) return after;
   const changed = before.split(/(?<=\n)/).filter((line) => !lines.includes(line));
   throw new Error(
-    `A migration that was released is never edited or removed: databases have it. Add another one. Changed: ${changed.join()}`,
+    `Never edit or remove a released migration, because databases have it: add another one. Changed: ${changed.join()}`,
   );
 }
 
