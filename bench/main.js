@@ -69,7 +69,7 @@ if (values.list) {
 
 /**
  * @param {{ quick: boolean, build?: string, against?: string, results?: string, attack?: readonly string[], 'snapshot-megabytes'?: string }} options
- * @param {readonly string[]} names of the cases; if there are none, all that do not have to be named
+ * @param {readonly string[]} names of the cases; if there are none, all cases that run without being named
  */
 async function measure({ quick, build, against, results, attack: attacks = [], ...sizes }, names) {
   if (!existsSync('/proc/self/status')) {
