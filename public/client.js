@@ -1,5 +1,5 @@
 /**
- * The client as the service serves it: it knows the URL of its service, which is its own folder.
+ * The client as the service serves it. The URL of the service is the folder that this file is in.
  *
  * ```js
  * import { connect } from '/client.js';
@@ -16,25 +16,26 @@ export { Problem, Unreachable, Unsent } from './client/connect.js';
 /** @typedef {import('./client/connect.js').Status} Status */
 
 /**
- * Follows inboxes, and sends: `connect` of `client/connect.js`, with the URL of this service as the default of `url`.
+ * Follows inboxes and sends messages. This is `connect` of `client/connect.js`; `url` defaults to the URL of
+ * the service that serves this file.
  *
  * @param {Options} options
- * @returns {Connection}
- * @throws {TypeError} if an option is wrong, or `url` is missing in a copy of this file that no service serves
+ * @returns {Connection} the connection, which opens by itself
+ * @throws {TypeError} if an option is wrong, or if `url` is missing and no service serves this file
  */
 export function connect(options) {
   const url = options.url ?? ownService(import.meta.url);
   return connectTo(url === undefined ? options : { ...options, url });
 }
 
-/** A module at the path `client.js` of a service; not an installed one that a development server serves. */
+/** Matches the path `client.js` of a service, but not of a package that a development server serves. */
 const SERVED = /^https?:(?![^?#]*\/node_modules\/)[^?#]*\/client\.js(?:[?#]|$)/;
 
 /**
  * Returns the URL of the service that serves this module.
  *
- * @param {string | undefined} module the module's URL; some build tools leave none
- * @returns {URL | undefined} `undefined` if no service serves it: a build tool has put it into another file
+ * @param {string | undefined} module the module's URL; some build tools remove it
+ * @returns {URL | undefined} `undefined` if no service serves it: a build tool has moved it into another file
  */
 function ownService(module) {
   return module !== undefined && SERVED.test(module) ? new URL('.', module) : undefined;

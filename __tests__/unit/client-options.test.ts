@@ -72,15 +72,15 @@ test.each<[string, object, string]>([
   ['no url', { url: undefined }, '"url" must be the URL of the service'],
   ['a url of another kind', { url: 'ftp://push.example.org/' }, '"url" must be the URL of the service'],
   ['a relative url outside of a page', { url: '/push/' }, '"url" must be the URL of the service'],
-  ['onmessage', { onmessage: () => undefined }, 'there is no option "onmessage", but recipient, '],
+  ['onmessage', { onmessage: () => undefined }, 'unknown option "onmessage"; the options are recipient, '],
   [
     'message',
     { message: () => undefined },
     ' onMessage, onEvent, onStatus, onGap, onFrame, onExpired, onRefused',
   ],
-  ['recipients', { recipients: ['a'] }, 'there is no option "recipients", but recipient, '],
-  ['a name of nothing', { colour: 'red' }, 'there is no option "colour"'],
-  ['a name of every object', { toString: 1, constructor: 2 }, 'there is no option "toString"'],
+  ['recipients', { recipients: ['a'] }, 'unknown option "recipients"; the options are recipient, '],
+  ['a name of nothing', { colour: 'red' }, 'unknown option "colour"'],
+  ['a name of every object', { toString: 1, constructor: 2 }, 'unknown option "toString"'],
 ])('%s is refused by name', (_what, options, message) => {
   expect(() => check({ ...GOOD, ...options })).toThrow(TypeError);
   expect(() => check({ ...GOOD, ...options })).toThrow(message);
@@ -90,14 +90,14 @@ test.each([undefined, 'alice', 7, null, []])(
   'connect(%j) is refused for its missing recipient or its names',
   (options) => {
     expect(() => check(options as unknown as object)).toThrow(
-      /^connect: ("recipient" must be|there is no option "0")/,
+      /^connect: ("recipient" must be|unknown option "0")/,
     );
   },
 );
 
 test.each<[unknown, string]>([
-  [{ befor: 3 }, 'history: there is no option "befor"'],
-  [{ limits: 3 }, 'history: there is no option "limits", but before, limit'],
+  [{ befor: 3 }, 'history: unknown option "befor"'],
+  [{ limits: 3 }, 'history: unknown option "limits"; the options are before, limit'],
   [{ before: 'latest' }, 'history: "before" must be a whole number from 1'],
   [{ before: 0 }, 'history: "before" must be a whole number from 1'],
   [{ limit: 1001 }, 'history: "limit" must be a whole number from 1 to 1000'],

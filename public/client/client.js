@@ -23,10 +23,10 @@ import { storage } from './storage.js';
 const HISTORY_PAGE = 50;
 
 /**
- * Opens a connection to one's inboxes, with its outbox.
+ * Opens a connection to inboxes, with its outbox.
  *
- * @param {ReturnType<typeof checkOptions>} options
- * @returns {Connection} what each member does is said there
+ * @param {ReturnType<typeof checkOptions>} options checked
+ * @returns {Connection}
  */
 export function openClient(options) {
   const { url, token, sender, recipients, onMessage, onExpired, signal } = options;
@@ -59,12 +59,13 @@ export function openClient(options) {
   );
 
   /**
-   * Calls back. What a page throws is its own, and ends nothing here. After `close` nothing is told.
+   * Calls a callback of the page. Reports the errors that it throws, and carries on. Does nothing after
+   * `close`.
    *
    * @template Value
    * @param {((value: Value) => unknown) | undefined} callback
    * @param {Value} value
-   * @returns {Promise<unknown> | undefined} what the page is busy with
+   * @returns {Promise<unknown> | undefined} a promise if the page is still busy with the value
    */
   function tell(callback, value) {
     try {
@@ -84,8 +85,8 @@ export function openClient(options) {
 
   /** @param {{ reason: GapReason, cursor: string }} gap */
   function takeGap(gap) {
-    // A restored log gives ids again, so messages of others would be marked as read. Entries that another tab adds later
-    // belong to the restored log.
+    // A restored log assigns ids again, so the markers would mark other messages as read. Those that another
+    // tab adds later belong to the restored log.
     if (gap.reason === 'restored' && !status.shared)
       outbox.drop(({ type }) => type === 'read', 'the log was restored from an older backup');
     void tell(options.onGap, gap);
@@ -96,7 +97,7 @@ export function openClient(options) {
     const { state: now, problem, detail } = state;
     const before = status.state;
     if (now === 'live' && before !== 'live') {
-      // There is a session, whoever got it: nothing may come of what this page was asked for.
+      // There is a session again, whoever got it. A call of `onExpired` that is under way may never settle.
       renewal?.forget();
       void session.remember();
       outbox.retry();
@@ -107,7 +108,7 @@ export function openClient(options) {
     if (isFinal(now) || now === 'refused' || isStuck)
       messages.end(new Problem(problem?.status ?? 401, problem?.detail ?? detail));
     if (!isFinal(now)) return;
-    // The page has been told why.
+    // The page already knows why.
     outbox.close(new Error(`${detail}: the message was not sent`));
     close();
   }
@@ -124,7 +125,12 @@ export function openClient(options) {
     if (!closed.signal.aborted) await renewal?.value();
   }
 
-  /** Ends the connection if somebody else has signed in. @param {Fault | undefined} fault @returns {Promise<boolean>} whether it is so */
+  /**
+   * Ends the connection if somebody else has signed in.
+   *
+   * @param {Fault | undefined} fault
+   * @returns {Promise<boolean>} whether somebody has
+   */
   async function checkSession(fault) {
     const isReplaced = await session.isReplaced(fault);
     if (isReplaced) lose('replaced');
@@ -145,7 +151,7 @@ export function openClient(options) {
     messages.end();
   }
 
-  /** Throws if a message cannot be sent any more: nobody would be told what became of it. */
+  /** Throws if the connection is closed: nobody would learn what became of a message. */
   function checkOpen() {
     if (closed.signal.aborted) throw new Error('the connection is closed');
   }
@@ -187,7 +193,7 @@ export function openClient(options) {
 
     reconnect() {
       messages.resume();
-      // The present one may allow too little.
+      // The current token may grant too little.
       if (status.state === 'refused') service.token?.forget();
       shared.reconnect();
     },

@@ -20,24 +20,27 @@ import { openStream } from './stream.js';
  * @typedef {object} State
  * @property {ConnectionState} state
  * @property {Transport} transport
- * @property {string} detail a sentence for a person; may be empty
- * @property {{ status: number, detail: string, errors: readonly object[] } | null} problem why the service refused it
+ * @property {string} detail a sentence for people; may be empty
+ * @property {{ status: number, detail: string, errors: readonly object[] } | null} problem why the service
+ *   refused it
  */
 
 /**
  * @typedef {object} ConnectionEvents
- * @property {(frame: Frame, before: string | undefined, silence: number) => void} onFrame `before`: the cursor before the frame;
- *   `silence`: the one after which another tab may take this one for dead, in milliseconds
- * @property {(page: Page) => Promise<void>} onPage resolves when its messages were told
+ * @property {(frame: Frame, before: string | undefined, silence: number) => void} onFrame `before`: the
+ *   cursor before the frame; `silence`: after how many milliseconds of silence another tab may take this one
+ *   for dead
+ * @property {(page: Page) => Promise<void>} onPage resolves when the page's messages have been told
  * @property {(state: State) => void} onState
  * @property {() => Promise<unknown>} onExpired gets a new session
- * @property {(fault: Fault | undefined) => Promise<boolean>} onFault returns whether the connection is lost by that
+ * @property {(fault: Fault | undefined) => Promise<boolean>} onFault returns whether the fault ends the
+ *   connection
  */
 
 /**
  * @typedef {object} ConnectionOptions
  * @property {Service} service
- * @property {readonly (readonly [string, string])[]} inboxes as parameters of a query
+ * @property {readonly (readonly [string, string])[]} inboxes as query parameters
  * @property {() => string | undefined} cursor returns the cursor to continue from
  * @property {number} last how many of the newest messages to get if there is no cursor
  * @property {'event-source' | 'fetch' | 'polling'} transport
@@ -50,8 +53,8 @@ const REWATCH_MILLISECONDS = 200;
 /** @typedef {ReturnType<typeof createConnection>} Connection */
 
 /**
- * Creates the connection of one tab to the service: a stream, or polls if streams do not get through. It does what machine.js
- * says.
+ * Creates the connection of one tab to the service: a stream, or polls if streams do not get through. It does
+ * what machine.js says.
  *
  * @param {ConnectionOptions} options
  * @param {readonly string[]} watched addresses whose presence is sent
@@ -65,19 +68,22 @@ export function createConnection(options, watched, events) {
   let stream;
   /** The addresses that the newest stream watches. @type {readonly string[]} */
   let streamWatches = [];
-  /** Of the token of the newest stream that was ready: one that was refused otherwise, service.js has renewed. */
+  /**
+   * The version of the token with which the newest stream became ready. If a token is refused before that,
+   * service.js has already renewed it.
+   */
   let tokenVersion = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let wait;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let rewatch;
-  /** Ends with the state: a probe or a renewal. */
+  /** Aborted when the state changes: stops a probe or a renewal. */
   let leaving = new AbortController();
   let polling = new AbortController();
   const closed = new AbortController();
 
   /**
-   * Does each effect.
+   * Carries out the effects.
    *
    * @type {Record<Command, (effect: Failure) => void>
    *   & { [Do in 'wait' | 'tell']: (effect: Extract<Effect, { do: Do }>) => void }}
@@ -120,7 +126,7 @@ export function createConnection(options, watched, events) {
 
     probe({ fault }) {
       const { signal } = leaving;
-      // EventSource does not say why. A stream that is opened after all ends with the state.
+      // EventSource does not give the reason. Should a stream open this time, it ends with the state.
       const refused = fault === undefined ? service.openStream(streamUrl(), signal) : Promise.reject(fault);
       void explain('explained', refused, signal);
     },
@@ -152,15 +158,15 @@ export function createConnection(options, watched, events) {
     state = step.state;
     if (state.name === 'closed') closed.abort();
     for (const effect of step.effects) {
-      // The page was told, and has closed the connection or has it connect again: what else was to be done is obsolete.
+      // A callback of the page has closed or reconnected the connection: the other effects are obsolete.
       if (state !== step.state) return;
       /** @type {(effect: Effect) => void} */ (effects[effect.do])(effect);
     }
   }
 
   /**
-   * Takes how something has ended: with a fault, or `undefined`. Does nothing if it was stopped, or if the connection is lost by
-   * a refusal.
+   * Tells the machine how some work has ended: with a fault, or with `undefined`. Does nothing if the work
+   * was stopped, or if the fault ends the connection.
    *
    * @param {'polls-ended' | 'explained' | 'renewed'} type
    * @param {Promise<unknown>} work
@@ -173,7 +179,7 @@ export function createConnection(options, watched, events) {
     if (!signal.aborted && !isLost) take({ type, fault });
   }
 
-  /** Returns the URL of a stream from the cursor on. */
+  /** Returns the URL of a stream that begins at the cursor. */
   function streamUrl() {
     const cursor = options.cursor();
     return service.url('stream', [
@@ -197,7 +203,7 @@ export function createConnection(options, watched, events) {
     reconnect,
     check,
 
-    /** Begins. */
+    /** Starts to connect. */
     start() {
       const { signal } = closed;
       listen('online', reconnect, signal);
@@ -211,19 +217,23 @@ export function createConnection(options, watched, events) {
       take({ type: 'close' });
     },
 
-    /** Closes it permanently, since the session is another's, or has ended. @param {'replaced' | 'signed-out'} lost */
+    /**
+     * Closes the connection permanently: the session is somebody else's, or has ended.
+     *
+     * @param {'replaced' | 'signed-out'} lost
+     */
     lose(lost) {
       take({ type: 'session-lost', state: lost });
     },
 
     /**
-     * Watches the presence of these addresses. The stream is opened again if it does not watch all of them.
+     * Watches the presence of these addresses. Opens the stream again if it does not watch all of them.
      *
      * @param {readonly string[]} addresses at most 100
      */
     watch(addresses) {
       watched = addresses;
-      // Restored tabs ask one after another. A stream that is opened in the meantime watches them.
+      // Restored tabs ask one after another. A stream that opens in the meantime watches them already.
       rewatch ??= setTimeout(() => {
         rewatch = undefined;
         if (!watched.every((one) => streamWatches.includes(one))) take({ type: 'rewatch' });

@@ -3,11 +3,11 @@ import { baseUrl } from './environment.js';
 /** @import { Options } from './connect.js' */
 
 /**
- * The rule of an option: in words, as a test, and whether the option is required.
+ * The rule of an option: a description, a test, and whether the option is required.
  *
  * @typedef {readonly [string, (value: unknown) => boolean, isRequired?: boolean]} Rule
  */
-/** @typedef {Readonly<Record<string, Rule>>} Rules by the name of the option */
+/** @typedef {Readonly<Record<string, Rule>>} Rules by name of the option */
 
 const IS_ADDRESS =
   'an address: 1 to 128 characters in NFC, without "*" or control characters, "$" at the beginning, or a space at an end';
@@ -56,7 +56,7 @@ export const PAGE_RULES = { before: count(1, Infinity), limit: count(1, 1000) };
 export const WATCH_RULES = { addresses: [...ADDRESSES, true] };
 
 /**
- * Checks the options of `connect`, and adds the defaults.
+ * Checks the options of `connect`, and fills in the defaults.
  *
  * @param {Options} options
  * @throws {TypeError} as `check` does
@@ -75,24 +75,26 @@ export function checkOptions(options) {
 }
 
 /**
- * Checks what a function is given. `undefined` is nothing.
+ * Checks the options that a function is given. An option that is `undefined` counts as missing.
  *
- * @param {string} name of the function
+ * @param {string} name the name of the function, for the message
  * @param {Rules} rules
  * @param {object} given
- * @throws {TypeError} if it has something unknown, or something that breaks its rule; the message names it
+ * @throws {TypeError} if an option is unknown or breaks its rule; the message names it
  */
 export function check(name, rules, given) {
   for (const [option, value] of Object.entries(given)) {
     if (!Object.hasOwn(rules, option))
-      throw new TypeError(`${name}: there is no option "${option}", but ${Object.keys(rules).join(', ')}`);
+      throw new TypeError(
+        `${name}: unknown option "${option}"; the options are ${Object.keys(rules).join(', ')}`,
+      );
     const [rule, holds, isRequired] = /** @type {Rule} */ (rules[option]);
     if ((value !== undefined || isRequired) && !holds(value))
       throw new TypeError(`${name}: "${option}" must be ${rule}`);
   }
 }
 
-/** @param {string | URL | undefined} url @returns {URL | undefined} `undefined` if it is no URL */
+/** @param {string | URL | undefined} url @returns {URL | undefined} `undefined` if it is not a URL */
 function urlOf(url) {
   try {
     return url === undefined ? undefined : new URL(url, baseUrl());

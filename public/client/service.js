@@ -3,29 +3,30 @@ import { asFault, Problem } from './errors.js';
 
 /** @import { Token } from './credential.js' */
 
-/** An answer that takes longer than this, beyond what it was asked to wait, does not come any more. */
+/** How long an answer may take, beyond the time for which the service was asked to hold it. */
 const PATIENCE_MILLISECONDS = 10_000;
 
 /** The media type of the service's refusals (RFC 9457 §3). */
 const PROBLEM = 'application/problem+json';
 const EVENT_STREAM = 'text/event-stream';
 
-/** How often the clock is looked at. */
+/** How often the clock is read. */
 const LOOK_MILLISECONDS = 1000;
 
-/** Names and values of a query. @typedef {Iterable<readonly [string, string]>} Query */
+/** The names and values of a query. @typedef {Iterable<readonly [string, string]>} Query */
 
 /** The service over HTTP. @typedef {ReturnType<typeof createService>} Service */
 
 /**
- * Returns the service over HTTP, with the session cookie of the browser or with a token. Every request rejects with a `Problem` if
- * the service refuses it, and with an `Unreachable` if there is no answer of the service.
+ * Returns an interface to the service over HTTP. Requests carry the browser's session cookie, or a token.
+ * Each request rejects with a `Problem` if the service refuses it, and with an `Unreachable` if the service
+ * does not answer.
  *
- * @param {URL | string} base its URL: everything before `messages`, with a slash at its end
+ * @param {URL | string} base the service's URL: everything before `messages`, with a slash at its end
  * @param {Token} [token] sent with each request, instead of cookies
  */
 export function createService(base, token) {
-  // Without its query and fragment: the address of a page changes, and all of them share the service.
+  // Drop the query and the fragment: they change with the page's address, and the service does not.
   const root = new URL('.', new URL(base, baseUrl()));
 
   /** @param {string} path such as `messages` @param {Query} query */
@@ -36,7 +37,7 @@ export function createService(base, token) {
   }
 
   /**
-   * Sends a request. If its token has expired, it is sent again with another.
+   * Sends a request. If its token has expired, gets another token and sends the request again.
    *
    * @param {URL} url
    * @param {{ signal: AbortSignal, method?: string, headers?: Record<string, string>, body?: string | null }} init
@@ -56,15 +57,17 @@ export function createService(base, token) {
   }
 
   /**
+   * Sends a request, and reads the JSON of the answer.
+   *
    * @param {URL} url
    * @param {{ method?: string, headers?: Record<string, string>, body?: string | null }} init
-   * @param {number} [wait] milliseconds that the answer may be held
+   * @param {number} [wait] for how many milliseconds the service may hold the answer
    * @param {AbortSignal} [signal]
    * @returns {Promise<unknown>} the answer's body
    */
   async function json(url, init, wait = 0, signal) {
     const late = new AbortController();
-    // Timers stand still while the machine sleeps, and the clock does not.
+    // Timers stop while the machine sleeps, and the clock does not.
     const deadline = Date.now() + wait + PATIENCE_MILLISECONDS;
     const look = setInterval(() => {
       if (Date.now() > deadline) late.abort();
@@ -80,7 +83,7 @@ export function createService(base, token) {
   }
 
   const service = {
-    /** A name that no other service has in the browser's storage. */
+    /** A name for the browser's storage that no other service has. */
     name: root.href,
 
     /** The token that requests carry; `undefined` if they carry the session cookie. */
@@ -89,16 +92,17 @@ export function createService(base, token) {
     url,
 
     /**
-     * Asks for JSON.
+     * Gets JSON.
      *
      * @param {string} path
      * @param {Query} query
-     * @param {{ signal?: AbortSignal, wait?: number }} [options] `wait`: milliseconds that the answer may be held
+     * @param {{ signal?: AbortSignal, wait?: number }} [options] `wait`: for how many milliseconds the
+     *   service may hold the answer
      */
     get: (path, query, { signal, wait } = {}) => json(url(path, query), {}, wait, signal),
 
     /**
-     * Sends JSON.
+     * Posts JSON.
      *
      * @param {string} path
      * @param {unknown} body
@@ -107,6 +111,8 @@ export function createService(base, token) {
       service.send('POST', path, { 'Content-Type': 'application/json' }, JSON.stringify(body)),
 
     /**
+     * Sends a request that changes something.
+     *
      * @param {'POST' | 'PUT' | 'DELETE'} method
      * @param {string} path
      * @param {Record<string, string>} [headers]
@@ -119,7 +125,7 @@ export function createService(base, token) {
      *
      * @param {URL} url
      * @param {AbortSignal} signal ends it
-     * @returns {Promise<NonNullable<Response['body']>>} its bytes
+     * @returns {Promise<NonNullable<Response['body']>>} the stream's bytes
      */
     async openStream(url, signal) {
       try {
@@ -140,10 +146,11 @@ export function createService(base, token) {
  * Returns the JSON of an answer.
  *
  * @param {Response} response
- * @param {boolean} isRead whether a 403 of something on the way may be asked again forever
- * @returns {Promise<unknown>} `undefined` if it is empty
- * @throws {Error} if it is not of the service, or cannot be read
- * @throws {Problem}
+ * @param {boolean} isRead whether the request only reads, so that it may be repeated forever after a proxy's
+ *   403
+ * @returns {Promise<unknown>} `{}` if the answer is empty
+ * @throws {Error} if the answer did not come from the service, or cannot be read
+ * @throws {Problem} if the service refused the request
  */
 async function bodyOf(response, isRead) {
   const { ok, status, statusText, headers } = response;
@@ -153,14 +160,14 @@ async function bodyOf(response, isRead) {
   try {
     body = text === '' ? {} : JSON.parse(text);
   } catch {
-    // A proxy's error page.
+    // Perhaps a proxy's error page.
   }
-  // A captive portal or a sign-in page before the service: its 200 stores nothing. A proxy that finds no service says 404 while the
-  // service restarts; the service's own 404 is a problem.
+  // A captive portal or a sign-in page in front of the service answers 200, but stores nothing. A proxy
+  // answers 404 while the service restarts; the service's own 404 is a problem document.
   const isForeign = ok
     ? body === undefined
     : !headers.get('Content-Type')?.startsWith(PROBLEM) && (status === 404 || (status === 403 && isRead));
-  if (isForeign) throw new Error('the answer is not of the service');
+  if (isForeign) throw new Error('the answer did not come from the service');
   if (ok) return body;
   const { detail = statusText || `status ${status}`, errors } =
     /** @type {{ detail?: string, errors?: { path: string, message: string }[] }} */ (body ?? {});

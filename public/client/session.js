@@ -7,21 +7,22 @@ import { storage, tabStorage } from './storage.js';
 /** @import { Service } from './service.js' */
 
 /**
- * Returns the session of this browser with a service: whose it is, and its end, which all tabs are told. Listens to the other tabs.
+ * Returns the session of this browser with a service: finds out whose it is, and tells all tabs when it ends.
+ * Listens to the other tabs.
  *
  * @param {Service} service
- * @param {string} sender whom the page sends as
+ * @param {string} sender the sender of the page's messages
  * @param {() => void} onSignedOut called if another tab, or another connection of this page, signs out
  */
 export function openSession(service, sender, onSignedOut) {
-  /** The beginning of all that is kept for the service. */
+  /** What the names of all values stored for the service begin with. */
   const prefix = `tidings:${service.name}:`;
   const owners = `${prefix}owner:`;
   const outboxes = `${prefix}outbox:`;
   const ownerName = owners + JSON.stringify(sender);
   /** The owner of the session, once this connection has asked. @type {string | undefined} */
   let ownOwner;
-  /** Whether that is known, or being asked. */
+  /** Whether the owner is known, or being asked for. */
   let isKnown = false;
   let isClosed = false;
   let channel = openChannel(`${prefix}session`, () => {
@@ -30,16 +31,16 @@ export function openSession(service, sender, onSignedOut) {
   });
 
   /**
-   * Asks whose session it is, or whose token: nobody's if null.
+   * Asks whose session, or whose token, it is; `null` stands for nobody.
    *
-   * @returns {Promise<string | null | undefined>} `undefined` if that is not known
+   * @returns {Promise<string | null | undefined>} `undefined` if the service does not say
    */
   async function ask() {
     const session = service.get('session', []).catch(() => ({}));
     return /** @type {{ sub?: string | null }} */ (await session).sub;
   }
 
-  /** The names of all that is kept for the service, but for the messages of others: they wait until their senders are back. */
+  /** Returns the names of the values stored for the service, except messages that wait for other people. */
   function names() {
     const owner = storage.get(ownerName);
     const others = storage
@@ -55,14 +56,14 @@ export function openSession(service, sender, onSignedOut) {
   }
 
   return {
-    /** Listens no more, and remembers nothing more. */
+    /** Stops listening, and remembers nothing more. */
     close() {
       isClosed = true;
       channel?.close();
       channel = undefined;
     },
 
-    /** Remembers whose session it is, also for later visits. Call it when the service has accepted it. */
+    /** Remembers whose session it is, for later visits too. Call it when the service has accepted it. */
     async remember() {
       if (isKnown) return;
       isKnown = true;
@@ -73,16 +74,17 @@ export function openSession(service, sender, onSignedOut) {
       storage.set(ownerName, owner);
     },
 
-    /** Has the next `remember` ask again: the session has expired, and the page may get another one. */
+    /** Makes the next `remember` ask again: the session has expired, and the page may get another one. */
     forget() {
       isKnown = false;
     },
 
     /**
-     * Returns whether somebody else has signed in since, in this visit or before it. Does not ask if a fault cannot come of that.
+     * Returns whether somebody else has signed in since, in this visit or before it. Asks the service only if
+     * that can be the reason for the fault.
      *
      * @param {Fault | undefined} fault
-     * @returns {Promise<boolean>} `false` if that is not known
+     * @returns {Promise<boolean>} `false` if it is not known
      */
     async isReplaced(fault) {
       const owner = ownOwner ?? storage.get(ownerName);
@@ -91,16 +93,17 @@ export function openSession(service, sender, onSignedOut) {
       return typeof now === 'string' && now !== owner;
     },
 
-    /** The messages that wait, of whatever sender, and that the end of the session removes. */
+    /** The messages that wait, of any sender, and that the end of the session removes. */
     get unsent() {
       return readEntries(names().filter((name) => name.startsWith(outboxes)));
     },
 
     /**
-     * Ends the session, and removes all that is kept for the service, but for the messages of others. Tells all other connections to
-     * the service at once, whatever they follow: call it before `close`.
+     * Ends the session, and removes all values stored for the service, except other people's messages. Tells
+     * all other connections to the service at once, whatever they follow: call it before `close`.
      *
-     * @throws {Problem | Unreachable} if the service could not be told: then the cookie is still valid, and this can be repeated
+     * @throws {Problem | Unreachable} if the service could not be told: the cookie is still valid then, and a
+     *   repeat is safe
      */
     async end() {
       channel?.postMessage('signed-out');
@@ -111,7 +114,7 @@ export function openSession(service, sender, onSignedOut) {
         // A service without sessions has none to end.
         if (!(error instanceof Problem) || error.passes) throw error;
       }
-      // Other tabs have heard of it by now. One may have kept its position meanwhile.
+      // The other tabs know by now. One of them may have stored its position in the meantime.
       clear();
     },
   };

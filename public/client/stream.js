@@ -4,7 +4,7 @@ import { unlessLeft } from './environment.js';
 /** @import { Service } from './service.js' */
 
 /**
- * One frame as it came.
+ * A frame as it came.
  *
  * @typedef {object} Frame
  * @property {string} event its event name; `message` if it has none
@@ -14,22 +14,24 @@ import { unlessLeft } from './environment.js';
  */
 
 /**
- * Why a stream has ended: `silent`: it was not ready in time, as behind a proxy that buffers; `quiet`: nothing was heard
- * for too long; `broken`: the connection was; `refused`: the answer was no stream; `closed`: by this side; else what the
- * service said in its `bye`.
+ * The reason for the end of a stream. `silent`: it was not ready in time, for example behind a proxy that
+ * buffers; `quiet`: nothing was heard for too long; `broken`: the connection broke; `refused`: the answer was
+ * not a stream; `closed`: this side closed it. The others are the reasons that the service gives in its
+ * `bye`.
  *
  * @typedef {'silent' | 'quiet' | 'broken' | 'refused' | 'closed' | 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit' | 'behind' | 'disconnected' | 'unavailable'} End
  */
 
 /**
- * Opens one stream. Both callbacks are called later, and may also be when it is closed or has ended.
+ * Opens one stream. Calls the callbacks later, never before it returns; it may call them even after the
+ * stream was closed or has ended.
  *
  * @callback OpenSource
  * @param {URL} url
- * @param {(event: string, id: string, data: string) => void} onEvent `id`: the last one that the stream had
+ * @param {(event: string, id: string, data: string) => void} onEvent `id`: the last one of the stream so far
  * @param {(end: 'broken' | 'refused', fault?: Fault) => void} onEnd
  * @param {Service} service
- * @returns {() => void} closes it
+ * @returns {() => void} closes the stream
  */
 
 /** @typedef {ReturnType<typeof openStream>} Stream */
@@ -37,26 +39,33 @@ import { unlessLeft } from './environment.js';
 /** A node that is behind the cursor may be silent for 5 s before it says so. */
 const READY_MILLISECONDS = 7000;
 
-/** A stream is dead if two and a half heartbeats failed to come: so many milliseconds for each second between them. */
+/**
+ * A stream is dead after two and a half missing heartbeats: this many milliseconds for each second of their
+ * interval.
+ */
 const SILENCE_PER_SECOND = 2500;
 
-/** Networks and busy pages hold back data for some seconds, however short the heartbeats are. */
+/**
+ * Networks and busy pages hold data back for some seconds, however short the interval of the heartbeats is.
+ */
 const MIN_SILENCE_MILLISECONDS = 10_000;
 
-/** How often the clock is looked at, which goes on while the machine sleeps. */
+/** How often the clock is read, which goes on while the machine sleeps. */
 const LOOK_MILLISECONDS = 1000;
 
 /**
- * Opens a stream: one try, which notices silence, and never comes back by itself.
+ * Opens a stream: one try, which notices silence and never reconnects by itself.
  *
  * @param {OpenSource} openSource
  * @param {URL} url
  * @param {Service} service
- * @param {(frame: Frame, silence: number) => void} onFrame `silence`: the one after which the stream is dead, in milliseconds
- * @param {(end: End, fault: Fault | undefined) => void} onEnd called once, unless it is closed before; with the fault if it is known
+ * @param {(frame: Frame, silence: number) => void} onFrame `silence`: after how many milliseconds of silence
+ *   the stream is dead
+ * @param {(end: End, fault: Fault | undefined) => void} onEnd called once, unless the stream is closed first;
+ *   with the fault if it is known
  */
 export function openStream(openSource, url, service, onFrame, onEnd) {
-  // Before `ready` nothing is to be expected.
+  // Nothing needs to come before `ready`.
   let silence = READY_MILLISECONDS;
   let heard = Date.now();
   let hasEnded = false;
@@ -69,14 +78,14 @@ export function openStream(openSource, url, service, onFrame, onEnd) {
   const endLater = (reason, fault) => void unlessLeft().then(() => end(reason, fault));
   const closeSource = openSource(url, receive, endLater, service);
 
-  /** Ends it if it has been silent for too long. Call it when the machine may have slept. */
+  /** Ends the stream if it has been silent for too long. Call it when the machine may have slept. */
   function check() {
     const silent = Date.now() - heard;
     if (silent < 0) heard = Date.now();
     else if (silent > silence) end(whenSilent);
   }
 
-  /** Closes it: nothing is called any more. */
+  /** Closes the stream: no callback is called any more. */
   function close() {
     hasEnded = true;
     clearInterval(look);
@@ -104,10 +113,10 @@ export function openStream(openSource, url, service, onFrame, onEnd) {
       silence = Math.max(MIN_SILENCE_MILLISECONDS, heartbeatSeconds * SILENCE_PER_SECOND);
       whenSilent = 'quiet';
     }
-    // Browsers let the intervals of a hidden tab wait for a minute, but not a timer that an event has set.
+    // Browsers delay the intervals of a hidden tab by up to a minute, but not a timer that an event has set.
     clearTimeout(late);
     late = setTimeout(check, silence + 1);
-    // The last id is repeated for a frame that has none; a message that is not stored has none in it either.
+    // A frame without an id repeats the last one. A message that is not stored has no id in its data, either.
     const moves =
       event === 'message' ? data.startsWith('{"id":') : !['heartbeat', 'presence'].includes(event);
     onFrame({ event, id: moves ? lastId : '', data, at: heard }, silence);
