@@ -214,7 +214,7 @@ describe.each(['fetch', 'polling'] as const)('with a token, by %s, a connection'
     });
     await client.waitForState('offline');
     expect(client.status).toMatchObject({
-      detail: 'no token can be got: the back end is away',
+      detail: 'cannot get a token: the back end is away',
       problem: null,
     });
     await client.waitForState('live');
@@ -228,7 +228,7 @@ describe.each(['fetch', 'polling'] as const)('with a token, by %s, a connection'
   ])('says that its function gets no token but %s', async (_what, got) => {
     const client = open({ url: server.url, recipient: newInbox(), transport, token: () => got });
     await client.waitForState('offline');
-    expect(client.status.detail).toMatch(/^no token can be got: "token" must return a text without spaces/);
+    expect(client.status.detail).toMatch(/^cannot get a token: "token" must return a text without spaces/);
   });
 
   test('is told if its function begins to get the tokens of somebody else, and ends', async () => {

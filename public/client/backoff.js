@@ -2,7 +2,7 @@ const FIRST_MILLISECONDS = 2000;
 const MAX_MILLISECONDS = 30_000;
 
 /**
- * Returns the range of the wait before another try: longer after each failure, up to 30 s.
+ * Returns the range of the wait before the next try: longer after each failure, up to 30 s.
  *
  * @param {number} tries failures so far
  * @returns {{ min: number, max: number }} milliseconds
@@ -13,16 +13,17 @@ export function backoff(tries) {
 }
 
 /**
- * Returns a random number of a range, so that not all who were cut off come back at once.
+ * Returns a random number in a range, so that not all clients that were cut off come back at once.
  *
  * @param {{ min: number, max: number }} range milliseconds
+ * @returns {number} milliseconds
  */
 export function spread({ min, max }) {
   return min + Math.random() * (max - min);
 }
 
 /**
- * Waits.
+ * Waits for a time.
  *
  * @param {number} milliseconds
  * @param {AbortSignal} [signal] ends the wait early
@@ -42,6 +43,8 @@ export function pause(milliseconds, signal) {
 }
 
 /**
+ * Waits for a signal.
+ *
  * @param {AbortSignal} signal
  * @returns {Promise<unknown>} resolves when it is aborted
  */

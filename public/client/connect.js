@@ -76,7 +76,8 @@ export { Problem, Unreachable, Unsent };
  *   early, its last message is the first of the next loop. Ends when the connection is closed. Throws if the
  *   connection waits for `reconnect`, if the session is no longer this page's, and a TypeError if there is an
  *   `onMessage`
- * @property {(page?: { before?: number | undefined, limit?: number | undefined }) => Promise<HistoryPage>} history gets a page of history of all followed inboxes in one order, the oldest message first: the newest
+ * @property {(page?: { before?: number | undefined, limit?: number | undefined }) => Promise<HistoryPage>} history
+ *   gets a page of history of all followed inboxes in one order, the oldest message first: the newest
  *   messages, or those before the id `before`; `limit` is 1 to 1000, by default 50. If the page has `more`,
  *   continue with its `before`. Rejects with a `Problem` or `Unreachable`, and with a TypeError if `before`
  *   or `limit` is wrong

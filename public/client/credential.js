@@ -3,15 +3,16 @@ import { notGot } from './errors.js';
 /** @typedef {ReturnType<typeof createCredential<string>>} Token */
 
 /**
- * Returns a credential that a function of the page gets, a token or a session. All who need it share one call of the function.
+ * Returns a credential, a token or a session, that a function of the page gets. All who need it share one
+ * call of the function.
  *
  * @template Value
- * @param {string} name what it is, for a person
+ * @param {string} name what it is, for messages
  * @param {() => Value | Promise<Value>} get
- * @param {boolean} isKept whether it is kept here once it is got; if not, the function is called again when one is needed next
+ * @param {boolean} isKept whether to keep it here; if not, the function is called again for the next use
  */
 export function createCredential(name, get, isKept) {
-  /** Another one for each call. It says which token was refused. */
+  /** The number of the newest call: tells which token was refused. */
   let version = 0;
   /** @type {Promise<Value> | undefined} */
   let newest;
@@ -21,7 +22,7 @@ export function createCredential(name, get, isKept) {
     const forgetOwn = () => {
       if (own === version) newest = undefined;
     };
-    // It may throw at once, too.
+    // The function may also throw before it returns a promise.
     const asked = (async () => get())();
     newest = asked.then(
       (value) => {
@@ -37,7 +38,7 @@ export function createCredential(name, get, isKept) {
   }
 
   /**
-   * Returns the credential, which is got if there is none, and no call is under way.
+   * Returns the credential. Gets it if there is none, and no call is under way.
    *
    * @throws {Unreachable} if the page's function fails
    */
@@ -53,16 +54,19 @@ export function createCredential(name, get, isKept) {
     value,
 
     /**
-     * Gets another one, unless that has been done since the one that was refused.
+     * Gets another credential, unless that was done since the refused one.
      *
-     * @param {number} refused its version
+     * @param {number} refused the version of the refused one
      * @throws {Unreachable} if the page's function fails
      */
     renew(refused) {
       return refused === version ? ask() : value();
     },
 
-    /** Has another one got when one is needed next, though a call is under way: it may never settle. */
+    /**
+     * Forgets the credential, and a call under way, which may never settle: the next use calls the function
+     * again.
+     */
     forget() {
       newest = undefined;
     },

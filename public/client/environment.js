@@ -1,11 +1,11 @@
-/** The features of the place in which this runs: a page, a worker or a program. Each may be missing, or be refused. */
+/** The features of the environment: a page, a worker or a program. Each may be missing or forbidden. */
 
-/** Whether this is a page: workers and programs share nothing with tabs, and keep nothing. */
+/** Returns whether this is a page. Workers and programs share nothing with tabs, and store nothing. */
 export function isPage() {
   return typeof document === 'object';
 }
 
-/** Returns the URL that relative ones are relative to; `undefined` in a program. @returns {string | undefined} */
+/** Returns the base of relative URLs; `undefined` in a program. @returns {string | undefined} */
 export function baseUrl() {
   return isPage() ? document.baseURI : /** @type {{ location?: Location }} */ (globalThis).location?.href;
 }
@@ -16,7 +16,8 @@ export function isOnline() {
 }
 
 /**
- * Returns the locks of this site; `undefined` if there are none, as on pages that are not served securely.
+ * Returns the locks of this site; `undefined` if there are none, for example on pages that are not served
+ * securely.
  *
  * @returns {LockManager | undefined}
  */
@@ -29,7 +30,8 @@ export function siteLocks() {
  *
  * @param {string} name
  * @param {((event: MessageEvent) => void) | null} [onMessage]
- * @returns {BroadcastChannel | undefined} `undefined` if there is none, as where a browser blocks all cookies
+ * @returns {BroadcastChannel | undefined} `undefined` if there is none, for example in a browser that blocks
+ *   all cookies
  */
 export function openChannel(name, onMessage = null) {
   if (!isPage()) return undefined;
@@ -47,28 +49,33 @@ export function openChannel(name, onMessage = null) {
  *
  * @param {string} type
  * @param {(event: any) => void} listener
- * @param {AbortSignal} [signal] ends it
+ * @param {AbortSignal} [signal] stops listening
  */
 export function listen(type, listener, signal) {
   const target = /** @type {Partial<EventTarget>} */ (globalThis);
-  // On their way to the document events pass the window, also those that do not come back to it.
+  // While they are captured, events of the document pass the window, even those that do not bubble.
   target.addEventListener?.(type, listener, { capture: true, ...(signal && { signal }) });
 }
 
-/** Reports what a callback threw as the runtime reports uncaught errors, and ends nothing. @param {unknown} error */
+/**
+ * Reports an error of a callback as the runtime reports uncaught errors, and goes on.
+ *
+ * @param {unknown} error
+ */
 export function reportFault(error) {
   if (typeof reportError === 'function') reportError(error);
   else console.error(error);
 }
 
-/** A new idempotency key. Not `crypto.randomUUID`, which pages that are not served securely do not have. */
+/** Returns a new idempotency key. Pages that are not served securely do not have `crypto.randomUUID`. */
 export function newKey() {
   return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 /**
- * Resolves in another task; never if the page is just being left. It breaks its requests before it is told so (`pagehide`), in the same
- * task, and would tell other tabs that the service is gone. Not a timer: those of hidden tabs are slow.
+ * Resolves in another task; never if the page is being left. A browser breaks the requests of such a page
+ * before it says `pagehide`, in the same task, and the page would tell other tabs that the service is gone.
+ * Timers would not do: those of hidden tabs are slow.
  *
  * @returns {Promise<void>}
  */

@@ -1,13 +1,13 @@
-/** A refusal by the service, with the problem that it told (RFC 9457). */
+/** A refusal by the service, with its problem document (RFC 9457). */
 export class Problem extends Error {
   /** @override */
   name = 'Problem';
 
   /**
-   * @param {number} status
-   * @param {string} detail a sentence for a person
+   * @param {number} status the HTTP status
+   * @param {string} detail a sentence for people
    * @param {{ retryAfter?: number | undefined, errors?: readonly { path: string, message: string }[] | undefined }} [facts]
-   *   `retryAfter`: seconds, if the service said when to come back; `errors`: the bad fields
+   *   `retryAfter`: after how many seconds to come back, if the service said so; `errors`: the bad fields
    */
   constructor(status, detail, { retryAfter, errors = [] } = {}) {
     super(detail);
@@ -23,7 +23,7 @@ export class Problem extends Error {
   }
 }
 
-/** The service was not reached: no answer at all, or none in time, or no token to ask with. */
+/** The service was not reached: it did not answer, or not in time, or there was no token for the request. */
 export class Unreachable extends Error {
   /** @override */
   name = 'Unreachable';
@@ -40,10 +40,10 @@ export class Unreachable extends Error {
   }
 }
 
-/** Why a request had no success. @typedef {Problem | Unreachable} Fault */
+/** The reason for the failure of a request. @typedef {Problem | Unreachable} Fault */
 
 /**
- * Returns an error as why a request had no success.
+ * Turns an error into the reason for the failure of a request.
  *
  * @param {unknown} error
  * @returns {Fault}
@@ -53,14 +53,14 @@ export function asFault(error) {
 }
 
 /**
- * Returns an error of the page's own code as why a request had no success.
+ * Turns an error of the page's own code into the reason for the failure of a request.
  *
- * @param {string} missing what could not be got by it
+ * @param {string} missing what the code could not get
  * @param {unknown} error
  */
 export function notGot(missing, error) {
   const why = error instanceof Error ? error.message : String(error);
-  return new Unreachable(error, `no ${missing} can be got: ${why}`);
+  return new Unreachable(error, `cannot get a ${missing}: ${why}`);
 }
 
 /** Signing out would lose messages that wait to be stored. */

@@ -1,11 +1,12 @@
 /** @import { OpenSource } from './stream.js' */
 
-/** The events that the service names; one without a name is a `message`. */
+/** The names of the service's events; an event without a name is a `message`. */
 const NAMES = ['message', 'ready', 'live', 'heartbeat', 'presence', 'bye'];
 
 /**
- * Opens a stream by the browser's own EventSource, with the session cookie. It never comes back by itself: EventSource
- * would, but not after a status other than 200, and not on a dead connection of which it is not told.
+ * Opens a stream with the browser's EventSource, and the session cookie. It never reconnects by itself:
+ * EventSource would, but not after a status other than 200, and not on a dead connection that the browser
+ * does not notice.
  *
  * @type {OpenSource}
  */

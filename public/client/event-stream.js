@@ -1,12 +1,13 @@
-/** A line longer than this is not of the service: its blocks have less than 64 KiB. */
+/** A longer line cannot come from the service, whose blocks have less than 64 KiB. */
 const MAX_LINE = 1024 * 1024;
 
 /**
- * Returns a parser of `text/event-stream`: a function that takes it as it comes, in pieces of any size, decoded without the
- * byte order mark, and throws if a line is too long.
+ * Returns a parser of `text/event-stream`: a function that takes the decoded text, without a byte order mark,
+ * in pieces of any size. It throws if a line is too long.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
- * @param {(event: string, id: string, data: string) => void} onEvent `id` is the last one, as EventSource has it
+ * @param {(event: string, id: string, data: string) => void} onEvent `id` is the last one, as with
+ *   EventSource
  * @returns {(piece: string) => void}
  */
 export function createEventParser(onEvent) {
@@ -16,7 +17,7 @@ export function createEventParser(onEvent) {
   let data = '';
 
   return (piece) => {
-    // A CR at the end of a piece stays: an LF at the beginning of the next one belongs to it.
+    // Keep a CR at the end of a piece: an LF at the beginning of the next one belongs to it.
     const lines = (rest + piece).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE) throw new Error('a line of the stream is too long');

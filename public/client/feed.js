@@ -7,21 +7,25 @@ import { follow, idOf } from './position.js';
 /** @import { Service } from './service.js' */
 
 /**
- * A message as the service sends it. One that is not stored (`ephemeral`) has no `id`.
+ * A message as the service sends it. An ephemeral message, which is not stored, has no `id`.
  *
  * @typedef {object} Message
- * @property {number} [id]
- * @property {string} sender
- * @property {string} recipient
- * @property {string} type
- * @property {unknown} content
- * @property {string} createdAt
+ * @property {number} [id] greater than the ids of all earlier messages
+ * @property {string} sender an address
+ * @property {string} recipient an address
+ * @property {string} type `message` unless its sender gave another one
+ * @property {unknown} content a JSON value
+ * @property {string} createdAt when it was stored: an ISO 8601 time in UTC
  * @property {string} [idempotencyKey]
- * @property {string} [expiresAt]
- * @property {true} [background] it is not unread, makes no conversation and notifies nobody
+ * @property {string} [expiresAt] when it expires: an ISO 8601 time in UTC
+ * @property {true} [background] set if it is not unread, makes no conversation and notifies nobody
  */
 
-/** The frame that opens a stream. @typedef {{ type: 'ready', cursor: string, gap: false | GapReason }} Ready */
+/**
+ * The frame that opens a stream.
+ *
+ * @typedef {{ type: 'ready', cursor: string, gap: false | GapReason }} Ready
+ */
 
 /** A message that is stored. @typedef {Message & { id: number }} Stored */
 
@@ -30,14 +34,15 @@ import { follow, idOf } from './position.js';
  *
  * @typedef {object} Page
  * @property {Stored[]} messages the oldest first
- * @property {string} cursor
- * @property {false | GapReason} gap
- * @property {boolean} more
- * @property {number} [before] where to go on, if the page was read backwards and is not the last
+ * @property {string} cursor the position after this page
+ * @property {false | GapReason} gap why messages are missing, if some are
+ * @property {boolean} more whether there are more messages
+ * @property {number} [before] the id to continue at, if the page was read backwards and is not the last
  */
 
 /**
- * The presence of an address.
+ * The presence of an address. `devices`: how many streams, sockets and held polls follow it now; `lastSeen`:
+ * an ISO 8601 time in UTC, or null if it was not seen since the start of the service.
  *
  * @typedef {{ type: 'presence', recipient: string, online: boolean, devices: number, lastSeen: string | null }} Presence
  */
@@ -46,37 +51,41 @@ import { follow, idOf } from './position.js';
  * The events of a feed.
  *
  * @typedef {object} FeedEvents
- * @property {(message: Stored) => unknown} onMessage if it returns a promise, that is awaited before anything else is told
+ * @property {(message: Stored) => unknown} onMessage if it returns a promise, everything else waits for it
  * @property {(event: Presence | Message) => void} onEvent
  * @property {(gap: { reason: GapReason, cursor: string }) => void} onGap
- * @property {(cursor: string, again: boolean) => void} onMoved the position is another; `again`: it went back
+ * @property {(cursor: string, again: boolean) => void} onMoved the position has changed; `again`: it went
+ *   back
  */
 
-/** If a page takes messages more slowly than they come, only so many wait. The others are fetched when it has taken these. */
+/**
+ * How many messages wait if a page takes them more slowly than they come. The others are fetched after these.
+ */
 const MAX_WAITING = 1000;
 
 /** @typedef {ReturnType<typeof createFeed>} Feed */
 
 /**
- * Creates the feed of one page: it tells each message once and in order, one at a time. It does what position.js says.
+ * Creates the feed of one page: it tells each message once and in order, one at a time. It does what
+ * position.js says.
  *
  * @param {Service} service
  * @param {readonly (readonly [string, string])[]} inboxes as parameters of a query
- * @param {string | undefined} position the cursor to begin at; `undefined`: that of the first stream
+ * @param {string | undefined} position the cursor to begin at; `undefined` for the cursor of the first stream
  * @param {FeedEvents} events
  */
 export function createFeed(service, inboxes, position, events) {
-  /** Work that waits, in order. @type {(() => Promise<unknown> | undefined)[]} */
+  /** The work that waits, in order. @type {(() => Promise<unknown> | undefined)[]} */
   const waiting = [];
-  /** The newest cursor of those that found no room. @type {string | undefined} */
+  /** The newest cursor of the frames that found no room. @type {string | undefined} */
   let skipped;
   let isDraining = false;
   const closed = new AbortController();
   const { signal } = closed;
-  /** Ends a wait for another try. */
+  /** Aborted to end a wait for the next try. */
   let wake = new AbortController();
 
-  /** Does each effect of a piece of news, which has led to a position. */
+  /** Carries out the effects of a piece of news, with the position that it led to. */
   const effects = {
     // A page may close the connection while it takes a message, which counts as taken.
     tell: (/** @type {News} */ { message, cursor }) =>
@@ -88,7 +97,10 @@ export function createFeed(service, inboxes, position, events) {
       events.onGap({ reason: /** @type {GapReason} */ (gap), cursor }),
   };
 
-  /** @param {News} news @returns {Promise<unknown> | undefined} what the page is busy with */
+  /**
+   * @param {News} news
+   * @returns {Promise<unknown> | undefined} a promise if the page is busy with a message
+   */
   function apply(news) {
     const step = follow(position, news);
     position = step.position;
@@ -98,7 +110,7 @@ export function createFeed(service, inboxes, position, events) {
     return done instanceof Promise ? done : undefined;
   }
 
-  /** Takes news, unless the feed is closed. @param {News} news */
+  /** Applies news, unless the feed is closed. @param {News} news */
   function hear(news) {
     return signal.aborted ? undefined : apply(news);
   }
@@ -109,7 +121,10 @@ export function createFeed(service, inboxes, position, events) {
     if (!isDraining) void drain();
   }
 
-  /** Does one after the other. Nothing is awaited unless it must be, so that messages are told as they come. */
+  /**
+   * Does one piece of work after another. Awaits nothing unless it must, so that messages are told as they
+   * come.
+   */
   async function drain() {
     isDraining = true;
     for (let work = waiting.shift(); work !== undefined; work = waiting.shift()) {
@@ -129,14 +144,15 @@ export function createFeed(service, inboxes, position, events) {
   async function tellPage({ messages, cursor, gap }) {
     if (gap !== false) void hear({ type: 'gap', gap, cursor: '0' });
     for (const message of messages) {
-      // Of the same log as the page: if another takes its place, a cursor without its mark would seem good.
+      // With the mark of the page's log: without it, a cursor would still seem valid after the log was
+      // replaced.
       const own = cursor.replace(/^\d+/, String(message.id));
       await hear({ type: 'message', message, cursor: own });
     }
     void hear({ type: 'live', cursor });
   }
 
-  /** Asks for what is missing, at least once. @param {string} cursor */
+  /** Fetches what is missing up to a cursor, with at least one request. @param {string} cursor */
   async function fetchUpTo(cursor) {
     for (let tries = 0; !signal.aborted;) {
       // Read first: a wake-up during the request must not be missed.
@@ -144,7 +160,7 @@ export function createFeed(service, inboxes, position, events) {
       try {
         const page = await getPage({ service, inboxes }, { after: position ?? '0' }, { signal });
         await tellPage(page);
-        // Without more, the log is shorter than it was when that cursor was given.
+        // If there is no more, the log has become shorter since that cursor was given.
         if (!page.more || idOf(position) >= idOf(cursor)) return;
       } catch {
         await pause(spread(backoff(tries++)), awake);
@@ -152,7 +168,7 @@ export function createFeed(service, inboxes, position, events) {
     }
   }
 
-  /** Ends a wait: the service was reached, by this tab or another. */
+  /** Ends a wait for the next try: the service was reached, by this tab or another. */
   function tryAgain() {
     wake.abort();
     wake = new AbortController();
@@ -164,7 +180,7 @@ export function createFeed(service, inboxes, position, events) {
       return position;
     },
 
-    /** Tells nothing more. */
+    /** Stops telling messages. */
     close() {
       closed.abort();
       wake.abort();
@@ -174,13 +190,13 @@ export function createFeed(service, inboxes, position, events) {
      * Takes a frame of a stream.
      *
      * @param {Frame} frame
-     * @param {string | undefined} before the cursor of that stream before the frame; messages between the position and it are
-     *   fetched first. `undefined` if the stream began at the position
+     * @param {string | undefined} before the cursor of that stream before the frame; messages between the
+     *   position and this cursor are fetched first. `undefined` if the stream began at the position
      */
     take({ event, id, data }, before) {
       if (event === 'ready') {
         tryAgain();
-        // All that was skipped comes again.
+        // Everything that was skipped comes again.
         skipped = undefined;
       } else if (id !== '' && (skipped !== undefined || waiting.length >= MAX_WAITING)) {
         if (skipped === undefined) enqueue(fetchSkipped);
@@ -196,7 +212,7 @@ export function createFeed(service, inboxes, position, events) {
       }
       enqueue(() => {
         const caughtUp = before && hear({ type: 'before', cursor: before });
-        // Other frames have no cursor, and mean nothing to the position.
+        // Other frames are their own news. Those without a cursor do not change the position.
         const news = event === 'message' ? { type: event, cursor: id, message: value } : value;
         return after(caughtUp, () => hear(/** @type {News} */ (news)));
       });
@@ -206,14 +222,20 @@ export function createFeed(service, inboxes, position, events) {
      * Fetches what is missing up to a cursor.
      *
      * @param {string} cursor
-     * @param {boolean} asks whether to ask the service even if this feed is ahead: the log may be restored from an older backup
+     * @param {boolean} asks whether to ask the service even if this feed is ahead: the log may have been
+     *   restored from an older backup
      */
     catchUp(cursor, asks) {
       tryAgain();
       enqueue(() => hear({ type: 'before', cursor, asks }));
     },
 
-    /** Takes a page that was polled from the position on. @param {Page} page @returns {Promise<void>} */
+    /**
+     * Takes a page that was polled, beginning at the position.
+     *
+     * @param {Page} page
+     * @returns {Promise<void>}
+     */
     takePage(page) {
       return new Promise((taken) => enqueue(() => tellPage(page).then(taken)));
     },
@@ -221,7 +243,7 @@ export function createFeed(service, inboxes, position, events) {
 }
 
 /**
- * Goes on after some work: at once if there is nothing to wait for.
+ * Continues after some work: at once if there is nothing to wait for.
  *
  * @template Result
  * @param {unknown} work

@@ -4,7 +4,7 @@ import { asFault, Problem } from './errors.js';
 /** @import { OpenSource } from './stream.js' */
 
 /**
- * Opens a stream by fetch: with a token, which EventSource cannot send, and if there is no EventSource.
+ * Opens a stream with fetch: for a token, which EventSource cannot send, or if there is no EventSource.
  *
  * @type {OpenSource}
  */

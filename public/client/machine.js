@@ -1,6 +1,6 @@
 /**
- * The connection as one table of states and events: what follows, and what is to be done. It is pure: connection.js does it.
- * docs/client.md has the diagram.
+ * The state machine of the connection, as one table of states and events: the next state, and what to do. It
+ * is pure: connection.js does it. docs/client.md has the diagram.
  */
 
 /** @import { Fault } from './errors.js' */
@@ -16,16 +16,22 @@ import { Problem } from './errors.js';
  * @typedef {'connecting' | 'catching-up' | 'live' | 'offline' | 'expired' | 'refused' | 'replaced' | 'signed-out' | 'closed'} ConnectionState
  */
 
-/** How messages come: by a stream, or by polls if streams do not get through. @typedef {'stream' | 'polling'} Transport */
+/**
+ * How messages come: through a stream, or by polls if streams do not get through.
+ *
+ * @typedef {'stream' | 'polling'} Transport
+ */
 
 /**
  * The state of the machine.
  *
- * - `new`: nothing has begun
- * - `opening`: a stream is asked for; `catching-up`: it is ready, and missed messages come; `live`: all have come
- * - `waiting`: for the next try; `probing`: for why a stream was refused; `renewing`: for a new session or token
- * - `polling`: polls take the place of streams; `trying`: a stream is asked for while they go on
- * - `stopped`: until `reconnect`; `closed`: for good
+ * - `new`: before the start
+ * - `opening`: a stream was asked for; `catching-up`: it is ready, and missed messages come; `live`: all have
+ *   come
+ * - `waiting`: the next try comes later; `probing`: finds out why a stream was refused; `renewing`: gets a
+ *   new session or token
+ * - `polling`: polls replace streams; `trying`: a stream was asked for, and polls go on
+ * - `stopped`: until `reconnect`; `closed`: permanently
  *
  * @typedef {'new' | 'opening' | 'catching-up' | 'live' | 'waiting' | 'probing' | 'renewing' | 'polling' | 'trying' | 'stopped' | 'closed'} StateName
  */
@@ -34,17 +40,17 @@ import { Problem } from './errors.js';
  * @typedef {object} MachineState
  * @property {StateName} name
  * @property {number} tries failures since the last success
- * @property {boolean} polls whether `waiting` and `renewing` are followed by polls, not by a stream
+ * @property {boolean} polls whether polls, not a stream, follow `waiting` and `renewing`
  * @property {boolean} streams whether streams are tried at all
- * @property {'page' | 'token' | undefined} renewal who renews a session that has expired: the page (`onExpired`), or the
- *   function that gets tokens; `undefined`: nobody
+ * @property {'page' | 'token' | undefined} renewal who renews an expired session: the page (`onExpired`), or
+ *   the function that gets tokens; `undefined`: nobody
  */
 
 /**
- * An event. `ready`, `live` and `ended` are of the newest stream; `time`: the wait has ended; `explained`: why a stream was
- * refused, and `polls-ended`: why polls have ended, `undefined` if nothing is wrong; `renewed`: with the fault if there is no
- * new session or token; `rewatch`: the stream does not watch all addresses; `session-lost`: another person has signed in,
- * or this one has signed out.
+ * An event. `ready`, `live` and `ended` come from the newest stream. `time`: the wait has ended. `explained`:
+ * why a stream was refused. `polls-ended`: why polls have ended. `renewed`: why there is no new session or
+ * token. The fault of these three is `undefined` if nothing is wrong. `rewatch`: the stream does not watch
+ * all addresses. `session-lost`: another person has signed in, or this one has signed out.
  *
  * @typedef {{ type: 'start' | 'ready' | 'live' | 'time' | 'reconnect' | 'offline' | 'rewatch' | 'close' }
  *   | { type: 'ended', end: End, fault?: Fault | undefined }
@@ -58,8 +64,9 @@ import { Problem } from './errors.js';
 /** @typedef {'open' | 'drop-stream' | 'probe' | 'renew' | 'poll' | 'stop-polls'} Command */
 
 /**
- * Something to be done. `open` opens a stream, and closes the one before it; `probe` finds out why a stream was refused, unless
- * the fault says so; `wait` sets the one timer, which ends with the state that set it.
+ * An effect: something to do. `open` opens a stream, and closes the one before it; `probe` finds out why a
+ * stream was refused, unless the fault says so; `wait` sets the only timer, which ends with the state that
+ * set it.
  *
  * @typedef {{ do: Command, fault?: Fault | undefined }
  *   | { do: 'wait', min: number, max: number }
@@ -69,23 +76,24 @@ import { Problem } from './errors.js';
 /** @typedef {{ state: MachineState, effects: readonly Effect[] }} Step */
 
 /**
- * A range of milliseconds: waits are random, so that not all clients of a restarted service return at once.
+ * A range of milliseconds. Waits are random, so that not all clients of a restarted service return at once.
  *
  * @typedef {{ min: number, max: number }} Span
  */
 
 /**
- * The outcome of an event: the next state, then the effects in order. An effect is a command, a state to tell the page, or a wait.
+ * The outcome of an event: the next state, then the effects in order. Each effect is a command, a state to
+ * tell the page, or a wait.
  *
  * @typedef {readonly [StateName, ...(Command | ConnectionState | Span)[]]} Outcome
  */
 
 /** @template Event @typedef {Outcome | ((state: MachineState, event: Event) => Outcome)} Rule */
 
-/** Something has failed. @typedef {{ fault?: Fault | undefined }} Failure */
+/** An event or an effect that may carry a fault. @typedef {{ fault?: Fault | undefined }} Failure */
 
 /**
- * Rules by the type of the event, or by how a stream has ended; `ended` is for all other ends.
+ * Rules by the type of the event, or by the reason for the end of a stream; `ended` covers all other reasons.
  *
  * @typedef {{ [Type in MachineEvent['type']]?: Rule<Extract<MachineEvent, { type: Type }>> }
  *   & { [Name in End]?: Rule<Failure> }} Rules
@@ -94,7 +102,7 @@ import { Problem } from './errors.js';
 const SOON = { min: 1000, max: 4000 };
 const LATER = { min: 5000, max: 15_000 };
 
-/** Streams are tried again that often while polls go on. */
+/** How often a stream is tried while polls go on. */
 const TRIAL = { min: 60_000, max: 60_000 };
 
 /** @type {readonly unknown[]} */
@@ -103,7 +111,7 @@ const COMMANDS = ['open', 'drop-stream', 'probe', 'renew', 'poll', 'stop-polls']
 /** @type {readonly Command[]} */
 const STOP = ['drop-stream', 'stop-polls'];
 
-/** These hold in every state between `new` and `closed`. @type {Rules} */
+/** The rules of every state between `new` and `closed`. @type {Rules} */
 const COMMON = {
   reconnect: open,
   offline: ({ name }) => [name, 'offline'],
@@ -111,7 +119,7 @@ const COMMON = {
   'session-lost': (_, { state }) => ['closed', ...STOP, state],
 };
 
-/** A stream may end in the same ways before `ready` and after it. @type {Rules} */
+/** The rules of a stream, which may end in the same ways before and after `ready`. @type {Rules} */
 const STREAMING = {
   ...COMMON,
   rewatch: open,
@@ -133,7 +141,11 @@ const POLLING = {
   'polls-ended': afterRefusal,
 };
 
-/** The table: for each state the events that mean something in it. @type {Readonly<Record<StateName, Rules>>} */
+/**
+ * The table: for each state, the events that have an effect in it.
+ *
+ * @type {Readonly<Record<StateName, Rules>>}
+ */
 const TABLE = {
   new: { start: open, close: ['closed'] },
   opening: { ...STREAMING, ready: ['catching-up', 'catching-up'] },
@@ -143,7 +155,7 @@ const TABLE = {
   probing: { ...COMMON, explained: afterRefusal },
   renewing: {
     ...COMMON,
-    // A session that expires at once would be renewed in an endless loop.
+    // Wait: a session that expires at once would be renewed in an endless loop.
     renewed: (state, { fault }) =>
       fault === undefined ? ['waiting', backoff(state.tries - 1)] : retry(state),
   },
@@ -165,7 +177,7 @@ export function initialState(renewal, streams) {
 }
 
 /**
- * Returns the state that follows from an event, and what is to be done. An event that means nothing in a state changes
+ * Returns the state that follows from an event, and the effects. An event that has no rule in a state changes
  * nothing.
  *
  * @param {MachineState} state
@@ -184,14 +196,19 @@ export function next(state, event) {
   const effects = done.map((one) => {
     if (typeof one === 'object') return { do: 'wait', ...one };
     if (COMMANDS.includes(one)) return { do: one, fault };
-    // That something has failed is told of what has.
+    // `offline` is about the transport that has failed.
     const transport = (one === 'offline' ? state.polls : polls) ? 'polling' : 'stream';
     return { do: 'tell', state: one, transport, fault: one === 'connecting' ? undefined : fault };
   });
   return { state: { ...state, name, tries, polls }, effects: /** @type {Effect[]} */ (effects) };
 }
 
-/** Begins with a stream, or with polls if streams are not tried. @param {MachineState} state @returns {Outcome} */
+/**
+ * Begins with a stream, or with polls if streams are not tried.
+ *
+ * @param {MachineState} state
+ * @returns {Outcome}
+ */
 function open({ streams }) {
   return streams ? ['opening', 'connecting', 'stop-polls', 'open'] : ['polling', 'connecting', 'poll'];
 }
@@ -213,7 +230,12 @@ function retry({ tries }, least = backoff(0)) {
   return ['waiting', 'offline', span.max < least.max ? least : span];
 }
 
-/** The service is too busy, or this node of it is cut off. @param {MachineState} state @returns {Outcome} */
+/**
+ * Waits longer: the service is too busy, or this node of it is cut off.
+ *
+ * @param {MachineState} state
+ * @returns {Outcome}
+ */
 function retryLater(state) {
   return retry(state, LATER);
 }
@@ -222,17 +244,21 @@ function retryLater(state) {
 function afterRefusal(state, event) {
   const { fault } = event;
   if (fault instanceof Problem && fault.status === 401) return renew(state, event);
-  // Whatever is wrong with polls, the stream that is tried next says so; `trying` has it already.
+  // Polls failed: the stream that is tried next tells why. In `trying` it is being opened already.
   if (state.name === 'trying') return ['opening', 'offline'];
   if (state.polls && state.streams) return ['opening', 'offline', 'open'];
   return fault === undefined || fault.passes ? retry(state) : ['stopped', 'refused'];
 }
 
-/** @param {MachineState} state @param {Failure} event its fault is the refusal, if there was one @returns {Outcome} */
+/**
+ * @param {MachineState} state
+ * @param {Failure} event its fault is the refusal, if there was one
+ * @returns {Outcome}
+ */
 function renew({ polls, renewal }, { fault }) {
   const stop = polls ? STOP : [];
   if (renewal === undefined) return ['stopped', ...stop, 'expired'];
-  // A token that is refused was got a moment ago: service.js has tried another.
+  // The refused token was a new one: service.js has already tried another.
   const ofToken = fault === undefined ? 'connecting' : 'offline';
   return ['renewing', ...stop, renewal === 'page' ? 'expired' : ofToken, 'renew'];
 }

@@ -5,15 +5,23 @@ import { aborted } from './backoff.js';
 /** @typedef {ReturnType<typeof createMessages>} Messages */
 
 /**
- * Creates messages as `for await` takes them, one at a time. Asking for the next one says that the one before is done with. If a
- * loop ends early, the message that it had is the first of the next loop.
+ * Creates a source of messages for `for await` loops, which take one at a time. Asking for the next message
+ * says that the one before is done. If a loop ends early, its last message is the first of the next loop.
  */
 export function createMessages() {
-  /** The message that no loop has, and what says that it was taken. @type {{ message: Stored, taken: () => void } | undefined} */
+  /**
+   * The message that no loop has, and the function that says that it is done.
+   *
+   * @type {{ message: Stored, taken: () => void } | undefined}
+   */
   let waiting;
-  /** Whether loops end, and with which error. @type {{ fault: Error | undefined } | undefined} */
+  /**
+   * Set if loops must end, with an error if there is one.
+   *
+   * @type {{ fault: Error | undefined } | undefined}
+   */
   let end;
-  /** Wakes the loops that have nothing to do. */
+  /** Aborted to wake the loops that wait. */
   let changed = new AbortController();
 
   function wake() {
@@ -26,7 +34,7 @@ export function createMessages() {
      * Offers a message.
      *
      * @param {Stored} message
-     * @returns {Promise<void>} resolves when it is done with
+     * @returns {Promise<void>} resolves when the message is done
      */
     offer(message) {
       return new Promise((taken) => {
@@ -35,7 +43,11 @@ export function createMessages() {
       });
     },
 
-    /** Ends all loops: with an error if there is one. Does nothing if they have ended. @param {Error} [fault] */
+    /**
+     * Ends all loops: with an error if there is one. Does nothing if they have ended.
+     *
+     * @param {Error} [fault]
+     */
     end(fault) {
       end ??= { fault };
       wake();
@@ -46,7 +58,7 @@ export function createMessages() {
       end = undefined;
     },
 
-    /** Iterates. @returns {AsyncGenerator<Stored, void, void>} */
+    /** Iterates over the messages. @returns {AsyncGenerator<Stored, void, void>} */
     async *loop() {
       for (;;) {
         while (!end && !waiting) await aborted(changed.signal);
@@ -59,7 +71,7 @@ export function createMessages() {
           yield message;
           rest = undefined;
         } finally {
-          // If this loop ends here, another takes the message.
+          // If this loop ends here, another loop takes the message.
           waiting = rest;
           wake();
         }

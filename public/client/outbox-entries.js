@@ -2,28 +2,30 @@ import { newKey } from './environment.js';
 import { storage } from './storage.js';
 
 /**
- * A message to be sent.
+ * A message to send.
  *
  * @typedef {object} Draft
- * @property {string} recipient
+ * @property {string} recipient an address
  * @property {unknown} content any JSON value
- * @property {string} [sender]
- * @property {string} [type]
- * @property {number} [ttl]
- * @property {boolean} [background] for streams and history alone: not unread, no conversation, no notification
- * @property {string} [idempotencyKey] made if it is not given
+ * @property {string} [sender] an address; defaults to the sender of the connection
+ * @property {string} [type] `message` by default; any other type but `read` counts as unread and notifies,
+ *   too
+ * @property {number} [ttl] how long it is shown, in seconds from when it is stored: 1 to 31,536,000
+ * @property {boolean} [background] whether it is in streams and history alone: not unread, no conversation,
+ *   no notification
+ * @property {string} [idempotencyKey] 1 to 128 characters; a new one if it is missing
  */
 
-/** @typedef {Draft & { idempotencyKey: string }} Entry a message that waits */
+/** @typedef {Draft & { idempotencyKey: string }} Entry a message that waits to be stored */
 
-/** Tells names of the same moment apart. */
+/** The length of the part of a name that tells names of the same moment apart. */
 const KEY_LENGTH = 8;
 
 /**
- * Returns the messages that have these names in the browser's storage.
+ * Returns the messages that the browser's storage has under these names.
  *
  * @param {readonly string[]} names
- * @returns {Entry[]} without those that are gone, or were written by something else
+ * @returns {Entry[]} without those that are missing, or were written by other code
  */
 export function readEntries(names) {
   return names.flatMap((name) => {
@@ -38,12 +40,12 @@ export function readEntries(names) {
 }
 
 /**
- * Keeps a message behind all others, also if the clock was set back.
+ * Stores a message behind all others, even if the clock was set back.
  *
- * @param {string} prefix of the names of its sender's messages, which are in order of time
+ * @param {string} prefix what the names of its sender's messages begin with; the names are in order of time
  * @param {Draft} draft
  * @returns {{ name: string, text: string }}
- * @throws {TypeError} if it is not JSON
+ * @throws {TypeError} if the message is not JSON
  */
 export function appendEntry(prefix, draft) {
   const text = JSON.stringify({ ...draft, idempotencyKey: draft.idempotencyKey ?? newKey() });
@@ -55,17 +57,17 @@ export function appendEntry(prefix, draft) {
 }
 
 /**
- * Finds the messages of a sender that wait, also those that an earlier version kept.
+ * Finds the waiting messages of a sender, even those stored by an earlier version of the client.
  *
- * @param {string} service its name
+ * @param {string} service the service's name
  * @param {string} sender
  * @returns {string} what all their names begin with
  */
 export function findEntries(service, sender) {
-  // In quotes: a sender's name may begin with another's and a colon.
+  // Quoted: a sender's name may begin with another's and a colon.
   const whose = `${JSON.stringify(sender)}:`;
   const prefix = `tidings:${service}:outbox:${whose}`;
-  // They have the same keys under both names, so none is stored twice.
+  // A message has the same key under both names, so it is not stored twice.
   const old = `tidings:outbox:${service}:${whose}`;
   for (const name of storage.names(old)) {
     storage.set(prefix + name.slice(old.length), storage.get(name) ?? '');

@@ -15,14 +15,14 @@ import { storage } from './storage.js';
 
 /**
  * @typedef {object} OutboxEvents
- * @property {() => void} onChange other messages wait
- * @property {(entry: Entry, problem: Problem) => void} onRefused it will never be stored
+ * @property {() => void} onChange the waiting messages have changed
+ * @property {(entry: Entry, problem: Problem) => void} onRefused a message will never be stored
  * @property {() => Promise<unknown>} onExpired gets a new session
- * @property {(fault: Fault) => Promise<boolean>} onFault returns whether that has stopped the outbox
+ * @property {(fault: Fault) => Promise<boolean>} onFault returns whether the fault has stopped the outbox
  */
 
 /**
- * The outcome of an entry: it is stored, it is refused, or another entry takes its place.
+ * The outcome of an entry: it is stored, refused, or replaced by another entry.
  *
  * @typedef {{ name: string, message: Stored }
  *   | { name: string, status: number, detail: string }
@@ -30,7 +30,8 @@ import { storage } from './storage.js';
  */
 
 /**
- * A message that this page was asked to send, or the one that has taken its place. `isGone`: it was not in the storage at the last look.
+ * A message that this page was asked to send, or the one that has replaced it. `isGone`: it was missing from
+ * the storage at the last look.
  *
  * @typedef {object} Promised
  * @property {string} name
@@ -41,24 +42,26 @@ import { storage } from './storage.js';
  */
 
 /**
- * How often it is checked that the promised messages are still in the storage: code of the page may clear it. One that is gone
- * at two looks is put back; another tab may have sent it, and has said so by then.
+ * How often to check that the promised messages are still in the storage: code of the page may clear it. A
+ * message that is missing at two looks is put back; if another tab had sent it, that tab would have said so
+ * by then.
  */
 const LOOK_MILLISECONDS = 1000;
 
-/** A tab that sends is taken for dead after this silence, if it does not answer either. */
+/** After this much silence the tab that sends is taken for dead, if it does not answer either. */
 const SILENCE_MILLISECONDS = 15_000;
 
 /**
- * Returns messages that wait until they are stored, and sends them. Each is in the browser's storage before `add` returns, under a key
- * that a repeat does not store twice, so it is sent exactly once over reloads, crashes and lost answers. What this page was asked to send
- * it sends even if the storage is full or is cleared.
+ * Returns the outbox, which keeps messages until they are stored, and sends them. Each message is in the
+ * browser's storage before `add` returns, under a key that keeps it from being stored twice, so it is sent
+ * exactly once over reloads, crashes and lost answers. The messages that this page was asked to send are sent
+ * even if the storage is full or cleared.
  *
- * Of all tabs the one that has a lock sends, the oldest first, as long as anything waits. Should two do so for a while, as one was
- * taken for dead, the keys of the messages keep them from being stored twice.
+ * One of the tabs sends, the oldest message first, until none is left: the one that has a lock. If two tabs
+ * send for a while, because one was taken for dead, the keys still keep messages from being stored twice.
  *
  * @param {Service} service
- * @param {string} sender whose messages these are
+ * @param {string} sender the sender of these messages
  * @param {OutboxEvents} events
  */
 export function openOutbox(service, sender, { onChange, onRefused, onExpired, onFault }) {
@@ -68,29 +71,29 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let look;
   let tries = 0;
-  /** Ends a wait for another try. */
+  /** Aborted to end a wait for the next try. */
   let wake = new AbortController();
   let isSending = false;
   let isClosed = false;
   /** Aborted when nothing is left to do after `close`. */
   const ended = new AbortController();
-  // The tab that sends is not always the one that was asked to.
+  // The tab that sends a message is not always the one that was asked to.
   const lock = openSharedLock(prefix, SILENCE_MILLISECONDS, { onGain: () => void sendAll(), onHear: settle });
   listen('storage', onStorage, ended.signal);
   listen('online', retry, ended.signal);
   flush();
 
-  /** The names of the messages that wait, the oldest first. */
+  /** Returns the names of the waiting messages, the oldest first. */
   function names() {
     return storage.names(prefix);
   }
 
-  /** The name of the message that is to be sent next. */
+  /** Returns the name of the next message to send. */
   function next() {
     return isClosed && promised.size === 0 ? undefined : names()[0];
   }
 
-  /** Sends what waits, if that is not being done already. */
+  /** Sends the waiting messages, unless that is being done already. */
   function flush() {
     if (next() !== undefined) lock.request();
   }
@@ -107,15 +110,15 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
     wake = new AbortController();
   }
 
-  /** Another tab has put something in, or sent it, or cleared the storage. @param {StorageEvent} event */
+  /** Another tab has added or sent a message, or cleared the storage. @param {StorageEvent} event */
   function onStorage({ key, newValue }) {
     if (isClosed || key?.startsWith(prefix) === false) return;
     onChange();
-    // It waits for its turn: the other tab may be gone before it has sent it.
+    // Wait for the lock: the other tab may be gone before it has sent the message.
     if (newValue !== null) flush();
   }
 
-  /** Other messages wait, or nothing is being sent any more. */
+  /** Tells the page what has changed, and lets the closed outbox end when nothing is left to send. */
   function goOn() {
     if (promised.size === 0) clearInterval(look);
     if (!isClosed) onChange();
@@ -126,25 +129,25 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
   }
 
   async function sendAll() {
-    // It had the lock before, and is still sending.
+    // This tab had the lock before, and is still sending.
     if (isSending) return;
     isSending = true;
     for (let name = next(); lock.isHeld && name !== undefined; name = next()) {
-      // Taken first: what wakes it while it sends must not be missed.
+      // Read first: a wake-up while it sends must not be missed.
       const { signal } = wake;
       const fault = await send(name);
       if (!fault) tries = 0;
       else await waitAfter(fault, signal);
     }
     isSending = false;
-    // If another has taken the lock, this one waits for it.
+    // If another tab has taken the lock, this one waits for it.
     if (lock.isHeld) lock.release();
     goOn();
   }
 
   /**
    * @param {string} name
-   * @returns {Promise<Fault | undefined>} why it must be sent again later; `undefined` if not
+   * @returns {Promise<Fault | undefined>} why it must be sent again later; `undefined` if it must not
    */
   async function send(name) {
     const [entry] = readEntries([name]);
@@ -154,7 +157,7 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
     }
     try {
       const message = /** @type {Stored | undefined} */ (await service.post('messages', entry));
-      // Something else has answered.
+      // The answer did not come from the service.
       if (message?.id === undefined) return new Unreachable(message);
       finish({ name, message });
     } catch (error) {
@@ -174,13 +177,13 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
    */
   async function waitAfter(fault, signal) {
     const { status, retryAfter = 0 } = /** @type {Partial<Problem>} */ (fault);
-    // A person may be asked; another tab may have got a session in the meantime.
+    // A person may have to sign in; another tab may get a session in the meantime.
     if (status === 401) await Promise.race([onExpired().catch(() => undefined), aborted(signal)]);
     await pause(Math.max(spread(backoff(tries++)), retryAfter * 1000), signal);
   }
 
   /**
-   * Has this page send a message, whatever becomes of its storage.
+   * Has this page send a message, whatever happens to the storage.
    *
    * @param {{ name: string, text: string }} entry
    * @returns {Promise<Stored>}
@@ -192,7 +195,7 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
     });
   }
 
-  /** Puts back promised messages that are gone from the storage, though nothing is known to have become of them. */
+  /** Puts back promised messages that are missing from the storage, and whose outcome is unknown. */
   function putBack() {
     for (const one of promised) {
       const isGone = storage.get(one.name) === undefined;
@@ -205,7 +208,7 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
 
   /** @param {Outcome} outcome */
   function finish(outcome) {
-    // Told first: if this tab crashes in between, the entry is sent again, and nobody waits forever.
+    // Say so first: if this tab crashes in between, the entry is sent again, and nobody waits forever.
     lock.say(outcome);
     storage.remove(outcome.name);
     settle(outcome);
@@ -237,7 +240,7 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
       return readEntries(names());
     },
 
-    /** How many wait. */
+    /** The number of messages that wait. */
     get size() {
       return names().length;
     },
@@ -246,11 +249,11 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
      * Keeps a message until it is stored.
      *
      * @param {Draft} draft
-     * @param {(entry: Entry) => boolean} [overtakes] which others it takes the place of, of those that wait and were not begun: they
-     *   are answered as it is
-     * @returns {Promise<Stored>} the stored message. Rejects with a `Problem` that a retry cannot mend; never because there
-     *   is no connection, or no room in the browser's storage
-     * @throws {TypeError} if it is not JSON
+     * @param {(entry: Entry) => boolean} [overtakes] selects messages that this one replaces if they still
+     *   wait and were not begun: they get its answer
+     * @returns {Promise<Stored>} the stored message. Rejects with a `Problem` that a retry cannot fix, but
+     *   never because there is no connection, or no room in the browser's storage
+     * @throws {TypeError} if the message is not JSON
      */
     add(draft, overtakes = () => false) {
       const overtaken = select(names().slice(1), overtakes);
@@ -263,10 +266,10 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
     },
 
     /**
-     * Removes messages that wait: they will not be sent. One that is on its way cannot be called back.
+     * Removes messages that wait: they will not be sent. A message on its way cannot be called back.
      *
      * @param {(entry: Entry) => boolean} which
-     * @param {string} detail why, in a sentence for a person
+     * @param {string} detail why, in a sentence for people
      */
     drop(which, detail) {
       for (const name of select(names(), which)) finish({ name, status: 409, detail });
@@ -275,10 +278,11 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
     retry,
 
     /**
-     * Tells no more. What this page was asked to send is still sent, and answered; the rest is left to the next page. With a fault,
-     * nothing more is sent: all is kept for its sender's next visit. A message that is on its way cannot be called back.
+     * Stops calling back. Messages that this page was asked to send are still sent and answered; the rest are
+     * left to the next page. With a fault, nothing more is sent: all messages are kept for their sender's
+     * next visit. A message on its way cannot be called back.
      *
-     * @param {Error} [fault] what the promises of messages that wait are rejected with
+     * @param {Error} [fault] rejects the promises of messages that wait
      */
     close(fault) {
       isClosed = true;
@@ -286,7 +290,7 @@ export function openOutbox(service, sender, { onChange, onRefused, onExpired, on
         for (const { reject } of promised) reject(fault);
         promised.clear();
       }
-      // Another may send what it waits with.
+      // Let another tab send the message that this one waits with.
       wakeUp();
       goOn();
     },

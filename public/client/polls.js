@@ -4,28 +4,28 @@
 const POLL_SECONDS = 25;
 
 /**
- * The inboxes that are followed.
+ * The inboxes to follow.
  *
  * @typedef {object} Inboxes
  * @property {Service} service
- * @property {readonly (readonly [string, string])[]} inboxes as parameters of a query
+ * @property {readonly (readonly [string, string])[]} inboxes as query parameters
  */
 
 /**
- * Polls, page after page, from a cursor on: this takes the place of a stream. The first answer is not held: it tells that the
- * session is good.
+ * Polls page after page, from a cursor on, in place of a stream. The service does not hold the first answer,
+ * which shows that the session is valid.
  *
- * @param {Inboxes & { cursor: () => string | undefined, last: number }} inboxes `cursor` returns the one to continue from;
- *   `last`: how many of the newest messages to get if there is none
- * @param {(page: Page) => Promise<void>} onPage resolves when its messages were told
- * @param {AbortSignal} signal ends it
- * @throws {unknown} if a request fails, or if it was ended
+ * @param {Inboxes & { cursor: () => string | undefined, last: number }} inboxes `cursor` returns the cursor
+ *   to continue from; `last`: how many of the newest messages to get if there is none
+ * @param {(page: Page) => Promise<void>} onPage resolves when the page's messages have been told
+ * @param {AbortSignal} signal ends the polls
+ * @throws {unknown} if a request fails, or if the polls were ended
  */
 export async function poll(inboxes, onPage, signal) {
   const { cursor, last } = inboxes;
   for (let wait = 0; ; wait = POLL_SECONDS) {
     const after = cursor();
-    // Without a cursor, it begins with what a stream begins with.
+    // Without a cursor, begin as a stream does.
     const isFirst = after === undefined;
     const query = isFirst
       ? { before: 'latest', limit: String(Math.max(1, last)) }
@@ -44,7 +44,8 @@ export async function poll(inboxes, onPage, signal) {
  * @param {Inboxes} inboxes
  * @param {Record<string, string>} query
  * @param {{ signal?: AbortSignal, wait?: number }} [options] `wait`: milliseconds that the answer may be held
- * @returns {Promise<Page>}
+ * @param {{ signal?: AbortSignal, wait?: number }} [options] `wait`: for how many milliseconds the service
+ *   may hold the answer
  * @throws {Problem | Unreachable}
  */
 export async function getPage({ service, inboxes }, query, options) {

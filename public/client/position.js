@@ -1,8 +1,10 @@
 /**
- * The position of one page in its inboxes, and what each piece of news means to it. It is pure: feed.js does what it says.
+ * The position of one page in its inboxes, and what each piece of news means for it. It is pure: feed.js does
+ * what it says.
  *
- * A message is told exactly if its id is greater than the position, which then becomes that id. Whether it came by a stream
- * of this tab, from another tab or by a poll makes no difference, so a change from one to another neither loses nor repeats.
+ * A message is told if, and only if, its id is greater than the position, which then becomes that id. It does
+ * not matter whether the message came through a stream of this tab, from another tab or by a poll, so a
+ * change from one to another neither loses nor repeats messages.
  */
 
 /** @import { Stored } from './feed.js' */
@@ -10,13 +12,14 @@
 /** Why messages are missing. @typedef {'purged' | 'restored' | 'unknown'} GapReason */
 
 /**
- * A piece of news, in order, with a cursor.
+ * A piece of news, in order, with a cursor. The meaning of the cursor depends on the type:
  *
- * - `before`: the one that its source had before it; `asks`: whether to ask the service even if the position is ahead of it
+ * - `before`: the cursor that the source of the news had before it; `asks`: whether to ask the service even
+ *   if the position is ahead
  * - `ready`: a stream begins there; `gap`: why messages are missing
- * - `message`: the one of the message
- * - `live`: all messages up to it were told
- * - `gap`: messages of a page are missing; the one to begin again at, except after a purge
+ * - `message`: the cursor of the message
+ * - `live`: all messages up to there were told
+ * - `gap`: messages of a page are missing; begin again there, except after a purge
  *
  * @typedef {object} News
  * @property {'before' | 'ready' | 'message' | 'live' | 'gap'} type
@@ -27,11 +30,11 @@
  */
 
 /**
- * Something to be done about a piece of news.
+ * Something to do about a piece of news.
  *
  * - `tell`: tell its message
  * - `fetch`: get the pages up to its cursor, at least one
- * - `keep`: the position is another; `keep-again`: and it went back
+ * - `keep`: store the position, which has changed; `keep-again`: store it, and it went back
  * - `gap`: tell its gap
  *
  * @typedef {'tell' | 'fetch' | 'keep' | 'keep-again' | 'gap'} FeedEffect
@@ -40,7 +43,7 @@
 /** @typedef {{ position: string | undefined, effects: readonly FeedEffect[] }} FeedStep */
 
 /**
- * Returns the id of a cursor: 42 of `42-k3f9`.
+ * Returns the id of a cursor, such as 42 of `42-k3f9`.
  *
  * @param {string | undefined} cursor `undefined` is the beginning
  */
@@ -49,7 +52,7 @@ export function idOf(cursor = '') {
 }
 
 /**
- * Returns the position that follows from a piece of news, and what is to be done.
+ * Returns the position that follows from a piece of news, and what to do.
  *
  * @param {string | undefined} position a cursor; `undefined` before the first stream
  * @param {News} news

@@ -16,9 +16,9 @@ import { createWatched } from './watched.js';
 /** @import { Frame } from './stream.js' */
 
 /**
- * A message from one tab to the others. `hello` says what it wants to watch, nothing if it leaves; it is said at the start, when the
- * tab is seen, and as the answer to `roll`.
- * `before` is the cursor of the stream before the frame, `cursor` the position of the leading tab.
+ * A message from one tab to the others. `hello` says which addresses the tab wants to watch, none if it
+ * leaves; it is said at the start, when the tab is seen, and in answer to `roll`. `before` is the cursor of
+ * the stream before the frame, `cursor` the position of the leading tab.
  *
  * @typedef {{ kind: 'hello', tab: string, wish: readonly string[] } | { kind: 'roll' } | { kind: 'reconnect' } | { kind: 'lost', state: 'replaced' | 'signed-out' }
  *   | { kind: 'frame', frame: Frame, before: string | undefined }
@@ -27,22 +27,24 @@ import { createWatched } from './watched.js';
 
 /**
  * @typedef {object} SharedConnectionEvents
- * @property {(message: Stored) => unknown} onMessage a promise that it returns is awaited before the next one
+ * @property {(message: Stored) => unknown} onMessage if it returns a promise, the next message waits for it
  * @property {(event: Presence | Message) => void} onEvent
  * @property {(gap: { reason: GapReason, cursor: string }) => void} onGap
  * @property {(frame: Frame) => void} onFrame
  * @property {(state: State & { shared: boolean }) => void} onState
- * @property {() => void} onReconnect a tab wants to try again at once
+ * @property {() => void} onReconnect a tab wants to reconnect at once
  * @property {() => Promise<unknown>} onExpired gets a new session, if the page can
- * @property {(fault: Fault | undefined) => Promise<boolean>} onFault returns whether the connection is lost by that
+ * @property {(fault: Fault | undefined) => Promise<boolean>} onFault returns whether the fault ends the
+ *   connection
  */
 
-/** How long the tab with the connection may be silent, until it is known how often the service says something. */
+/** How long the leading tab may be silent, until the interval of the service's heartbeats is known. */
 const SILENCE_MILLISECONDS = 37_500;
 
 /**
- * Returns the connection that all tabs of a browser share, and begins it: one tab has it, and passes everything on to the others. With
- * HTTP/1.1 a browser opens six connections to a host: with a stream in each tab, the seventh tab would hang silently.
+ * Opens the connection that all tabs of a browser share: one tab has it, and passes everything on to the
+ * others. With HTTP/1.1 a browser opens six connections to a host: with a stream in each tab, the seventh tab
+ * would hang silently.
  *
  * @param {Service} service
  * @param {Omit<ConnectionOptions, 'service' | 'cursor'>
@@ -103,12 +105,15 @@ export function openSharedConnection(service, options, events) {
     setState(CONNECTING);
     sayState();
     own.start();
-    // Tabs that crashed have not said that they leave.
+    // Tabs that crashed have not said goodbye.
     watched.forgetOthers();
     tabs.say({ kind: 'roll' });
   }
 
-  /** The page is put away, or another tab has taken over: it tells this one how the connection is. */
+  /**
+   * Gives up the connection: the page is put away, or another tab has taken over, which tells this one the
+   * state.
+   */
   function stopLeading() {
     connection?.close();
     connection = undefined;
@@ -116,15 +121,18 @@ export function openSharedConnection(service, options, events) {
     sayHello();
   }
 
-  /** @param {TabMessage} message @param {boolean} isLate whether the tab had the connection once, and no longer has it */
+  /**
+   * @param {TabMessage} message
+   * @param {boolean} isLate whether the other tab once had the connection, and has lost it
+   */
   function hear(message, isLate) {
     switch (message.kind) {
       case 'hello':
-        // Known to each tab: its stream begins with all wishes if it takes over.
+        // Every tab knows all wishes: if it takes over, its stream begins with them.
         watched.hear(message.tab, message.wish);
         if (!connection) break;
         connection.watch(watched.all);
-        // That tab may be visible again, and this one may have slept.
+        // The other tab may be visible again, and this one may have slept.
         connection.check();
         sayState();
         break;
@@ -132,7 +140,7 @@ export function openSharedConnection(service, options, events) {
         sayHello();
         break;
       case 'frame':
-        // If it is late, the stream of another tab tells the same, and how it is now.
+        // If it is late, the stream of another tab tells the same, and is up to date.
         if (!isLate) takeFrame(message.frame, message.before);
         break;
       case 'state':
@@ -164,14 +172,15 @@ export function openSharedConnection(service, options, events) {
   }
 
   /**
-   * Stores the cursor: each tab its own for its reload, and the leading tab that of new visits. A page may close the
-   * connection while it takes a message, which was told then and is stored too.
+   * Stores the cursor: each tab its own, for a reload, and the leading tab also the one for new visits. A
+   * page may close the connection while it takes a message. That message was told, so its cursor is stored
+   * too.
    *
    * @param {string} cursor
    * @param {boolean} again whether the cursor may go back
    */
   function keep(cursor, again) {
-    // Nothing is kept any more.
+    // After the end of the session nothing may be stored.
     if (isFinal(state.state)) return;
     tabStorage.set(cursorName, cursor);
     const isBehind = !again && idOf(storage.get(cursorName)) > idOf(cursor);
@@ -190,7 +199,7 @@ export function openSharedConnection(service, options, events) {
   }
 
   return {
-    /** The cursor up to which the page was told everything. */
+    /** The cursor up to which everything was told to the page. */
     get cursor() {
       return feed.cursor;
     },
@@ -208,7 +217,11 @@ export function openSharedConnection(service, options, events) {
       reconnect();
     },
 
-    /** Closes it in all tabs, since the session is another's, or has ended. @param {'replaced' | 'signed-out'} to */
+    /**
+     * Closes the connection in all tabs: the session is somebody else's, or has ended.
+     *
+     * @param {'replaced' | 'signed-out'} to
+     */
     lose(to) {
       tabs.say({ kind: 'lost', state: to });
       beLost(to);

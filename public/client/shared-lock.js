@@ -2,8 +2,8 @@ import { aborted, pause, spread } from './backoff.js';
 import { listen, openChannel, siteLocks } from './environment.js';
 
 /**
- * A message between tabs. The holder of the lock adds its term and its silence; `asks`: whether the holder is still there;
- * `message` is the user's.
+ * A message between tabs. The holder of the lock adds its term and its silence. `asks`: asks the holder
+ * whether it is still there; `message`: the caller's message.
  *
  * @template TabMessage
  * @typedef {{ term?: number, silence?: number, asks?: boolean, message?: TabMessage }} Said
@@ -12,12 +12,14 @@ import { listen, openChannel, siteLocks } from './environment.js';
 /**
  * @template TabMessage
  * @typedef {object} SharedLockEvents
- * @property {() => void} onGain this tab has the lock
- * @property {() => void} [onLose] this tab has the lock no more, and did not let go of it itself
- * @property {(message: TabMessage, isLate: boolean) => void} onHear another tab said something; `isLate`: it held the lock
- *   once, and another has taken it since
- * @property {() => void} [onHide] the page is being left, perhaps to be shown again; others can still be told
- * @property {() => void} [onShow] the page is shown again, or for the first time, or its visibility is another
+ * @property {() => void} onGain this tab has got the lock
+ * @property {() => void} [onLose] this tab has lost the lock, without letting go of it
+ * @property {(message: TabMessage, isLate: boolean) => void} onHear another tab said something; `isLate`: it
+ *   held the lock once, and another tab has taken it since
+ * @property {() => void} [onHide] the page is being left, perhaps to be shown again; other tabs can still be
+ *   told
+ * @property {() => void} [onShow] the page is shown, for the first time or again, or its visibility has
+ *   changed
  */
 
 /**
@@ -28,26 +30,29 @@ import { listen, openChannel, siteLocks } from './environment.js';
 /** How often the holder of a lock says that it is there. */
 const ALIVE_MILLISECONDS = 5000;
 
-/** How long an answer of the holder is waited for: random, so that not all who wait take the lock. */
+/** How long to wait for an answer of the holder: random, so that not all tabs that wait take the lock. */
 const ANSWER = { min: 500, max: 2500 };
 
 /**
- * Returns a Web Lock that one of the tabs of a browser holds, and the channel between those tabs. Listens to them and to the page.
+ * Returns a Web Lock that one of the tabs of a browser holds, and the channel between those tabs. Listens to
+ * them and to the page.
  *
- * When the holder is closed or crashes, the browser gives the lock to the next tab that waits. The holder lets go of it
- * when its page is put into the back/forward cache or is frozen, and asks for it again when the page is back. A holder
- * that hangs, in an endless loop or behind a dialog, keeps its lock: so it says regularly that it is there, and another
- * tab takes the lock from one that is silent and does not answer.
+ * When the holder is closed or crashes, the browser gives the lock to the next tab that waits. The holder
+ * lets go of it when its page is put into the back/forward cache or is frozen, and asks for it again when the
+ * page is back. A holder that hangs, in an endless loop or behind a dialog, keeps its lock. So a holder says
+ * regularly that it is there, and another tab takes the lock from a holder that is silent and does not
+ * answer.
  *
- * A tab can be taken for dead though it lives, and learns of it late: each holder has a term, greater than those of the
- * ones before it, and what an earlier holder says is marked as late.
+ * A tab can be taken for dead although it lives, and finds out late. So each holder has a term, greater than
+ * all earlier ones, and messages of an earlier holder are marked as late.
  *
- * If there are no locks or no channels (on pages that are not served securely, or where the browser forbids them), each
- * tab has the lock for itself.
+ * If there are no locks or no channels (on pages that are not served securely, or if the browser forbids
+ * them), each tab has a lock of its own.
  *
  * @template TabMessage the messages between the tabs
  * @param {string} name the same for all of these tabs
- * @param {number} silence after which the holder is asked whether it is there, in milliseconds. Its holder sets it for all
+ * @param {number} silence after how many milliseconds of silence the holder is asked whether it is there; the
+ *   holder sets it for all tabs
  * @param {SharedLockEvents<TabMessage>} events
  */
 export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, onShow }) {
@@ -56,11 +61,11 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
   let channel;
   let isWanted = false;
   let isHeld = false;
-  /** Whether the page is left, frozen, or in the back/forward cache. */
+  /** Whether the page is being left, frozen, or in the back/forward cache. */
   let isAway = false;
-  /** The present try to get and keep the lock: aborting it takes the request back, or lets go of the lock. */
+  /** The current try to get and keep the lock. Aborting it takes the request back, or lets go of the lock. */
   let attempt = new AbortController();
-  /** Of this tab while it holds the lock, else of the newest holder that was heard. */
+  /** The term of this tab while it holds the lock, else of the newest holder that was heard. */
   let term = 0;
   let heardAt = 0;
   const closed = new AbortController();
@@ -76,7 +81,7 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
   }
 
   function leave() {
-    // Messages that have arrived would still be told.
+    // Otherwise messages that have arrived would still be told.
     if (channel) channel.onmessage = null;
     channel?.close();
     channel = undefined;
@@ -89,7 +94,7 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
     onHide?.();
     if (!stays) return;
     lose();
-    // A browser drops a page from its back/forward cache when something is said to it.
+    // A browser drops a page from its back/forward cache when a message comes for it.
     leave();
   }
 
@@ -102,14 +107,14 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
     onShow?.();
   }
 
-  /** @param {boolean} [steals] whether the lock is taken from the tab that has it */
+  /** @param {boolean} [steals] whether to take the lock from the tab that has it */
   function ask(steals = false) {
     attempt.abort();
     attempt = new AbortController();
     const { signal } = attempt;
     heardAt = Date.now();
     const hold = () => {
-      // It was taken back between the grant and this call.
+      // The request was taken back between the grant and this call.
       if (signal.aborted) return undefined;
       isHeld = true;
       term = Math.max(Date.now(), term + 1);
@@ -123,7 +128,7 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
       .then(() => (channel && locks ? locks.request(name, options, hold) : hold()))
       .catch(() => {
         if (signal.aborted) return;
-        // The browser forbids it; else another tab has taken it.
+        // If the lock was not held, the browser forbids it; otherwise another tab has taken it.
         if (!isHeld) leave();
         giveWay();
       });
@@ -137,7 +142,7 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
     onLose?.();
   }
 
-  /** Begins again to wait for the lock: another tab has taken it, say. */
+  /** Gives up the lock and waits for it again, for example because another tab has taken it. */
   function giveWay() {
     lose();
     if (isWanted) ask();
@@ -146,7 +151,7 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
   /**
    * Says regularly that this tab has the lock, or takes it from one that is silent.
    *
-   * @param {AbortSignal} signal of the present attempt
+   * @param {AbortSignal} signal of the current try
    */
   async function watch(signal) {
     while (!signal.aborted) {
@@ -154,7 +159,8 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
       if (isHeld) {
         post();
       } else if (Math.abs(Date.now() - heardBefore) >= silence) {
-        // Timers of hidden tabs may wait for a minute, and messages do not. After a sleep they may be still on their way.
+        // A hidden tab's timers may be a minute late, but messages are not. After a sleep they may be still
+        // on their way.
         post({ asks: true });
         setTimeout(() => {
           if (!signal.aborted && !isHeld && heardAt === heardBefore) ask(true);
@@ -166,7 +172,7 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
 
   /** @param {MessageEvent<Said<TabMessage>>} event */
   function hear({ data: { term: ofHolder = NaN, silence: ofAll = silence, asks, message } }) {
-    // Neither this nor the opposite if it is not of a holder.
+    // Both comparisons are false if the message is not from a holder.
     const isLate = ofHolder < term;
     if (ofHolder >= term) {
       if (isHeld && ofHolder > term) giveWay();
@@ -174,12 +180,12 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
       silence = ofAll;
       heardAt = Date.now();
     }
-    // One that holds the lock of a later term tells an earlier holder that it is one.
+    // The holder of a later term tells an earlier holder that there is one.
     if (isHeld && (asks === true || isLate)) post();
     if (message !== undefined) onHear(message, isLate);
   }
 
-  /** Says something, and that this tab has the lock if so. @param {Said<TabMessage>} [said] */
+  /** Posts a message, which also says so if this tab has the lock. @param {Said<TabMessage>} [said] */
   function post(said) {
     channel?.postMessage({ ...(isHeld ? { term, silence } : {}), ...said });
   }
@@ -196,19 +202,26 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
       return isHeld;
     },
 
-    /** Sets the silence after which the holder is asked whether it is there. Call it as the holder. @param {number} milliseconds */
+    /**
+     * After how many milliseconds of silence the holder is asked whether it is there. For the holder to set.
+     *
+     * @param {number} milliseconds
+     */
     set silence(milliseconds) {
       silence = milliseconds;
     },
 
-    /** Asks for the lock, if that was not done: `onGain` is called when this tab has it, never before this returns. */
+    /**
+     * Asks for the lock, unless that was done. `onGain` is called when this tab has it, never before this
+     * returns.
+     */
     request() {
       if (isWanted) return;
       isWanted = true;
       if (!isAway) ask();
     },
 
-    /** Lets go of the lock, or asks for it no more. */
+    /** Lets go of the lock, or takes the request for it back. */
     release,
 
     /** Sends a message to the other tabs. @param {TabMessage} message */

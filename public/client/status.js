@@ -9,14 +9,16 @@ import { Problem } from './errors.js';
  * The status of a connection.
  *
  * @typedef {object} Status
- * @property {ConnectionState} state `live`: messages come as they are stored; `catching-up`: missed messages are coming;
- *   `offline`: it tries again by itself; `expired`: it waits for `onExpired` or `reconnect`; `refused`: for `reconnect`;
- *   `replaced`: somebody else has signed in; `signed-out`: the session was ended; `closed`. The last three are final
- * @property {Transport} transport how messages come: by polling if a proxy holds streams back
+ * @property {ConnectionState} state `connecting`; `catching-up`: missed messages are coming; `live`: messages
+ *   come as they are stored; `offline`: the client tries again by itself; `expired`: it waits for `onExpired`
+ *   or `reconnect`; `refused`: it waits for `reconnect`; `replaced`: somebody else has signed in;
+ *   `signed-out`: the session was ended; `closed`. The last three are final
+ * @property {Transport} transport how messages come: by `polling` if a proxy holds streams back
  * @property {boolean} shared whether another tab has the connection
- * @property {string} detail a sentence for a person if it is not live; may be empty
- * @property {{ status: number, detail: string, errors: readonly object[] } | null} problem why the service refused it (RFC 9457)
- * @property {number} caughtUp how many messages came since it began to catch up
+ * @property {string} detail a sentence for people if the state is not `live`; may be empty
+ * @property {{ status: number, detail: string, errors: readonly object[] } | null} problem why the service
+ *   refused it (RFC 9457)
+ * @property {number} caughtUp how many messages have come since it began to catch up
  * @property {number} waiting how many messages wait in the outbox
  * @property {boolean} persistent whether the position and the outbox outlive this page
  */
@@ -34,7 +36,7 @@ export function newStatus(persistent) {
   return { ...CONNECTING, shared: true, caughtUp: 0, waiting: 0, persistent };
 }
 
-/** Sentences for a person, by state. @type {Readonly<Partial<Record<ConnectionState, string>>>} */
+/** Sentences for people, by state. @type {Readonly<Partial<Record<ConnectionState, string>>>} */
 const DETAILS = {
   offline: 'the service cannot be reached',
   expired: 'the session has expired',
@@ -43,19 +45,19 @@ const DETAILS = {
 };
 
 /**
- * Returns a sentence for a person about a state; may be empty.
+ * Returns a sentence for people about a state; may be empty.
  *
  * @param {ConnectionState} state
- * @param {Fault} [fault] why it is so
+ * @param {Fault} [fault] the reason for the state
  */
 export function detailOf(state, fault) {
   if (state === 'offline' && !isOnline()) return 'this machine is offline';
-  // A person cannot use what a 401 says, or what a proxy says of a service that it does not find.
+  // People cannot use the detail of a 401, or what a proxy says about a service that it does not reach.
   const isPlain = state !== 'expired' && !(fault instanceof Problem && fault.status >= 500);
   return (isPlain ? fault?.message : undefined) ?? DETAILS[state] ?? '';
 }
 
-/** Whether the session is another's, or has ended. @param {ConnectionState} state */
+/** Returns whether the session is somebody else's, or has ended. @param {ConnectionState} state */
 export function isFinal(state) {
   return state === 'replaced' || state === 'signed-out';
 }

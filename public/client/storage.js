@@ -3,16 +3,16 @@ import { isPage, listen } from './environment.js';
 /** @typedef {ReturnType<typeof createStorage>} Storage */
 
 /**
- * Returns a storage of the browser for this site: kept over reloads and crashes, and written before a call returns. The memory of this
- * page stands in for all of it if it cannot be used (in private modes, in embedded pages, if cookies are blocked, in programs), and for
- * single values while it is full.
+ * Returns a storage of the browser for this site. Values survive reloads and crashes, and are written before
+ * a call returns. If the storage cannot be used (in private windows, embedded pages or programs, or if
+ * cookies are blocked), the memory of this page replaces it; while it is full, memory holds single values.
  *
  * @param {() => globalThis.Storage} find returns the browser's storage; may throw
  */
 export function createStorage(find) {
   /** Values that the browser has no room for, the oldest first. @type {Map<string, string>} */
   const memory = new Map();
-  /** Not before the first use: to look for it may ask for a permission. */
+  /** Whether the storage was looked for: not before its first use, because that may ask for a permission. */
   let isLookedFor = false;
   /** The browser's storage, if it can be used. @type {globalThis.Storage | undefined} */
   let found;
@@ -28,14 +28,17 @@ export function createStorage(find) {
     return found;
   }
 
-  /** Returns the browser's storage; throws if it may not be read. It is null in browsers in which it is turned off, whatever the types say. */
+  /**
+   * Returns the browser's storage; throws if it cannot be read. Despite its type it is null if it is turned
+   * off.
+   */
   function usable() {
     const storage = find();
     storage.getItem('');
     return storage;
   }
 
-  /** @param {string} name @param {string} value @returns {boolean} whether it is kept */
+  /** @param {string} name @param {string} value @returns {boolean} whether it was stored */
   function write(name, value) {
     const kept = browser();
     return (
@@ -46,7 +49,7 @@ export function createStorage(find) {
     );
   }
 
-  /** Moves what is in memory to where it belongs, as far as there is room. */
+  /** Moves values from memory to the storage, as far as there is room. */
   function empty() {
     for (const [name, value] of memory) {
       if (!write(name, value)) return;
@@ -68,13 +71,13 @@ export function createStorage(find) {
   }
 
   return {
-    /** Whether all values survive the page: none of them is in its memory alone. */
+    /** Whether all values survive the page: none is in memory alone. */
     get isPersistent() {
       return browser() !== undefined && memory.size === 0;
     },
 
     /**
-     * Returns a value, `undefined` if there is none.
+     * Returns a value, or `undefined` if there is none.
      *
      * @param {string} name
      * @returns {string | undefined}
@@ -84,7 +87,7 @@ export function createStorage(find) {
     },
 
     /**
-     * Keeps a value: in memory if there is no room. An older value that other tabs read stays then.
+     * Stores a value, in memory if there is no room. Other tabs then still read its older value.
      *
      * @param {string} name
      * @param {string} value
@@ -98,10 +101,10 @@ export function createStorage(find) {
     /** Removes a value. Does nothing if there is none. */
     remove,
 
-    /** Returns the names that begin with a text, in order. */
+    /** Returns the names that begin with a prefix, in order. */
     names,
 
-    /** Removes all values whose names begin with a text. @param {string} prefix */
+    /** Removes all values whose names begin with a prefix. @param {string} prefix */
     clear(prefix) {
       for (const name of names(prefix)) remove(name);
     },
@@ -109,7 +112,8 @@ export function createStorage(find) {
 }
 
 /**
- * Browsers throw when a storage is full, or is not allowed (any more).
+ * Returns the result of a call, or `undefined` if it throws: browsers throw when a storage is full, or is not
+ * allowed.
  *
  * @template Value
  * @param {() => Value} use

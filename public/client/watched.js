@@ -1,31 +1,32 @@
 /** @import { Presence } from './feed.js' */
 /** @import { Frame } from './stream.js' */
 
-/** As many as a stream takes. */
+/** The most addresses that a stream watches. */
 const MOST = 100;
 
 /**
- * Returns whose presence the tabs of a browser want to be told, and what is known of it.
+ * Creates the list of addresses whose presence the tabs of a browser want, with the presence that is known.
  *
- * @param {readonly string[]} own what this page wants
- * @param {(presence: Presence) => void} onPresence tells this page, of what it wants, what it was not told before
+ * @param {readonly string[]} own the addresses that this page wants
+ * @param {(presence: Presence) => void} onPresence tells this page the presence of its addresses, when it has
+ *   changed
  */
 export function createWatched(own, onPresence) {
-  /** Each other tab's wish, the newest last. @type {Map<string, readonly string[]>} */
+  /** The addresses that each other tab wants, the newest wish last. @type {Map<string, readonly string[]>} */
   const others = new Map();
-  /** The newest frame of each address, for those that ask for it later. @type {Map<string, Frame>} */
+  /** The newest frame of each address, for tabs that want it later. @type {Map<string, Frame>} */
   const known = new Map();
   /** The presence that this page was told, by address. @type {Map<string, true | string | null>} */
   const told = new Map();
 
-  /** @param {Frame} frame one with the event `presence` */
+  /** @param {Frame} frame a `presence` frame */
   function take(frame) {
     /** @type {unknown} */
     const data = JSON.parse(frame.data);
     const presence = /** @type {Presence} */ (data);
     const { recipient, online, lastSeen } = presence;
     known.set(recipient, frame);
-    // Each new stream tells it again: nothing has changed for those who stayed online.
+    // Each new stream tells the presence again. It has not changed for those who stayed online.
     const state = online || lastSeen;
     if (!own.includes(recipient) || told.get(recipient) === state) return;
     told.set(recipient, state);
@@ -38,30 +39,30 @@ export function createWatched(own, onPresence) {
       return own;
     },
 
-    /** The addresses that all tabs want. If they are too many, those that were asked for last. */
+    /** The addresses that all tabs want; if there are too many, the ones asked for last. */
     get all() {
       return [...new Set([...others.values(), own].reverse().flat())].slice(0, MOST);
     },
 
-    /** The frames of all that is known. */
+    /** The frames of all known presence. */
     get known() {
       return [...known.values()];
     },
 
-    /** This page wants others. @param {readonly string[]} addresses */
+    /** Replaces the addresses that this page wants. @param {readonly string[]} addresses */
     want(addresses) {
       own = addresses;
       for (const address of told.keys()) if (!own.includes(address)) told.delete(address);
       known.forEach(take);
     },
 
-    /** Another tab wants these. @param {string} tab @param {readonly string[]} wish */
+    /** Replaces the addresses that another tab wants. @param {string} tab @param {readonly string[]} wish */
     hear(tab, wish) {
       others.delete(tab);
       if (wish.length > 0) others.set(tab, wish);
     },
 
-    /** Forgets what other tabs want: some of them are gone. The others are asked again. */
+    /** Forgets what other tabs want: some tabs are gone, and the others are asked again. */
     forgetOthers() {
       others.clear();
     },
@@ -69,8 +70,8 @@ export function createWatched(own, onPresence) {
     take,
 
     /**
-     * Takes all that is known to the tab that has the stream, and forgets the rest. Without frames: a new stream tells all that is
-     * watched; what it does not tell would grow old.
+     * Replaces the known presence by that of the tab that has the stream. Without frames, for a new stream:
+     * it tells the presence of all watched addresses, and anything else would become outdated.
      *
      * @param {readonly Frame[]} [frames]
      */
