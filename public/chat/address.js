@@ -1,10 +1,11 @@
 const MAX_CODE_POINTS = 128;
 
 /**
- * Says why a text is no address (docs/protocol.md): the service would refuse a whole stream for one that is none.
+ * Returns why a text is not an address (docs/protocol.md): the service would refuse a whole stream for a
+ * wrong one.
  *
  * @param {string} text
- * @returns {string | undefined} a sentence for a person; `undefined` where it is an address
+ * @returns {string | undefined} a sentence for people; `undefined` if the text is an address
  */
 export function addressFault(text) {
   if (text === '') return 'A name has a letter at least.';
@@ -19,10 +20,10 @@ export function addressFault(text) {
 }
 
 /**
- * The address that the URL of the page names.
+ * Returns the address that the URL of the page names.
  *
  * @param {string} hash
- * @returns {string | undefined} `undefined` where it names none
+ * @returns {string | undefined} `undefined` if it names none
  */
 export function addressIn(hash) {
   try {

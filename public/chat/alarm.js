@@ -1,13 +1,13 @@
-/** A longer timer fires at once. */
+/** The longest timer that browsers have: a longer one fires at once. */
 const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
 
-/** Rings at a moment, which can be changed. */
+/** A timer for a moment that can be changed. */
 export class Alarm {
   #onRing;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {() => void} onRing also called once in some weeks before a moment that is far away */
+  /** @param {() => void} onRing also called every few weeks before a moment that is far away */
   constructor(onRing) {
     this.#onRing = onRing;
   }

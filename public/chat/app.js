@@ -1,4 +1,4 @@
-/** The chat page: who one is, then what one sees. */
+/** The chat page: finds out who the person is, then shows the chat. */
 import { Problem, Unreachable } from '../client.js';
 import { pause } from '../client/backoff.js';
 import { storage, tabStorage } from '../client/storage.js';
@@ -14,20 +14,20 @@ import { keepShell, onLead } from './worker.js';
 
 /** @import { Session } from './api.js' */
 
-/** A person who was here before waits at most so long for the service, and then sees what the page has. */
+/** How long a person who was here before waits for the service before the page shows what it has. */
 const PATIENCE_MILLISECONDS = 2000;
 
 const api = new Api();
-/** The name of open mode is kept twice: of each window, and the last one for windows to come. */
+/** In open mode the name is stored twice: for this window, and for windows to come. */
 const stores = [tabStorage, storage];
-/** The name under which it is kept. */
+/** The key under which the name is stored. */
 const NAME = api.keptName('name', stores);
 const signInView = element('sign-in', HTMLElement);
 const form = element('sign-in-form', HTMLFormElement);
 const input = element('sign-in-name', HTMLInputElement);
 const answer = element('sign-in-answer', HTMLOutputElement);
 const nameOfLink = takeNameOfLink();
-/** Whether the service takes names, having no key. */
+/** Whether the service has no key, so that anybody may use any name. */
 /** @type {boolean} */
 let isOpen = false;
 
@@ -101,7 +101,10 @@ function askWho() {
   input.focus();
 }
 
-/** @param {string} me @param {boolean} isGuess whether the service has not said yet that one is still that person */
+/**
+ * @param {string} me
+ * @param {boolean} isGuess whether the service has not yet said that this is still the person
+ */
 function open(me, isGuess) {
   const fault = isRoom(me) ? 'A name that begins with “room-” is that of a room.' : addressFault(me);
   if (fault !== undefined) {
@@ -138,7 +141,7 @@ async function signIn(event) {
       const session = await api.signIn(text);
       keepSession(api, session);
       tellRenewed(api);
-      // It may have been pressed twice.
+      // The button may have been pressed twice.
       if (session.sub !== null && !signInView.hidden) open(session.sub, false);
     }
   } catch (error) {
@@ -148,12 +151,15 @@ async function signIn(event) {
 
 /** @param {unknown} error */
 function sentenceOf(error) {
-  // A person cannot use what a proxy says of a service that it does not find.
+  // People cannot use what a proxy says about a service that it does not reach.
   const isPlain = error instanceof Problem && error.status < 500;
   return isPlain ? error.message : 'The service cannot be reached.';
 }
 
-/** Takes the name that a link gives this window, to try the service alone: only a service without a key takes names. */
+/**
+ * Takes the name that a link gives this window, for trying the service alone: only a service without a key
+ * takes names.
+ */
 function takeNameOfLink() {
   const url = new URL(location.href);
   const name = url.searchParams.get('as');

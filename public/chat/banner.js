@@ -14,17 +14,17 @@ const GAPS = {
 const NOTHING_KEPT =
   'This browser keeps nothing for this page: its storage is full, or blocked. What is not sent is lost if you close or reload it.';
 
-/** A state that passes sooner is not worth a word, least of all one that is read aloud. */
+/** How long a passing state is not mentioned: it would only disturb, above all when it is read aloud. */
 const SOON_MILLISECONDS = 700;
 
-/** The state of the connection, in a line. */
+/** The line with the state of the connection. */
 export class Banner {
   #line = element('banner', HTMLElement);
   #gap = element('gap', HTMLElement);
   #again = element('again', HTMLButtonElement);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #soon;
-  /** Whether the person knows that this browser keeps nothing. */
+  /** Whether the person knows that this browser stores nothing. */
   #isWarned = false;
 
   /** @param {() => void} onAgain */
@@ -45,7 +45,12 @@ export class Banner {
     else this.#show(status);
   }
 
-  /** There is no connection yet. @param {string} detail why @param {number} waiting how many messages wait to be sent */
+  /**
+   * Shows that there is no connection yet.
+   *
+   * @param {string} detail why
+   * @param {number} waiting how many messages wait to be sent
+   */
   showOffline(detail, waiting) {
     this.show({
       state: 'offline',

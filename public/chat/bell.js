@@ -11,7 +11,11 @@ const TITLES = {
   on: 'Notifications on this device: on',
 };
 
-/** Has a button turn notifications on and off. Where there can be none it is not there. @param {Notifications} notifications */
+/**
+ * Makes the bell turn notifications on and off. Hides it if there can be none.
+ *
+ * @param {Notifications} notifications
+ */
 export function showBell(notifications) {
   const bell = element('bell', HTMLButtonElement);
   const draw = () => {
@@ -21,7 +25,7 @@ export function showBell(notifications) {
     bell.ariaPressed = String(state === 'on');
   };
   const press = async () => {
-    // The change that is under way was asked for already.
+    // A change that is under way was asked for already.
     if (bell.ariaBusy === 'true') return;
     bell.ariaBusy = 'true';
     say('');

@@ -12,29 +12,30 @@ import { momentOf, shortly } from './times.js';
 /** @import { Chat } from './chat.js' */
 /** @import { Unsent } from './rows.js' */
 
-/** A read marker is sent when one has stopped scrolling for so long. */
+/** How long after the last scrolling a read marker is sent. */
 const SEEN_MILLISECONDS = 250;
 
-/** So many messages are fetched at a time, and so many the service gives. */
+/** How many messages are fetched at a time, and how many the service gives at most. */
 const PAGE = 50;
 const MAX_PAGE = 1000;
 
-/** After history could not be fetched it is not asked for again at once. */
+/** How long to wait before asking again for history that could not be fetched. */
 const RETRY_MILLISECONDS = 10_000;
 
 /**
- * The acts of a person in a conversation.
+ * The actions of a person in a conversation.
  *
  * @typedef {object} ConversationEvents
  * @property {(recipient: string, content: unknown) => void} onSend
  * @property {(recipient: string) => void} onTyping
- * @property {(chat: Chat, id: number) => void} onSeen through this message it was really in view
+ * @property {(chat: Chat, id: number) => void} onSeen the person has really had everything up to this message
+ *   in view
  * @property {(room: string) => void} onLeave
- * @property {(unsent: Unsent) => void} onDismiss a refused message is taken away
- * @property {() => void} onChange what is known of the chat is another
+ * @property {(unsent: Unsent) => void} onDismiss a refused message is dismissed
+ * @property {() => void} onChange something about the chat has changed
  */
 
-/** The conversation that is open: who it is with, its messages, and where one writes. */
+/** The open conversation: who it is with, its messages, and the field for writing. */
 export class Conversation {
   #api;
   #me;
@@ -43,7 +44,7 @@ export class Conversation {
   #firstSteps;
   /** @type {Chat | undefined} */
   #chat;
-  /** Chats whose history is on its way. @type {WeakSet<Chat>} */
+  /** Chats whose history is being fetched. @type {WeakSet<Chat>} */
   #fetching = new WeakSet();
   #notBefore = 0;
   #fault = '';
@@ -57,7 +58,7 @@ export class Conversation {
   /**
    * @param {Api} api
    * @param {string} me
-   * @param {boolean} isOpen whether the service has no key, and anybody may use any name
+   * @param {boolean} isOpen whether the service has no key, so that anybody may use any name
    * @param {ConversationEvents} events
    */
   constructor(api, me, isOpen, events) {
@@ -101,12 +102,12 @@ export class Conversation {
     });
   }
 
-  /** Turns to where one writes. */
+  /** Moves the focus to the field for writing. */
   focus() {
     element('text', HTMLElement).focus();
   }
 
-  /** Opens a conversation. @param {Chat | undefined} chat `undefined`: none */
+  /** Opens a conversation. @param {Chat | undefined} chat `undefined` to open none */
   open(chat) {
     const isSame = chat?.peer === this.#chat?.peer;
     if (chat !== this.#chat) {
@@ -115,7 +116,7 @@ export class Conversation {
       this.#notBefore = 0;
     }
     this.#chat = chat;
-    // Before anything moves: it keeps where one was.
+    // Before anything moves: this stores the reader's place.
     this.#thread.open(this.#me, chat);
     element('nobody', HTMLElement).hidden = chat !== undefined;
     element('somebody', HTMLElement).hidden = chat === undefined;
@@ -126,17 +127,21 @@ export class Conversation {
     element('leave', HTMLElement).hidden = !chat.isRoom;
     this.#composer.turnTo(chat.peer);
     if (!chat.isLoaded) void this.#fetchOlder();
-    // On a phone, a tap would open the keyboard over what one came to read.
+    // On a phone, the keyboard would open over the messages that the person came to read.
     if (!isSame && (isByKeyboard() || matchMedia('(hover: hover)').matches)) this.focus();
   }
 
-  /** Shows what is known of it now. `settle` has to follow. @param {readonly Unsent[]} unsent of all conversations, the oldest first */
+  /**
+   * Shows the conversation as it is now. Call `settle` after it.
+   *
+   * @param {readonly Unsent[]} unsent of all conversations, the oldest first
+   */
   show(unsent) {
     const chat = this.#chat;
     if (chat === undefined) return;
     const { typists, lastSeen, peer } = chat;
     const own = unsent.filter(({ entry: { recipient, type } }) => recipient === peer && type !== 'read');
-    // First, as it asks where one was: nothing is to be laid out for that yet.
+    // First, because it measures where the reader is: after other changes that would need another layout.
     this.#thread.show(own);
     const verb = typists.length === 1 ? 'is' : 'are';
     setText(this.#typing, typists.length === 0 ? '' : `${typists.map(isolated).join(', ')} ${verb} typing…`);
@@ -148,7 +153,9 @@ export class Conversation {
     this.#firstSteps.show(chat, isEmpty);
   }
 
-  /** Goes to where one reads: once all else is shown, so that all is laid out once. */
+  /**
+   * Scrolls to the reader's place. Call it when everything else is shown, so that there is only one layout.
+   */
   settle() {
     if (this.#chat !== undefined) this.#thread.settle();
   }
@@ -166,13 +173,13 @@ export class Conversation {
       : `Nothing said yet. Write to ${isolated(peer)} below.`;
   }
 
-  /** The service can be reached again: fetches what it could not give before. */
+  /** Fetches what the service could not give before. Call it when the service can be reached again. */
   retry() {
     this.#notBefore = 0;
     if (this.#fault !== '' || this.#chat?.isLoaded === false) void this.#fetchOlder();
   }
 
-  /** @param {boolean} [isFar] whether many are wanted */
+  /** @param {boolean} [isFar] whether many messages are wanted */
   async #fetchOlder(isFar = false) {
     const chat = this.#chat;
     if (chat === undefined || this.#fetching.has(chat) || !chat.hasMore || Date.now() < this.#notBefore)
@@ -180,13 +187,13 @@ export class Conversation {
     this.#fetching.add(chat);
     try {
       const before = chat.isLoaded ? chat.oldestFetched : undefined;
-      // All that is unread at once: a conversation is opened at the first of these.
+      // All unread messages at once: a conversation opens at the first of them.
       const limit = isFar ? MAX_PAGE : Math.min(MAX_PAGE, PAGE + (chat.isLoaded ? 0 : chat.unread));
       const page = await this.#api.history(this.#me, chat.peer, chat.isRoom, before, limit);
       chat.addHistory(page.messages, page.more, page.before);
       if (chat === this.#chat) this.#fault = '';
     } catch (error) {
-      // A history that may not be read is not asked for again.
+      // Do not ask again for a history that this person may not read.
       if (error instanceof Problem && !error.passes) chat.hasMore = false;
       if (chat !== this.#chat) return;
       this.#notBefore = Date.now() + RETRY_MILLISECONDS;

@@ -4,7 +4,7 @@ import { copyText, Frames } from './frames.js';
 /** @import { Frame } from '../client/stream.js' */
 /** @import { Api } from './api.js' */
 
-/** On a small screen the drawer covers the page, and is all that there is. */
+/** On a small screen the drawer covers the whole page. */
 const covers = matchMedia('(width < 48rem)');
 
 /** The drawer with the raw stream, and the command that shows the same in a terminal. */
@@ -25,12 +25,12 @@ export class Drawer {
 
   /**
    * @param {Api} api
-   * @param {boolean} isOpen whether the service takes names, having no key
+   * @param {boolean} isOpen whether the service has no key, so that anybody may use any name
    */
   constructor(api, isOpen) {
     this.#api = api;
     this.#isOpen = isOpen;
-    // `hidden` may be 'until-found' too, which is not used here.
+    // `hidden` may also be 'until-found', which is not used here.
     this.#toggle.addEventListener('click', () => this.#show(this.#drawer.hidden !== false));
     this.#close.addEventListener('click', () => this.#show(false));
     covers.addEventListener('change', () => this.#cover());
@@ -50,14 +50,14 @@ export class Drawer {
    * Shows the command for the stream of these inboxes.
    *
    * @param {readonly string[]} inboxes
-   * @param {readonly string[]} watched whose presence it tells
+   * @param {readonly string[]} watched the addresses whose presence the stream tells
    */
   showCommand(inboxes, watched) {
     /** @type {[string, string][]} */
     const query = inboxes.map((address) => ['recipient', address]);
     for (const address of watched) query.push(['presence', address]);
     const token = this.#isOpen ? '' : ' -H "Authorization: Bearer $TOKEN"';
-    // The one character that ends a quoted word of the shell: a query has it encoded, a path may have it.
+    // Encode the character that ends a quoted word of the shell. A query has it encoded; a path may not.
     const url = this.#api.url('stream', query).replaceAll("'", '%27');
     element('curl', HTMLElement).textContent = `curl -N${token} '${url}'`;
   }

@@ -1,8 +1,11 @@
-/** So long a drawing waits for a frame: a window that is hidden has none, and its title says how many are unread. */
+/**
+ * How long a drawing waits for a frame: a hidden window has none, but its title shows how many messages are
+ * unread.
+ */
 const MAX_WAIT_MILLISECONDS = 100;
 
 /**
- * Makes a function that has something drawn with the next frame: once, for any number of calls until then.
+ * Makes a function that draws with the next frame: once, for any number of calls until then.
  *
  * @param {() => void} draw
  * @returns {() => void}

@@ -3,7 +3,10 @@ import { say } from './notice.js';
 const SENTENCE =
   'Files and pictures cannot be sent: a message is text. Put the file where others can get it, and send its link.';
 
-/** Has files that are dropped or pasted refused with a word. A browser would leave the page for a file that is dropped on it. */
+/**
+ * Refuses files that are dropped or pasted, and says so. A browser would leave the page for a file that is
+ * dropped on it.
+ */
 export function refuseFiles() {
   addEventListener('dragover', (event) => {
     if (hasFiles(event.dataTransfer)) event.preventDefault();
@@ -12,7 +15,7 @@ export function refuseFiles() {
     if (hasFiles(event.dataTransfer)) refuse(event);
   });
   addEventListener('paste', (event) => {
-    // A part of a page or a table that was copied has its text, too.
+    // A copied part of a page or a table has its text, too.
     const { clipboardData } = event;
     if (hasFiles(clipboardData) && !clipboardData?.types.includes('text/plain')) refuse(event);
   });

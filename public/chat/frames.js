@@ -2,7 +2,7 @@ import { make } from './dom.js';
 
 /** @import { Frame } from '../client/stream.js' */
 
-/** More frames than these are not kept in the page. */
+/** How many frames the page keeps. */
 const MAX_FRAMES = 500;
 
 const NEAR_END = 40;
@@ -11,7 +11,7 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const encoder = new TextEncoder();
 
 /**
- * The stream as it comes, a row a frame: what a person who debugs wants to see.
+ * The frames of the stream as they come, a row for each, for people who debug.
  */
 export class Frames {
   #box;
@@ -20,7 +20,7 @@ export class Frames {
   #pause;
   /** @type {{ text: string, row: HTMLElement }[]} */
   #rows = [];
-  /** Frames that came while it was paused. @type {Frame[]} */
+  /** Frames that came during a pause. @type {Frame[]} */
   #held = [];
 
   /**
@@ -48,7 +48,7 @@ export class Frames {
     });
   }
 
-  /** Shows the newest. */
+  /** Shows the newest frame. */
   toEnd() {
     this.#box.scrollTop = this.#box.scrollHeight;
   }
@@ -71,7 +71,7 @@ export class Frames {
     if (follows) this.toEnd();
   }
 
-  /** Asked first: to ask how high something is has the whole page laid out, for nothing while this is not shown. */
+  /** Asked first: measuring lays out the whole page, and in vain while this is not shown. */
   get #isShown() {
     return this.#box.closest('[hidden]') === null;
   }
@@ -101,7 +101,11 @@ export class Frames {
   }
 }
 
-/** The own text of a button that says something else for a while. @type {WeakMap<HTMLButtonElement, string>} */
+/**
+ * The usual text of a button that says something else for a while.
+ *
+ * @type {WeakMap<HTMLButtonElement, string>}
+ */
 const labels = new WeakMap();
 
 /**
@@ -117,13 +121,13 @@ export async function copyText(text, button) {
     await navigator.clipboard.writeText(text);
     button.textContent = 'Copied';
   } catch {
-    // No clipboard where the page is not served securely.
+    // Pages that are not served securely have no clipboard.
     button.textContent = 'Cannot copy here';
   }
   setTimeout(() => (button.textContent = label), 2000);
 }
 
-/** A frame as it stood in the stream. @param {Frame} frame */
+/** Returns a frame as it was in the stream. @param {Frame} frame */
 function asSent({ event, id, data }) {
   const lines = [
     event === 'message' ? '' : `event: ${event}\n`,

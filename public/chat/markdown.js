@@ -9,28 +9,35 @@ import { inlineOf } from './inline.js';
 /** @typedef {{ type: 'list', isOrdered: boolean, sign: string, items: Item[] }} List */
 /** `number` is empty in a list without numbers. @typedef {{ number: string, blocks: Block[] }} Item */
 
-/** Quotes and lists within each other are text beyond this depth. */
+/** Beyond this depth, quotes and lists within each other are text. */
 const MAX_DEPTH = 6;
 
-/** A line that belongs to an item of a list is indented by so much more than the item. */
+/** How much more than an item the lines are indented that belong to it. */
 const ITEM_INDENT = 2;
 
-/** Most messages have none of this, and are not read any further. */
+/** Signs of markup. Most messages have none, and are not read any further. */
 const MARKUP = /[`*_~]|https?:\/\/|www\.|^ {0,3}(?:>|-[ \t]|\d{1,3}[.)][ \t])/im;
 
 const FENCE = /^( {0,3})(`{3,}(?=[^`]*$)|~{3,}(?=[^~]*$))(.*)$/;
 const LANGUAGE = /^[\w+#.-]*$/;
-/** A line of a quote; the first has text. A space follows the sign, which may be a face or "more than" otherwise. */
+/**
+ * A line of a quote; the first one has text. A space follows the sign, which otherwise may be a face or mean
+ * "more than".
+ */
 const QUOTE = /^ {0,3}>(?: |\s*$|(?=>))/;
 const FIRST_OF_QUOTE = /^ {0,3}>(?=[ >])[ >]*[^\s>]/;
-/** A sign, or a number as the page writes it again, before something other than more signs: those draw a line. */
+/**
+ * A sign, or a number that the page would write in the same way, unless more signs follow: those draw a line.
+ */
 const ITEM = /^( {0,3})([-*]|(?:0|[1-9]\d{0,2})[.)])[ \t]+(?![-*\s]*$)/;
 
 /**
- * Reads a message: code, quotes, lists, emphasis and links. All else is text, and stays as it was written.
+ * Reads a message: code, quotes, lists, emphasis and links. Everything else is text, and stays as it was
+ * written.
  *
- * It follows CommonMark, but for what would take or bend text in a chat: a line after a quote or a list is not part of
- * it, `+` is not the sign of a list, and a number of more than three digits does not begin one.
+ * It follows CommonMark, except for rules that would take or change text in a chat: a line after a quote or a
+ * list is not part of it, `+` is not the sign of a list, and a number of more than three digits does not
+ * begin one.
  *
  * @param {string} text
  * @returns {Block[]}
@@ -66,10 +73,10 @@ function read(lines, depth) {
  * @param {readonly string[]} lines
  * @param {number} start
  * @param {number} end
- * @returns {Text[]} none if no line is between
+ * @returns {Text[]} none if there is no line in between
  */
 function textBetween(lines, start, end) {
-  // An empty line beside a block is the space around it.
+  // An empty line beside a block is only the space around it.
   if (start > 0 && start < end && isEmpty(lines[start])) start++;
   if (end < lines.length && end > start && isEmpty(lines[end - 1])) end--;
   return start === end ? [] : [{ type: 'text', content: inlineOf(lines.slice(start, end).join('\n')) }];
@@ -92,11 +99,11 @@ function blockAt(lines, start, depth) {
 }
 
 /**
- * Reads code up to the fence that closes it, or to the end.
+ * Reads code up to its closing fence, or to the end.
  *
  * @param {readonly string[]} lines
  * @param {number} start
- * @returns {Found | undefined} `undefined` if there is nothing but empty lines
+ * @returns {Found | undefined} `undefined` if it has only empty lines
  */
 function codeAt(lines, start) {
   const [, indent = '', fence = '', info = ''] = FENCE.exec(lines[start] ?? '') ?? [];
@@ -117,7 +124,7 @@ function codeAt(lines, start) {
 }
 
 /**
- * Returns the code before a closing fence, which people write behind their last line, too.
+ * Returns the code before a closing fence. People also write the fence at the end of the last line.
  *
  * @param {string} line
  * @param {string} fence the one that opened the code
@@ -146,7 +153,7 @@ function quoteAt(lines, start, depth) {
 }
 
 /**
- * Reads the items with the same sign, and the lines below each that are indented.
+ * Reads the items with the same sign, and the indented lines below each.
  *
  * @param {readonly string[]} lines
  * @param {number} start
@@ -175,7 +182,7 @@ function listAt(lines, start, depth) {
  * @param {readonly string[]} lines
  * @param {number} start
  * @param {number} indent
- * @returns {number} behind the last line that belongs to the item that begins here
+ * @returns {number} the index after the last line of the item that begins here
  */
 function endOfItem(lines, start, indent) {
   let end = start + 1;
@@ -202,7 +209,12 @@ function isIndented(line, indent) {
   return line.startsWith('\t') || line.startsWith(' '.repeat(indent));
 }
 
-/** Takes away at most so much of a line's indentation; a tab is all of it. @param {string} line @param {number} indent */
+/**
+ * Removes at most this much of a line's indentation; a tab counts as all of it.
+ *
+ * @param {string} line
+ * @param {number} indent
+ */
 function withoutIndent(line, indent) {
   if (indent === 0) return line;
   if (line.startsWith('\t')) return line.slice(1);

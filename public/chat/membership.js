@@ -10,7 +10,7 @@ import { isolated } from './dom.js';
 
 const CANNOT_JOIN = 'The service cannot be reached: a room cannot be joined now.';
 
-/** Joins and leaves rooms: what is read, followed and in sight goes with that. */
+/** The joining and leaving of rooms, with everything that depends on it. */
 export class Membership {
   #parts;
   #onJoined;
@@ -25,7 +25,7 @@ export class Membership {
     parts.rooms.watch(() => void this.#follow());
   }
 
-  /** Joins a room, if the service can be reached and lets one. @param {string} room */
+  /** Joins a room, if the service can be reached and allows it. @param {string} room */
   async join(room) {
     const { rooms, chats, reader, following, sidebar, route } = this.#parts;
     const { connection } = following;
@@ -33,7 +33,7 @@ export class Membership {
       sidebar.say(CANNOT_JOIN);
       return;
     }
-    // The cursor from before the room is read: messages that arrive meanwhile come by the stream.
+    // The cursor from before the room is read: messages that arrive in the meantime come through the stream.
     const { cursor } = connection;
     const joined = await reader.loadRoom(room).catch(() => {
       sidebar.say(CANNOT_JOIN);
@@ -50,7 +50,7 @@ export class Membership {
     this.#onJoined();
   }
 
-  /** Goes on without a room that may not be read. @param {string} room */
+  /** Removes a room that this person may not read. @param {string} room */
   giveUp(room) {
     const { following, sidebar, route } = this.#parts;
     sidebar.say(`${isolated(room)} cannot be read: you are not allowed to. It was taken out of your list.`);
@@ -64,7 +64,7 @@ export class Membership {
     rooms.leave(room);
     chats.remove(room);
     route.forget();
-    // Without a connection, the first one will not follow it.
+    // A first connection will not follow the room anyway.
     if (following.connection !== undefined) following.change();
   }
 
@@ -75,10 +75,10 @@ export class Membership {
     for (const chat of chats.list) if (chat.isRoom && !rooms.has(chat.peer)) chats.remove(chat.peer);
     const { peer } = route;
     if (peer !== undefined && isRoom(peer) && !rooms.has(peer)) route.close(peer);
-    // A room that a copy lacks is loaded with everything else.
+    // A room that is missing from a copy is loaded with everything else.
     for (const room of chats.isCopy ? [] : rooms.joined)
       if (!chats.has(room)) await reader.loadRoom(room).catch(() => undefined);
-    // A page that is still loading will follow these rooms anyway, from the end of its list.
+    // A page that is still loading will follow these rooms anyway.
     if (cursor !== undefined) following.begin(cursor);
   }
 }

@@ -3,8 +3,8 @@ import { storage } from '../client/storage.js';
 /** @import { Api, Session } from './api.js' */
 
 /**
- * Keeps whose session the browser has, for a page that is opened while the service cannot be reached. Removes it if there
- * is no session.
+ * Stores whose session the browser has, for a page that is opened while the service cannot be reached.
+ * Removes it if there is no session.
  *
  * @param {Api} api
  * @param {Session | undefined} session
@@ -16,10 +16,11 @@ export function keepSession(api, session) {
 }
 
 /**
- * Returns whose session the browser had when the service was asked last.
+ * Returns whose session the browser had when the service was last asked.
  *
  * @param {Api} api
- * @returns {Pick<Session, 'sub'> | undefined} `sub` is null in open mode; `undefined` if there was none, or somebody has signed out
+ * @returns {Pick<Session, 'sub'> | undefined} `sub` is null in open mode; `undefined` if there was no
+ *   session, or somebody has signed out
  */
 export function lastSession(api) {
   const kept = storage.get(api.keptName('session-of'));

@@ -2,10 +2,13 @@ import { storage } from '../client/storage.js';
 
 /** @import { Api } from './api.js' */
 
-/** The rooms that a person has joined: kept in this browser. How far one has read in them the service knows. */
+/**
+ * The rooms that a person has joined, stored in this browser. The service knows how far the person has read
+ * in them.
+ */
 export class Rooms {
   #name;
-  /** Those of the last look, or of the last change that was made here. */
+  /** The rooms at the last look, or after the last change that was made here. */
   #known = '';
 
   /** @param {Api} api @param {string} me */
@@ -13,7 +16,7 @@ export class Rooms {
     this.#name = api.keptName(`rooms:${me}`);
   }
 
-  /** Tells when other rooms were joined or left in another window. @param {() => void} onChange */
+  /** Calls back when rooms were joined or left in another window. @param {() => void} onChange */
   watch(onChange) {
     this.#known = this.joined.join();
     addEventListener('storage', ({ key }) => {
@@ -47,7 +50,8 @@ export class Rooms {
   }
 
   /**
-   * The values say nothing: earlier versions of this page kept there how far one has read.
+   * The joined rooms. The values mean nothing: earlier versions of this page stored there how far the person
+   * had read.
    *
    * @returns {Record<string, number>}
    */
@@ -60,7 +64,7 @@ export class Rooms {
   /** @param {Record<string, number>} rooms */
   #keep(rooms) {
     storage.set(this.#name, JSON.stringify(rooms));
-    // A window is not told of what it does itself.
+    // A window is not told about its own changes.
     this.#known = this.joined.join();
   }
 }

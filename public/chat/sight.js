@@ -1,7 +1,7 @@
-/** The parts of a message in view at which it is looked whether it is seen. */
+/** The visible parts of a message at which to check whether it is seen. */
 const THRESHOLDS = Array.from({ length: 21 }, (_, index) => index / 20);
 
-/** Which rows of a box a person really has in view: in a window that is shown and has the focus. */
+/** The rows of a box that a person really has in view: in a window that is shown and has the focus. */
 export class Sight {
   #box;
   #onSeen;
@@ -11,8 +11,8 @@ export class Sight {
   #through = 0;
 
   /**
-   * @param {HTMLElement} box what scrolls
-   * @param {(id: number) => void} onSeen the greatest id (`data-id`) in view
+   * @param {HTMLElement} box the element that scrolls
+   * @param {(id: number) => void} onSeen called with the greatest id (`data-id`) in view
    */
   constructor(box, onSeen) {
     this.#box = box;
@@ -30,25 +30,28 @@ export class Sight {
     return row;
   }
 
-  /** The row is taken away. @param {HTMLElement} row */
+  /** Stops watching a row that is taken away. @param {HTMLElement} row */
   unobserve(row) {
     this.#observer.unobserve(row);
     this.#inView.delete(Number(row.dataset['id']));
   }
 
-  /** All rows are taken away. */
+  /** Stops watching all rows, which are taken away. */
   forget() {
     this.#observer.disconnect();
     this.#inView.clear();
     this.#through = 0;
   }
 
-  /** The greatest id that was in view, or that the person went past, since all rows were taken away; 0 if none was. */
+  /**
+   * The greatest id that was in view, or that the person went past, since all rows were taken away; 0 if none
+   * was.
+   */
   get through() {
     return this.#through;
   }
 
-  /** The person went past the rows up to this id. @param {number} id */
+  /** Notes that the person went past the rows up to this id. @param {number} id */
   pass(id) {
     this.#through = Math.max(this.#through, id);
   }
@@ -56,7 +59,7 @@ export class Sight {
   /** @param {IntersectionObserverEntry[]} entries */
   #look(entries) {
     for (const { target, isIntersecting, intersectionRatio, intersectionRect, rootBounds } of entries) {
-      // It may have been told of a row that was taken away.
+      // This may be about a row that was taken away.
       if (!target.isConnected) continue;
       const id = Number(/** @type {HTMLElement} */ (target).dataset['id']);
       const half =

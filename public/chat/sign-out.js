@@ -8,7 +8,7 @@ import { element, isolated } from './dom.js';
 /** @import { Outgoing } from './outgoing.js' */
 /** @import { TabCopy } from './tab-copy.js' */
 
-/** A person who signs out waits at most so long for each step, such as notifications being turned on just now. */
+/** How long signing out waits for each step, for example for notifications that are just being turned on. */
 const STEP_MILLISECONDS = 5000;
 
 /** The end of a person's chat in this window. */
@@ -22,7 +22,8 @@ export class SignOut {
   /**
    * @param {Api} api
    * @param {string} me
-   * @param {boolean} isOpen whether the service has no key: then another window may be another person's, and only this one ends
+   * @param {boolean} isOpen whether the service has no key: other windows may then be other people's, and
+   *   stay signed in
    * @param {{ following: Following, outgoing: Outgoing, notifications: Notifications, copy: TabCopy }} parts
    */
   constructor(api, me, isOpen, parts) {
@@ -33,23 +34,23 @@ export class SignOut {
   }
 
   /**
-   * Signs out, and asks before if messages are not sent. With a key, this ends the session for all windows, and what the
-   * browser keeps for it is gone.
+   * Signs out. Asks first if there are unsent messages. With a key, this ends the session for all windows,
+   * and removes what the browser stores for it.
    *
-   * @returns {Promise<boolean>} `false` if the person would rather stay
+   * @returns {Promise<boolean>} `false` if the person decides to stay
    */
   async run() {
     const { following, outgoing, notifications } = this.#parts;
     const unsent = outgoing.count(following.connection);
     if (unsent > 0 && !(await ask(unsent, this.#isOpen ? this.#me : undefined))) return false;
-    // The window may be closed before the end of this.
+    // The window may be closed before all of this is done.
     if (!this.#isOpen) this.#api.leave();
     for (const step of [() => notifications.turnOff(), () => this.#end()])
       await Promise.race([step().catch(() => undefined), pause(STEP_MILLISECONDS)]);
     return true;
   }
 
-  /** Somebody else is here now, or nobody: nothing of this person stays in sight. */
+  /** Reloads the page for somebody else, or for nobody: nothing of this person stays in sight. */
   giveWay() {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -69,17 +70,18 @@ export class SignOut {
       return;
     }
     const ended = following.signOut();
-    // It has removed that note too, with all that is kept.
+    // It removed this note too, with everything that is stored.
     this.#api.leave();
     await ended;
   }
 }
 
 /**
- * Asks whether somebody wants to sign out though messages are not sent.
+ * Asks whether to sign out although there are unsent messages.
  *
- * @param {number} count of these messages
- * @param {string | undefined} waiting the name under which they wait in this browser; `undefined`: they are lost
+ * @param {number} count the number of these messages
+ * @param {string | undefined} waiting the name for which they wait in this browser; `undefined` if they are
+ *   lost
  * @returns {Promise<boolean>}
  */
 function ask(count, waiting) {

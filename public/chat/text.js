@@ -5,15 +5,15 @@ import { blocksOf } from './markdown.js';
 /** @import { Inline } from './inline.js' */
 /** @import { Block, List } from './markdown.js' */
 
-/** Longer texts are cut, until the reader wants all of it. */
+/** A longer text is cut, until the reader wants all of it. */
 const LONG = 2000;
 
-/** The direction of each text is its own, and does not turn what stands around it. */
+/** Each text has its own direction, which does not turn the text around it. */
 const OWN_DIRECTION = { dir: 'auto' };
 
 /**
- * Makes an element of a message's content. Whatever the content is, it is text: with Markdown for code, lists, quotes and
- * emphasis, and with links to the web, but no HTML.
+ * Makes an element of a message's content. Any content is shown as text: with Markdown for code, lists,
+ * quotes and emphasis, and with links to the web, but without HTML.
  *
  * @param {unknown} content any JSON value
  * @returns {HTMLElement}
@@ -31,7 +31,7 @@ export function contentOf(content) {
 }
 
 /**
- * JSON over several lines, unless it is nested so deep that the lines would be mostly indentation.
+ * Returns JSON over several lines, unless it is nested so deep that the lines would be mostly indentation.
  *
  * @param {unknown} value
  */
@@ -57,7 +57,7 @@ function fill(parent, whole, nodesOf) {
 }
 
 /**
- * Makes the nodes of a message. A message that is one text is in no paragraph of its own.
+ * Makes the nodes of a message. A message that is a single text gets no paragraph of its own.
  *
  * @param {HTMLElement} parent gets the direction of that text
  * @param {string} text
@@ -74,7 +74,7 @@ function messageNodes(parent, text) {
 
 /**
  * @param {Block} block
- * @param {Record<string, string>} [attributes] none for a block within another
+ * @param {Record<string, string>} [attributes] none for a block inside another
  * @returns {Node}
  */
 function blockNode(block, attributes = {}) {
@@ -83,7 +83,7 @@ function blockNode(block, attributes = {}) {
     return make('blockquote', attributes, ...block.blocks.map((inner) => blockNode(inner)));
   if (block.type === 'list') return listNode(block, attributes);
   const code = make('code', {}, block.text);
-  // Long lines are scrolled, with the keyboard too.
+  // Long lines can be scrolled, with the keyboard too.
   const pre = make('pre', { class: 'code', dir: 'ltr', tabindex: '0' }, code);
   if (block.language !== '') pre.prepend(make('span', { class: 'language' }, block.language));
   return pre;
@@ -117,7 +117,7 @@ function inlineNodes(parts) {
     if (typeof part === 'string') return part;
     if (part.type === 'code') return make('code', { dir: 'ltr' }, part.text);
     if (part.type === 'link') {
-      // The page is no business of the one that is opened, nor is where one came from.
+      // The opened page must not reach this one, nor learn where the reader came from.
       const attributes = { href: part.href, target: '_blank', rel: 'noopener noreferrer', dir: 'ltr' };
       return make('a', attributes, part.text);
     }

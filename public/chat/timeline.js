@@ -1,6 +1,6 @@
 /** @import { Stored } from '../client/feed.js' */
 
-/** The messages of one conversation that are known, in the order of their ids. */
+/** The known messages of one conversation, in the order of their ids. */
 export class Timeline {
   /** @type {Stored[]} */
   #messages = [];
@@ -8,7 +8,7 @@ export class Timeline {
   #keys = new Set();
   #nextExpiry = Infinity;
 
-  /** Iterates over all of them, the oldest first. */
+  /** Iterates over all messages, the oldest first. */
   [Symbol.iterator]() {
     return this.#messages[Symbol.iterator]();
   }
@@ -17,22 +17,22 @@ export class Timeline {
     return this.#messages.length;
   }
 
-  /** When the next of them expires, in milliseconds since the Unix epoch; `Infinity` if none does. */
+  /** When the next message expires, in milliseconds since the Unix epoch; `Infinity` if none does. */
   get nextExpiry() {
     return this.#nextExpiry;
   }
 
-  /** @param {number} index from the end if it is negative @returns {Stored | undefined} */
+  /** @param {number} index counts from the end if it is negative @returns {Stored | undefined} */
   at(index) {
     return this.#messages.at(index);
   }
 
-  /** @param {number} from @param {number} to the index behind the last one */
+  /** @param {number} from @param {number} to the index after the last one */
   slice(from, to) {
     return this.#messages.slice(from, to);
   }
 
-  /** Whether there is the message that was sent with an idempotency key. @param {string} key */
+  /** Returns whether there is a message with this idempotency key. @param {string} key */
   hasKey(key) {
     return this.#keys.has(key);
   }
@@ -49,7 +49,7 @@ export class Timeline {
   }
 
   /**
-   * Returns the index of the first message behind an id that somebody else wrote; the length if there is none.
+   * Returns the index of the first message after an id that somebody else wrote; the length if there is none.
    *
    * @param {number} id
    * @param {string} me
@@ -60,7 +60,7 @@ export class Timeline {
     return index;
   }
 
-  /** Puts a message in its place, or in that of the one with its id. @param {Stored} message */
+  /** Adds a message in its place, or replaces the message with its id. @param {Stored} message */
   add(message) {
     const index = this.indexOf(message.id);
     this.#messages.splice(index, this.#messages[index]?.id === message.id ? 1 : 0, message);
@@ -69,10 +69,10 @@ export class Timeline {
   }
 
   /**
-   * Takes those away that have expired.
+   * Removes the messages that have expired.
    *
    * @param {number} now
-   * @returns {Stored[]} these
+   * @returns {Stored[]} the removed messages
    */
   expire(now) {
     if (now < this.#nextExpiry) return [];
@@ -83,7 +83,11 @@ export class Timeline {
   }
 }
 
-/** When a message expires, in milliseconds since the Unix epoch; `Infinity` if it does not. @param {Stored} message */
+/**
+ * Returns when a message expires, in milliseconds since the Unix epoch; `Infinity` if it does not.
+ *
+ * @param {Stored} message
+ */
 export function expiryOf({ expiresAt }) {
   return expiresAt === undefined ? Infinity : Date.parse(expiresAt);
 }

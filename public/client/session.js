@@ -15,7 +15,7 @@ import { storage, tabStorage } from './storage.js';
  * @param {() => void} onSignedOut called if another tab, or another connection of this page, signs out
  */
 export function openSession(service, sender, onSignedOut) {
-  /** What the names of all values stored for the service begin with. */
+  /** The prefix of the names of all values stored for the service. */
   const prefix = `tidings:${service.name}:`;
   const owners = `${prefix}owner:`;
   const outboxes = `${prefix}outbox:`;

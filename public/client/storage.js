@@ -4,7 +4,7 @@ import { isPage, listen } from './environment.js';
 
 /**
  * Returns a storage of the browser for this site. Values survive reloads and crashes, and are written before
- * a call returns. If the storage cannot be used (in private windows, embedded pages or programs, or if
+ * a call returns. If the storage cannot be used (in a private window, an embedded page or a program, or if
  * cookies are blocked), the memory of this page replaces it; while it is full, memory holds single values.
  *
  * @param {() => globalThis.Storage} find returns the browser's storage; may throw

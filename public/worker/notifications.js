@@ -1,6 +1,7 @@
 /**
- * The part of the service worker that tells of messages that the service pushes (Web Push) while nobody looks at the page,
- * and leads to them. The service joins the parts to one classic script, `sw.js`: Firefox has modules there only since 147.
+ * The part of the service worker that shows the messages that the service pushes (Web Push) while nobody
+ * looks at the page, and opens their conversations. The service joins the parts into one classic script,
+ * `sw.js`: Firefox supports modules there only since 147.
  */
 
 /**
@@ -8,40 +9,52 @@
  *
  * @typedef {object} MessagePayload
  * @property {'message'} type
- * @property {string} [messageType] the message's own type, if it is another
+ * @property {string} [messageType] the message's own type, if it is not `message`
  * @property {string} recipient
  * @property {string} sender
- * @property {string} peer the conversation: whom one talks to, or the room
+ * @property {string} peer the conversation: the other person, or the room
  * @property {number} id
  * @property {string} createdAt
- * @property {string} [expiresAt] from when on it is not shown any more
- * @property {number} unread in all, on this device
+ * @property {string} [expiresAt] when the message expires
+ * @property {number} unread the number of all unread messages of this device
  * @property {unknown} content any JSON value
- * @property {boolean} [shortened] whether that is only its beginning
+ * @property {boolean} [shortened] whether `content` is only the beginning
  */
 
 /**
- * The push when a conversation was read elsewhere.
+ * The push that says that a conversation was read elsewhere.
  *
  * @typedef {{ type: 'read', recipient: string, peer: string, through: number, unread: number }} ReadPayload
  */
 
-/** The subject of a notification. @typedef {{ peer: string, id: number, expiresAt?: string | undefined }} Shown */
+/**
+ * The subject of a notification.
+ *
+ * @typedef {{ peer: string, id: number, expiresAt?: string | undefined }} Shown
+ */
 
-/** Options that not all browsers have. @typedef {NotificationOptions & { renotify: boolean, timestamp: number }} AllOptions */
+/**
+ * Options that not all browsers have.
+ *
+ * @typedef {NotificationOptions & { renotify: boolean, timestamp: number }} AllOptions
+ */
 
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (globalThis));
 
-/** Of every notification. Relative to `sw.js`. */
+/** The icon of every notification, relative to `sw.js`. */
 const ICON = 'icons/icon-192.png';
 
-/** A message of the page: the files of the page are to be kept. */
+/** The message in which the page asks to keep its files. */
 const KEEP_SHELL = 'keep-shell';
 
-/** Pushes are taken one after the other: what closes a notification waits for what shows it. */
+/**
+ * Resolves when the newest push has been handled. Pushes are handled in order: what closes a notification
+ * waits for what shows it.
+ */
 let taken = Promise.resolve();
 
-// A newer worker takes over at once: windows have nothing of the older one. They are found without being claimed.
+// A newer worker takes over at once: no window depends on the older one. Windows are found without being
+// claimed.
 worker.addEventListener('install', (event) => event.waitUntil(worker.skipWaiting()));
 
 worker.addEventListener('push', (event) => {
@@ -55,7 +68,7 @@ worker.addEventListener('notificationclick', (event) => {
   event.waitUntil(lead(aboutOf(event.notification).peer));
 });
 
-/** The page says what is to be kept, or nothing if there are to be no notifications. */
+/** The page says what to store for notifications, or nothing if there shall be none. */
 worker.addEventListener('message', (event) => {
   /** @type {unknown} */
   const said = event.data;
@@ -72,13 +85,14 @@ async function take(payload) {
 }
 
 /**
- * Shows a message, in the place of the one before of the same conversation.
+ * Shows a message, in place of the previous one of the same conversation.
  *
- * A subscription that is `userVisibleOnly`, and browsers give no other, promises that each push shows something (Push
- * API §3.4). Here one does not where a window is seen, and one of type `read` never does. Chromium asks for nothing while
- * a tab of the site is visible or a notification of it stands; else it takes it from a budget, and shows one of its own
- * when that is used up. Firefox takes it from a quota while no page of the site is open, and a visit fills that up
- * again. Safari takes the permission away after a few, whatever is open: there something is always shown.
+ * A subscription that is `userVisibleOnly` promises that each push shows something (Push API §3.4), and
+ * browsers give no other. This worker shows nothing while a window is visible, and nothing for a push of type
+ * `read`. Chromium accepts that while a tab of the site is visible or one of its notifications is shown;
+ * otherwise it takes it from a budget, and shows a notification of its own when the budget is used up.
+ * Firefox takes it from a quota while no page of the site is open, and a visit refills the quota. Safari
+ * withdraws the permission after a few such pushes, whatever is open: there something is always shown.
  *
  * @param {MessagePayload} message
  */
@@ -87,12 +101,12 @@ async function show(message) {
   if (isExpired(message) && !(await mustShow())) return;
   const tag = tagOf(recipient, peer);
   const [shown] = await worker.registration.getNotifications({ tag });
-  // A push service need not keep the order.
+  // A push service may change the order.
   if (shown !== undefined && aboutOf(shown).id >= id) return;
   const isSeen = (await windows()).some(({ visibilityState }) => visibilityState === 'visible');
   if (isSeen && !(await mustShow())) return;
   const text = textOf(message);
-  // In one's own inbox a conversation has the sender's name.
+  // In the person's own inbox a conversation has the sender's name.
   const body = peer === recipient ? `${sender}: ${text}` : text;
   /** @type {AllOptions} */
   const options = {
@@ -101,20 +115,24 @@ async function show(message) {
     icon: ICON,
     data: /** @type {Shown} */ ({ peer, id, expiresAt }),
     timestamp: Date.parse(createdAt),
-    // The next message is news as the first one was.
+    // Each message alerts as the first one did.
     renotify: true,
   };
   await worker.registration.showNotification(peer, options);
 }
 
-/** Returns the text of a message, or its JSON behind its type if it is no text. @param {MessagePayload} message */
+/**
+ * Returns the text of a message, or its type and its JSON if the content is no text.
+ *
+ * @param {MessagePayload} message
+ */
 function textOf({ messageType, content, shortened }) {
   const end = shortened ? '…' : '';
   if (typeof content === 'string') return content + end;
   return (messageType === undefined ? '' : `${messageType}: `) + JSON.stringify(content) + end;
 }
 
-/** Closes what was read elsewhere. @param {ReadPayload} read */
+/** Closes the notification of messages that were read elsewhere. @param {ReadPayload} read */
 async function closeRead({ recipient, peer, through }) {
   const tag = tagOf(recipient, peer);
   const shown = await worker.registration.getNotifications({ tag });
@@ -133,7 +151,10 @@ async function closeRead({ recipient, peer, through }) {
     if (aboutOf(one).id <= through) one.close();
 }
 
-/** Closes what has expired. Nothing is pushed of that: it is done with the next push, and by a page that is open. */
+/**
+ * Closes the notifications of expired messages. Nothing is pushed for that: the next push does it, or an open
+ * page.
+ */
 async function closeExpired() {
   for (const shown of await worker.registration.getNotifications())
     if (isExpired(aboutOf(shown))) shown.close();
@@ -144,20 +165,23 @@ function isExpired({ expiresAt }) {
   return expiresAt !== undefined && Date.parse(expiresAt) <= Date.now();
 }
 
-/** Whether a push that shows nothing costs the permission, as in Safari, which is known by its push service. */
+/**
+ * Returns whether a push that shows nothing costs the permission: in Safari, whose push service gives it
+ * away.
+ */
 async function mustShow() {
   const subscription = await worker.registration.pushManager.getSubscription();
   return subscription !== null && new URL(subscription.endpoint).hostname.endsWith('.push.apple.com');
 }
 
-/** @param {Notification} notification one that was shown here */
+/** @param {Notification} notification shown by this worker */
 function aboutOf(notification) {
   /** @type {unknown} */
   const data = notification.data;
   return /** @type {Shown} */ (data);
 }
 
-// With its scope: a tag replaces notifications on the whole site, and there may be other services on it.
+// The tag has the scope in it: it replaces notifications of the whole site, which may have other services.
 /** @param {string} recipient @param {string} peer */
 function tagOf(recipient, peer) {
   return JSON.stringify([worker.registration.scope, recipient, peer]);
@@ -165,11 +189,11 @@ function tagOf(recipient, peer) {
 
 /** @param {number} unread */
 async function setBadge(unread) {
-  // Some browsers have none, and some have one for installed pages only.
+  // Some browsers have no badge, and some only for installed pages.
   if ('setAppBadge' in navigator) await navigator.setAppBadge(unread).catch(() => undefined);
 }
 
-/** Leads to a conversation, in a window that is open or in a new one. @param {string} peer */
+/** Leads to a conversation, in an open window or in a new one. @param {string} peer */
 async function lead(peer) {
   const [open] = await windows();
   if (open === undefined) {
@@ -180,7 +204,7 @@ async function lead(peer) {
   await open.focus();
 }
 
-/** The windows of the page, the one that had the focus last first. Beside it and below it there are others. */
+/** Returns the windows of the page, the last one that had the focus first. The site may have other pages. */
 async function windows() {
   const { scope } = worker.registration;
   const pages = [scope, `${scope}index.html`];
@@ -188,7 +212,11 @@ async function windows() {
   return all.filter(({ url }) => pages.includes(url.replace(/[?#].*/, '')));
 }
 
-/** Returns the URL of something of the service, which may be below a path of its site. @param {string} path */
+/**
+ * Returns the URL of a path of the service, which itself may be below a path of its site.
+ *
+ * @param {string} path
+ */
 function urlOf(path) {
   return new URL(path, worker.registration.scope);
 }
@@ -197,7 +225,8 @@ function urlOf(path) {
  * Reads what was pushed.
  *
  * @param {PushMessageData | null} data
- * @returns {MessagePayload | ReadPayload | undefined} `undefined` where it is none of these: a newer service may push others
+ * @returns {MessagePayload | ReadPayload | undefined} `undefined` if it is neither: a newer service may push
+ *   other things
  */
 function readPayload(data) {
   /** @type {unknown} */

@@ -1,31 +1,33 @@
 /**
- * The part of the service worker that opens the page while its service cannot be reached: it keeps the page's files.
+ * The part of the service worker that keeps the page's files, so that the page opens while its service cannot
+ * be reached.
  *
- * A set of files is those of one version, and is kept as a whole or not at all: the service lists them with their digests
- * (`shell.json`), and names the version in a header of the page. A page is loaded from one set alone, or without any, so
- * modules of two versions never meet. As long as the service answers, its version is the one that is loaded.
+ * A set has the files of one version, and is kept as a whole or not at all: the service lists them with their
+ * digests (`shell.json`), and names the version in a header of the page. A page is loaded from one set, or
+ * without any, so modules of two versions never meet. As long as the service answers, its version is the one
+ * that is loaded.
  */
 
 /** The header of the page that names its version. */
 const VERSION_HEADER = 'Tidings-Page';
 
-/** An answer that takes longer is not waited for: somebody looks at a blank page. */
+/** How long to wait for an answer: somebody is looking at a blank page. */
 const PATIENCE_MILLISECONDS = 3000;
 
-/** The answers of a proxy if there is no service behind it. */
+/** The answers of a proxy that does not reach a service. */
 const NO_SERVICE = [502, 503, 504];
 
-/** Windows may still load files of the set before the newest. */
+/** How many sets to keep: windows may still load files of the set before the newest. */
 const MAX_SETS = 2;
 
-/** The ids of the newest windows are enough: files are asked for in the first seconds. */
+/** How many windows to remember, the newest ones: they ask for their files in the first seconds. */
 const MAX_WINDOWS = 100;
 
 /** The set that each window loads its files from, by the window's id. @type {Map<string, string>} */
 const setOfWindow = new Map();
 
 worker.addEventListener('install', (event) => {
-  // In browsers that have this, the requests of the page do not wait for this worker to start.
+  // In browsers that have this, requests of the page do not wait for this worker to start.
   const { addRoutes } =
     /** @type {{ addRoutes?: (rule: { condition: object, source: string }) => Promise<void> }} */ (
       /** @type {unknown} */ (event)
@@ -48,18 +50,18 @@ worker.addEventListener('fetch', (event) => {
     return;
   }
   const set = setOfWindow.get(clientId);
-  // A request without a destination is that of a script: it is for data.
+  // A request without a destination comes from a script: it is for data.
   if (set !== undefined && request.destination !== '') event.respondWith(answerFile(request, set));
 });
 
-/** @param {string} url */
+/** Returns whether a URL is that of the page. @param {string} url */
 function isPage(url) {
   const { scope } = worker.registration;
   return [scope, `${scope}index.html`].includes(url.replace(/[?#].*/, ''));
 }
 
 /**
- * Answers with the page of the service, or with the one that is kept if the service does not answer.
+ * Answers with the service's page, or with the one that is kept if the service does not answer.
  *
  * @param {FetchEvent} event
  * @returns {Promise<Response>}
@@ -76,7 +78,7 @@ async function answerPage(event) {
     return kept;
   }
   const version = answer.headers.get(VERSION_HEADER);
-  // A redirect, an error, or what something on the way says.
+  // A redirect, an error, or the answer of something on the way.
   if (!answer.ok || version === null) return answer;
   const keeping = keepSet(version);
   event.waitUntil(keeping);
@@ -84,7 +86,12 @@ async function answerPage(event) {
   return answer;
 }
 
-/** Has a window load its files from a set; without one, from the network. @param {string | undefined} set @param {FetchEvent} event */
+/**
+ * Makes a window load its files from a set; without one, from the network.
+ *
+ * @param {string | undefined} set
+ * @param {FetchEvent} event
+ */
 function use(set, { resultingClientId }) {
   if (set === undefined) return;
   setOfWindow.set(resultingClientId, set);
@@ -92,7 +99,12 @@ function use(set, { resultingClientId }) {
   if (setOfWindow.size > MAX_WINDOWS && oldest !== undefined) setOfWindow.delete(oldest);
 }
 
-/** Answers with a file of a set; with that of the network if it is none of the set. @param {Request} request @param {string} set */
+/**
+ * Answers with a file of a set; from the network if the set does not have it.
+ *
+ * @param {Request} request
+ * @param {string} set
+ */
 async function answerFile(request, set) {
   return (await fileOf(set, request.url).catch(() => undefined)) ?? fetch(request);
 }
@@ -100,9 +112,9 @@ async function answerFile(request, set) {
 /**
  * Keeps the files of the service's version. Does nothing if they are kept already.
  *
- * @param {string} [wanted] the version; by default the one that the service has now
- * @returns {Promise<string | undefined>} the name of their set; `undefined` if they cannot be kept: the browser has no room or
- *   forbids it, or the service is being replaced by another version just now
+ * @param {string} [wanted] the version; defaults to the current one of the service
+ * @returns {Promise<string | undefined>} the name of the set; `undefined` if the files cannot be kept: the
+ *   browser has no room or forbids it, or the service is just being replaced by another version
  */
 async function keepSet(wanted) {
   try {
@@ -120,7 +132,11 @@ async function keepSet(wanted) {
   }
 }
 
-/** Returns what the service says of its page. @returns {Promise<{ version: string, files: Record<string, string> }>} digests by path */
+/**
+ * Returns the service's list of the page's files.
+ *
+ * @returns {Promise<{ version: string, files: Record<string, string> }>} digests by path
+ */
 async function listFiles() {
   const answer = await fetch(urlOf('shell.json'), { cache: 'no-cache', redirect: 'error' });
   /** @type {unknown} */
@@ -129,11 +145,11 @@ async function listFiles() {
 }
 
 /**
- * Fills a set: with all files, or with none.
+ * Fills a set with all files, or with none.
  *
  * @param {string} name
  * @param {Record<string, string>} files
- * @throws {TypeError} if one of them is not what was listed
+ * @throws {TypeError} if a file is not the one that was listed
  * @throws {DOMException} if there is no room
  */
 async function fill(name, files) {
@@ -149,13 +165,13 @@ async function fill(name, files) {
   }
 }
 
-/** The name of a version's set. There may be other services on the site. @param {string} version */
+/** Returns the name of a version's set. The site may have other services. @param {string} version */
 function nameOf(version) {
-  // No address has a space in it, so that none begins with another's name.
+  // A scope has no space in it, so no name begins with the name of another service's set.
   return `tidings:shell:${worker.registration.scope} ${version}`;
 }
 
-/** The names of all sets, the newest last. */
+/** Returns the names of all sets, the newest last. */
 async function sets() {
   const names = await caches.keys();
   return names.filter((name) => name.startsWith(nameOf('')));
@@ -168,22 +184,27 @@ async function newestSet() {
   return undefined;
 }
 
-/** Whether a set is filled. One that another event is filling just now is empty. @param {string} name */
+/**
+ * Returns whether a set is filled. A set that another event is still filling is empty.
+ *
+ * @param {string} name
+ */
 async function isWhole(name) {
   return (await fileOf(name, worker.registration.scope)) !== undefined;
 }
 
 /** @param {string} set @param {string} url @returns {Promise<Response | undefined>} */
 function fileOf(set, url) {
-  // Files vary with the codings that a browser takes, and it takes the same ones offline.
+  // Files vary with the encodings that a browser accepts, and it accepts the same ones offline.
   return caches.match(url, { cacheName: set, ignoreVary: true });
 }
 
 /**
- * Removes sets, the oldest first, and those that are newer than the service: it may have been set back to an earlier version.
+ * Removes sets, the oldest first, and sets that are newer than the service: it may have been set back to an
+ * earlier version.
  *
- * @param {number} kept how many are left at most
- * @param {string} [newest] by default the one that was kept last
+ * @param {number} kept how many sets are left at most
+ * @param {string} [newest] defaults to the set that was kept last
  */
 async function removeBut(kept, newest) {
   const names = await sets();
@@ -193,6 +214,8 @@ async function removeBut(kept, newest) {
 }
 
 /**
+ * Waits for a promise, but not for long.
+ *
  * @template Value
  * @param {Promise<Value>} promise
  * @returns {Promise<Value | undefined>} `undefined` if it fails, or takes too long

@@ -11,10 +11,11 @@ worker.addEventListener('pushsubscriptionchange', (event) => {
 });
 
 /**
- * The subscription is another, or gone: tells the service, of each inbox that this device had notifications of. What
- * cannot be told now is told by the page when it is opened.
+ * Tells the service that the subscription has changed or is gone, for each inbox that this device had
+ * notifications of. The page tells it when it is next opened, if that fails now.
  *
- * @param {PushSubscription | null} given by the browser, or else asked for here
+ * @param {PushSubscription | null} given the new subscription if the browser has made one; otherwise this
+ *   makes one
  */
 async function subscribeAnew(given) {
   const kept = await readKept();
@@ -26,7 +27,7 @@ async function subscribeAnew(given) {
   await keep(subscription && { ...kept, endpoint: subscription.endpoint });
 }
 
-/** @returns {Promise<PushSubscription | undefined>} `undefined` where that is not allowed any more */
+/** @returns {Promise<PushSubscription | undefined>} `undefined` if that is not allowed any more */
 async function subscribe() {
   if (Notification.permission !== 'granted') return undefined;
   const answer = await fetch(urlOf('push-key'));
@@ -53,7 +54,7 @@ async function readKept() {
   return /** @type {Kept | undefined} */ (await inStore('readonly', (store) => store.get('kept')));
 }
 
-/** Keeps something, or nothing. @param {Kept | undefined} kept */
+/** Stores the subscription, or removes it. @param {Kept | undefined} kept */
 async function keep(kept) {
   await inStore('readwrite', (store) =>
     kept === undefined ? store.delete('kept') : store.put(kept, 'kept'),
@@ -61,7 +62,7 @@ async function keep(kept) {
 }
 
 /**
- * The store of a service that is not alone on its site is its own.
+ * Uses the store. Each service of a site has a store of its own.
  *
  * @param {IDBTransactionMode} mode
  * @param {(store: IDBObjectStore) => IDBRequest<any>} use
