@@ -21,20 +21,24 @@ import { storage } from '../client/storage.js';
 
 const PAGE = 50;
 
-/** The name under which the browser keeps that its session is to end: the service cannot always be told at once. */
+/**
+ * The name under which the browser notes that its session must end: the service cannot always be told at
+ * once.
+ */
 const LEAVING = 'leaving';
 
-/** The requests of the chat beside those of `client.js`. */
+/** The requests of the chat, besides those of `client.js`. */
 export class Api {
   #service = createService(document.baseURI);
   #leaving = this.keptName(LEAVING);
 
   /**
-   * Returns the name under which the browser keeps something of the chat, or calls a lock or a channel of it. It is
-   * another for each service of a site. A value that an older version kept for all of them goes to the first that asks.
+   * Returns the name under which the browser stores something of the chat, or the name of a lock or a
+   * channel. It differs for each service of a site. A value that an older version stored for all services
+   * goes to the first one that asks.
    *
    * @param {string} name
-   * @param {readonly Storage[]} [stores] the storages that keep it
+   * @param {readonly Storage[]} [stores] the storages that have it
    * @returns {string}
    */
   keptName(name, stores = [storage]) {
@@ -43,15 +47,15 @@ export class Api {
     return kept;
   }
 
-  /** Returns the URL of something of the service. @param {string} path @param {[string, string][]} [query] */
+  /** Returns the URL of a path of the service. @param {string} path @param {[string, string][]} [query] */
   url(path, query = []) {
     return this.#service.url(path, query).href;
   }
 
   /**
-   * Asks who the browser is.
+   * Asks who is signed in in this browser.
    *
-   * @returns {Promise<Session | undefined>} `sub` is null in open mode; `undefined` where one has to sign in
+   * @returns {Promise<Session | undefined>} `sub` is null in open mode; `undefined` if nobody is signed in
    */
   async session() {
     try {
@@ -67,12 +71,12 @@ export class Api {
    *
    * @param {string} token
    * @returns {Promise<Session>}
-   * @throws {Problem} where the token is not taken
+   * @throws {Problem} if the token is not accepted
    */
   async signIn(token) {
     const headers = { Authorization: `Bearer ${token}` };
     const session = /** @type {Session} */ (await this.#service.send('PUT', 'session', headers));
-    // The session that was to end is no more.
+    // The session that was to end is gone.
     storage.remove(this.#leaving);
     return session;
   }
@@ -82,7 +86,7 @@ export class Api {
     return storage.get(this.#leaving) !== undefined;
   }
 
-  /** Keeps that the session is to end, until `signOut` has ended it or another has begun. */
+  /** Notes that the session must end, until `signOut` has ended it or another one has begun. */
   leave() {
     storage.set(this.#leaving, '');
   }
@@ -90,7 +94,7 @@ export class Api {
   /**
    * Ends the session.
    *
-   * @throws {Problem | Unreachable} where that has to be tried again
+   * @throws {Problem | Unreachable} if it must be tried again
    */
   async signOut() {
     try {
@@ -103,7 +107,7 @@ export class Api {
   }
 
   /**
-   * The conversations of an address, newest first.
+   * Gets the conversations of an address, the newest first.
    *
    * @param {string} me
    * @param {{ before?: number, limit?: number }} [page]
@@ -120,7 +124,7 @@ export class Api {
   }
 
   /**
-   * Asks for the state of one conversation, also if there is no message of it.
+   * Gets the state of one conversation, even if it has no messages.
    *
    * @param {string} me
    * @param {string} peer a person, or a room
@@ -138,7 +142,7 @@ export class Api {
     return state;
   }
 
-  /** Whether addresses are online. @param {readonly string[]} addresses 1 to 100 */
+  /** Asks whether addresses are online. @param {readonly string[]} addresses 1 to 100 */
   async presence(addresses) {
     await this.#service.get(
       'presence',
@@ -147,12 +151,13 @@ export class Api {
   }
 
   /**
-   * A page of history, oldest first: of a room all that was sent to it, of a person what the two sent to each other.
+   * Gets a page of history, the oldest first: everything sent to a room, or everything that two people sent
+   * each other.
    *
    * @param {string} me
    * @param {string} peer
    * @param {boolean} isRoom
-   * @param {number | undefined} before an id; `undefined`: the newest
+   * @param {number | undefined} before an id; `undefined` for the newest messages
    * @param {number} limit
    * @returns {Promise<Page>}
    */
@@ -173,7 +178,7 @@ export class Api {
   }
 
   /**
-   * Why messages after a cursor are missing.
+   * Returns why messages after a cursor are missing.
    *
    * @param {string} me
    * @param {string} cursor
@@ -185,14 +190,14 @@ export class Api {
     return gap;
   }
 
-  /** Asks for the key that a browser subscribes to notifications with, in base64url. */
+  /** Gets the key with which a browser subscribes to notifications, in base64url. */
   async pushKey() {
     const { publicKey } = /** @type {{ publicKey: string }} */ (await this.#service.get('push-key', []));
     return publicKey;
   }
 
   /**
-   * Has this device notified of what a recipient gets.
+   * Turns on this device's notifications of what a recipient gets.
    *
    * @param {string} recipient
    * @param {string} reader
@@ -203,10 +208,10 @@ export class Api {
   }
 
   /**
-   * Has a device notified no more.
+   * Turns off a device's notifications.
    *
    * @param {string} endpoint
-   * @param {string} [recipient] of whose messages; of nothing any more where left out
+   * @param {string} [recipient] of whose messages; of all if it is left out
    */
   async unsubscribe(endpoint, recipient) {
     const headers = { 'Content-Type': 'application/json' };
@@ -220,8 +225,8 @@ export class Api {
 }
 
 /**
- * Moves the value that an older version of this page kept under another name. Does nothing if there is none; a value that
- * has the new name already stays.
+ * Moves a value that an older version of this page stored under another name. Does nothing if there is none,
+ * and keeps a value that is already stored under the new name.
  *
  * @param {Storage} store
  * @param {string} old
@@ -231,6 +236,6 @@ export function renameKept(store, old, name) {
   const value = store.get(old);
   if (value === undefined) return;
   if (store.get(name) === undefined) store.set(name, value);
-  // Not before it is kept: the page may end here.
+  // Only when it is stored: the page may end here.
   store.remove(old);
 }

@@ -52,24 +52,24 @@ export class ChatController {
   #route = new Route(() => this.#openPeer());
   #watching = new Watching(() => this.#following.watch(this.#chats.watchable));
   #draw = onceAFrame(() => this.#drawNow());
-  /** Messages expire, and people stop typing, by themselves. */
+  /** Draws when messages expire or people stop typing, which happens by itself. */
   #alarm = new Alarm(() => {
     this.#draw();
     void this.#notifications.closeExpired();
   });
   #opening = new Opening();
   #copy;
-  /** Why the service cannot be reached, if it could not be from the start. */
+  /** Why the service cannot be reached, if that was so from the start. */
   #fault = '';
-  /** The way out for the person. */
+  /** Signs the person out. */
   signOut;
   #membership;
 
   /**
    * @param {Api} api
    * @param {string} me
-   * @param {boolean} isOpen whether the service has no key, and anybody may use any name
-   * @param {(() => Promise<boolean>) | undefined} isStill asks the service whether this is still so; given if that is not known
+   * @param {boolean} isOpen whether the service has no key, so that anybody may use any name
+   * @param {(() => Promise<boolean>) | undefined} isStill whether this is still the person, if unknown
    */
   constructor(api, me, isOpen, isStill) {
     this.#api = api;
@@ -114,7 +114,7 @@ export class ChatController {
       onSend: (recipient, content) => this.#outgoing.send(this.#following.connection, recipient, content),
       onTyping: (recipient) => this.#outgoing.tellTyping(this.#following.connection, recipient),
       onSeen: (chat, id) => {
-        // Of a copy: it is told when the service has said how the conversation is now.
+        // In a copy, nothing is told before the service has given the state of the conversation.
         if (this.#following.connection === undefined) return;
         if (!chat.markRead(id)) void this.#recount(chat);
         this.#following.connection.markRead(chat.peer, id).catch(() => undefined);
@@ -187,7 +187,7 @@ export class ChatController {
     );
   }
 
-  /** Shows what this tab had, as there is nothing newer. @param {string} fault why not */
+  /** Shows what this tab had, because there is nothing newer. @param {string} fault the reason */
   #showCopy(fault) {
     const isFirst = this.#fault === '';
     this.#fault = fault;
@@ -207,7 +207,7 @@ export class ChatController {
     this.#changeChats();
   }
 
-  /** The conversations, or their order, may be others. */
+  /** Draws the conversations, which may have changed, and watches the right people. */
   #changeChats() {
     this.#draw();
     this.#watching.look();
@@ -225,7 +225,7 @@ export class ChatController {
       this.#presenceAccess.forget();
       this.#watching.lookNow();
     }
-    // The reason may be a room that may no longer be read.
+    // The reason may be a room that this person may no longer read.
     if (status.state === 'refused') untilAnswered(() => this.#reader.loadRooms()).catch(() => undefined);
     if (status.state === 'live') {
       this.#conversation.retry();
@@ -234,7 +234,7 @@ export class ChatController {
     this.#draw();
   }
 
-  /** The connection follows or watches others. */
+  /** Shows what the connection follows and watches now. */
   #showFollowing() {
     const { connection, inboxes } = this.#following;
     if (connection === undefined) return;
@@ -293,7 +293,7 @@ export class ChatController {
     this.#notifications.setBadge(unread);
     const title = `${unread > 0 ? `(${unread}) ` : ''}${peer ?? this.#me} · Tidings`;
     if (document.title !== title) document.title = title;
-    // Last, as it asks where one is now: all is laid out for that.
+    // Last, because it measures where the reader is: everything is laid out for that.
     this.#conversation.settle();
   }
 }

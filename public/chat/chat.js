@@ -3,10 +3,10 @@
 
 import { Timeline } from './timeline.js';
 
-/** A name that begins so is a room: an inbox that everybody follows who wants to. */
+/** The beginning of the name of a room. A room is an inbox that anybody may follow. */
 const ROOM = 'room-';
 
-/** A person who says nothing more is taken to have stopped typing. */
+/** How long a person counts as typing. */
 const TYPING_MILLISECONDS = 6000;
 
 /** @param {string} address */
@@ -15,9 +15,10 @@ export function isRoom(address) {
 }
 
 /**
- * Whether a message counts: as unread, and as the last one of its conversation (docs/protocol.md).
+ * Returns whether a message counts: as unread, and as the last message of its conversation
+ * (docs/protocol.md).
  *
- * @param {Message} message one that is stored
+ * @param {Message} message a stored message
  */
 export function counts({ type, background }) {
   return type !== 'read' && background !== true;
@@ -28,24 +29,24 @@ export class Chat {
   messages = new Timeline();
   /** @type {Stored | undefined} */
   lastMessage;
-  /** Through which id this side has read, and the other. */
+  /** The ids up to which this side has read, and the other side. */
   readThrough = 0;
   peerReadThrough = 0;
   /** Whether there is older history that was not fetched. */
   hasMore = true;
   /** The oldest id of the history that was fetched, whatever its type. @type {number | undefined} */
   oldestFetched;
-  /** Whether the newest history was fetched: what comes after it comes by the stream. */
+  /** Whether the newest history was fetched: later messages come through the stream. */
   isLoaded = false;
   online = false;
   /** @type {string | null} */
   lastSeen = null;
-  /** The people who are typing, and until when that is believed. @type {Map<string, number>} */
+  /** The people who are typing, and until when they count as typing. @type {Map<string, number>} */
   typing = new Map();
-  /** The number of unread messages through this id, as the service counted. */
+  /** The number of unread messages up to an id, as the service counted them, and that id. */
   #unreadBefore = 0;
   #countedThrough = 0;
-  /** The messages of others that came since. @type {number[]} */
+  /** The ids of others' messages that came after that. @type {number[]} */
   #received = [];
 
   #me;
@@ -65,10 +66,10 @@ export class Chat {
   }
 
   /**
-   * Takes the state that the service tells.
+   * Takes the state that the service gives.
    *
    * @param {ConversationState} state
-   * @returns {boolean} whether the count of the unread is exact; else it has to be asked for
+   * @returns {boolean} whether the number of unread messages is exact; if not, ask for it
    */
   list({ lastMessage, unread, readThrough, peerReadThrough }) {
     const before = this.readThrough;
@@ -76,26 +77,26 @@ export class Chat {
     if (lastMessage !== null && (this.lastMessage?.id ?? 0) <= lastMessage.id) this.lastMessage = lastMessage;
     this.readThrough = readThrough ?? 0;
     this.peerReadThrough = Math.max(this.peerReadThrough, peerReadThrough ?? 0);
-    // A note to oneself is no news.
+    // A note to oneself is never unread.
     this.#unreadBefore = this.peer === this.#me ? 0 : unread;
     this.#countedThrough = countedThrough;
-    // An answer that comes late is of before what one before it has counted.
+    // A late answer is older than what an earlier one has counted.
     this.#received = this.#theirs(Math.max(countedThrough, this.readThrough));
-    // The count does not have what was read while the answer was on its way.
+    // The count does not know what was read while the answer was on its way.
     return this.markRead(before);
   }
 
   /**
-   * A page of history.
+   * Adds a page of history.
    *
    * @param {readonly Stored[]} messages
    * @param {boolean} more
-   * @param {number} [before] where it goes on
+   * @param {number} [before] the id to continue at
    */
   addHistory(messages, more, before = messages[0]?.id) {
     for (const message of messages) this.#keep(message);
     const isWhole = !more || (before ?? 0) <= this.readThrough;
-    // Some that were counted may have been purged since, or have expired: nobody would ever read them.
+    // Some counted messages may have been purged since, or have expired: nobody would ever read them.
     if (!this.isLoaded && isWhole && this.#unreadBefore > 0) this.#countAfter(this.readThrough);
     this.oldestFetched = before ?? this.oldestFetched;
     this.hasMore = more;
@@ -103,7 +104,7 @@ export class Chat {
   }
 
   /**
-   * A message for people that came by the stream.
+   * Adds a message for people that came through the stream.
    *
    * @param {Stored} message
    * @param {boolean} isMine
@@ -111,17 +112,18 @@ export class Chat {
   add(message, isMine) {
     this.#keep(message);
     this.typing.delete(message.sender);
-    // Messages that came with the list may come on the stream too, and again if the stream restarts further back.
+    // Messages that came with the list may come through the stream too, and again if the stream restarts
+    // further back.
     const isCounted = message.id <= this.#countedThrough || this.#received.includes(message.id);
     const isUnread = counts(message) && !isMine && message.id > this.readThrough;
     if (isUnread && !isCounted) this.#received.push(message.id);
   }
 
   /**
-   * This side has read, on whichever of its devices.
+   * Notes that this side has read up to an id, on any of its devices.
    *
    * @param {number} id
-   * @returns {boolean} whether the count of the unread is exact; else it has to be asked for
+   * @returns {boolean} whether the number of unread messages is exact; if not, ask for it
    */
   markRead(id) {
     if (id <= this.readThrough) return true;
@@ -133,7 +135,11 @@ export class Chat {
     return true;
   }
 
-  /** Counts what is here: all that came after an id is, or is to come by the stream. @param {number} id */
+  /**
+   * Counts the messages that are here: all messages after an id are, or will come through the stream.
+   *
+   * @param {number} id
+   */
   #countAfter(id) {
     this.#unreadBefore = 0;
     this.#countedThrough = id;
@@ -149,10 +155,10 @@ export class Chat {
   }
 
   /**
-   * Takes away what has expired.
+   * Removes what has expired.
    *
    * @param {number} now in milliseconds since the Unix epoch
-   * @returns {boolean} whether how it stands has to be asked for: something unread is gone, or the last message
+   * @returns {boolean} whether to ask for the current state: an unread message is gone, or the last one
    */
   expire(now) {
     const expired = this.messages.expire(now);
@@ -166,12 +172,12 @@ export class Chat {
     return isUncounted || (isLastGone && this.lastMessage === undefined) || unread !== this.unread;
   }
 
-  /** When something of it expires next, in milliseconds since the Unix epoch; `Infinity` if nothing does. */
+  /** When something in it expires next, in milliseconds since the Unix epoch; `Infinity` if nothing does. */
   get nextExpiry() {
     return Math.min(this.messages.nextExpiry, Date.parse(this.lastMessage?.expiresAt ?? '') || Infinity);
   }
 
-  /** When somebody is taken to have stopped typing next; `Infinity` if nobody types. */
+  /** When the next person stops counting as typing; `Infinity` if nobody types. */
   get nextQuiet() {
     if (this.typing.size === 0) return Infinity;
     return Math.min(Infinity, ...[...this.typing.values()].filter((until) => until > Date.now()));
@@ -190,7 +196,8 @@ export class Chat {
 
   /** @param {Stored} message */
   #keep(message) {
-    // In the background, messages are for people to read; what other types are for is not known here.
+    // Background messages of type `message` are for people to read; the purpose of other types is unknown
+    // here.
     if (!counts(message) && message.type !== 'message') return;
     this.messages.add(message);
     if (counts(message) && message.id >= (this.lastMessage?.id ?? 0)) this.lastMessage = message;

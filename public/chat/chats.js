@@ -3,18 +3,18 @@ import { Chat, counts, isRoom } from './chat.js';
 /** @import { Message, Presence, Stored } from '../client/feed.js' */
 /** @import { Copied } from './tab-copy.js' */
 
-/** Presence is told for so many addresses (docs/protocol.md). */
+/** The most addresses whose presence the service tells (docs/protocol.md). */
 const MAX_WATCHED = 100;
 
 /** All conversations of one person. */
 export class Chats {
   /** @type {Map<string, Chat>} */
   #chats = new Map();
-  /** In the order in which they were last asked for: sorting them again costs little. @type {Chat[]} */
+  /** All chats, in the order of the last request: sorting them again is cheap. @type {Chat[]} */
   #list = [];
   /** The number of times that the log was restored from an older backup. */
   generation = 0;
-  /** Whether these are of a copy: the service has not said anything yet. */
+  /** Whether the chats come from a copy: the service has not said anything yet. */
   isCopy = false;
 
   #isJoined;
@@ -28,7 +28,7 @@ export class Chats {
     this.#isJoined = isJoined;
   }
 
-  /** The chat with an address; a new one where there is none. @param {string} peer */
+  /** Returns the chat with an address; a new one if there is none. @param {string} peer */
   get(peer) {
     let chat = this.#chats.get(peer);
     if (chat === undefined) this.#put((chat = new Chat(peer, this.me)));
@@ -47,10 +47,10 @@ export class Chats {
   }
 
   /**
-   * Takes away a conversation of which all has expired.
+   * Removes a conversation whose messages have all expired.
    *
    * @param {Chat} chat
-   * @param {string | undefined} open whose conversation is open: that one stays
+   * @param {string | undefined} open whose conversation is open, and stays
    * @returns {boolean} whether it is gone
    */
   drop({ peer, isRoom: isKept, lastMessage }, open) {
@@ -65,7 +65,7 @@ export class Chats {
     this.#list = [...this.#chats.values()];
   }
 
-  /** All of them, those with the newest message first. @returns {readonly Chat[]} */
+  /** All chats, the ones with the newest messages first. @returns {readonly Chat[]} */
   get list() {
     return this.#list.sort(
       (one, other) =>
@@ -74,23 +74,25 @@ export class Chats {
   }
 
   /**
-   * Takes away what has expired.
+   * Removes what has expired.
    *
    * @param {number} now in milliseconds since the Unix epoch
-   * @returns {Chat[]} those of which it has to be asked how they stand
+   * @returns {Chat[]} the chats whose state must be asked for
    */
   expire(now) {
     return this.#list.filter((chat) => chat.nextExpiry <= now && chat.expire(now));
   }
 
-  /** When something changes by itself next, in milliseconds since the Unix epoch; `Infinity` if nothing does. */
+  /**
+   * When something changes by itself next, in milliseconds since the Unix epoch; `Infinity` if nothing does.
+   */
   get nextChange() {
     let next = Infinity;
     for (const { nextExpiry, nextQuiet } of this.#list) next = Math.min(next, nextExpiry, nextQuiet);
     return next;
   }
 
-  /** The people whose presence is worth being told. */
+  /** The people whose presence matters, as many as the service tells. */
   get watchable() {
     return this.list
       .filter(({ peer, isRoom: room }) => !room && peer !== this.me)
@@ -102,7 +104,7 @@ export class Chats {
     return this.#list.reduce((sum, { unread }) => sum + unread, 0);
   }
 
-  /** The chat that a message belongs to. @param {Message} message */
+  /** Returns the chat that a message belongs to. @param {Message} message */
   of(message) {
     return this.get(this.#peerOf(message));
   }
@@ -116,14 +118,15 @@ export class Chats {
    * Takes a stored message.
    *
    * @param {Stored} message
-   * @returns {{ chat: Chat, exact: boolean } | undefined} what changed; `exact`: whether its unread count is right
+   * @returns {{ chat: Chat, exact: boolean } | undefined} the changed chat; `exact`: whether its unread count
+   *   is right
    */
   take(message) {
-    // One's own inbox has what one sent to rooms from elsewhere, too.
+    // The person's own inbox also has what they sent to rooms from elsewhere.
     if (isRoom(message.recipient) && !this.#isJoined(message.recipient)) return undefined;
     const isMine = message.sender === this.me;
     if (message.type !== 'read') {
-      // A message that does not count makes no conversation.
+      // A message that does not count begins no conversation.
       const chat = counts(message) ? this.of(message) : this.#chats.get(this.#peerOf(message));
       chat?.add(message, isMine);
       return chat && { chat, exact: true };
@@ -136,10 +139,10 @@ export class Chats {
   }
 
   /**
-   * Takes what is not stored.
+   * Takes an event that is not stored.
    *
    * @param {Presence | Message} event
-   * @returns {Chat | undefined} what changed
+   * @returns {Chat | undefined} the changed chat
    */
   takeEvent(event) {
     if ('online' in event) {
@@ -154,7 +157,11 @@ export class Chats {
     return chat;
   }
 
-  /** Shows conversations as a tab had them, until the service says how they are. @param {readonly Copied[]} copied */
+  /**
+   * Shows conversations of a tab's copy, until the service gives their state.
+   *
+   * @param {readonly Copied[]} copied
+   */
   showCopy(copied) {
     this.isCopy = true;
     for (const { peer, messages, more = true, ...state } of copied) {
@@ -174,8 +181,8 @@ export class Chats {
   }
 
   /**
-   * The log went back in time: the conversations begin again, empty. They are others, so that what was
-   * asked of the log before fills none of them.
+   * Begins again with empty conversations, because the log was restored from an older backup. They are new
+   * objects, so that late answers about the earlier log fill none of them.
    */
   forget() {
     this.generation++;
@@ -184,7 +191,7 @@ export class Chats {
   }
 }
 
-/** Compares ids: one that is not there is the greatest. @param {number} [one] @param {number} [other] */
+/** Compares ids; a missing id is the greatest. @param {number} [one] @param {number} [other] */
 function compare(one = Infinity, other = Infinity) {
   return one === other ? 0 : one - other;
 }

@@ -1,9 +1,9 @@
 /** @import { Drafts } from './drafts.js' */
 
-/** Typing is told at most this often. */
+/** The least time between two notes that the person is typing. */
 const TYPING_MILLISECONDS = 3000;
 
-/** The field in which a message is written. */
+/** The field for writing a message. */
 export class Composer {
   #text;
   #told = 0;
@@ -43,7 +43,7 @@ export class Composer {
     });
   }
 
-  /** Takes up what was begun for somebody; what was begun for another stays with that one. @param {string} to */
+  /** Turns to the draft for another person. The draft for the one before is kept. @param {string} to */
   turnTo(to) {
     if (to === this.#to) return;
     this.#to = to;
@@ -51,7 +51,7 @@ export class Composer {
     this.#put(this.#drafts.get(to));
   }
 
-  /** Has one write a text again, before what was begun. @param {string} text */
+  /** Puts a text back into the field, before the draft. @param {string} text */
   edit(text) {
     const begun = this.#text.value;
     this.#put(begun === '' ? text : `${text}\n${begun}`);
@@ -65,7 +65,10 @@ export class Composer {
     this.#fit();
   }
 
-  /** As high as its text, within what the style sheet allows. Most browsers do so by themselves (`field-sizing`). */
+  /**
+   * Makes the field as high as its text, within the limits of the style sheet. Most browsers do so themselves
+   * (`field-sizing`).
+   */
   #fit() {
     if (CSS.supports('field-sizing', 'content')) return;
     this.#text.style.height = 'auto';
@@ -74,8 +77,8 @@ export class Composer {
 }
 
 /**
- * Whether a key belongs to an input method, such as the Enter that takes a word of it. Safari ends the composition
- * before the key comes, and leaves it the code 229 (UI Events §7.3.1).
+ * Returns whether a key belongs to an input method, such as the Enter that accepts a word. Safari ends the
+ * composition before that key comes, and gives the key the code 229 (UI Events §7.3.1).
  *
  * @param {KeyboardEvent} event
  */

@@ -3,15 +3,15 @@ import { momentOf, shortly } from './times.js';
 
 /** @import { Chat } from './chat.js' */
 
-/** So many rows more than are in view are in the document, at each end. */
+/** How many rows beyond the view are in the document, at each end. */
 const SPARE = 40;
 
 /** A row's height in `rem`, as the style sheet has it. */
 const ROW_REM = 3.9;
 
 /**
- * The rows of the conversations. Those in view are in the document, and the one that has the focus; a row's place is its
- * number.
+ * The rows of the conversations. Only the rows in view and the focused one are in the document; a row's
+ * number gives its place.
  */
 export class ConversationList {
   #list;
@@ -22,7 +22,7 @@ export class ConversationList {
   #open;
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** The person whose row the tab key leads to. @type {string | undefined} */
+  /** The person whose row the Tab key reaches. @type {string | undefined} */
   #current;
   #rowHeight = 0;
   #first = 0;
@@ -57,9 +57,9 @@ export class ConversationList {
   }
 
   /**
-   * Gives the focus to the row that is so many further on.
+   * Moves the focus this many rows further.
    *
-   * @param {number} step negative: up
+   * @param {number} step negative for up
    * @returns {boolean} whether there is one
    */
   step(step) {
@@ -78,7 +78,7 @@ export class ConversationList {
     return true;
   }
 
-  /** Finds out which rows are in view: when they may be others, not when they are drawn. */
+  /** Finds out which rows are in view: when that may have changed, not whenever rows are drawn. */
   #look() {
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#rowHeight = ROW_REM * rem;
@@ -138,9 +138,9 @@ class Row {
 
   /**
    * @param {Chat} chat
-   * @param {number} index its place
-   * @param {number} size of how many
-   * @param {{ isOpen: boolean, isStop: boolean }} marks `isStop`: whether the tab key leads to it
+   * @param {number} index its place in the list
+   * @param {number} size the number of conversations
+   * @param {{ isOpen: boolean, isStop: boolean }} marks `isStop`: whether the Tab key reaches it
    */
   show({ lastMessage, unread, online, isRoom, typists }, index, size, { isOpen, isStop }) {
     setProperty(this.item, '--index', String(index));
@@ -170,7 +170,11 @@ function setProperty(target, name, value) {
   if (target.style.getPropertyValue(name) !== value) target.style.setProperty(name, value);
 }
 
-/** @param {HTMLElement} target @param {string} name @param {string | undefined} value `undefined`: none */
+/**
+ * @param {HTMLElement} target
+ * @param {string} name
+ * @param {string | undefined} value `undefined` removes it
+ */
 function setAttribute(target, name, value) {
   if (value === undefined) target.removeAttribute(name);
   else if (target.getAttribute(name) !== value) target.setAttribute(name, value);

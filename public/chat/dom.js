@@ -1,7 +1,7 @@
 import { firstLetter } from './emoji.js';
 
 /**
- * An element of the page by its id.
+ * Returns an element of the page by its id.
  *
  * @template {HTMLElement} Type
  * @param {string} id
@@ -30,28 +30,43 @@ export function make(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A name in a sentence: its direction does not turn the words around it (UAX #9, FSI and PDI). @param {string} name */
+/**
+ * Isolates a name in a sentence, so that its direction does not turn the words around it (UAX #9, FSI and
+ * PDI).
+ *
+ * @param {string} name
+ */
 export function isolated(name) {
   return `\u2068${name}\u2069`;
 }
 
-/** Has an element say this. If it does already, nothing is laid out again. @param {Element} target @param {string} text */
+/**
+ * Sets the text of an element. If it has that text already, nothing is laid out again.
+ *
+ * @param {Element} target
+ * @param {string} text
+ */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** Hides an element, or shows it. If it is so already, nothing is laid out again. @param {HTMLElement} target @param {boolean} isHidden */
+/**
+ * Hides an element, or shows it. If nothing changes, nothing is laid out again.
+ *
+ * @param {HTMLElement} target
+ * @param {boolean} isHidden
+ */
 export function setHidden(target, isHidden) {
   if (target.hidden !== isHidden) target.hidden = isHidden;
 }
 
 /**
- * Gives an element these children, in this order: those that it has already stay the same nodes, so that focus,
+ * Gives an element these children, in this order. Children that it already has stay the same nodes, so focus,
  * selection and scroll position stay too.
  *
  * @param {Element} parent
- * @param {readonly string[]} keys what tells the children apart
- * @param {(key: string) => HTMLElement} create makes the child of a key that is new
+ * @param {readonly string[]} keys tell the children apart
+ * @param {(key: string) => HTMLElement} create makes the child of a new key
  */
 export function arrange(parent, keys, create) {
   const present = new Map(
@@ -72,7 +87,7 @@ export function arrange(parent, keys, create) {
 }
 
 /**
- * A round sign for a name: its first letter, in a colour of its own.
+ * Makes a round sign for a name: its first letter, in a colour of its own.
  *
  * @param {string} name
  */

@@ -2,7 +2,7 @@ import { storage } from '../client/storage.js';
 
 /** @import { Api } from './api.js' */
 
-/** Messages that were begun, by their recipient, kept in the browser until it is sent or taken back. */
+/** Unfinished messages, by recipient, stored in the browser until they are sent or deleted. */
 export class Drafts {
   #api;
   #me;
@@ -13,7 +13,7 @@ export class Drafts {
     this.#me = me;
   }
 
-  /** @param {string} peer @returns {string} empty if nothing was begun */
+  /** @param {string} peer @returns {string} empty if there is none */
   get(peer) {
     return storage.get(this.#nameOf(peer)) ?? '';
   }

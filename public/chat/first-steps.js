@@ -4,7 +4,7 @@ import { copyText } from './frames.js';
 /** @import { Api } from './api.js' */
 /** @import { Chat } from './chat.js' */
 
-/** The things to try in a conversation in which nothing was said yet: a second window, and a command for a terminal. */
+/** The things to try in an empty conversation: a second window, and a command for a terminal. */
 export class FirstSteps {
   #api;
   #me;
@@ -16,7 +16,7 @@ export class FirstSteps {
   /**
    * @param {Api} api
    * @param {string} me
-   * @param {boolean} isOpen whether the service has no key, and anybody may use any name
+   * @param {boolean} isOpen whether the service has no key, so that anybody may use any name
    */
   constructor(api, me, isOpen) {
     this.#api = api;
@@ -26,7 +26,7 @@ export class FirstSteps {
     copy.addEventListener('click', () => void copyText(this.#command.textContent, copy));
   }
 
-  /** @param {Chat} chat @param {boolean} isEmpty whether nothing was said in it */
+  /** @param {Chat} chat @param {boolean} isEmpty whether it has no messages */
   show({ peer, isRoom }, isEmpty) {
     setHidden(this.#box, !isEmpty);
     if (!isEmpty) return;
@@ -55,7 +55,7 @@ export class FirstSteps {
   }
 }
 
-/** A word of the shell. @param {string} text */
+/** Returns a text as a quoted word of the shell. @param {string} text */
 function quoted(text) {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -4,7 +4,9 @@ import { connect } from '../client.js';
 /** @import { PresenceAccess } from './presence-access.js' */
 /** @import { Rooms } from './rooms.js' */
 
-/** The connection of the page: it follows one's own inbox and the rooms that one has joined, and watches who is online. */
+/**
+ * The connection of the page: it follows the person's own inbox and joined rooms, and watches who is online.
+ */
 export class Following {
   #me;
   #rooms;
@@ -19,9 +21,9 @@ export class Following {
   /**
    * @param {string} me
    * @param {Rooms} rooms
-   * @param {PresenceAccess} access whose presence is watched
-   * @param {Partial<Options>} events what the newest connection tells
-   * @param {() => void} onBegin it follows or watches others
+   * @param {PresenceAccess} access says whose presence may be watched
+   * @param {Partial<Options>} events the callbacks of the newest connection
+   * @param {() => void} onBegin called when it follows or watches other addresses
    */
   constructor(me, rooms, access, events, onBegin) {
     this.#me = me;
@@ -31,7 +33,7 @@ export class Following {
     this.#onBegin = onBegin;
   }
 
-  /** `undefined` before the first `begin`. */
+  /** The connection; `undefined` before the first `begin`. */
   get connection() {
     return this.#connection;
   }
@@ -41,9 +43,13 @@ export class Following {
     return this.#inboxes;
   }
 
-  /** Follows the inboxes of now. @param {string | undefined} cursor where to begin; `undefined`: where this browser stopped */
+  /**
+   * Follows the current inboxes.
+   *
+   * @param {string | undefined} cursor where to begin; `undefined`: where this browser stopped
+   */
   begin(cursor) {
-    // A closed connection tells nothing more.
+    // A closed connection calls nothing back.
     this.#connection?.close();
     this.#inboxes = [this.#me, ...this.#rooms.joined];
     this.#connection = connect({
@@ -57,16 +63,16 @@ export class Following {
     this.#onBegin();
   }
 
-  /** Follows the inboxes of now, from where it is. */
+  /** Follows the current inboxes, from the current position. */
   change() {
     this.begin(this.#connection?.cursor);
   }
 
   /**
-   * Ends the session of this browser, for all its tabs, with what is kept for it and messages that wait. Also without a
-   * connection.
+   * Ends the session of this browser for all its tabs, and removes everything stored for it, even waiting
+   * messages. Works without a connection, too.
    *
-   * @returns {Promise<void>} what is kept here is removed before it returns that
+   * @returns {Promise<void>} a promise; what is stored here is removed before it is returned
    * @throws {Problem | Unreachable} if the service cannot be told
    */
   signOut() {
@@ -74,7 +80,11 @@ export class Following {
     return this.#connection.signOut({ discard: true });
   }
 
-  /** Watches whether these are online, as far as one may see it. Does nothing before `begin`. @param {readonly string[]} addresses at most 100 */
+  /**
+   * Watches whether these are online, as far as the person may see it. Does nothing before `begin`.
+   *
+   * @param {readonly string[]} addresses at most 100
+   */
   async watch(addresses) {
     if (this.#connection === undefined || !(await this.#access.turnTo(addresses))) return;
     this.#connection.watch(this.#access.watched);

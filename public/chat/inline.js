@@ -5,28 +5,28 @@ import { addressAt } from './links.js';
 /** @typedef {{ type: 'link', text: string, href: string }} Link */
 /** @typedef {{ type: 'strong' | 'em' | 'del', children: Inline[] }} Emphasis */
 
-/** Emphasis within emphasis is text beyond this depth. */
+/** Beyond this depth, emphasis within emphasis is text. */
 const MAX_DEPTH = 8;
 
-/** So many markers emphasise. A longer row draws a line. */
+/** How many markers in a row emphasise. A longer row draws a line. */
 const MARKER_COUNTS = [1, 2, 3];
 
-/** Signs that may be markup. A backslash before it makes it text, and stays in the text itself. */
+/** Signs that may be markup. A backslash before a sign makes it text, and stays in the text. */
 const SPECIAL = /\\[\\`*_~]|`+|\*+|_+|~+|https?:\/\/|www\./giu;
 
-/** Emphasis has something to emphasise. */
+/** A character that emphasis needs inside. */
 const WORD = /[\p{L}\p{N}\p{Extended_Pictographic}]/u;
 
-/** Written without spaces between words, or with endings appended to names: emphasis may begin or end inside a word. */
+/** Scripts without spaces, or with endings appended to names: emphasis may begin or end inside a word. */
 const UNSPACED =
   '\\p{scx=Han}\\p{scx=Hiragana}\\p{scx=Katakana}\\p{sc=Hangul}\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmer}\\p{sc=Myanmar}';
-/** They belong to an emoji, but have the category of marks. */
+/** Characters that belong to an emoji, but have the category of marks. */
 const EMOJI_JOINTS = '\\u200d\\p{Variation_Selector}';
 
-/** A marker beside these is part of a product, a name, a path, a pattern of files or a program. */
+/** A marker beside one of these is part of a product, a name, a path, a pattern of files or a program. */
 const GLUE = '\\p{L}\\p{N}\\p{M}/\\\\=$&%#@+|^<';
 
-/** Places where no emphasis begins or ends. A `_` inside a word of any script is part of a name. */
+/** The places at which each marker opens and closes emphasis. A `_` inside a word is part of a name. */
 const BOUNDS = {
   '*': boundsOf(`${UNSPACED}${EMOJI_JOINTS}`, { next: '[^\\s)\\]},;]', previous: '[^\\s(\\[{/\\\\]' }),
   // Faces such as -_- and >_> have other signs inside.
@@ -43,22 +43,22 @@ const BOUNDS = {
  *
  * @typedef {object} Opener
  * @property {string} marker
- * @property {number} left how many of them are not used
+ * @property {number} left how many of the markers are unused
  * @property {Pending} text
- * @property {number} at what was read from there on is inside
- * @property {number} end where they end in the text
- * @property {number} depth of the emphasis inside
+ * @property {number} at the index in the parts read so far at which the inside begins
+ * @property {number} end the index in the text after the markers
+ * @property {number} depth the depth of the emphasis inside
  */
 
 /**
- * Reads the code, the links and the emphasis in a text. All else stays the text it is. Takes time in proportion to the
- * length, and no emphasis is deeper than `MAX_DEPTH`, whatever the text is.
+ * Reads the code, the links and the emphasis in a text. Everything else stays text. Whatever the text is, the
+ * time is proportional to its length, and no emphasis is deeper than `MAX_DEPTH`.
  *
  * @param {string} text
  * @returns {Inline[]} no two strings in a row
  */
 export function inlineOf(text) {
-  // No markup reaches over an empty line.
+  // No markup reaches across an empty line.
   return joined(text.split(/(\n[^\S\n]*\n)/).flatMap((part) => new Reader(part).read()));
 }
 
@@ -68,9 +68,9 @@ class Reader {
   #read = [];
   /** @type {Opener[]} */
   #openers = [];
-  /** The number of openers by their markers. @type {Map<string, number>} */
+  /** The number of openers by marker. @type {Map<string, number>} */
   #counts = new Map();
-  /** Rows of so many backticks do not come again. @type {Set<number>} */
+  /** The lengths of rows of backticks that do not come again. @type {Set<number>} */
   #unclosed = new Set();
   #lastWord = -1;
 
@@ -96,7 +96,7 @@ class Reader {
   /**
    * @param {string} special
    * @param {number} start
-   * @returns {number} where it ends
+   * @returns {number} the index after it
    */
   #takeSpecial(special, start) {
     const marker = special[0] ?? '';
@@ -122,14 +122,14 @@ class Reader {
       return this.#takeText(start, from);
     }
     const code = this.#text.slice(from, close);
-    // So that code may begin or end with a backtick (CommonMark §6.1).
+    // Code that begins or ends with a backtick is written with spaces around it (CommonMark §6.1).
     const isPadded = code.startsWith(' ') && code.endsWith(' ') && code.trim() !== '';
     this.#read.push({ type: 'code', text: isPadded ? code.slice(1, -1) : code });
     this.#lastWord = close;
     return close + fence.length;
   }
 
-  /** Finds the next row of exactly so many backticks. @param {string} fence @param {number} from */
+  /** Finds the next row of exactly this many backticks. @param {string} fence @param {number} from */
   #find(fence, from) {
     const row = /`+/g;
     row.lastIndex = from;
@@ -139,7 +139,7 @@ class Reader {
   }
 
   /**
-   * @param {string} markers a row of the same
+   * @param {string} markers a row of the same marker
    * @param {number} start
    * @param {Bounds} bounds
    * @returns {number}
@@ -163,7 +163,7 @@ class Reader {
   }
 
   /**
-   * Ends as much emphasis as these markers can.
+   * Closes as much emphasis as these markers can.
    *
    * @param {string} marker
    * @param {number} left how many of them
@@ -173,7 +173,7 @@ class Reader {
     while (left > 0 && this.#hasOpenerFor(marker, left)) {
       const opener = /** @type {Opener} */ (this.#openers.at(-1));
       if (opener.marker !== marker || !isPair(opener.left, left)) {
-        // It was never closed: it is text.
+        // It was never closed, so it is text.
         this.#dropOpener();
         continue;
       }
@@ -234,7 +234,7 @@ class Reader {
   }
 }
 
-/** Returns whether so many markers can be closed by so many: three are one and two. @param {number} opening @param {number} closing */
+/** Returns whether markers can be closed: three are one and two. @param {number} opening @param {number} closing */
 function isPair(opening, closing) {
   return opening === closing || Math.max(opening, closing) === 3;
 }
@@ -245,7 +245,7 @@ function finished(read) {
 }
 
 /**
- * Makes one string of strings in a row.
+ * Joins strings in a row into one.
  *
  * @param {readonly Inline[]} parts
  * @returns {Inline[]}
@@ -273,8 +273,8 @@ function joined(parts) {
 /**
  * Returns where markers may open and close emphasis.
  *
- * @param {string} free what is no glue, as the inside of a class of characters
- * @param {{ next: string, previous: string }} inside the first and the last character of what is emphasised
+ * @param {string} free the characters that are not glue, as the inside of a character class
+ * @param {{ next: string, previous: string }} inside the first and the last character of the emphasised text
  * @returns {Bounds}
  */
 function boundsOf(free, { next, previous }) {

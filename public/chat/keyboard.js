@@ -7,17 +7,17 @@ let wasKey = false;
 addEventListener('keydown', () => (wasKey = true), true);
 addEventListener('pointerdown', () => (wasKey = false), true);
 
-/** Returns whether what the person did last was a key. */
+/** Returns whether the person's last input was a key. */
 export function isByKeyboard() {
   return wasKey;
 }
 
 /**
- * Has the keyboard lead everywhere: Ctrl and K (Cmd and K) to the search, the first tab stop to where one writes, and Escape out of a
- * conversation.
+ * Makes everything reachable by keyboard: Ctrl and K (Cmd and K) lead to the search, the first tab stop to
+ * the field for writing, and Escape out of a conversation.
  *
  * @param {Sidebar} sidebar
- * @param {{ onWrite: () => void, onLeave: () => void }} events `onLeave`: the conversation is to be closed
+ * @param {{ onWrite: () => void, onLeave: () => void }} events `onLeave`: close the conversation
  */
 export function useKeyboard(sidebar, { onWrite, onLeave }) {
   addEventListener('keydown', (event) => {
@@ -33,7 +33,7 @@ export function useKeyboard(sidebar, { onWrite, onLeave }) {
   });
   element('skip', HTMLButtonElement).addEventListener('click', onWrite);
   element('conversation', HTMLElement).addEventListener('keydown', (event) => {
-    // A dialog is before all that is behind it.
+    // An open dialog comes before everything behind it.
     if (event.key !== 'Escape' || isComposing(event) || document.querySelector('dialog[open]') !== null)
       return;
     onLeave();

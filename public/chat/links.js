@@ -1,34 +1,34 @@
 /**
- * The characters of an address, besides brackets. Not in it: white space, quotation marks, invisible characters (which could
- * make it look like another), and the punctuation of scripts that are written without spaces, which begins the next
- * sentence.
+ * The characters of an address, besides brackets. It has no white space, no quotation marks, no invisible
+ * characters (which could make it look like another address), and no punctuation of scripts without spaces,
+ * which begins the next sentence.
  */
 const PART =
   /[^()[\]{}\s<>"`\\“”‘’«»„‚…\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800\u3001-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]*/uy;
 
-/** An address without `https://` begins a word, if the script has spaces between words. */
+/** Inside a word. An address without `https://` begins a word, if the script has spaces between words. */
 const INSIDE_WORD = /(?<=(?![\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}])[\p{L}\p{M}\p{N}_./@-])/uy;
 
-/** A host of at least two labels after `www.`. */
+/** A host with at least two labels after `www.`. */
 const WWW = /^www\.[^./?#]+\.[^./?#]/i;
 
-/** Ends a sentence, or marks its words, rather than the address. */
+/** Characters at the end that belong to the sentence or mark its words, not to the address. */
 const TRAILING = /[.,:;!?'*_~|([{]/;
 
-/** The rest of an address that was cut would lead elsewhere. */
+/** The end of an address that was cut: without the rest it would lead elsewhere. */
 const CUT = /[.,:;!?'*_~|([{]*…/y;
 
 const OPENING = '([{';
 const CLOSING = ')]}';
 
 /**
- * Reads the address of the web that begins at a place of a text, if one does. What follows it in the sentence is not
- * part of it: a closing bracket is, if it was opened in the address.
+ * Reads the web address that begins at a place in a text, if one does. What follows it in the sentence is not
+ * part of it; a closing bracket is, if it was opened in the address.
  *
  * @param {string} text
  * @param {number} start
- * @returns {{ end: number, href: string | undefined } | undefined} `href` is `undefined` for what only looks like an
- *   address; the text up to `end` then holds none
+ * @returns {{ end: number, href: string | undefined } | undefined} `href` is `undefined` if it only looks
+ *   like an address; the text up to `end` then has none
  */
 export function addressAt(text, start) {
   const isShort = text[start] === 'w' || text[start] === 'W';
@@ -43,7 +43,7 @@ export function addressAt(text, start) {
 }
 
 /**
- * Reads no further than the address reaches: a text full of them is read once.
+ * Returns the end of an address. Reads no further than that, so a text full of addresses is read only once.
  *
  * @param {string} text
  * @param {number} start
@@ -69,7 +69,11 @@ function endOfAddress(text, start) {
   return end;
 }
 
-/** Returns whether this can be opened, and does not name a user, which would look like the host. @param {string} href */
+/**
+ * Returns whether an address can be opened, and names no user, who would look like the host.
+ *
+ * @param {string} href
+ */
 function isPlain(href) {
   if (!URL.canParse(href)) return false;
   const { hostname, username, password } = new URL(href);

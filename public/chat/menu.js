@@ -1,6 +1,9 @@
 import { element } from './dom.js';
 
-/** Puts the buttons of the header into a menu if the header has no room for them: on a small screen, or with large letters. */
+/**
+ * Puts the buttons of the header into a menu if they do not fit into it: on a small screen, or with large
+ * letters.
+ */
 export function useMenu() {
   const header = element('top', HTMLElement);
   const toggle = element('menu-toggle', HTMLButtonElement);
@@ -13,14 +16,14 @@ export function useMenu() {
   let width = 0;
   const fit = () => {
     const isMenu = header.classList.contains('narrow');
-    // So wide they were when they stood in the header last, with all that stands there.
+    // The width that everything in the header needed when the buttons were last there.
     if (!isMenu) width = header.scrollWidth;
     if (isMenu === header.clientWidth < width) return;
     header.classList.toggle('narrow', !isMenu);
     show(false);
     fit();
   };
-  // In the next frame: what changes sizes is not to be called by their observer.
+  // In the next frame, because an observer of sizes must not change them.
   const observer = new ResizeObserver(() => requestAnimationFrame(fit));
   for (const part of [header, ...menu.children]) observer.observe(part);
   toggle.addEventListener('click', () => show(!menu.classList.contains('open')));

@@ -8,20 +8,24 @@ import { canHaveWorker, findWorker, startWorker } from './worker.js';
 /** @import { Rooms } from './rooms.js' */
 
 /**
- * `none`: this browser cannot have notifications here. `blocked`: the person has forbidden them to this page.
+ * The state of notifications. `none`: the browser cannot have them here. `blocked`: the person forbids them.
  *
  * @typedef {'none' | 'blocked' | 'off' | 'on'} State
  */
 
-/** The person whose notifications this device has, and their inboxes. @typedef {{ me: string, recipients: string[], endpoint: string }} Kept */
+/**
+ * The person who has this device's notifications, and their inboxes.
+ *
+ * @typedef {{ me: string, recipients: string[], endpoint: string }} Kept
+ */
 
-/** Some browsers never say that they may not ask their push service. */
+/** How long to wait for a push service: some browsers never say that they may not use it. */
 const PATIENCE_MILLISECONDS = 20_000;
 
-/** iPhones and iPads have push for pages on the home screen alone. */
+/** Whether there can be notifications. iPhones and iPads have them only for pages on the home screen. */
 const canNotify = canHaveWorker && 'PushManager' in globalThis && 'Notification' in globalThis;
 
-/** The notifications of this device, which one person at a time has: what comes while no window of the page is seen. */
+/** The notifications of this device, for one person at a time. They come while no window of the page is seen. */
 export class Notifications {
   #api;
   #me;
@@ -41,19 +45,19 @@ export class Notifications {
     this.#me = me;
     this.#rooms = rooms;
     this.#name = api.keptName('notifications');
-    // Earlier versions kept it under this name.
+    // Earlier versions stored it under this name.
     renameKept(storage, `tidings:chat:notifications:${api.url('')}`, this.#name);
     if (!canNotify) return;
-    // Another window has turned them on or off.
+    // Another window may have turned them on or off.
     addEventListener('storage', ({ key }) => {
       if (key === this.#name || key === null) this.#onChange();
     });
-    // Not all browsers tell it.
+    // Not all browsers support this.
     this.#watchPermission().catch(() => undefined);
     void this.#check();
   }
 
-  /** Tells when the state may be another. @param {() => void} onChange */
+  /** Calls back when the state may have changed. @param {() => void} onChange */
   watch(onChange) {
     this.#onChange = onChange;
   }
@@ -66,9 +70,9 @@ export class Notifications {
   }
 
   /**
-   * Turns them on; to be called at a press of a button, since a browser may ask the person.
+   * Turns them on. Call it at a press of a button, since a browser may ask the person.
    *
-   * @throws {Error} with a sentence that says why it cannot be
+   * @throws {Error} with a sentence that says why it failed
    */
   async turnOn() {
     const answer = await Notification.requestPermission();
@@ -84,23 +88,23 @@ export class Notifications {
     this.#onChange();
   }
 
-  /** Turns them off. Nothing is done where this person has none here. */
+  /** Turns them off. Does nothing if this person has none here. */
   async turnOff() {
     if (!canNotify) return;
-    // Only then is it known whether they are on: they may be being turned on.
+    // Only now it is known whether they are on: another window may have been turning them on.
     await this.#inTurn(() => (this.state === 'on' ? this.#end() : undefined));
     this.#onChange();
   }
 
-  /** Follows the inboxes that are joined now. Nothing is done where notifications are off. */
+  /** Follows the inboxes that are joined now. Does nothing if notifications are off. */
   async follow() {
     if (!canNotify) return;
-    // Only then is it known whether they are on: they may be being turned on for the inboxes of before.
+    // Only now it is known whether they are on: they may have been turned on for the earlier inboxes.
     await this.#inTurn(async () => {
       try {
         if (this.state === 'on') await this.#subscribe();
       } catch (error) {
-        // If it cannot be done now, it is done when the page is opened again.
+        // If it fails now, it is done when the page is next opened.
         if (error instanceof Problem && !error.passes) await this.#end();
       }
     });
@@ -108,10 +112,10 @@ export class Notifications {
   }
 
   /**
-   * Closes the notification of what was read here.
+   * Closes the notification of a conversation that was read here.
    *
    * @param {Chat} chat
-   * @param {number} through
+   * @param {number} through the id up to which it was read
    */
   async close({ peer }, through) {
     await this.#closeIf((about) => about.peer === peer && about.id <= through);
@@ -123,7 +127,7 @@ export class Notifications {
     await this.#closeIf(({ expiresAt = '' }) => Date.parse(expiresAt) <= now);
   }
 
-  /** @param {(about: { peer: string, id: number, expiresAt?: string }) => boolean} which of those that are shown */
+  /** @param {(about: { peer: string, id: number, expiresAt?: string }) => boolean} which the ones to close */
   async #closeIf(which) {
     if (this.state !== 'on') return;
     for (const notification of (await (await findWorker())?.getNotifications()) ?? []) {
@@ -134,11 +138,15 @@ export class Notifications {
     }
   }
 
-  /** Shows on the page's icon how many are unread, where there is such a thing. @param {number} unread */
+  /**
+   * Shows the number of unread messages on the page's icon, if the browser can do that.
+   *
+   * @param {number} unread
+   */
   setBadge(unread) {
     if (unread === this.#badge) return;
     this.#badge = unread;
-    // The permission is asked last: for that the browser asks another of its processes, and the page waits.
+    // The permission comes last: the browser asks another of its processes for it, and the page waits.
     if (this.#kept?.me === this.#me && this.state === 'on') setAppBadge(unread);
   }
 
@@ -149,7 +157,7 @@ export class Notifications {
     return /** @type {Kept | null} */ (kept) ?? undefined;
   }
 
-  /** One window at a time. @param {() => Promise<void> | undefined} change */
+  /** Makes a change in one window at a time. @param {() => Promise<void> | undefined} change */
   async #inTurn(change) {
     const turn = { isBegun: false };
     try {
@@ -158,7 +166,7 @@ export class Notifications {
         return change();
       });
     } catch (error) {
-      // A browser that keeps nothing for this site forbids its locks too.
+      // A browser that stores nothing for this site forbids its locks too.
       if (turn.isBegun) throw error;
       await change();
     }
@@ -168,14 +176,14 @@ export class Notifications {
     const permission = await navigator.permissions.query({ name: 'notifications' });
     permission.onchange = () => {
       this.#onChange();
-      // If it was given, somebody is turning them on.
+      // If it was granted, somebody is turning them on.
       if (permission.state !== 'granted') void this.#check();
     };
   }
 
   /**
-   * Takes away what this person has not turned on, or what is not allowed any more: somebody else was here before, and
-   * their messages are not for the one who is here now.
+   * Removes notifications that this person has not turned on, or that are not allowed any more: somebody else
+   * was here before, and their messages are not for the person who is here now.
    */
   async #check() {
     if (this.state === 'on') return;
@@ -200,7 +208,7 @@ export class Notifications {
         await this.#api.subscribe(room, this.#me, subscription);
         recipients.push(room);
       } catch (error) {
-        // A room that may not be read any more is no reason to have no notifications at all.
+        // A room that may not be read any more must not prevent all notifications.
         if (!(error instanceof Problem) || error.passes) throw error;
       }
     }
@@ -210,7 +218,7 @@ export class Notifications {
     worker.active?.postMessage({ kept: now });
   }
 
-  /** Ends it here and at the service. If the service cannot be reached, it learns of the end from the push service. */
+  /** Ends them here and at the service. A service that cannot be reached learns of it from the push service. */
   async #end() {
     const kept = this.#kept;
     storage.remove(this.#name);
@@ -227,7 +235,7 @@ export class Notifications {
 }
 
 /**
- * The subscription of this device; a new one where there is none, or where the service has other keys now.
+ * Returns the subscription of this device; a new one if there is none, or if the service has other keys now.
  *
  * @param {ServiceWorkerRegistration} worker
  * @param {string} key base64url
@@ -245,6 +253,8 @@ async function subscribe({ pushManager }, key) {
 }
 
 /**
+ * Waits for a promise, but not forever.
+ *
  * @template Value
  * @param {Promise<Value>} promise
  * @returns {Promise<Value>}
@@ -260,7 +270,7 @@ function inTime(promise) {
 
 /** @param {number} unread */
 function setAppBadge(unread) {
-  // Some browsers have none, and some have one for installed pages only.
+  // Some browsers have no badge, and some only for installed pages.
   if ('setAppBadge' in navigator) navigator.setAppBadge(unread).catch(() => undefined);
 }
 

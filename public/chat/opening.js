@@ -3,7 +3,7 @@ import { listen } from '../client/environment.js';
 const FIRST_MILLISECONDS = 1000;
 const MAX_MILLISECONDS = 30_000;
 
-/** Loads what a page shows first, until the service has given it. */
+/** The first loading of the page, repeated until the service has answered. */
 export class Opening {
   /** @type {() => void} */
   #wake = () => undefined;
@@ -13,10 +13,11 @@ export class Opening {
   }
 
   /**
-   * Tries until it succeeds, later after each failure.
+   * Tries until it succeeds, and waits longer after each failure.
    *
    * @param {() => Promise<void>} load
-   * @param {(fault: unknown) => void | Promise<void>} onFault called after each failure; the next try waits for it
+   * @param {(fault: unknown) => void | Promise<void>} onFault called after each failure; the next try waits
+   *   for it
    */
   async run(load, onFault) {
     for (let wait = FIRST_MILLISECONDS; ; wait = Math.min(wait * 2, MAX_MILLISECONDS)) {
@@ -33,7 +34,7 @@ export class Opening {
     }
   }
 
-  /** Tries at once. Does nothing while it is trying, or has succeeded. */
+  /** Tries at once. Does nothing during a try, or after success. */
   again() {
     this.#wake();
   }

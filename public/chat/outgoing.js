@@ -10,13 +10,13 @@ import { isolated } from './dom.js';
 /** @import { Api } from './api.js' */
 /** @import { Unsent } from './rows.js' */
 
-/** The messages that a person sends. Each is in sight until the log has it, or it is taken away. */
+/** The messages that a person sends. Each stays in sight until it is stored, or dismissed. */
 export class Outgoing {
   #name;
   #me;
-  /** The names of the messages that wait begin with this. */
+  /** The prefix of the names of the waiting messages. */
   #outbox;
-  /** People to whom this token may not send: they are not told either that one is typing. @type {Set<string>} */
+  /** People to whom this token may not send: they are not told about typing, either. @type {Set<string>} */
   #mute = new Set();
   #events;
 
@@ -43,18 +43,22 @@ export class Outgoing {
     return [...this.#refused, ...waiting.map((entry) => ({ entry }))];
   }
 
-  /** The number of messages of the person that wait; read markers, which wait there too, do not count. */
+  /** The number of waiting messages of the person. Read markers, which wait there too, do not count. */
   get waiting() {
     return readEntries(storage.names(this.#outbox)).filter(({ type }) => type !== 'read').length;
   }
 
-  /** Returns the number of the person's messages that are not stored. @param {Connection | undefined} connection */
+  /**
+   * Returns the number of the person's messages that are not stored.
+   *
+   * @param {Connection | undefined} connection
+   */
   count(connection) {
     return this.unsent(connection).filter(({ entry }) => entry.type !== 'read').length;
   }
 
   /**
-   * Sends a message: without a connection it waits in the outbox for the next one.
+   * Sends a message. Without a connection, it waits in the outbox for the next one.
    *
    * @param {Connection | undefined} connection
    * @param {string} recipient
@@ -67,18 +71,19 @@ export class Outgoing {
       this.#events.onChange();
       return;
     }
-    // The stream may bring it much later. The connection may be another by then, and another window may have sent it.
+    // The stream may bring it much later. By then there may be another connection, or another window may have
+    // sent it.
     connection.send(entry).then(
       (message) => this.#events.onStored(message),
       (/** @type {unknown} */ error) => {
-        // Another reason is that this connection has ended: then the message waits for the next one.
+        // Otherwise this connection has ended, and the message waits for the next one.
         if (error instanceof Problem) this.refuse(entry, error);
       },
     );
   }
 
   /**
-   * It will never be stored: it is kept in the browser until the person does something about it.
+   * Keeps a message that will never be stored, until the person does something about it.
    *
    * @param {Entry} entry
    * @param {Problem} problem
@@ -91,7 +96,7 @@ export class Outgoing {
     this.#events.onChange();
   }
 
-  /** Takes away a message that was refused. @param {Unsent} unsent */
+  /** Removes a refused message. @param {Unsent} unsent */
   dismiss({ entry: { idempotencyKey } }) {
     this.#keep(this.#refused.filter(({ entry }) => entry.idempotencyKey !== idempotencyKey));
     this.#events.onChange();
@@ -111,7 +116,7 @@ export class Outgoing {
   }
 
   /**
-   * Tells somebody that one is typing.
+   * Tells somebody that the person is typing.
    *
    * @param {Connection | undefined} connection
    * @param {string} recipient
@@ -125,14 +130,14 @@ export class Outgoing {
       });
   }
 
-  /** Another token may send to others. */
+  /** Forgets who may not be written to, because another token may allow it. */
   forgetMute() {
     this.#mute.clear();
   }
 }
 
 /**
- * Says to a person why a message was refused.
+ * Returns why a message was refused, for people.
  *
  * @param {Problem} problem
  * @param {string} recipient

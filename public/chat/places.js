@@ -2,9 +2,14 @@ import { tabStorage } from '../client/storage.js';
 
 /** @import { Api } from './api.js' */
 
-/** A place in a conversation: the topmost message in view, and how far its top is from that of the view, in pixels. @typedef {{ id: number, top: number }} Place */
+/**
+ * A place in a conversation: the topmost message in view, and how many pixels below the top of the view it
+ * is.
+ *
+ * @typedef {{ id: number, top: number }} Place
+ */
 
-/** The place at which one was in each conversation, kept while the tab is there, over reloads. */
+/** The reader's place in each conversation, stored as long as the tab is there, across reloads. */
 export class Places {
   #api;
 
@@ -13,7 +18,7 @@ export class Places {
     this.#api = api;
   }
 
-  /** @param {string} peer @returns {Place | undefined} `undefined`: at the end */
+  /** @param {string} peer @returns {Place | undefined} `undefined` for the end */
   get(peer) {
     /** @type {unknown} */
     const place = JSON.parse(tabStorage.get(this.#nameOf(peer)) ?? 'null');

@@ -4,8 +4,8 @@ import { backoff, spread } from '../client/backoff.js';
 /** @import { Api } from './api.js' */
 
 /**
- * The addresses whose presence this person may see. A stream is refused if its token does not allow one of the
- * addresses that it watches, and only a try shows which ones are allowed.
+ * The addresses whose presence this person may see. A stream is refused if its token does not allow one of
+ * the addresses that it watches, and only a try shows which ones are allowed.
  */
 export class PresenceAccess {
   #api;
@@ -19,13 +19,13 @@ export class PresenceAccess {
   /** Whether the service has answered for all addresses. */
   #isSure = true;
   #hasSession = true;
-  /** The number of questions in a row without an answer for all. */
+  /** The number of tries in a row without an answer for all addresses. */
   #tries = 0;
 
   /**
    * @param {Api} api
-   * @param {boolean} isOpen whether the service has no key, and everybody may see everybody
-   * @param {() => void} onRetry it is time to call `turnTo` again
+   * @param {boolean} isOpen whether the service has no key, so that everybody may see everybody
+   * @param {() => void} onRetry called when it is time to call `turnTo` again
    */
   constructor(api, isOpen, onRetry) {
     this.#api = api;
@@ -39,7 +39,10 @@ export class PresenceAccess {
     this.#wanted = '';
   }
 
-  /** Asks again, if the service has not answered for all addresses. Call it when the service can be reached again. */
+  /**
+   * Asks again, if the service has not answered for all addresses. Call it when the service can be reached
+   * again.
+   */
   retry() {
     if (this.#isSure) return;
     this.#wanted = '';
@@ -79,7 +82,10 @@ export class PresenceAccess {
     return addresses.filter((address) => this.#known.get(address) === true);
   }
 
-  /** @param {readonly string[]} addresses @returns {Promise<boolean>} whether each need not be tried alone */
+  /**
+   * @param {readonly string[]} addresses
+   * @returns {Promise<boolean>} whether they need not be tried one by one
+   */
   async #try(addresses) {
     try {
       await this.#api.presence(addresses);
@@ -90,7 +96,7 @@ export class PresenceAccess {
       const refused = error instanceof Problem && error.status === 403;
       this.#hasSession = !(error instanceof Problem && error.status === 401);
       if (refused && addresses.length === 1 && only !== undefined) this.#known.set(only, false);
-      // If the service does not answer, it does not answer for each alone either.
+      // If the service does not answer for all, it does not answer for each alone either.
       return !refused;
     }
   }

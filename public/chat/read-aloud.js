@@ -1,8 +1,8 @@
-/** After so long a screen reader has taken note of what it is not to read aloud. */
+/** After this time a screen reader has noticed that it shall not read a region aloud. */
 const SILENT_MILLISECONDS = 500;
 
 /**
- * Makes a function that keeps a live region silent for a moment: what is put into it then is not read aloud.
+ * Makes a function that silences a live region for a moment: changes at that time are not read aloud.
  *
  * @param {HTMLElement} region
  * @returns {() => void}

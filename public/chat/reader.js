@@ -7,13 +7,13 @@ import { untilAnswered } from './until-answered.js';
 /** @import { Chats } from './chats.js' */
 /** @import { Rooms } from './rooms.js' */
 
-/** Reads what there is: what comes after it comes by the stream. */
+/** A reader of the conversations as they are now. Later messages come through the stream. */
 export class Reader {
   #api;
   #chats;
   #rooms;
   #events;
-  /** The last question about a chat. @type {WeakMap<Chat, object>} */
+  /** The last question about each chat. @type {WeakMap<Chat, object>} */
   #asked = new WeakMap();
 
   /**
@@ -30,9 +30,9 @@ export class Reader {
   }
 
   /**
-   * Reads the list of conversations, and the rooms.
+   * Reads the list of conversations and the rooms.
    *
-   * @returns {Promise<string>} the cursor after which the stream has all that is not read here
+   * @returns {Promise<string>} the cursor after which the stream has everything that is not read here
    * @throws {Problem | Unreachable}
    */
   async load() {
@@ -44,18 +44,19 @@ export class Reader {
   /** Reads the rooms. @throws {Problem | Unreachable} */
   async loadRooms() {
     for (const room of this.#rooms.joined) {
-      // It may have been left while another was read.
+      // The room may have been left while another one was read.
       if (this.#rooms.has(room)) await this.loadRoom(room);
     }
   }
 
   /**
-   * Reads how a room stands. One that may not be read any more is left, for it would refuse the whole stream.
+   * Reads the state of a room. Leaves a room that may no longer be read: the service would refuse the whole
+   * stream for it.
    *
    * @param {string} room
-   * @param {object} [turn] which question about it this is
+   * @param {object} [turn] identifies this question about the room
    * @returns {Promise<boolean>} whether it may be read
-   * @throws {Problem | Unreachable} if that cannot be told now
+   * @throws {Problem | Unreachable} if the answer is not known now
    */
   async loadRoom(room, turn = {}) {
     const chat = this.#chats.get(room);
@@ -72,7 +73,7 @@ export class Reader {
   }
 
   /**
-   * Tells whether the log is another than it was at a cursor: it was restored from an older backup.
+   * Returns whether the log was restored from an older backup since a cursor.
    *
    * @param {string} cursor
    * @throws {Problem | Unreachable}
@@ -81,30 +82,30 @@ export class Reader {
     return (await this.#api.gap(this.#chats.me, cursor)) === 'restored';
   }
 
-  /** Asks how many are unread, until that is answered. @param {Chat} chat */
+  /** Asks for the number of unread messages, until there is an answer. @param {Chat} chat */
   async recount(chat) {
     const turn = {};
     this.#asked.set(chat, turn);
     await untilAnswered(async () => {
-      // It was asked again, or the room was left.
+      // There is a newer question, or the room was left.
       if (this.#asked.get(chat) !== turn || (chat.isRoom && !this.#rooms.has(chat.peer))) return;
       await (chat.isRoom ? this.loadRoom(chat.peer, turn) : this.#ask(chat, turn));
     });
     this.#events.onChange();
   }
 
-  /** Asks how one conversation stands. @param {Chat} chat @param {object} turn */
+  /** Asks for the state of one conversation. @param {Chat} chat @param {object} turn */
   async #ask(chat, turn) {
     this.#asked.set(chat, turn);
     const state = await this.#api.conversation(this.#chats.me, chat.peer, chat.isRoom);
-    // Answers may come in another order than they were asked for.
+    // Answers may come out of order.
     if (this.#asked.get(chat) !== turn || chat.list(state)) return;
-    // The count does not have what was read on another device while the answer was on its way.
+    // The count does not know what another device has read while the answer was on its way.
     this.recount(chat).catch(() => undefined);
   }
 
   /**
-   * Reads the newest, and all others behind its back.
+   * Reads the newest conversations, and all others in the background.
    *
    * @param {number | undefined} before
    * @returns {Promise<string>} the cursor
@@ -115,7 +116,8 @@ export class Reader {
     if (generation !== this.#chats.generation) return page.cursor;
     this.#chats.dropCopy();
     for (const listed of page.conversations) {
-      // A room that one wrote to is listed too. The state of each joined room is asked for by itself.
+      // The list also has rooms that the person wrote to. The state of each joined room is asked for
+      // separately.
       if (isRoom(listed.peer)) continue;
       const chat = this.#chats.get(listed.peer);
       if (!chat.list(listed)) this.recount(chat).catch(() => undefined);

@@ -5,16 +5,23 @@ import { untilAnswered } from './until-answered.js';
 
 /** @import { Api } from './api.js' */
 
-/** Windows tell each other here that there is a new session. @type {BroadcastChannel | undefined} */
+/** The channel on which windows tell each other about a new session. @type {BroadcastChannel | undefined} */
 let shared;
 
-/** @param {Api} api @returns {BroadcastChannel | undefined} `undefined` if the browser has none, or forbids it */
+/**
+ * @param {Api} api
+ * @returns {BroadcastChannel | undefined} `undefined` if the browser has none, or forbids it
+ */
 function channelOf(api) {
   shared ??= openChannel(api.keptName('session'));
   return shared;
 }
 
-/** Tells the other windows that there is a new session: one of them may be asking for it. @param {Api} api */
+/**
+ * Tells the other windows that there is a new session, because one of them may be asking for it.
+ *
+ * @param {Api} api
+ */
 export function tellRenewed(api) {
   channelOf(api)?.postMessage('renewed');
 }
@@ -23,10 +30,10 @@ export function tellRenewed(api) {
 let renewal;
 
 /**
- * Asks for a new token, for as long as it takes. Asks once, however many want one.
+ * Asks for a new token, for as long as it takes. Asks once, however many callers need one.
  *
  * @param {Api} api
- * @param {string} me the person whose session it was; another person starts afresh
+ * @param {string} me the person whose session it was; for anybody else the page is loaded again
  * @returns {Promise<void>} resolves when there is a new session
  */
 export function renewSession(api, me) {
@@ -74,7 +81,8 @@ function ask(api, me) {
       event.preventDefault();
       void renew();
     };
-    // Escape closes a dialog, and without a session there is nothing behind it. A second one must not get there either.
+    // Escape closes a dialog, even one that prevented it once, and without a session there is nothing behind
+    // this one.
     dialog.onclose = () => dialog.showModal();
     app.inert = true;
     const onRenewed = () => {

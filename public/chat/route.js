@@ -1,9 +1,12 @@
 import { addressIn } from './address.js';
 import { say } from './notice.js';
 
-/** The conversation that is open: the URL of the page names it in its hash, so that the way back leads to the one before. */
+/**
+ * The open conversation. The hash of the page's URL names it, so that the back button leads to the one
+ * before.
+ */
 export class Route {
-  /** @param {() => void} onChange another one is open, or none */
+  /** @param {() => void} onChange called when another conversation is open, or none */
   constructor(onChange) {
     addEventListener('hashchange', () => {
       this.check();
@@ -17,7 +20,7 @@ export class Route {
     if (isFault) say('The address of this page names no conversation: the part after “#” is not a name.');
   }
 
-  /** With whom; `undefined` if none is open. */
+  /** The address of the open conversation; `undefined` if none is open. */
   get peer() {
     return addressIn(location.hash);
   }
@@ -32,7 +35,7 @@ export class Route {
     if (this.peer === peer) location.hash = '';
   }
 
-  /** Closes what is open; the way back does not lead to it. */
+  /** Closes the open conversation, so that the back button does not lead to it. */
   forget() {
     location.replace('#');
   }

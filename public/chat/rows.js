@@ -23,21 +23,21 @@ const DECISIONS = [
   ['discard', 'Discard'],
 ];
 
-/** The heading of a day. @param {string} at a moment of it */
+/** Makes the heading of a day. @param {string} at a moment of that day */
 export function dayRow(at) {
   return make('li', { class: 'day' }, make('time', { datetime: at.slice(0, 10) }, dayOf(at)));
 }
 
-/** Makes the line before the first message that one has not read. */
+/** Makes the line before the first unread message. */
 export function unreadRow() {
   return make('li', { class: 'unread' }, 'New');
 }
 
 /**
- * A message of somebody else.
+ * Makes the row of somebody else's message.
  *
  * @param {Stored} message
- * @param {boolean} named whether it has to be said who wrote it
+ * @param {boolean} named whether to show who wrote it
  */
 export function theirRow({ id, sender, content, createdAt }, named) {
   const from = named
@@ -52,8 +52,8 @@ export function theirRow({ id, sender, content, createdAt }, named) {
 }
 
 /**
- * A message of one's own. It is one row from when it waits until it is read: it keeps its place and its selection, and
- * is read aloud once.
+ * The row of a message that the person wrote. It stays the same while the message waits, is stored and is
+ * read, so it keeps its place and its selection, and is read aloud once.
  */
 export class OwnRow {
   #foot = make('footer');
@@ -72,7 +72,10 @@ export class OwnRow {
     this.row.dataset['id'] = String(id);
   }
 
-  /** @param {Unsent} unsent @param {(decision: Decision) => void} onDecide what is to become of it, if it was refused */
+  /**
+   * @param {Unsent} unsent
+   * @param {(decision: Decision) => void} onDecide called with the decision, if it was refused
+   */
   showUnsent({ refused, entry: { content } }, onDecide) {
     if (refused === undefined) {
       this.#show('waiting', '', () => []);
@@ -92,8 +95,8 @@ export class OwnRow {
 
   /**
    * @param {keyof typeof STATES} state
-   * @param {string} what tells this from what was shown before
-   * @param {() => (Node | string)[]} before what stands before the sign
+   * @param {string} what differs from what was shown before, if something has changed
+   * @param {() => (Node | string)[]} before makes the parts before the sign
    */
   #show(state, what, before) {
     if (this.#shown === `${state} ${what}`) return;

@@ -1,4 +1,4 @@
-/** An element that scrolls, and where it was put. */
+/** An element that scrolls, and the place to which it was last scrolled. */
 export class ScrollBox {
   #box;
   /** The place at the last look. */
@@ -26,8 +26,9 @@ export class ScrollBox {
   }
 
   /**
-   * Whether somebody has scrolled it since the last look, or since it was put somewhere. The event comes with the next
-   * frame only: a message that comes before it must not take one to the end.
+   * Returns whether somebody has scrolled it since the last look, or since it was put somewhere. The scroll
+   * event comes only with the next frame, and a message that comes before it must not take the reader to the
+   * end.
    */
   wasScrolled() {
     const is = this.#box.scrollTop !== this.#top;
@@ -40,7 +41,11 @@ export class ScrollBox {
     return row.getBoundingClientRect().top - this.#box.getBoundingClientRect().top;
   }
 
-  /** Whether a row is in view: half of it, or so much of it that it fills half of the view. @param {Element} row */
+  /**
+   * Returns whether a row is in view: half of it, or enough of it to fill half of the view.
+   *
+   * @param {Element} row
+   */
   shows(row) {
     const view = this.#box.getBoundingClientRect();
     const { top, bottom, height } = row.getBoundingClientRect();
@@ -54,7 +59,7 @@ export class ScrollBox {
     this.#top = this.#box.scrollTop;
   }
 
-  /** Puts a row so many pixels below the top of the view. @param {Element} row @param {number} top */
+  /** Scrolls a row to this many pixels below the top of the view. @param {Element} row @param {number} top */
   put(row, top) {
     this.#box.scrollTop += this.topOf(row) - top;
     this.#top = this.#box.scrollTop;

@@ -6,7 +6,7 @@ import { element, isolated, setHidden, setText } from './dom.js';
 
 /** @import { Chat } from './chat.js' */
 
-/** The conversations, and the field in which one looks for one of them or names a new one. */
+/** The conversations, and the field for finding one of them or naming a new one. */
 export class Sidebar {
   #list;
   #search = element('search', HTMLInputElement);
@@ -19,7 +19,10 @@ export class Sidebar {
   /** @type {string | undefined} */
   #open;
 
-  /** @param {{ onOpen: (peer: string) => void, onLeave: () => void }} events `onLeave`: one has looked enough */
+  /**
+   * @param {{ onOpen: (peer: string) => void, onLeave: () => void }} events `onLeave`: the person leaves the
+   *   search
+   */
   constructor({ onOpen, onLeave }) {
     const list = element('conversations', HTMLUListElement);
     const search = this.#search;
@@ -49,7 +52,7 @@ export class Sidebar {
       });
   }
 
-  /** Has one look for a conversation. */
+  /** Moves the focus to the search. */
   search() {
     this.#search.focus();
     this.#search.select();
@@ -60,7 +63,7 @@ export class Sidebar {
     setText(this.#answer, sentence);
   }
 
-  /** The arrow keys go from one to the next: the field, and the conversations. @param {KeyboardEvent} event */
+  /** Moves between the field and the conversations with the arrow keys. @param {KeyboardEvent} event */
   #step(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step === undefined) return;
@@ -69,8 +72,8 @@ export class Sidebar {
   }
 
   /**
-   * @param {readonly Chat[]} chats in their order
-   * @param {string | undefined} open the one that is shown
+   * @param {readonly Chat[]} chats in order
+   * @param {string | undefined} open the open conversation
    */
   show(chats, open) {
     this.#chats = chats;
@@ -87,7 +90,10 @@ export class Sidebar {
     return this.#chats.filter(({ peer }) => peer.toLocaleLowerCase().includes(sought));
   }
 
-  /** The person that Enter leads to: the one of that name, else one whose name begins so, else a new one. */
+  /**
+   * The person that Enter leads to: the one with this name, else one whose name begins with it, else a new
+   * one.
+   */
   get #meant() {
     const sought = this.#sought;
     const isStart = (/** @type {Chat} */ { peer }) =>
@@ -121,7 +127,7 @@ export class Sidebar {
   }
 }
 
-/** Whether two names differ in their case only. @param {string} one @param {string} other */
+/** Returns whether two names differ only in case. @param {string} one @param {string} other */
 function isAlike(one, other) {
   return one !== other && one.toLocaleLowerCase() === other.toLocaleLowerCase();
 }

@@ -6,23 +6,36 @@ import { expiryOf } from './timeline.js';
 /** @import { Api, ConversationState } from './api.js' */
 /** @import { Chat } from './chat.js' */
 
-/** So many conversations are kept, so many messages of each, and so many characters of all: browsers give a tab 5 MB. */
+/**
+ * How many conversations are stored, how many messages of each, and how many characters in all: browsers give
+ * a tab 5 MB.
+ */
 const MAX_CONVERSATIONS = 30;
 const MAX_MESSAGES = 50;
 const MAX_CHARACTERS = 500_000;
 
-/** It is kept when the page is left, and this long after a change: a page that is killed is not told. */
+/**
+ * How long after a change the copy is stored. It is also stored when the page is left, but a killed page is
+ * not told.
+ */
 const QUIET_MILLISECONDS = 10_000;
 
 /**
- * A conversation as it is kept: with its newest messages if it was opened.
+ * A stored conversation, with its newest messages if it was opened.
  *
  * @typedef {ConversationState & { peer: string, messages?: Stored[], more?: boolean }} Copied
  */
 
-/** The conversations that a person had in sight, and the cursor of the stream then. @typedef {{ me: string, cursor: string, conversations: Copied[] }} Copy */
+/**
+ * The conversations that a person had in sight, and the stream's cursor at that time.
+ *
+ * @typedef {{ me: string, cursor: string, conversations: Copied[] }} Copy
+ */
 
-/** A copy of the newest that a tab has seen, for a reload while the service cannot be reached. It is gone with the tab. */
+/**
+ * A copy of the newest messages that a tab has seen, for a reload while the service cannot be reached. It
+ * ends with the tab.
+ */
 export class TabCopy {
   #name;
   #me;
@@ -33,9 +46,9 @@ export class TabCopy {
 
   /**
    * @param {Api} api
-   * @param {string} me whose copy it is; that of anybody else is removed
-   * @param {() => { cursor: string, chats: readonly Chat[] } | undefined} take returns what to keep, the newest chat first;
-   *   `undefined` while nothing is loaded
+   * @param {string} me whose copy it is; anybody else's is removed
+   * @param {() => { cursor: string, chats: readonly Chat[] } | undefined} take returns what to store, the
+   *   newest chat first; `undefined` while nothing is loaded
    */
   constructor(api, me, take) {
     this.#name = nameOf(api);
@@ -48,23 +61,27 @@ export class TabCopy {
       });
   }
 
-  /** The cursor of the stream when it was kept; `undefined` if nothing is kept. */
+  /** The cursor of the stream when the copy was stored; `undefined` if there is none. */
   get cursor() {
     return this.#read()?.cursor;
   }
 
-  /** Returns the copy, without messages that have expired. @param {number} now in milliseconds since the Unix epoch */
+  /**
+   * Returns the copy, without messages that have expired.
+   *
+   * @param {number} now in milliseconds since the Unix epoch
+   */
   at(now) {
     const copy = this.#read();
     return copy && { ...copy, conversations: copy.conversations.map((one) => withoutExpired(one, now)) };
   }
 
-  /** Something is new: it is kept a while later. */
+  /** Stores the copy a while later, because something is new. */
   touch() {
     if (!this.#isClosed) this.#timer ??= setTimeout(() => this.#keep(), QUIET_MILLISECONDS);
   }
 
-  /** Removes it, and keeps nothing more. */
+  /** Removes the copy, and stores nothing more. */
   close() {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -99,7 +116,7 @@ export class TabCopy {
   }
 }
 
-/** Removes the copy of whoever it is: nobody is signed in. @param {Api} api */
+/** Removes anybody's copy, because nobody is signed in. @param {Api} api */
 export function removeCopy(api) {
   tabStorage.remove(nameOf(api));
 }
@@ -114,7 +131,10 @@ function stateOf({ peer, lastMessage, unread, readThrough, peerReadThrough }) {
   return { peer, lastMessage: lastMessage ?? null, unread, readThrough, peerReadThrough };
 }
 
-/** @param {Chat} chat @returns {Pick<Copied, 'messages' | 'more'>} nothing if it was not opened: what came by the stream may begin anywhere */
+/**
+ * @param {Chat} chat
+ * @returns {Pick<Copied, 'messages' | 'more'>} nothing if it was not opened: its messages may begin anywhere
+ */
 function newestOf({ isLoaded, hasMore, messages }) {
   if (!isLoaded) return {};
   const newest = messages.slice(Math.max(0, messages.length - MAX_MESSAGES), messages.length);

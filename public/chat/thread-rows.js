@@ -6,19 +6,19 @@ import { dayKey, dayOf } from './times.js';
 /** @import { Decision, Unsent } from './rows.js' */
 /** @import { Sight } from './sight.js' */
 
-/** So many letters of ISO 8601 say a minute. */
+/** The length of an ISO 8601 time up to its minutes. */
 const MINUTE = '2026-01-01T12:00'.length;
 
-/** A row to be shown. @typedef {{ key: string, create: () => HTMLElement, message?: Stored | undefined }} Item */
+/** A row to show. @typedef {{ key: string, create: () => HTMLElement, message?: Stored | undefined }} Item */
 
 /**
- * The part of a conversation that is to be shown.
+ * The part of a conversation to show.
  *
  * @typedef {object} Shown
  * @property {string} me
  * @property {readonly Stored[]} messages the oldest first
- * @property {readonly Unsent[]} unsent what stands behind them
- * @property {number | undefined} newAfter messages of others behind this id are new; `undefined`: none is
+ * @property {readonly Unsent[]} unsent the messages after them
+ * @property {number | undefined} newAfter others' messages after this id are new; `undefined` if none is
  */
 
 /** The rows of a conversation that are in the document. */
@@ -26,13 +26,14 @@ export class ThreadRows {
   #list;
   #sight;
   #onDecide;
-  /** Those of one's own messages. @type {Map<string, OwnRow>} */
+  /** The rows of the person's own messages, by key. @type {Map<string, OwnRow>} */
   #own = new Map();
 
   /**
    * @param {HTMLOListElement} list
    * @param {Sight} sight watches the messages of others
-   * @param {(unsent: Unsent, decision: Decision) => void} onDecide what is to become of a message that was refused
+   * @param {(unsent: Unsent, decision: Decision) => void} onDecide called with the decision about a refused
+   *   message
    */
   constructor(list, sight, onDecide) {
     this.#list = list;
@@ -40,14 +41,19 @@ export class ThreadRows {
     this.#onDecide = onDecide;
   }
 
-  /** Takes all rows away. */
+  /** Removes all rows. */
   clear() {
     this.#list.replaceChildren();
     this.#sight.forget();
     this.#own.clear();
   }
 
-  /** The topmost message that one can see in a box. @param {HTMLElement} box @returns {HTMLElement | undefined} */
+  /**
+   * Returns the topmost message that is visible in a box.
+   *
+   * @param {HTMLElement} box
+   * @returns {HTMLElement | undefined}
+   */
   topmostIn(box) {
     const { top } = box.getBoundingClientRect();
     const rows = /** @type {HTMLElement[]} */ ([...this.#list.getElementsByClassName('message')]);
@@ -55,7 +61,7 @@ export class ThreadRows {
   }
 
   /**
-   * Has these in the document, and no others: rows that are there already stay the same nodes.
+   * Puts exactly these rows into the document. Rows that are already there stay the same nodes.
    *
    * @param {Chat} chat
    * @param {Shown} shown
@@ -76,7 +82,7 @@ export class ThreadRows {
     let isNew = false;
     for (const message of messages) {
       const day = dayKey(message.createdAt);
-      // "Today" is another word tomorrow.
+      // "Today" has another name tomorrow.
       if (day !== today)
         items.push({
           key: `day-${day}-${dayOf(message.createdAt)}`,
@@ -97,7 +103,7 @@ export class ThreadRows {
   /** @param {Chat} chat @param {Stored} message @returns {Item} */
   #theirItem({ isRoom }, message) {
     return {
-      // An id alone may be another message's in a log that went back in time.
+      // If the log was restored from an older backup, an id alone may be another message's.
       key: `message-${message.id}-${message.createdAt}`,
       create: () => this.#sight.observe(theirRow(message, isRoom)),
       message,
@@ -151,19 +157,24 @@ export class ThreadRows {
   }
 }
 
-/** The name of the line before the first message of others behind an id. @param {number} id */
+/** Returns the key of the line before the first message of others after an id. @param {number} id */
 export function newKey(id) {
   return `new-${id}`;
 }
 
-/** Gives a row its name. To set what is there already is a change for the browser. @param {HTMLElement} row @param {string} key */
+/**
+ * Gives a row its key. For the browser, even setting the same key again is a change.
+ *
+ * @param {HTMLElement} row
+ * @param {string} key
+ */
 function named(row, key) {
   row.dataset['key'] = key;
   return row;
 }
 
 /**
- * Whether two messages are said in one breath: by the same person, in the same minute.
+ * Returns whether two messages belong together: by the same person, in the same minute.
  *
  * @param {Stored | undefined} one
  * @param {Stored | undefined} next

@@ -8,32 +8,32 @@ import { newKey, ThreadRows } from './thread-rows.js';
 /** @import { Places } from './places.js' */
 /** @import { Decision, Unsent } from './rows.js' */
 
-/** So many messages are in the document at most: enough for any screen, and few enough for any machine. */
+/** The most messages in the document: enough for any screen, and few enough for any machine. */
 const MAX_ROWS = 150;
 
-/** By so many messages the part that is in the document moves. */
+/** By how many messages the part in the document moves. */
 const STEP = 50;
 
-/** Within so many pixels of the end one follows what comes; within so many of an end of the rows, more are put there. */
+/** How many pixels from the end the view follows new messages, and from which distance more rows come. */
 const [NEAR_END, NEAR_EDGE] = [60, 400];
 
-/** So much of the height is above the first unread message when a conversation is opened there. */
+/** How much of the height is above the first unread message when a conversation opens there. */
 const ABOVE_UNREAD = 0.25;
 
-/** After so many milliseconds without scrolling one is where one wants to be. */
+/** After how many milliseconds without scrolling the reader's place is stored. */
 const STILL = 200;
 
 /**
  * @typedef {object} ThreadEvents
  * @property {(isFar?: boolean) => void} onOlder older messages are wanted; `isFar`: many of them
- * @property {(chat: Chat, id: number) => void} onSeen through this message of somebody else it was really in view
- * @property {() => void} onStay it follows no longer, as more came than the view holds: it is to be drawn again
- * @property {(unsent: Unsent, decision: Decision) => void} onDecide what is to become of a message that was refused
+ * @property {(chat: Chat, id: number) => void} onSeen others' messages up to this one were really in view
+ * @property {() => void} onStay the view no longer follows, because more came than it holds: draw it again
+ * @property {(unsent: Unsent, decision: Decision) => void} onDecide the person's decision about a refused message
  */
 
 /**
- * The messages of one conversation. Of a long one only a part is in the document: the end, or what is around the place
- * where one reads.
+ * The messages of one conversation. Only a part of a long one is in the document: the end, or the part
+ * around the reader's place.
  */
 export class Thread {
   #box;
@@ -49,26 +49,26 @@ export class Thread {
   #unsent = [];
   #sight;
   #rows;
-  /** The id from which on messages are in the document. */
+  /** The id of the first message in the document. */
   #first = 0;
   /** The id of the last stored message in the document. */
   #last = 0;
-  /** Whether the end is what one looks at: it stays in view when more comes, or when there is less room. */
+  /** Whether the reader is at the end, which stays in view when more comes, or when there is less room. */
   #follows = true;
-  /** Through which message one had read when the conversation was opened: what follows is new. @type {number | undefined} */
+  /** The id up to which everything was read when the conversation opened. @type {number | undefined} */
   #newAfter;
-  /** Whether the conversation was opened, and it is not known yet where. */
+  /** Whether the conversation was opened, but its place is not known yet. */
   #isOpening = false;
-  /** The row to be at with the next drawing, so many pixels below the top. @type {{ row: string, top: number } | undefined} */
+  /** The row to scroll to with the next drawing, and how many pixels below the top. @type {{ row: string, top: number } | undefined} */
   #place;
-  /** The view before the rows were changed, until one is there again. @type {{ anchor: HTMLElement | undefined, top: number } | undefined} */
+  /** The view before the rows changed, until it is restored. @type {{ anchor: HTMLElement | undefined, top: number } | undefined} */
   #seen;
   #beSilent;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #still;
 
   /**
-   * @param {{ box: HTMLElement, list: HTMLOListElement, toEnd: HTMLButtonElement }} parts `box` is what scrolls
+   * @param {{ box: HTMLElement, list: HTMLOListElement, toEnd: HTMLButtonElement }} parts `box` scrolls
    * @param {Places} places
    * @param {ThreadEvents} events
    */
@@ -87,7 +87,7 @@ export class Thread {
     box.addEventListener('scroll', () => {
       this.#noteScroll();
       this.#move();
-      // Behind a drawing of this frame, which reads where one is before it changes anything.
+      // After a drawing in this frame, which measures where the reader is before it changes anything.
       requestAnimationFrame(() => this.#showButton());
       clearTimeout(this.#still);
       this.#still = setTimeout(() => this.#keepPlace(), STILL);
@@ -102,13 +102,13 @@ export class Thread {
     }).observe(box);
   }
 
-  /** Turns to a conversation, of which nothing is shown yet. Keeps where one was before. @param {string} me @param {Chat | undefined} chat `undefined`: none */
+  /** Stores the reader's place, and turns to another conversation. @param {string} me @param {Chat | undefined} chat */
   open(me, chat) {
     if (chat === this.#chat) return;
     clearTimeout(this.#still);
     this.#keepPlace();
     this.#rows.clear();
-    // Nobody has scrolled to where it is without rows.
+    // It has moved because it has no rows: nobody has scrolled.
     this.#scroll.wasScrolled();
     this.#me = me;
     this.#chat = chat;
@@ -117,14 +117,14 @@ export class Thread {
     this.#newAfter = undefined;
   }
 
-  /** Shows the conversation as it is now; `settle` has to follow. @param {readonly Unsent[]} unsent what is not stored yet, the oldest first */
+  /** Shows the current conversation. Call `settle` after it. @param {readonly Unsent[]} unsent the oldest first */
   show(unsent) {
     const chat = this.#chat;
     if (chat === undefined) return;
     this.#unsent = unsent.filter(({ entry }) => !chat.messages.hasKey(entry.idempotencyKey));
     const isOpening = this.#isOpening;
     if (isOpening && chat.isLoaded) this.#findPlace(chat);
-    // Rows that were in view before it was known where one begins were not looked at.
+    // Rows that were in view before the place was known were not looked at.
     if (isOpening && !this.#isOpening) this.#rows.clear();
     this.#sight.pass(chat.readThrough);
     const isBehind = this.#unseen(chat) < this.#length(chat) - MAX_ROWS;
@@ -132,13 +132,13 @@ export class Thread {
     this.#draw(isOpening);
   }
 
-  /** Goes to where one is among the rows that were changed: nothing else may have to be laid out after that. */
+  /** Scrolls to the reader's place. Call it last: nothing else may need a layout after it. */
   settle() {
     this.#settle();
     if (this.#scroll.above < NEAR_EDGE) this.#move();
   }
 
-  /** Shows the end, whatever one was looking at. */
+  /** Shows the end, whatever the reader was looking at. */
   toEnd() {
     const chat = this.#chat;
     if (chat === undefined) return;
@@ -150,7 +150,7 @@ export class Thread {
   }
 
   /**
-   * Turns to where one was, else to the first unread message, else to the end; later, if older messages are wanted for that.
+   * Finds the reader's last place, else the first unread message, else the end; later if that is not fetched.
    *
    * @param {Chat} chat
    */
@@ -168,7 +168,7 @@ export class Thread {
     this.#place = { row: `[data-id="${place.id}"]`, top: place.top };
   }
 
-  /** Turns to the first message of others behind an id, if there is one. @param {Chat} chat @param {number} id */
+  /** Turns to others' first message after an id, if there is one. @param {Chat} chat @param {number} id */
   #turnToNew({ messages }, id) {
     const index = messages.firstOfOthers(id, this.#me);
     if (index === messages.length) return;
@@ -178,12 +178,12 @@ export class Thread {
     this.#first = messages.at(Math.max(0, index - STEP))?.id ?? 0;
   }
 
-  /** The index of the first message that was not in view; the number of messages if all were. @param {Chat} chat */
+  /** Returns the index of the first message that was not in view; the number of messages if all were. @param {Chat} chat */
   #unseen({ messages }) {
     return messages.firstOfOthers(this.#sight.through, this.#me);
   }
 
-  /** If more came at once than the view holds, stays at the first message that was not in view. */
+  /** Stays at the first message that was not in view, if more came at once than the view holds. */
   #stayAtUnseen() {
     const chat = this.#chat;
     if (chat === undefined || this.#isOpening) return;
@@ -194,7 +194,7 @@ export class Thread {
     this.#events.onStay();
   }
 
-  /** Puts others into the document when one comes close to an end of those that are there. */
+  /** Puts other messages into the document when the reader comes close to an end of its rows. */
   #move() {
     const chat = this.#chat;
     if (chat === undefined) return;
@@ -220,12 +220,12 @@ export class Thread {
     return chat.messages.length + this.#unsent.length;
   }
 
-  /** The index of the first message in the document. @param {Chat} chat */
+  /** Returns the index of the first message in the document. @param {Chat} chat */
   #from(chat) {
     return this.#follows ? Math.max(0, this.#length(chat) - MAX_ROWS) : chat.messages.indexOf(this.#first);
   }
 
-  /** @param {boolean} isSilent whether the rows are not news, which are read aloud */
+  /** @param {boolean} isSilent whether the rows are not news: only news is read aloud */
   #draw(isSilent) {
     const chat = this.#chat;
     if (chat === undefined) return;
@@ -235,7 +235,7 @@ export class Thread {
     this.#showButton();
     const from = this.#from(chat);
     const first = chat.messages.at(from)?.id ?? Infinity;
-    // History is there to be read, not to be read aloud.
+    // History is for reading, not for being read aloud.
     if (isSilent || first < this.#first) this.#beSilent();
     this.#first = first;
     const messages = chat.messages.slice(from, from + MAX_ROWS);
@@ -266,13 +266,13 @@ export class Thread {
       if (row !== null) this.#scroll.put(row, place.top);
       this.#follows = this.#isAtEnd;
     } else if (anchor?.isConnected === true) {
-      // The message that one reads stays at its place, whatever came before it.
+      // The message that is being read keeps its place, whatever came before it.
       this.#scroll.put(anchor, top);
     }
     this.#showButton();
   }
 
-  /** Keeps where one is, for when this conversation is opened again. */
+  /** Stores the reader's place, for when this conversation is opened again. */
   #keepPlace() {
     const row = this.#follows ? undefined : this.#rows.topmostIn(this.#box);
     const id = Number(row?.dataset['id']);
@@ -289,7 +289,7 @@ export class Thread {
   #noteScroll() {
     if (!this.#scroll.wasScrolled()) return;
     this.#follows = this.#isAtEnd;
-    // A person who scrolls to the end goes past the rest.
+    // A person who scrolls to the end goes past everything in between.
     if (this.#follows) this.#sight.pass(this.#last);
   }
 

@@ -12,7 +12,7 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 const DAY_MILLISECONDS = 86_400_000;
 
 /**
- * The time of day.
+ * Returns the time of day.
  *
  * @param {string} at ISO 8601
  */
@@ -21,7 +21,7 @@ export function timeOf(at) {
 }
 
 /**
- * The whole moment, for those who ask.
+ * Returns the whole moment, for those who ask.
  *
  * @param {string} at ISO 8601
  */
@@ -40,7 +40,7 @@ export function dayKey(at) {
 }
 
 /**
- * A day as a heading: today, yesterday, or its date.
+ * Returns a day as a heading: today, yesterday, or its date.
  *
  * @param {string} at ISO 8601
  */
@@ -50,7 +50,7 @@ export function dayOf(at) {
 }
 
 /**
- * A moment in few letters: the time of today, else the day.
+ * Returns a moment in few letters: the time if it is today, else the day.
  *
  * @param {string} at ISO 8601
  */
@@ -58,7 +58,11 @@ export function shortly(at) {
   return daysAgo(at) === 0 ? timeOf(at) : shortDay.format(new Date(at));
 }
 
-/** Days of the calendar: one where the clocks change has 23 hours, or 25. @param {string} at */
+/**
+ * Returns how many calendar days ago it was. A day on which the clocks change has 23 or 25 hours.
+ *
+ * @param {string} at
+ */
 function daysAgo(at) {
   const days = (/** @type {Date} */ date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
   return Math.max(0, (days(new Date()) - days(new Date(at))) / DAY_MILLISECONDS);

@@ -1,24 +1,26 @@
-/** So long those who are watched stay the same at least: to watch others, the stream is opened again. */
+/** How long the watched people stay the same at least: to watch others, the stream is opened again. */
 const REST_MILLISECONDS = 3000;
 
-/** Watches those who are worth it, though they change with each message. */
+/**
+ * The watching of the people whose presence matters. They change with each message, and the stream must not.
+ */
 export class Watching {
   #watch;
   #isResting = false;
   #isWanted = false;
 
-  /** @param {() => unknown} watch watches those who are worth it at this moment */
+  /** @param {() => unknown} watch watches the people who matter at this moment */
   constructor(watch) {
     this.#watch = watch;
   }
 
-  /** They may be others: watches them, after a rest if it has only just done so. */
+  /** Watches the people who matter now, after a rest if that was done just before. */
   look() {
     if (this.#isResting) this.#isWanted = true;
     else this.lookNow();
   }
 
-  /** The person waits for it: watches them at once. */
+  /** Watches them at once, because the person waits for it. */
   lookNow() {
     this.#isWanted = false;
     this.#watch();

@@ -1,11 +1,14 @@
-/** @typedef {{ createPolicy: (name: string, rules: object) => { createScriptURL: (text: string) => string } }} Policies */
+/**
+ * @typedef {{ createPolicy: (name: string, rules: object) => { createScriptURL: (text: string) => string } }} Policies
+ */
 
-/** The service worker of the page, beside it. */
+/** The file of the service worker, in the folder of the page. */
 const FILE = 'sw.js';
 
 /**
- * A browser with trusted types takes a script's address from a policy alone, and the page's header allows this one. It
- * is made when the page loads, and a name is given once: nobody else gets to make another of it.
+ * The policy for the worker's address. A browser with trusted types takes a script's address only from a
+ * policy, and the page's header allows this one. It is made when the page loads, and a name is given once:
+ * nobody can make another one.
  */
 const policy = /** @type {{ trustedTypes?: Policies }} */ (globalThis).trustedTypes?.createPolicy(
   'tidings-worker',
@@ -18,27 +21,34 @@ const policy = /** @type {{ trustedTypes?: Policies }} */ (globalThis).trustedTy
   },
 );
 
-/** Whether there can be one: not on a page that is not served securely, nor in every private window. */
+/** Whether there can be a worker: not on a page that is not served securely, nor in every private window. */
 export const canHaveWorker = 'serviceWorker' in navigator;
 
 /**
  * Starts the service worker, or looks for a newer one.
  *
- * @returns {Promise<ServiceWorkerRegistration>} when it is at work
+ * @returns {Promise<ServiceWorkerRegistration>} resolves when it is active
  */
 export async function startWorker() {
   await navigator.serviceWorker.register(policy?.createScriptURL(FILE) ?? FILE);
   return navigator.serviceWorker.ready;
 }
 
-/** Returns the service worker; `undefined` if it was never started, or if the browser keeps nothing for this site. */
+/**
+ * Returns the service worker; `undefined` if it was never started, or if the browser keeps nothing for this
+ * site.
+ */
 export async function findWorker() {
   const found = await navigator.serviceWorker.getRegistration().catch(() => undefined);
-  // That of another service, above this one on the same site, is not this one's.
+  // Another service, above this one on the same site, has a worker of its own.
   return found?.scope === new URL('.', document.baseURI).href ? found : undefined;
 }
 
-/** Tells which conversation a notification leads to, when one was clicked. @param {(peer: string) => void} onLead */
+/**
+ * Calls back with the conversation of a notification that was clicked.
+ *
+ * @param {(peer: string) => void} onLead
+ */
 export function onLead(onLead) {
   if (!canHaveWorker) return;
   navigator.serviceWorker.addEventListener(
@@ -48,8 +58,8 @@ export function onLead(onLead) {
 }
 
 /**
- * Has the worker keep the files of the page, so that it opens when the service cannot be reached. Waits until the page is
- * loaded and has nothing to do. Does nothing if the browser has no worker for it.
+ * Makes the worker keep the files of the page, so that it opens when the service cannot be reached. Waits
+ * until the page is loaded and has nothing to do. Does nothing if the browser cannot have a worker here.
  */
 export function keepShell() {
   if (!canHaveWorker) return;
@@ -60,7 +70,7 @@ export function keepShell() {
 
 async function askToKeep() {
   const { active } = await startWorker();
-  // One that the page was loaded by has kept them, if it could.
+  // A worker that has loaded the page has kept them, if it could.
   if (navigator.serviceWorker.controller?.scriptURL !== active?.scriptURL) active?.postMessage('keep-shell');
 }
 
