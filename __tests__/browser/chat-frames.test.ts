@@ -125,9 +125,9 @@ describeInBrowser('the drawer of frames', () => {
     await page.getByRole('button', { name: 'Pause' }).click();
     const all = await rows(carol).count();
     await send(server.url, 'carol', 'while paused', { sender: 'dora' });
-    await page.getByRole('button', { name: /^Go on \([1-9]\d*\)$/ }).waitFor();
+    await page.getByRole('button', { name: /^Continue \([1-9]\d*\)$/ }).waitFor();
     expect(await rows(carol).count()).toBe(all);
-    await page.getByRole('button', { name: /^Go on/ }).click();
+    await page.getByRole('button', { name: /^Continue/ }).click();
     await rows(carol).filter({ hasText: 'while paused' }).waitFor();
     await page.getByRole('button', { name: 'Clear' }).click();
     expect(await rows(carol).count()).toBe(0);

@@ -61,10 +61,10 @@ describeInBrowser('a gap', () => {
     await Server.start({ database, port });
     await bob.connectAnew();
     const gap = bob.page.getByRole('alert');
-    await gap.getByText('Some messages were purged').waitFor();
+    await gap.getByText('Some messages were deleted').waitFor();
     await bob.live();
     await bob.shows('seen', 'left');
-    await gap.getByRole('button', { name: 'Understood' }).click();
+    await gap.getByRole('button', { name: 'Got it' }).click();
     await gap.waitFor({ state: 'hidden' });
     expect(bob.errors).toEqual([]);
   });
@@ -88,7 +88,7 @@ describeInBrowser('a gap', () => {
     await Server.start({ port: first.port, database });
     await bob.connectAnew();
     for (const page of [bob, tab]) {
-      await page.page.getByRole('alert').getByText('set back to an older backup').waitFor();
+      await page.page.getByRole('alert').getByText('restored from an older backup').waitFor();
       await page.shows('in the new log');
       await page.unread('carol', 1);
       await page.unread('alice', 0);
@@ -120,7 +120,7 @@ describeInBrowser('a gap', () => {
     });
     await Server.start({ port: first.port, database });
     await bob.connectAnew();
-    await bob.page.getByRole('alert').getByText('set back to an older backup').waitFor();
+    await bob.page.getByRole('alert').getByText('restored from an older backup').waitFor();
     await bob.shows('in the new log');
     await until(async () => (await readMarkers(first)).length > 0, 'a marker of what is shown now');
     await bob.setHidden(true);
@@ -169,7 +169,7 @@ describeInBrowser('a gap', () => {
     await elsewhere.stop();
     await Server.start({ port: first.port, database });
     await bob.connectAnew();
-    await bob.page.getByRole('alert').getByText('set back to an older backup').waitFor();
+    await bob.page.getByRole('alert').getByText('restored from an older backup').waitFor();
     await bob.shows('in the new log');
     const came = bob.page.waitForEvent('requestfinished', (one) => /between=.*before=\d/.test(one.url()));
     gate.open();
@@ -200,7 +200,7 @@ describeInBrowser('a gap', () => {
     await bob.page.route('**/messages', (route) => route.abort());
     await Server.start({ port: first.port, database });
     await bob.connectAnew();
-    await bob.page.getByRole('alert').getByText('set back to an older backup').waitFor();
+    await bob.page.getByRole('alert').getByText('restored from an older backup').waitFor();
     await bob.shows(...texts);
     await bob.page.unroute('**/messages');
     await bob.connectAnew();

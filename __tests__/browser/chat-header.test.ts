@@ -77,10 +77,10 @@ describeInBrowser('what stands around a conversation', () => {
         throw new DOMException('The quota has been exceeded.', 'QuotaExceededError');
       };`);
     const gus = await ChatPage.open(context, server.url, 'gus', { peer: 'hal' });
-    await gus.page.getByRole('alert').getByText('This browser keeps nothing for this page').waitFor();
+    await gus.page.getByRole('alert').getByText('This browser cannot store anything for this page').waitFor();
     await gus.send('though nothing is kept');
     await gus.isIn('stored', 'though nothing is kept');
-    await gus.page.getByRole('alert').getByRole('button', { name: 'Understood' }).click();
+    await gus.page.getByRole('alert').getByRole('button', { name: 'Got it' }).click();
     await send(server.url, 'gus', 'an answer', { sender: 'hal' });
     await gus.shows('though nothing is kept', 'an answer');
     // It is said once.
@@ -100,7 +100,7 @@ describeInBrowser('what stands around a conversation', () => {
       !document.getElementById('text').dispatchEvent(event);
     }`);
       expect(isPrevented).toBe(true);
-      await ian.page.getByRole('alert').getByText('Files and pictures cannot be sent').waitFor();
+      await ian.page.getByRole('alert').getByText('You cannot send files or pictures').waitFor();
       await ian.send('still here');
       await ian.isIn('stored', 'still here');
     },

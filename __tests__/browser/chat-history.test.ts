@@ -86,7 +86,7 @@ describeInBrowser('the history of a conversation', () => {
     const shown = await numbers();
     expect(shown).toEqual(Array.from({ length: shown.length }, (_, index) => index));
     expect(shown.length).toBeLessThanOrEqual(MAX_ROWS);
-    await alice.log.getByText('This is where it begins.').waitFor();
+    await alice.log.getByText('This is the beginning.').waitFor();
 
     // What comes meanwhile does not pull the reader away, either.
     const before = await underTheEye(alice);
@@ -173,7 +173,7 @@ describeInBrowser('the history of a conversation', () => {
     await send(server.url, 'yuri', 'from carol', { sender: 'carol' });
     const yuri = await ChatPage.open(await browser.newContext(), server.url, 'yuri', { peer: 'carol' });
     const hint = yuri.page.locator('#thread-hint');
-    await hint.getByText('This is where it begins.').waitFor();
+    await hint.getByText('This is the beginning.').waitFor();
     const gate = new Gate();
     await yuri.page.route('**/messages?between=yuri&between=bob&*', async (route) => {
       await gate.passed;
@@ -182,12 +182,12 @@ describeInBrowser('the history of a conversation', () => {
     await yuri.turnTo('bob');
     await yuri.watches('bob');
     await yuri.turnTo('carol');
-    await hint.getByText('This is where it begins.').waitFor();
+    await hint.getByText('This is the beginning.').waitFor();
     const failed = yuri.page.waitForEvent('requestfailed');
     gate.open();
     await failed;
     await send(server.url, 'yuri', 'after it', { sender: 'carol' });
     await yuri.shows('from carol', 'after it');
-    expect(await hint.innerText()).toBe('This is where it begins.');
+    expect(await hint.innerText()).toBe('This is the beginning.');
   });
 });

@@ -89,10 +89,10 @@ describeInBrowser('starting a conversation', () => {
   test('with what is no address is refused with the reason, and does no harm to the stream', async () => {
     const alice = await open('alice');
     for (const [name, reason] of [
-      ['$system', /does not begin with/],
-      ['a*', /has no “\*”/],
+      ['$system', /cannot begin with/],
+      ['a*', /cannot contain “\*”/],
       ['a\u200db', /invisible/],
-      ['x'.repeat(129), /128 letters at most/],
+      ['x'.repeat(129), /at most 128 characters/],
     ] as const) {
       await alice.page
         .getByLabel('Search, or a name')

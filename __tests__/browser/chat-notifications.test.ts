@@ -198,7 +198,7 @@ describeInBrowser('the bell', () => {
     await push.setPermission(fred.page, 'prompt');
     await bellOf(fred, false).click();
     await fred.page.getByRole('alert').getByText('Press the bell again').waitFor();
-    await fred.page.getByRole('button', { name: 'Understood' }).click();
+    await fred.page.getByRole('button', { name: 'Got it' }).click();
     expect(await fred.page.getByRole('alert').count()).toBe(0);
     await bellOf(fred, false).waitFor();
   });
@@ -513,10 +513,10 @@ describeInBrowser('the bell', () => {
     await sven.page.evaluate(
       `void (PushManager.prototype.subscribe = () => Promise.reject(new DOMException('no', 'AbortError')))`,
     );
-    const said = sven.page.getByRole('alert').getByText('this browser does not reach its push service');
+    const said = sven.page.getByRole('alert').getByText('this browser cannot reach its push service');
     await bellOf(sven, false).click();
     await said.waitFor();
-    await sven.page.getByRole('button', { name: 'Understood' }).click();
+    await sven.page.getByRole('button', { name: 'Got it' }).click();
     await sven.page.clock.install();
     await sven.page.evaluate(
       `void (PushManager.prototype.subscribe = () => { globalThis.asked = true; return new Promise(() => {}) })`,
@@ -566,7 +566,7 @@ describeInBrowser('the bell', () => {
     `);
     const yves = await ChatPage.open(context, server.url, 'yves');
     await bellOf(yves, false).click();
-    await yves.page.getByRole('alert').getByText('this browser does not reach its push service').waitFor();
+    await yves.page.getByRole('alert').getByText('this browser cannot reach its push service').waitFor();
     await yves.turnTo('yves');
     await yves.send('as ever');
     await yves.isIn('stored', 'as ever');

@@ -118,7 +118,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     await send(server.url, 'dan', 'one more', { sender: 'eve' });
     await until(async () => (await dan.texts()).at(-1) === 'one more' && (await distance()) < 2);
     await dan.unread('eve', 0);
-    expect(await dan.page.getByRole('button', { name: 'To the newest' }).isVisible()).toBe(false);
+    expect(await dan.page.getByRole('button', { name: 'Jump to newest' }).isVisible()).toBe(false);
   });
 
   test('is kept of each conversation, over others and over a reload, with what one had begun to write', async () => {
@@ -131,7 +131,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     const field = fay.page.getByLabel('Message', { exact: true });
     await field.fill('begun for gil\nin two lines');
     await scrollTo(fay, 500);
-    await fay.page.getByRole('button', { name: 'To the newest' }).waitFor();
+    await fay.page.getByRole('button', { name: 'Jump to newest' }).waitFor();
     const there = await topmost(fay);
     await fay.turnTo('hal');
     expect(await field.inputValue()).toBe('');
@@ -141,7 +141,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     expect(await field.inputValue()).toBe('begun for gil\nin two lines');
     // The first steps of an empty conversation change no place in others.
     await fay.turnTo('nobody');
-    await fay.log.getByText('Nothing said yet').waitFor();
+    await fay.log.getByText('Nothing here yet').waitFor();
     await fay.turnTo('gil');
     await until(async () => (await topmost(fay)) === there, there);
     await field.press('Escape');

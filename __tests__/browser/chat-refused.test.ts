@@ -94,7 +94,7 @@ describeInBrowser('a message that the service refuses', () => {
     await fay.live();
     await fay.turnTo('carol');
     await until(
-      async () => (await fay.log.getByText('Nothing said yet').count()) === 1,
+      async () => (await fay.log.getByText('Nothing here yet').count()) === 1,
       'an empty conversation',
     );
     await fay.shows();

@@ -225,7 +225,7 @@ describeInBrowser('a room', () => {
     await asked;
     await gina.turnTo('carol');
     gate.open();
-    await gina.page.getByText('a room cannot be joined now').waitFor();
+    await gina.page.getByText('You cannot join a room now').waitFor();
     await until(async () => !(await gina.names()).includes('room-far'), 'the room to be gone');
     await gina.page.getByRole('heading', { name: 'carol', exact: true }).waitFor();
     expect(new URL(gina.page.url()).hash).toBe('#carol');

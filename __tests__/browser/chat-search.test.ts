@@ -58,7 +58,7 @@ describeInBrowser('the list of conversations', () => {
   test('warns of a name that differs from a known one in its case only, and writes to either', async () => {
     const page = await openWith('mona', ['Bob']);
     await searchOf(page).fill('bob');
-    await page.page.getByText(/There is .*Bob.* already: .*bob.* would be somebody else/).waitFor();
+    await page.page.getByText(/You already have .*Bob.* here: .*bob.* would be somebody else/).waitFor();
     await page.page.getByRole('button', { name: 'Write to bob' }).click();
     await until(async () => (await peerOf(page)) === 'bob');
     await searchOf(page).fill('bo');
@@ -119,6 +119,6 @@ describeInBrowser('the list of conversations', () => {
     await page.goto(server.url);
     await page.getByLabel('Your name').fill('room-101');
     await page.getByLabel('Your name').press('Enter');
-    await page.getByText('A name that begins with “room-” is that of a room.').waitFor();
+    await page.getByText('A name that begins with “room-” belongs to a room.').waitFor();
   });
 });

@@ -178,7 +178,7 @@ describeInBrowser('a read marker', () => {
     const pia = await ChatPage.open(context, server.url, 'pia');
     await pia.unread('quin', 1);
     await pia.turnTo('quin');
-    await pia.page.getByText('Nothing said yet').waitFor();
+    await pia.page.getByText('Nothing here yet').waitFor();
     await pia.unread('quin', 0);
     await send(server.url, 'pia', 'here', { sender: 'quin' });
     await pia.shows('here');

@@ -45,7 +45,7 @@ describeInBrowser('who one is', () => {
     await until(async () => (await asking()) !== undefined, 'a window that asks for a token');
     const { page } = (await asking()) as ChatPage;
     await page.getByLabel('Token', { exact: true }).fill(token);
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Continue' }).click();
     await until(async () => (await asking()) === undefined, 'no window that asks for a token');
   };
 
@@ -73,7 +73,7 @@ describeInBrowser('who one is', () => {
     await page.goto(open.url);
     await page.getByLabel('Your name').fill('$root');
     await page.getByLabel('Your name').press('Enter');
-    await page.getByText(/does not begin with/).waitFor();
+    await page.getByText(/cannot begin with/).waitFor();
     await page.getByLabel('Your name').fill('root');
     await page.getByLabel('Your name').press('Enter');
     await page.getByText('Signed in as root').waitFor();
@@ -100,9 +100,9 @@ describeInBrowser('who one is', () => {
   test('with a link to a conversation that there cannot be is told so', async () => {
     const page = await (await browser.newContext()).newPage();
     await page.goto(`${open.url}?as=zoe#%24root`);
-    await page.getByText(/names no conversation/).waitFor();
+    await page.getByText(/does not lead to a conversation/).waitFor();
     await page.evaluate(`document.getElementById('notice-dismiss').click(); location.hash = '#%FF'`);
-    await page.getByText(/names no conversation/).waitFor();
+    await page.getByText(/does not lead to a conversation/).waitFor();
   });
 
   test('with a key is a token: a bad one is refused, a good one is kept until one signs out', async () => {
@@ -156,7 +156,7 @@ describeInBrowser('who one is', () => {
       else await route.continue();
     });
     await ida.page.getByRole('button', { name: 'Sign out' }).click();
-    await ida.page.getByText('It tries again by itself').waitFor();
+    await ida.page.getByText('This page keeps trying').waitFor();
     await ida.page.close();
     await other.getByLabel('Your token').fill(await tokenFor('ida'));
     await other.getByLabel('Your token').press('Enter');
@@ -218,7 +218,7 @@ describeInBrowser('who one is', () => {
     await alice.shows('hi alice');
     await alice.page.getByLabel('Search, or a name').fill('room-secret');
     await alice.page.getByLabel('Search, or a name').press('Enter');
-    await alice.page.getByText(/room-secret.* cannot be read/).waitFor();
+    await alice.page.getByText(/not allowed to read .*room-secret/).waitFor();
     await alice.turnTo('room-open');
     await alice.send('anybody?');
     await alice.isIn('stored', 'anybody?');
@@ -254,7 +254,7 @@ describeInBrowser('who one is', () => {
     await alice.page.context().addCookies([cookie]);
     await alice.page.goto(`${closed.url}/`);
     await alice.live();
-    await alice.page.getByText(/room-a.* cannot be read/).waitFor();
+    await alice.page.getByText(/not allowed to read .*room-a/).waitFor();
     // It may have been drawn while it was asked for.
     await until(async () => (await alice.names()).length === 0);
   });
@@ -265,17 +265,17 @@ describeInBrowser('who one is', () => {
     const alice = await ChatPage.openWithToken(context, closed.url, await tokenFor('fred', grants));
     await alice.turnTo('bob');
     await alice.changeSession(await tokenFor('fred', grants, { exp: secondsFromNow(5) }));
-    const dialog = alice.page.getByRole('dialog', { name: 'Your session is over' });
+    const dialog = alice.page.getByRole('dialog', { name: 'Your session has expired' });
     await dialog.waitFor();
     await sendWithToken('bob', 'fred', 'meanwhile');
     // There is nothing behind it without a session.
     for (let presses = 0; presses < 3; presses++) await alice.page.keyboard.press('Escape');
     await dialog.waitFor();
     await alice.page.getByLabel('Token', { exact: true }).fill('nonsense');
-    await alice.page.getByRole('button', { name: 'Go on' }).click();
+    await alice.page.getByRole('button', { name: 'Continue' }).click();
     await until(async () => (await alice.page.locator('#renew-answer').innerText()) !== '');
     await alice.page.getByLabel('Token', { exact: true }).fill(await tokenFor('fred', grants));
-    await alice.page.getByRole('button', { name: 'Go on' }).click();
+    await alice.page.getByRole('button', { name: 'Continue' }).click();
     await dialog.waitFor({ state: 'hidden' });
     await alice.live();
     await alice.shows('meanwhile');
@@ -382,7 +382,7 @@ describeInBrowser('who one is', () => {
     let isUp = false;
     await page.route('**/session', (route) => (isUp ? route.continue() : route.abort()));
     await page.goto(server.url);
-    await page.getByText('The service cannot be reached. It tries again by itself.').waitFor();
+    await page.getByText('The service cannot be reached. This page keeps trying.').waitFor();
     isUp = true;
     await page.getByLabel('Your name').waitFor();
     expect(await page.locator('#wait').isVisible()).toBe(false);

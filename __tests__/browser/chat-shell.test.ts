@@ -228,7 +228,7 @@ describeInBrowser('the page without its service', () => {
     await signOut.click();
     await dialog.getByRole('button', { name: 'Sign out and lose them' }).click();
     // The service does not know of it yet.
-    await alice.page.getByText('It tries again by itself').waitFor();
+    await alice.page.getByText('This page keeps trying').waitFor();
     expect(await alice.page.locator('#app').isVisible()).toBe(false);
     expect(await alice.page.getByText('hello').count()).toBe(0);
     await proxy.up();
@@ -240,7 +240,7 @@ describeInBrowser('the page without its service', () => {
     expect(await keptSets(alice.page)).toHaveLength(1);
     await proxy.down();
     await alice.page.reload();
-    await alice.page.getByText('It tries again by itself').waitFor();
+    await alice.page.getByText('This page keeps trying').waitFor();
     expect(await alice.page.locator('#app').isVisible()).toBe(false);
   });
 
@@ -303,7 +303,7 @@ describeInBrowser('the page without its service', () => {
     const dialog = hal.page.getByRole('dialog', { name: '1 message has not been sent yet' });
     await dialog.getByText(/It waits in this browser until somebody signs in as .hal. again/).waitFor();
     await dialog.getByRole('button', { name: 'Sign out' }).click();
-    await hal.page.getByText('It tries again by itself').waitFor();
+    await hal.page.getByText('This page keeps trying').waitFor();
     await proxy.up();
     await hal.page.getByLabel('Your name').fill('hal');
     await hal.page.getByLabel('Your name').press('Enter');

@@ -92,7 +92,7 @@ export class ChatPage {
 
   /** Goes to the newest message from the first unread one, at which a conversation is opened. */
   async toNewest(): Promise<void> {
-    await this.page.getByRole('button', { name: /^(\d+ new|To the newest)$/ }).click();
+    await this.page.getByRole('button', { name: /^(\d+ new|Jump to newest)$/ }).click();
   }
 
   /** The texts of the messages that are shown, in their order. */

@@ -8,14 +8,15 @@ const MAX_CODE_POINTS = 128;
  * @returns {string | undefined} a sentence for people; `undefined` if the text is an address
  */
 export function addressFault(text) {
-  if (text === '') return 'A name has a letter at least.';
-  if (!text.isWellFormed()) return 'A name is well-formed Unicode.';
-  if (Array.from(text).length > MAX_CODE_POINTS) return `A name has ${MAX_CODE_POINTS} letters at most.`;
-  if (text.includes('*')) return 'A name has no “*” in it.';
-  if (text.startsWith('$')) return 'A name does not begin with “$”: those are the system’s.';
-  if (text.trim() !== text) return 'A name does not begin or end with a space.';
-  if (/[\p{Cc}\p{Cf}]/u.test(text)) return 'A name has no invisible characters in it.';
-  if (text.normalize('NFC') !== text) return 'A name is in Unicode’s form NFC.';
+  if (text === '') return 'A name cannot be empty.';
+  if (!text.isWellFormed()) return 'A name cannot contain broken characters (lone surrogates).';
+  if (Array.from(text).length > MAX_CODE_POINTS)
+    return `A name can have at most ${MAX_CODE_POINTS} characters.`;
+  if (text.includes('*')) return 'A name cannot contain “*”.';
+  if (text.startsWith('$')) return 'A name cannot begin with “$”: such names are reserved.';
+  if (text.trim() !== text) return 'A name cannot begin or end with a space.';
+  if (/[\p{Cc}\p{Cf}]/u.test(text)) return 'A name cannot contain invisible characters.';
+  if (text.normalize('NFC') !== text) return 'A name must be in the Unicode form NFC.';
   return undefined;
 }
 

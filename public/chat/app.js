@@ -55,7 +55,7 @@ async function begin() {
         return;
       }
       document.title = 'Waiting · Tidings';
-      element('wait', HTMLElement).textContent = `${sentenceOf(error)} It tries again by itself.`;
+      element('wait', HTMLElement).textContent = `${sentenceOf(error)} This page keeps trying.`;
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
@@ -90,8 +90,8 @@ function askWho() {
   element('wait', HTMLElement).textContent = '';
   document.title = 'Sign in · Tidings';
   element('sign-in-lead', HTMLElement).textContent = isOpen
-    ? 'Chat that stays the same on all your devices. Open this page in a second window, and see.'
-    : 'This service wants a token. Whoever runs it gives you one.';
+    ? 'Chat that stays the same on all your devices. Open this page in a second window to see how.'
+    : 'You need a token to sign in. Ask the person who runs this service for one.';
   element('sign-in-label', HTMLElement).textContent = isOpen ? 'Your name' : 'Your token';
   input.placeholder = isOpen ? 'alice' : '';
   input.type = isOpen ? 'text' : 'password';
@@ -106,7 +106,7 @@ function askWho() {
  * @param {boolean} isGuess whether the service has not yet said that this is still the person
  */
 function open(me, isGuess) {
-  const fault = isRoom(me) ? 'A name that begins with “room-” is that of a room.' : addressFault(me);
+  const fault = isRoom(me) ? 'A name that begins with “room-” belongs to a room.' : addressFault(me);
   if (fault !== undefined) {
     askWho();
     answer.value = fault;

@@ -5,14 +5,14 @@ import { say } from './notice.js';
 
 /** @type {Record<string, string>} */
 const GAPS = {
-  purged: 'Some messages were purged before they could reach this page. The others are shown.',
+  purged: 'Some messages were deleted before they reached this page. The others are shown.',
   restored:
-    'The service was set back to an older backup: what was said since then is gone. If you said some of it, say it again.',
-  unknown: 'The service does not know where this page stopped. All that it has is shown.',
+    'The service was restored from an older backup: newer messages are gone. If some were yours, send them again.',
+  unknown: 'The service does not know which messages this page has missed. Everything is shown again.',
 };
 
 const NOTHING_KEPT =
-  'This browser keeps nothing for this page: its storage is full, or blocked. What is not sent is lost if you close or reload it.';
+  'This browser cannot store anything for this page: its storage is full or blocked. Unsent messages are lost if you close or reload the page.';
 
 /** How long a passing state is not mentioned: it would only disturb, above all when it is read aloud. */
 const SOON_MILLISECONDS = 700;
@@ -89,16 +89,16 @@ function textOf({ state, transport, detail, problem, caughtUp, waiting }) {
     case 'catching-up':
       return `Catching up${caughtUp === 0 ? '' : ` (${caughtUp})`}…${held}`;
     case 'live':
-      return `Live${transport === 'polling' ? ' (polling: something on the way keeps streams back)' : ''}${held}`;
+      return `Live${transport === 'polling' ? ' (polling, because something on the way holds streams back)' : ''}${held}`;
     case 'offline':
       return `Offline: ${detail}${held}`;
     case 'expired':
       return `Signed out: ${detail}${held}`;
     case 'refused':
-      return `Refused: ${problem?.status === 403 ? 'you are not allowed to read all that is followed here.' : detail}${held}`;
+      return `Refused: ${problem?.status === 403 ? 'you are not allowed to read everything that this page follows.' : detail}${held}`;
     case 'replaced':
     case 'signed-out':
     case 'closed':
-      return `Ended: ${detail}. Load this page again.`;
+      return `Ended: ${detail}. Reload this page.`;
   }
 }

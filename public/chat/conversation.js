@@ -165,12 +165,12 @@ export class Conversation {
    * @param {number} waiting
    */
   #hintOf({ isLoaded, hasMore, messages, peer, isRoom }, waiting) {
-    if (this.#fault !== '') return `Older messages cannot be read: ${this.#fault}`;
+    if (this.#fault !== '') return `Older messages cannot be loaded: ${this.#fault}`;
     if (!isLoaded || hasMore) return 'Loading…';
-    if (messages.length + waiting > 0) return 'This is where it begins.';
+    if (messages.length + waiting > 0) return 'This is the beginning.';
     return isRoom
-      ? 'Nobody has said anything here yet.'
-      : `Nothing said yet. Write to ${isolated(peer)} below.`;
+      ? 'Nobody has written anything here yet.'
+      : `Nothing here yet. Write to ${isolated(peer)} below.`;
   }
 
   /** Fetches what the service could not give before. Call it when the service can be reached again. */
@@ -220,7 +220,7 @@ export class Conversation {
 
 /** @param {Chat} chat */
 function presenceOf({ isRoom, online, lastSeen }) {
-  if (isRoom) return 'a room: everybody who joins it reads along';
+  if (isRoom) return 'a room: everybody who joins can read it';
   if (online) return 'online';
   return lastSeen === null ? '' : `last seen ${shortly(lastSeen)}`;
 }

@@ -1,7 +1,7 @@
 import { say } from './notice.js';
 
 const SENTENCE =
-  'Files and pictures cannot be sent: a message is text. Put the file where others can get it, and send its link.';
+  'You cannot send files or pictures, only text. Put the file where others can open it, and send a link to it.';
 
 /**
  * Refuses files that are dropped or pasted, and says so. A browser would leave the page for a file that is

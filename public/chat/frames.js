@@ -92,7 +92,7 @@ export class Frames {
   }
 
   #tellHeld() {
-    this.#pause.textContent = this.#isPaused ? `Go on (${this.#held.length})` : 'Pause';
+    this.#pause.textContent = this.#isPaused ? `Continue (${this.#held.length})` : 'Pause';
   }
 
   /** @param {string} text */

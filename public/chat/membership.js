@@ -8,7 +8,7 @@ import { isolated } from './dom.js';
 /** @import { Route } from './route.js' */
 /** @import { Sidebar } from './sidebar.js' */
 
-const CANNOT_JOIN = 'The service cannot be reached: a room cannot be joined now.';
+const CANNOT_JOIN = 'You cannot join a room now: the service cannot be reached.';
 
 /** The joining and leaving of rooms, with everything that depends on it. */
 export class Membership {
@@ -53,7 +53,7 @@ export class Membership {
   /** Removes a room that this person may not read. @param {string} room */
   giveUp(room) {
     const { following, sidebar, route } = this.#parts;
-    sidebar.say(`${isolated(room)} cannot be read: you are not allowed to. It was taken out of your list.`);
+    sidebar.say(`You are not allowed to read ${isolated(room)}. It was removed from your list.`);
     route.close(room);
     if (following.inboxes.includes(room)) following.change();
   }

@@ -277,8 +277,8 @@ function setAppBadge(unread) {
 /** @param {NotificationPermission} permission */
 function whyNot(permission) {
   return permission === 'denied'
-    ? 'Your browser blocks the notifications of this page. Allow them in its settings for this site.'
-    : 'Your browser was not told whether this page may notify you. Press the bell again, and allow it.';
+    ? 'Your browser blocks notifications from this page. Allow them in its settings for this site.'
+    : 'You have not allowed this page to notify you yet. Press the bell again, and allow it.';
 }
 
 /** @param {unknown} error */
@@ -286,5 +286,5 @@ function sentenceOf(error) {
   if (error instanceof Problem) return `Notifications cannot be turned on: ${error.message}`;
   if (error instanceof Unreachable)
     return 'Notifications cannot be turned on: the service cannot be reached.';
-  return 'Notifications cannot be turned on: this browser does not reach its push service, or may not use it.';
+  return 'Notifications cannot be turned on: this browser cannot reach its push service, or may not use it.';
 }

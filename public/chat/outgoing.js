@@ -144,6 +144,6 @@ export class Outgoing {
  */
 function whyNot({ status, message }, recipient) {
   if (status === 403) return `you may not write to ${isolated(recipient)}.`;
-  if (status === 413) return 'it is longer than 48 KiB. Send it in parts.';
+  if (status === 413) return 'it is too long (more than 48 KiB). Send it in several parts.';
   return message;
 }

@@ -81,8 +81,7 @@ function ask(api, me) {
       event.preventDefault();
       void renew();
     };
-    // Escape closes a dialog, even one that prevented it once, and without a session there is nothing behind
-    // this one.
+    // Escape closes a dialog. Without a session there is nothing behind this one, so it opens again each time.
     dialog.onclose = () => dialog.showModal();
     app.inert = true;
     const onRenewed = () => {

@@ -17,7 +17,8 @@ export class Route {
   /** Tells the person if the URL of the page names nobody. */
   check() {
     const isFault = location.hash.length > 1 && this.peer === undefined;
-    if (isFault) say('The address of this page names no conversation: the part after “#” is not a name.');
+    if (isFault)
+      say('The address of this page does not lead to a conversation: the part after “#” is not a name.');
   }
 
   /** The address of the open conversation; `undefined` if none is open. */

@@ -123,7 +123,7 @@ export class Sidebar {
     setHidden(this.#hint, this.#chats.length > 0 || sought !== '');
     const alike = isKnown ? undefined : found.find(({ peer }) => isAlike(peer, sought));
     if (alike !== undefined)
-      this.say(`There is ${isolated(alike.peer)} already: ${isolated(sought)} would be somebody else.`);
+      this.say(`You already have ${isolated(alike.peer)} here: ${isolated(sought)} would be somebody else.`);
   }
 }
 

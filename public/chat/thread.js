@@ -241,7 +241,7 @@ export class Thread {
     const messages = chat.messages.slice(from, from + MAX_ROWS);
     this.#last = messages.at(-1)?.id ?? 0;
     const { unread } = chat;
-    setText(this.#toEnd, unread === 0 ? 'To the newest' : `${unread > 999 ? '999+' : unread} new`);
+    setText(this.#toEnd, unread === 0 ? 'Jump to newest' : `${unread > 999 ? '999+' : unread} new`);
     this.#rows.show(chat, {
       me: this.#me,
       messages,

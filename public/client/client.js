@@ -176,7 +176,7 @@ export function openClient(options) {
     },
 
     messages() {
-      if (onMessage !== undefined) throw new TypeError('messages: there is "onMessage" already');
+      if (onMessage !== undefined) throw new TypeError('messages: cannot be used with "onMessage"');
       return messages.loop();
     },
 

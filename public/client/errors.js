@@ -70,7 +70,7 @@ export class Unsent extends Error {
 
   /** @param {readonly object[]} entries the messages, the oldest first */
   constructor(entries) {
-    super(`${entries.length} messages are not sent: sign out later, or with { discard: true }`);
+    super(`unsent messages: ${entries.length}; sign out later, or with { discard: true }`);
     this.entries = entries;
   }
 }

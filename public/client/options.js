@@ -10,7 +10,7 @@ import { baseUrl } from './environment.js';
 /** @typedef {Readonly<Record<string, Rule>>} Rules by name of the option */
 
 const IS_ADDRESS =
-  'an address: 1 to 128 characters in NFC, without "*" or control characters, "$" at the beginning, or a space at an end';
+  'an address: 1 to 128 characters in NFC, with no "*", no control characters, no leading "$" and no space at either end';
 
 /** @type {readonly [string, (value: unknown) => boolean]} */
 const ADDRESSES = ['a list of up to 100 addresses', (value) => isList(value, 0)];
