@@ -58,7 +58,7 @@ describeInBrowser('for everybody', () => {
   test.each<[string, BrowserContextOptions]>([
     ['a desktop', DESKTOP],
     ['a phone', PHONE],
-  ])('axe finds nothing on any view of %s, in light and dark', async (what, options) => {
+  ])('axe finds no fault on any view of %s, in light and dark', async (what, options) => {
     const context = await browser.newContext(options);
     const alice = new ChatPage(await context.newPage());
     const { page } = alice;
@@ -100,7 +100,7 @@ describeInBrowser('for everybody', () => {
   test.each<[string, BrowserContextOptions]>([
     ['a desktop', DESKTOP],
     ['a phone', PHONE],
-  ])('axe finds nothing where a token is asked for, or asked for again, on %s', async (_what, options) => {
+  ])('axe finds no fault when a token is asked for, or asked for again, on %s', async (_what, options) => {
     const alice = new ChatPage(await (await browser.newContext(options)).newPage());
     const { page } = alice;
     await page.goto(closed.url);
@@ -116,7 +116,7 @@ describeInBrowser('for everybody', () => {
     await expectNoFindings(page, 'renewal');
   });
 
-  test('axe finds nothing on the banner of a gap, or of a service that is gone', async () => {
+  test('axe finds no fault on the banner of a gap, or of a service that is gone', async () => {
     const first = await Server.start();
     const bob = await ChatPage.open(await browser.newContext(DESKTOP), first.url, 'bob', { peer: 'alice' });
     await send(first.url, 'bob', 'lost', { sender: 'alice' });
@@ -136,7 +136,7 @@ describeInBrowser('for everybody', () => {
     ['a desktop', DESKTOP],
     ['a phone', PHONE],
   ])(
-    'axe finds nothing where notifications are on, or cannot be, on %s, and a keyboard is enough',
+    'axe finds no fault when notifications are on or impossible on %s, and a keyboard is enough',
     async (_what, options) => {
       const context = await browser.newContext(options);
       const push = await PushBrowser.prepare(context, server.url);
@@ -156,7 +156,7 @@ describeInBrowser('for everybody', () => {
     },
   );
 
-  test('the messages are a log that is named after the other one, and new ones alone are read aloud', async () => {
+  test('the messages are a log named after the other person, and only new ones are read aloud', async () => {
     await publish(
       server.url,
       [1, 2, 3].map((content) => ({ sender: 'fred', recipient: 'emil', content: `old ${content}` })),
@@ -177,7 +177,7 @@ describeInBrowser('for everybody', () => {
     expect(await emil.own('new').count()).toBe(1);
   });
 
-  test('nothing moves for those who want no motion, and something does for others', async () => {
+  test('nothing moves for people who want no motion, and something does for others', async () => {
     const moving = async (reducedMotion: 'reduce' | 'no-preference'): Promise<() => Promise<number>> => {
       const context = await browser.newContext({ reducedMotion });
       const gina = await ChatPage.open(context, server.url, 'gina', { peer: 'hans' });
@@ -199,7 +199,7 @@ describeInBrowser('for everybody', () => {
   });
 
   test.each([320, 390, 768, 1024, 1920])(
-    'nothing is cut off at a width of %i, also with long names',
+    'nothing is cut off at a width of %i, even with long names',
     async (width) => {
       const name = 'a-name-of-somebody-who-thought-long-about-it-'.repeat(2);
       const own = `ida-${name}`;

@@ -22,7 +22,7 @@ describeInBrowser('what a message says', () => {
       return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
     });
 
-  test('is text, whatever it looks like, in the conversation, in the list and in the frames', async () => {
+  test('a message is shown as text, whatever it looks like, in the conversation, in the list and in the frames', async () => {
     const html = '<img src=x onerror=alert(1)><script>alert(2)</script><b>bold</b>';
     const alice = await open('alice', '<i>mallory</i>');
     await alice.page.getByRole('button', { name: 'Frames', exact: true }).click();
@@ -36,7 +36,7 @@ describeInBrowser('what a message says', () => {
     expect(alice.strayRequests(server.url)).toEqual([]);
   });
 
-  test('has links only to the web, that tell nothing of this page, and end where the address ends', async () => {
+  test('a message has links only to the web, which tell nothing of this page and end where the address ends', async () => {
     const bob = await open('bob', 'carol');
     const text =
       'javascript:alert(1) data:text/html,x //evil.example (https://example.com/a?b=1&c=[2]#d). ' +
@@ -69,7 +69,7 @@ describeInBrowser('what a message says', () => {
     ['a number', 0, ''],
     ['null', null, ''],
     ['an empty string', '', ''],
-  ])('of %s is shown within its place', async (what, content, more) => {
+  ])('a message of %s stays within its place', async (what, content, more) => {
     const alice = await open(what, 'bob');
     await alice.page.setViewportSize({ width: 360, height: 640 });
     await send(server.url, what, content, { sender: 'bob' });
@@ -90,7 +90,7 @@ describeInBrowser('what a message says', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('too long to be taken is shown as not sent, with the reason', async () => {
+  test('a message that is too long is shown as not sent, with the reason', async () => {
     const dora = await open('dora', 'bob');
     await dora.page.getByLabel('Message', { exact: true }).fill('y'.repeat(MAX_CONTENT));
     await dora.page.getByLabel('Message', { exact: true }).press('Enter');
@@ -102,7 +102,7 @@ describeInBrowser('what a message says', () => {
     await dora.isIn('stored', 'short');
   });
 
-  test('goes nowhere else than to this service, also under a base path, with the same files and a strict policy', async () => {
+  test('the page sends requests only to its service, even under a base path, with the same files and a strict policy', async () => {
     const answer = await get(server.url, '/healthz').then(() => fetch(server.url));
     const policy = answer.headers.get('Content-Security-Policy') ?? '';
     for (const rule of [

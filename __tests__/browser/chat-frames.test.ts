@@ -52,7 +52,7 @@ describeInBrowser('the drawer of frames', () => {
     return (text) => until(() => output.includes(text), `the command to print ${text}`);
   }
 
-  test('shows each frame as it comes: event, id, size, time and JSON', async () => {
+  test('the drawer shows each frame as it comes: event, id, size, time and JSON', async () => {
     const alice = await open('alice');
     const { id } = await send(server.url, 'alice', 'hé', { sender: 'bob' });
     const row = rows(alice).filter({ hasText: '"hé"' });
@@ -81,7 +81,7 @@ describeInBrowser('the drawer of frames', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('is filtered, paused, copied and cleared', async () => {
+  test('the frames can be filtered, paused, copied and cleared', async () => {
     const carol = await open('carol');
     for (const text of ['apple', 'pear']) await send(server.url, 'carol', text, { sender: 'dora' });
     const { page } = carol;
@@ -134,7 +134,7 @@ describeInBrowser('the drawer of frames', () => {
     expect(carol.errors).toEqual([]);
   });
 
-  test('opens and closes by the keyboard, at its newest frame, and gives the focus back', async () => {
+  test('the drawer opens at its newest frame and closes with the keyboard, and gives the focus back', async () => {
     const context = await browser.newContext();
     const emil = await ChatPage.open(context, server.url, 'emil');
     for (let count = 0; count < 30; count++) await send(server.url, 'emil', count, { sender: 'fred' });
@@ -155,7 +155,7 @@ describeInBrowser('the drawer of frames', () => {
   });
 
   testWithCurl.each([['alice'], ['o\'brien & $(touch pwned) `x` \\ "y"'], ['王 %27 #!']])(
-    'has the command that shows the same stream in a terminal, whatever the name: %s',
+    'the drawer has the command that shows the same stream in a terminal, whatever the name: %s',
     async (name) => {
       const page = await open(name);
       await page.turnTo('bob');
@@ -178,7 +178,7 @@ describeInBrowser('the drawer of frames', () => {
     },
   );
 
-  testWithCurl('with a key has a command that takes the token from the environment', async () => {
+  testWithCurl('the command of a service with a key takes the token from the environment', async () => {
     const closed = await Server.start({ env: { AUTH_SECRET: SECRET } });
     const token = await tokenFor('alice');
     const alice = await ChatPage.openWithToken(await browser.newContext(), closed.url, token);

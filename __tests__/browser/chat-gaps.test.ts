@@ -34,7 +34,7 @@ describeInBrowser('a gap', () => {
   const open = async (server: Server, name: string, peer: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name, { peer });
 
-  test('after a purge is told in words, and what is left is shown', async () => {
+  test('a gap after a purge is told in words, and what is left is shown', async () => {
     const first = await Server.start();
     const { database, port } = first;
     const bob = await open(first, 'bob', 'alice');
@@ -69,7 +69,7 @@ describeInBrowser('a gap', () => {
     expect(bob.errors).toEqual([]);
   });
 
-  test('after a restore is told in words, and what the log holds now takes the place of what was shown', async () => {
+  test('a gap after a restore is told in words, and the messages in the log replace the ones that were shown', async () => {
     const first = await Server.start();
     const bob = await open(first, 'bob', 'alice');
     const tab = await ChatPage.open(bob.page.context(), first.url, 'bob', { peer: 'alice' });
@@ -96,7 +96,7 @@ describeInBrowser('a gap', () => {
     }
   });
 
-  test('what was in view of a log that went back in time is not taken for read in the new one', async () => {
+  test('messages that were in view do not count as read in a log that was restored from an older backup', async () => {
     const first = await Server.start();
     const bob = await open(first, 'bob', 'alice');
     for (const text of ['lost 1', 'lost 2', 'lost 3'])
@@ -138,7 +138,7 @@ describeInBrowser('a gap', () => {
     expect(bob.errors).toEqual([]);
   });
 
-  test('history of a log that went back in time that comes late is not shown in the new one', async () => {
+  test('history from before a restore that comes late is not shown in the restored log', async () => {
     const first = await Server.start();
     const batch = Array.from({ length: 70 }, (_, index) => ({
       sender: 'alice',
@@ -179,7 +179,7 @@ describeInBrowser('a gap', () => {
     expect(bob.errors).toEqual([]);
   });
 
-  test('what was read of a log before it went back in time is not told of the new one', async () => {
+  test('read markers from before a restore are not sent to the restored log', async () => {
     const first = await Server.start();
     const bob = await open(first, 'bob', 'alice');
     await bob.setHidden(true);
@@ -213,7 +213,7 @@ describeInBrowser('a gap', () => {
     expect(await readMarkers(first)).toEqual([3]);
   });
 
-  test('that came while no page was open leaves nothing of a room taken for read', async () => {
+  test('a restore while no page was open leaves nothing in a room marked as read', async () => {
     const first = await Server.start();
     for (const text of ['lost 1', 'lost 2', 'lost 3'])
       await send(first.url, 'room-tea', text, { sender: 'alice' });

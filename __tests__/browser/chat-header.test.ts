@@ -19,7 +19,7 @@ describeInBrowser('what stands around a conversation', () => {
   test.each([
     [195, 'a phone at 200 %'],
     [160, 'a small phone at 200 %'],
-  ])('is in a menu if there is no room for it: at %i pixels, %s', async (width) => {
+  ])('the header has its buttons in a menu if there is no room for them: at %i pixels, %s', async (width) => {
     const context = await browser.newContext({ viewport: { width, height: 422 } });
     const page = await context.newPage();
     await page.goto(server.url);
@@ -47,7 +47,7 @@ describeInBrowser('what stands around a conversation', () => {
     expect(eva.errors).toEqual([]);
   });
 
-  test('moves nothing when the service is lost and found again', async () => {
+  test('nothing moves when the service is lost and found again', async () => {
     const own = await Server.start();
     const fay = await ChatPage.open(await browser.newContext(), own.url, 'fay', { peer: 'gil' });
     await fay.send('hello');
@@ -70,7 +70,7 @@ describeInBrowser('what stands around a conversation', () => {
     expect(await tops()).toEqual(before);
   });
 
-  test('says it if the browser keeps nothing, and everything else goes on', async () => {
+  test('the page says so if the browser stores nothing, and everything else works', async () => {
     const context = await browser.newContext();
     await context.addInitScript(`
       Storage.prototype.setItem = () => {
@@ -89,7 +89,7 @@ describeInBrowser('what stands around a conversation', () => {
   });
 
   test.each(['drop', 'paste'])(
-    'does not let go of the page for a file: a %s of one is refused in words',
+    'the page stays when it gets a file: the %s of a file is refused in words',
     async (what) => {
       const ian = await ChatPage.open(await browser.newContext(), server.url, `ian-${what}`, { peer: 'joy' });
       const isPrevented = await ian.page.evaluate(`{
@@ -106,7 +106,7 @@ describeInBrowser('what stands around a conversation', () => {
     },
   );
 
-  test('has something to try where nothing was said: a second window, and a line for a terminal', async () => {
+  test('an empty conversation has something to try: a second window, and a line for a terminal', async () => {
     const context = await browser.newContext();
     const kim = await ChatPage.open(context, server.url, 'kim', { peer: "o'lea" });
     const link = kim.page.getByRole('link', { name: "Open a second window as o'lea" });
@@ -134,7 +134,7 @@ describeInBrowser('what stands around a conversation', () => {
     expect(kim.errors).toEqual([]);
   });
 
-  test('groups what one person says within a minute', async () => {
+  test('messages of one person within a minute are grouped', async () => {
     const ned = await ChatPage.open(await browser.newContext(), server.url, 'ned', { peer: 'ora' });
     for (const text of ['one', 'two', 'three']) await send(server.url, 'ned', text, { sender: 'ora' });
     await send(server.url, 'ora', 'answer', { sender: 'ned' });

@@ -55,7 +55,7 @@ describeInBrowser('the history of a conversation', () => {
   const topOf = (page: ChatPage, id: string): Promise<number> =>
     page.log.locator(`[data-id="${id}"]`).evaluate((row: Box) => row.getBoundingClientRect().top);
 
-  test('comes in pages when one scrolls up, and the message under the eye stays at the same pixel', async () => {
+  test('history comes in pages on scrolling up, and the message being read stays at the same pixel', async () => {
     const alice = await ChatPage.open(await browser.newContext(), server.url, 'alice', { peer: 'bob' });
     const numbers = async (): Promise<number[]> =>
       (await alice.texts()).map((text) => Number.parseInt(text, 10));
@@ -96,7 +96,7 @@ describeInBrowser('the history of a conversation', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('begins at its end, and follows it while one is there', async () => {
+  test('a conversation begins at its end, and follows it while the reader is there', async () => {
     const bob = await ChatPage.open(await browser.newContext(), server.url, 'bob', { peer: 'alice' });
     await bob.toNewest();
     await bob.unread('alice', 0);
@@ -114,7 +114,7 @@ describeInBrowser('the history of a conversation', () => {
     await until(async () => (await distance()) < 2);
   });
 
-  test('has a heading for each day, in the time zone of the reader', async () => {
+  test('history has a heading for each day, in the time zone of the reader', async () => {
     // Noon there: no day begins meanwhile.
     const noon = new Date().setUTCHours(3, 0, 0, 0);
     const days = Array.from({ length: DAYS }, (_, ago) => new Date(noon - ago * 86_400_000));
@@ -151,7 +151,7 @@ describeInBrowser('the history of a conversation', () => {
     );
   });
 
-  test('is there for all whom one talks to, where a part of their list cannot be read at first', async () => {
+  test('history is there for all conversations, even if a part of their list cannot be read at first', async () => {
     const batch = Array.from({ length: 60 }, (_, index) => ({
       sender: `peer ${index}`,
       recipient: 'zoe',
@@ -169,7 +169,7 @@ describeInBrowser('the history of a conversation', () => {
     expect(zoe.errors).toEqual([]);
   });
 
-  test('of one conversation that cannot be read says nothing in another that was opened meanwhile', async () => {
+  test('history that cannot be read says nothing in another conversation that was opened meanwhile', async () => {
     await send(server.url, 'yuri', 'from carol', { sender: 'carol' });
     const yuri = await ChatPage.open(await browser.newContext(), server.url, 'yuri', { peer: 'carol' });
     const hint = yuri.page.locator('#thread-hint');

@@ -17,7 +17,7 @@ describeInBrowser('the page, put on a home screen', () => {
   const browser = withBrowser();
   const server = withServer();
 
-  test('has all that a browser wants of it', async () => {
+  test('the page has everything that a browser wants of a page on a home screen', async () => {
     const page = await browser.newPage();
     await page.goto(server.url);
     const debug = await page.context().newCDPSession(page);
@@ -28,7 +28,7 @@ describeInBrowser('the page, put on a home screen', () => {
     expect(installabilityErrors.map(({ errorId }) => errorId)).toEqual(['in-incognito']);
   });
 
-  test('has its icons in the sizes that are told, and begins where it is served', async () => {
+  test('the page has icons in the sizes that its manifest says, and begins where it is served', async () => {
     const answer = await fetch(`${server.url}/manifest.webmanifest`);
     expect(answer.headers.get('content-type')).toMatch(/^application\/manifest\+json/);
     const { start_url, icons } = (await answer.json()) as Manifest;

@@ -27,7 +27,7 @@ describeInBrowser('the markup of messages', () => {
   const htmlOf = async (element: Locator): Promise<string> =>
     (await element.innerHTML()).replaceAll(/ (dir|tabindex|target|rel)="[^"]*"/g, '');
 
-  test('becomes elements, and what only looks like markup is shown as it was written', async () => {
+  test('markup becomes elements, and text that only looks like markup is shown as it was written', async () => {
     const alice = await open('alice', 'bob', 1024);
     for (const [content, html] of [
       ['**b** *i* ~~s~~ `c  d`', '<strong>b</strong> <em>i</em> <del>s</del> <code>c  d</code>'],
@@ -52,7 +52,7 @@ describeInBrowser('the markup of messages', () => {
     expect(alice.strayRequests(server.url)).toEqual([]);
   });
 
-  test('is within the bubble on a small screen: code is scrolled there, by the keyboard too', async () => {
+  test('markup stays within the bubble on a small screen, and code scrolls there, with the keyboard too', async () => {
     const carol = await open('carol', 'bob');
     const line = `const ${'long'.repeat(100)} = 1;`;
     const list = Array.from({ length: 9 }, (_, depth) => `${'  '.repeat(depth)}- ${line}`).join('\n');
@@ -82,7 +82,7 @@ describeInBrowser('the markup of messages', () => {
     await until(() => code.evaluate((element: Element) => element.scrollLeft > 0));
   });
 
-  test('of a long message is cut between letters and not inside a link, and all of it is shown if asked for', async () => {
+  test('a long message is cut between letters and not inside a link, and is shown in full on request', async () => {
     const dora = await open('dora', 'bob');
     const family = '👩‍👩‍👧‍👦';
     for (const [content, end] of [
@@ -102,7 +102,7 @@ describeInBrowser('the markup of messages', () => {
     }
   });
 
-  test('of at most three emoji is shown large', async () => {
+  test('a message of at most three emoji is shown large', async () => {
     const emil = await open('emil', 'bob');
     const sizeOf = async (content: string): Promise<number> =>
       (await shown(emil, 'emil', content)).evaluate((text: Element) =>
@@ -113,7 +113,7 @@ describeInBrowser('the markup of messages', () => {
     for (const content of ['👍👍👍👍', '7', '#', '👍 yes']) expect(await sizeOf(content)).toBe(usual);
   });
 
-  test('leaves the sign of a name whole: it is the first letter, as people count letters', async () => {
+  test('the sign of a name is its first letter, as people count letters', async () => {
     const signs = new Map([
       ['🇩🇪 team', '🇩🇪'],
       ['👍🏽up', '👍🏽'],
@@ -127,7 +127,7 @@ describeInBrowser('the markup of messages', () => {
     }
   });
 
-  test('is sent with the indentation it was typed with, and spaces alone are not sent', async () => {
+  test('a message is sent with the indentation it was typed with, and spaces alone are not sent', async () => {
     const gina = await open('gina', 'bob');
     await gina.send('  \n   ');
     await gina.send('    indented\n\n\tmore');

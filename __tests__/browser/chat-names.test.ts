@@ -12,7 +12,7 @@ describeInBrowser('starting a conversation', () => {
   const open = async (name: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name);
 
-  test('is done by the keyboard alone: sign in, search, write, read, and go to another', async () => {
+  test('the keyboard is enough to sign in, search, write, read, and go to another conversation', async () => {
     await send(server.url, 'alice', 'from bob', { sender: 'bob' });
     await send(server.url, 'alice', 'from carol', { sender: 'carol' });
     const page = await (await browser.newContext()).newPage();
@@ -67,7 +67,7 @@ describeInBrowser('starting a conversation', () => {
     ['an emoji', '🦊'],
     ['a name of an object’s own', '__proto__'],
     ['128 letters without a space', 'x'.repeat(128)],
-  ])('works with a name of %s, from both ends and over a reload', async (_what, name) => {
+  ])('a conversation with a name of %s works from both ends and over a reload', async (_what, name) => {
     // Of the name itself some would be markup.
     const text = `to ${name.length} letters`;
     const [alice, other] = [await open('alice'), await open(name)];
@@ -86,7 +86,7 @@ describeInBrowser('starting a conversation', () => {
     expect([...alice.errors, ...other.errors]).toEqual([]);
   });
 
-  test('with what is no address is refused with the reason, and does no harm to the stream', async () => {
+  test('a name that is not an address is refused with the reason, and does no harm to the stream', async () => {
     const alice = await open('alice');
     for (const [name, reason] of [
       ['$system', /cannot begin with/],
@@ -109,7 +109,7 @@ describeInBrowser('starting a conversation', () => {
     await alice.row('bob').getByText('still here').waitFor();
   });
 
-  test('with oneself is a place for notes', async () => {
+  test('a conversation with oneself is a place for notes', async () => {
     const alice = await open('emil');
     await alice.turnTo('emil');
     await alice.send('a note');
@@ -124,7 +124,7 @@ describeInBrowser('starting a conversation', () => {
     });
   });
 
-  test('finds conversations beyond the first page of them', async () => {
+  test('the search finds conversations beyond the first page of the list', async () => {
     for (let count = 0; count < 60; count++)
       await send(server.url, 'fred', 'hi', { sender: `friend ${count}` });
     const fred = await open('fred');

@@ -65,7 +65,7 @@ describeInBrowser('the bell', () => {
   const endOf = (push: PushBrowser, index: number): string | undefined =>
     push.devices[index]?.endpoint.slice(-6);
 
-  test('turns notifications on for this device, over reloads, and off', async () => {
+  test('the bell turns notifications on for this device, over reloads, and off', async () => {
     const { context, push } = await newBrowser();
     const alice = await ChatPage.open(context, server.url, 'alice');
     expect(await endpointsOf('alice')).toEqual([]);
@@ -86,7 +86,7 @@ describeInBrowser('the bell', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('has the rooms that one joins and leaves, with one’s own read markers', async () => {
+  test('notifications are on for the rooms that a person joins, until they leave, with their own read markers', async () => {
     const { context, push } = await newBrowser();
     const bob = await ChatPage.open(context, server.url, 'bob', { peer: 'room-before' });
     await turnOn(bob);
@@ -106,7 +106,7 @@ describeInBrowser('the bell', () => {
     expect(idOf('bob')).toBe(before);
   });
 
-  test('has a room that is joined while notifications are being turned on', async () => {
+  test('notifications are on for a room that is joined while they are being turned on', async () => {
     const { context, push } = await newBrowser();
     const bea = await ChatPage.open(context, server.url, 'bea', { peer: 'room-one' });
     let joined: Promise<void> | undefined;
@@ -124,7 +124,7 @@ describeInBrowser('the bell', () => {
     await bea.page.unrouteAll({ behavior: 'wait' });
   });
 
-  test('is not pressed again while it is busy', async () => {
+  test('the bell cannot be pressed again while it is busy', async () => {
     const { context, push } = await newBrowser();
     const una = await ChatPage.open(context, server.url, 'una');
     const held: Route[] = [];
@@ -147,7 +147,7 @@ describeInBrowser('the bell', () => {
     expect(asked).toBe(2);
   });
 
-  test('tells the service anew when the page is opened, which may have forgotten', async () => {
+  test('the page tells the service its subscription again when it is opened, since the service may have forgotten it', async () => {
     const { context, push } = await newBrowser();
     const carol = await ChatPage.open(context, server.url, 'carol');
     await turnOn(carol);
@@ -161,7 +161,7 @@ describeInBrowser('the bell', () => {
     await has('carol', endOf(push, 0));
   });
 
-  test('takes another subscription where the service has other keys, or the browser has lost it', async () => {
+  test('the page takes another subscription if the service has other keys, or the browser has lost it', async () => {
     const { context, push } = await newBrowser();
     const dora = await ChatPage.open(context, server.url, 'dora');
     await turnOn(dora);
@@ -176,7 +176,7 @@ describeInBrowser('the bell', () => {
     await bellOf(dora, true).waitFor();
   });
 
-  test('says what to do where the browser blocks notifications, and works when they are allowed', async () => {
+  test('the page says what to do if the browser blocks notifications, and they work when they are allowed', async () => {
     const { context, push } = await newBrowser();
     const emil = await ChatPage.open(context, server.url, 'emil');
     await push.setPermission(emil.page, 'denied');
@@ -191,7 +191,7 @@ describeInBrowser('the bell', () => {
     expect(emil.errors).toEqual([]);
   });
 
-  test('says that nothing was turned on where one does not answer the browser', async () => {
+  test('the page says that nothing was turned on if the person does not answer the browser', async () => {
     const { context, push } = await newBrowser();
     await context.addInitScript(`Notification.requestPermission = async () => 'default'`);
     const fred = await ChatPage.open(context, server.url, 'fred');
@@ -204,7 +204,7 @@ describeInBrowser('the bell', () => {
   });
 
   test.each(['denied', 'prompt'] as const)(
-    'is off in all windows, and at the service, when the permission is taken back (%s)',
+    'notifications are off in all windows, and at the service, when the permission is taken back (%s)',
     async (setting) => {
       const { context, push } = await newBrowser();
       const name = `gina-${setting}`;
@@ -223,7 +223,7 @@ describeInBrowser('the bell', () => {
     },
   );
 
-  test('is off, and at the service too, where the permission was taken back while no page was open', async () => {
+  test('notifications are off, and at the service too, if the permission was taken back while no page was open', async () => {
     const { context, push } = await newBrowser();
     const hans = await ChatPage.open(context, server.url, 'hans');
     await turnOn(hans);
@@ -235,7 +235,7 @@ describeInBrowser('the bell', () => {
     await has('hans');
   });
 
-  test('is the same in two windows', async () => {
+  test('the bell is the same in two windows', async () => {
     const { context, push } = await newBrowser();
     const first = await ChatPage.open(context, server.url, 'ida');
     const second = await ChatPage.open(context, server.url, 'ida');
@@ -267,7 +267,7 @@ describeInBrowser('the bell', () => {
       );
   });
 
-  test('is off where one window turns them off while another has not told the service all', async () => {
+  test('notifications are off if one window turns them off while another is still telling the service about them', async () => {
     const { context, push } = await newBrowser();
     const first = await ChatPage.open(context, server.url, 'jan');
     const second = await ChatPage.open(context, server.url, 'jan');
@@ -297,7 +297,7 @@ describeInBrowser('the bell', () => {
     await bellOf(second, false).waitFor();
   });
 
-  test('is one person’s alone, though another has a window in the same browser, until that one comes back', async () => {
+  test('notifications belong to one person, though another has a window in the same browser, until that one comes back', async () => {
     const context = await browser.newContext();
     const push = await PushBrowser.prepare(context, server.url);
     const zoe = await ChatPage.open(context, server.url, 'zoe');
@@ -343,7 +343,7 @@ describeInBrowser('the bell', () => {
     expect(status).toBe(200);
   };
 
-  test('takes away what a person had here when they sign out', async () => {
+  test('signing out removes the notifications that a person had here', async () => {
     const { context, push } = await newBrowser(closed.url);
     const token = await tokenFor('alice');
     const alice = await ChatPage.openWithToken(context, closed.url, token);
@@ -361,7 +361,7 @@ describeInBrowser('the bell', () => {
     await until(async () => (await worker.shown()).length === 0);
   });
 
-  test('takes away what another person had here, though they did not sign out', async () => {
+  test('signing in removes the notifications that another person had here, though they did not sign out', async () => {
     const { context, push } = await newBrowser(closed.url);
     const alice = await ChatPage.openWithToken(context, closed.url, await tokenFor('alice'));
     await turnOn(alice);
@@ -382,7 +382,7 @@ describeInBrowser('the bell', () => {
     await bellOf(bob, true).waitFor();
   });
 
-  test('has its worker subscribe anew with the session of the person', async () => {
+  test('the worker subscribes again with the session of the person', async () => {
     const { context, push } = await newBrowser(closed.url);
     const token = await tokenFor('xenia');
     const xenia = await ChatPage.openWithToken(context, closed.url, token);
@@ -403,7 +403,7 @@ describeInBrowser('the bell', () => {
     content: 'hi',
   });
 
-  test('what is read in a window has no notification any more, and what is not keeps its own', async () => {
+  test('messages that are read in a window lose their notification, and others keep theirs', async () => {
     const { context } = await newBrowser();
     const nina = await ChatPage.open(context, server.url, 'nina', { peer: 'otto' });
     await turnOn(nina);
@@ -451,7 +451,7 @@ describeInBrowser('the bell', () => {
     expect(await nina.page.evaluate('counts')).toEqual([1, 0, 1, 0, 1, 0]);
   });
 
-  test('says why the service does not take the browser’s push service, and leaves nothing behind', async () => {
+  test('the page says why the service does not accept the push service, and leaves nothing behind', async () => {
     const { context, push } = await newBrowser(server.url, 'push.example.org');
     const rosa = await ChatPage.open(context, server.url, 'rosa');
     await bellOf(rosa, false).click();
@@ -463,7 +463,7 @@ describeInBrowser('the bell', () => {
     expect(await push.endpoint(rosa.page)).toBeNull();
   });
 
-  test('is off where the service does not take the push service any more', async () => {
+  test('notifications are off if the service does not accept the push service any more', async () => {
     const own = await Server.start({ env: SENDS_NOTHING });
     const { context, push } = await newBrowser(own.url);
     const rosa = await ChatPage.open(context, own.url, 'rosa');
@@ -477,7 +477,7 @@ describeInBrowser('the bell', () => {
     expect(await push.endpoint(rosa.page)).toBeNull();
   });
 
-  test('stays on where the service cannot be asked when the page is opened', async () => {
+  test('notifications stay on if the service cannot be asked when the page is opened', async () => {
     const own = await Server.start({ env: SENDS_NOTHING });
     const { context, push } = await newBrowser(own.url);
     const quin = await ChatPage.open(context, own.url, 'quin');
@@ -494,7 +494,7 @@ describeInBrowser('the bell', () => {
     expect(await endpointsOf('quin', own.url)).toEqual([endOf(push, 0)]);
   });
 
-  test('leaves out a room that may not be read any more', async () => {
+  test('notifications leave out a room that may not be read any more', async () => {
     const { context, push } = await newBrowser(closed.url);
     const token = await tokenFor('will', { read: ['will', 'room-a', 'room-b'] });
     const will = await ChatPage.openWithToken(context, closed.url, token);
@@ -507,7 +507,7 @@ describeInBrowser('the bell', () => {
       expect(await endpointsOf(inbox, closed.url, headers)).toEqual([endOf(push, 0)]);
   });
 
-  test('says that a push service cannot be reached, or does not answer', async () => {
+  test('the page says that a push service cannot be reached, or does not answer', async () => {
     const { context } = await newBrowser();
     const sven = await ChatPage.open(context, server.url, 'sven');
     await sven.page.evaluate(
@@ -528,7 +528,7 @@ describeInBrowser('the bell', () => {
     await said.waitFor();
   });
 
-  test('says that the service cannot be reached', async () => {
+  test('the page says that the service cannot be reached to turn on notifications', async () => {
     const own = await Server.start({ env: SENDS_NOTHING });
     const { context, push } = await newBrowser(own.url);
     const tina = await ChatPage.open(context, own.url, 'tina');
@@ -542,7 +542,7 @@ describeInBrowser('the bell', () => {
   });
 
   test.each(['Navigator.prototype.serviceWorker', 'PushManager', 'Notification'])(
-    'is not there in a browser without %s, and the page is as ever',
+    'the bell is missing in a browser without %s, and the page works as usual',
     async (what) => {
       const context = await browser.newContext();
       await context.addInitScript(`delete globalThis.${what}`);
@@ -557,7 +557,7 @@ describeInBrowser('the bell', () => {
     },
   );
 
-  test('says that there can be none where the browser keeps nothing for the site, and the page is as ever', async () => {
+  test('the page says that there can be no notifications if the browser stores nothing for the site, and works as usual', async () => {
     const { context } = await newBrowser();
     await context.addInitScript(`
       const refuse = () => Promise.reject(new DOMException('no', 'SecurityError'));
@@ -573,7 +573,7 @@ describeInBrowser('the bell', () => {
     expect(yves.errors).toEqual([]);
   });
 
-  test('is off where a person signs out while notifications are being turned on', async () => {
+  test('notifications are off if a person signs out while they are being turned on', async () => {
     const { context, push } = await newBrowser();
     const xena = await ChatPage.open(context, server.url, 'xena');
     const gate = new Gate();
@@ -593,7 +593,7 @@ describeInBrowser('the bell', () => {
     expect(await push.endpoint(xena.page)).toBeNull();
   });
 
-  test('lets a person sign out whatever becomes of their notifications', async () => {
+  test('a person can sign out whatever becomes of their notifications', async () => {
     const { context } = await newBrowser();
     const zara = await ChatPage.open(context, server.url, 'zara');
     await turnOn(zara);
@@ -604,7 +604,7 @@ describeInBrowser('the bell', () => {
     await zara.page.getByLabel('Your name').waitFor();
   });
 
-  test('works under a base path: the worker, its scope and its requests', async () => {
+  test('notifications work under a base path: the worker, its scope and its requests', async () => {
     const proxy = await startBasePathProxy(server.url, '/push/tidings');
     try {
       const { context, push } = await newBrowser(new URL(proxy.url).origin);
@@ -631,7 +631,7 @@ describeInBrowser('the bell', () => {
     }
   });
 
-  test('is what docs/client.md says how to do in a page of one’s own', async () => {
+  test('notifications work in another page as docs/client.md says', async () => {
     const docs = readFileSync(join(import.meta.dirname, '../../docs/client.md'), 'utf8');
     const [, code = ''] = /^## Notifications$.*?^```js\n(.*?)^```$/ms.exec(docs) ?? [];
     const own = await Server.start({ env: SENDS_NOTHING });

@@ -21,7 +21,7 @@ describeInBrowser('a chat that is interrupted', () => {
     return messages.filter(({ type }) => type === 'message').map(({ content }) => content);
   }
 
-  test('by a crash of the service: what is written meanwhile waits, and then is on all devices once', async () => {
+  test('messages that are written during a crash of the service wait, and then are on all devices once', async () => {
     const first = await Server.start();
     const { database, port } = first;
     const alice = await open(first, 'alice', 'bob');
@@ -49,7 +49,7 @@ describeInBrowser('a chat that is interrupted', () => {
     for (const { errors } of [alice, ...bobs]) expect(errors).toEqual([]);
   });
 
-  test('by a browser that is offline, while both sides write', async () => {
+  test('messages that both sides write while one browser is offline are on both sides afterwards', async () => {
     const server = await Server.start();
     const [alice, bob] = [await open(server, 'alice', 'bob'), await open(server, 'bob', 'alice')];
     await bob.send('hello');
@@ -74,7 +74,7 @@ describeInBrowser('a chat that is interrupted', () => {
     expect(await bob.texts()).toEqual(await held(server));
   });
 
-  test('by a reload with messages that wait: they are there again, and are sent once', async () => {
+  test('messages that wait are there again after a reload, and are sent once', async () => {
     const server = await Server.start();
     const alice = await open(server, 'alice', 'bob');
     await alice.page.route('**/messages', (route) =>
@@ -91,7 +91,7 @@ describeInBrowser('a chat that is interrupted', () => {
     expect(await held(server)).toEqual(['kept over a reload']);
   });
 
-  test('by a reload in the middle of a replay: nothing is missing, and nothing is there twice', async () => {
+  test('a reload in the middle of a replay loses nothing and repeats nothing', async () => {
     const first = await Server.start();
     const { database, port } = first;
     const bob = await open(first, 'bob', 'alice');
@@ -132,7 +132,7 @@ describeInBrowser('a chat that is interrupted', () => {
     expect(bob.errors).toEqual([]);
   });
 
-  test('by a stream that does not come back: what is stored meanwhile stays in sight', async () => {
+  test('a message that is stored while the stream does not come back stays in sight', async () => {
     const server = await Server.start();
     const alice = await open(server, 'alice', 'bob');
     await alice.page.route('**/stream?*', (route) => route.abort());
@@ -147,7 +147,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.shows('on its way', 'behind it');
   });
 
-  test('before it could begin goes on at a press of the button', async () => {
+  test('a page that was interrupted before it could begin goes on at a press of the button', async () => {
     const server = await Server.start();
     const context = await browser.newContext();
     const gate = new Gate();
@@ -173,7 +173,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.live();
   });
 
-  test('says how many it has caught up with', async () => {
+  test('the banner says how many messages the page has caught up with', async () => {
     const first = await Server.start();
     const { database, port } = first;
     const bob = await open(first, 'bob', 'alice');

@@ -78,7 +78,7 @@ describeInBrowser('the place where one is in a conversation', () => {
   const scrollTo = ({ log }: ChatPage, top: number): Promise<void> =>
     log.evaluate((box: Box, to) => void (box.scrollTop = to), top);
 
-  test('is the first unread message, behind a line that says so, and what one has not seen stays unread', async () => {
+  test('a conversation opens at the first unread message, below a line that says so, and unseen messages stay unread', async () => {
     await write('ben', 'ada', 0, MANY);
     const read = await newest('ada', 'ben');
     await markRead('ada', 'ben', read);
@@ -107,7 +107,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     expect(ada.errors).toEqual([]);
   });
 
-  test('is the end if all is read, and there what comes stays in view', async () => {
+  test('a conversation opens at its end if all is read, and new messages stay in view there', async () => {
     await write('eve', 'dan', 0, MANY);
     await markRead('dan', 'eve', await newest('dan', 'eve'));
     const dan = await open('dan', 'eve');
@@ -121,7 +121,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     expect(await dan.page.getByRole('button', { name: 'Jump to newest' }).isVisible()).toBe(false);
   });
 
-  test('is kept of each conversation, over others and over a reload, with what one had begun to write', async () => {
+  test('the place in each conversation is kept over others and over a reload, with the unfinished message', async () => {
     for (const peer of ['gil', 'hal']) {
       await write(peer, 'fay', 0, 3 * MANY);
       await markRead('fay', peer, await newest('fay', peer));
@@ -164,7 +164,7 @@ describeInBrowser('the place where one is in a conversation', () => {
   });
 
   test.each([30, 700])(
-    'stops at the first message that was not in view if %i come at once, and has the rest unread',
+    'the view stops at the first message that was not in view if %i come at once, and the rest stays unread',
     async (count) => {
       const [me, peer] = [`kim of ${count}`, `lea of ${count}`];
       await write(peer, me, 0, MANY);
@@ -193,7 +193,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     },
   );
 
-  test('is the first message that was missed, if more were missed than the view holds', async () => {
+  test('the view is at the first missed message if more were missed than it holds', async () => {
     await write('moe', 'lou', 0, MANY);
     await markRead('lou', 'moe', await newest('lou', 'moe'));
     const lou = await open('lou', 'moe');
@@ -212,7 +212,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     expect(lou.errors).toEqual([]);
   });
 
-  test('stays the same when one goes up through a long history and back, in a bounded number of rows', async () => {
+  test('the place stays the same up through a long history and back, in a bounded number of rows', async () => {
     for (let part = 0; part < 1000; part += 500) await write('jim', 'ina', part, part + 500);
     await markRead('ina', 'jim', await newest('ina', 'jim'));
     const ina = await open('ina', 'jim');

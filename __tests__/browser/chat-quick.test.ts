@@ -187,7 +187,7 @@ describeInBrowser('the page', () => {
     [500, 50],
     [5000, 500],
   ])(
-    'has the same bound of nodes with %i messages and %i conversations, whatever one does',
+    'the page has the same bound of nodes with %i messages and %i conversations, whatever the person does',
     async (messages, conversations) => {
       const page = await pageWith(messages, conversations);
       const { chat } = page;
@@ -210,11 +210,11 @@ describeInBrowser('the page', () => {
     },
   );
 
-  test('does nothing while nothing happens', async () => {
+  test('the page does nothing while nothing happens', async () => {
     await (await largePage()).idle();
   });
 
-  test('lays out once for a key at most, and touches no row for it', async () => {
+  test('the page lays out at most once for a key, and touches no row for it', async () => {
     const page = await largePage();
     const { keyboard } = page.chat.page;
     await page.chat.page.getByLabel('Message', { exact: true }).focus();
@@ -229,7 +229,7 @@ describeInBrowser('the page', () => {
   });
 
   test.each(['bob', 'person 7', 'person 499'])(
-    'lays out once at most for each frame that it draws, if 100 messages of %s come at once',
+    'the page lays out at most once for each frame that it draws, if 100 messages of %s come at once',
     async (sender) => {
       const page = await largePage();
       await page.idle();
@@ -248,7 +248,7 @@ describeInBrowser('the page', () => {
     },
   );
 
-  test('asks the service for nothing while it draws', async () => {
+  test('the page asks the service for nothing while it draws', async () => {
     const page = await largePage();
     const { chat } = page;
     // The watched people are settled when the newest of all conversations is among them.

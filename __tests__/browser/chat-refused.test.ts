@@ -21,7 +21,7 @@ describeInBrowser('a message that the service refuses', () => {
   const decide = (page: ChatPage, text: string, what: string): Promise<void> =>
     page.own(text).getByRole('button', { name: what }).click();
 
-  test('stays over a reload, with a reason in words, until the person discards it', async () => {
+  test('a refused message stays over a reload, with a reason in words, until the person discards it', async () => {
     const ann = await open('ann');
     for (const text of ['one', 'two']) {
       await ann.send(text);
@@ -39,7 +39,7 @@ describeInBrowser('a message that the service refuses', () => {
     expect(ann.errors).toEqual([]);
   });
 
-  test('can be edited: it is written again, and what was begun stays behind it', async () => {
+  test('a refused message can be edited: it is in the field again, before the unfinished message', async () => {
     const ben = await open('ben');
     await ben.send('to be mended');
     await ben.isIn('refused', 'to be mended');
@@ -57,7 +57,7 @@ describeInBrowser('a message that the service refuses', () => {
     expect(await field.inputValue()).toBe('to be mended\nbegun');
   });
 
-  test('is stored once when it is tried again with a session that allows it, and has its place then', async () => {
+  test('a refused message is stored once when it is tried again with a session that allows it, and has its place then', async () => {
     const eve = await open('eve');
     await eve.send('hello');
     await eve.isIn('refused', 'hello');
@@ -83,7 +83,7 @@ describeInBrowser('a message that the service refuses', () => {
     await eve.isIn('stored', 'hello');
   });
 
-  test('is of the person who wrote it alone, also in the same browser', async () => {
+  test('a refused message is seen only by the person who wrote it, even in the same browser', async () => {
     const fay = await open('fay');
     await fay.send('for nobody else');
     await fay.isIn('refused', 'for nobody else');
@@ -105,7 +105,7 @@ describeInBrowser('a message that expires', () => {
   const browser = withBrowser();
   const server = withServer();
 
-  test('goes from the conversation, the list, the count and the title without anything else happening', async () => {
+  test('an expired message leaves the conversation, the list, the count and the title without anything else happening', async () => {
     const ada = await ChatPage.open(await browser.newContext(), server.url, 'ada', { peer: 'bob' });
     // So that nothing is read.
     await ada.setHidden(true);

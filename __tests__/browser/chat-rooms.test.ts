@@ -19,7 +19,7 @@ describeInBrowser('a room', () => {
     return (answer.body as Record<string, { devices: number } | undefined>)[room]?.devices;
   }
 
-  test('has what all members say, under their names, from before they joined, and over a reload', async () => {
+  test('a room has what all members say, under their names, from before they joined, and over a reload', async () => {
     await send(server.url, 'room-lunch', 'from before', { sender: 'dora' });
     const members = [await open('alice'), await open('bob'), await open('carol')] as const;
     const [alice, bob, carol] = members;
@@ -48,7 +48,7 @@ describeInBrowser('a room', () => {
     for (const { errors } of members) expect(errors).toEqual([]);
   });
 
-  test('that was left is gone, also over a reload, and nothing of it comes any more', async () => {
+  test('a room that was left is gone, even over a reload, and nothing of it comes any more', async () => {
     const alice = await open('alice');
     await alice.turnTo('room-tea');
     await alice.send('anybody?');
@@ -67,7 +67,7 @@ describeInBrowser('a room', () => {
     expect(await alice.names()).not.toContain('room-tea');
   });
 
-  test('that is joined in one window and left in another is left in both', async () => {
+  test('a room that is joined in one window and left in another is left in both', async () => {
     const context = await browser.newContext();
     const [one, other] = [
       await ChatPage.open(context, server.url, 'nora'),
@@ -81,7 +81,7 @@ describeInBrowser('a room', () => {
     expect([one.errors, other.errors]).toEqual([[], []]);
   });
 
-  test('that is joined or left in one window is in the other window of the same browser', async () => {
+  test('a room that is joined or left in one window is joined or left in another window of the same browser', async () => {
     const one = await open('bob');
     const other = await ChatPage.open(one.page.context(), server.url, 'bob');
     await one.turnTo('room-tabs');
@@ -95,7 +95,7 @@ describeInBrowser('a room', () => {
     expect([...one.errors, ...other.errors]).toEqual([]);
   });
 
-  test('tells the others who types', async () => {
+  test('a room tells the others who is typing', async () => {
     const [alice, bob] = [await open('alice'), await open('bob')];
     for (const member of [alice, bob]) await member.turnTo('room-typing');
     await until(async () => (await followers('room-typing')) === 2);
@@ -103,7 +103,7 @@ describeInBrowser('a room', () => {
     await until(async () => /alice.? is typing…/.test(await bob.page.locator('#typing').innerText()));
   });
 
-  test('counts once what comes between the answers that its page is opened with', async () => {
+  test('a room counts once what comes between the answers that its page is opened with', async () => {
     const fred = await open('fred');
     await fred.turnTo('room-race');
     await fred.turnTo('bob');
@@ -120,7 +120,7 @@ describeInBrowser('a room', () => {
     await fred.unread('room-race', 1);
   });
 
-  test('counts all that is unread when its page is opened, beyond the first page of its history', async () => {
+  test('a room counts all unread messages when its page is opened, beyond the first page of its history', async () => {
     const dora = await open('dora');
     await dora.turnTo('room-busy');
     await dora.turnTo('bob');
@@ -131,7 +131,7 @@ describeInBrowser('a room', () => {
     await dora.unread('room-busy', 120);
   });
 
-  test('where one never wrote is read on another device too, as far as it was read on the first', async () => {
+  test('a room in which a person never wrote is read on another device too, as far as on the first', async () => {
     for (const text of ['one', 'two']) await send(server.url, 'room-news', text, { sender: 'carol' });
     const phone = await open('nora');
     await phone.turnTo('room-news');
@@ -158,7 +158,7 @@ describeInBrowser('a room', () => {
     expect([...phone.errors, ...laptop.errors]).toEqual([]);
   });
 
-  test('counts messages of all types but those in the background, of which it shows the messages', async () => {
+  test('a room counts messages of all types except background messages, of which it shows those of the type message', async () => {
     const olga = await open('olga');
     await olga.turnTo('room-types');
     await olga.turnTo('bob');
@@ -188,7 +188,7 @@ describeInBrowser('a room', () => {
     expect(olga.errors).toEqual([]);
   });
 
-  test('has what comes to it while it is joined', async () => {
+  test('a room has what comes to it while it is being joined', async () => {
     const amy = await open('amy');
     await send(server.url, 'room-join', 'old', { sender: 'kim' });
     let isFirst = true;
@@ -211,7 +211,7 @@ describeInBrowser('a room', () => {
     await amy.unread('kim', 1);
   });
 
-  test('that cannot be joined now is not in the list, and closes no other conversation', async () => {
+  test('a room that cannot be joined now is not in the list, and closes no other conversation', async () => {
     const gina = await open('gina');
     const gate = new Gate();
     const [room, field] = ['**/conversations?*room=room-far', gina.page.getByLabel('Search, or a name')];
@@ -231,7 +231,7 @@ describeInBrowser('a room', () => {
     expect(new URL(gina.page.url()).hash).toBe('#carol');
   });
 
-  test('that is joined while another window is being opened takes nothing from what that one is told', async () => {
+  test('a room that is joined while another window is being opened takes nothing from what that window is told', async () => {
     const one = await open('hugo');
     await one.turnTo('room-one');
     const other = new ChatPage(await one.page.context().newPage());

@@ -46,7 +46,7 @@ describeInBrowser('the list of conversations', () => {
     ['one whose name begins so, in another case', ['joanna', 'Annika'], 'ann', 'Annika'],
     ['a new one, if no name begins so', ['joanna', 'suzanne'], 'ann', 'ann'],
     ['the exact case', ['Bob', 'bob'], 'bob', 'bob'],
-  ])('is searched, and Enter leads to %s', async (what, peers, sought, found) => {
+  ])('the list is searched, and Enter leads to %s', async (what, peers, sought, found) => {
     const me = `me-${what.replaceAll(/\W/g, '-')}`;
     const page = await openWith(me, peers);
     await searchOf(page).fill(sought);
@@ -55,7 +55,7 @@ describeInBrowser('the list of conversations', () => {
     expect(page.errors).toEqual([]);
   });
 
-  test('warns of a name that differs from a known one in its case only, and writes to either', async () => {
+  test('the search warns of a name that differs from a known one only in case, and writes to either', async () => {
     const page = await openWith('mona', ['Bob']);
     await searchOf(page).fill('bob');
     await page.page.getByText(/You already have .*Bob.* here: .*bob.* would be somebody else/).waitFor();
@@ -65,7 +65,7 @@ describeInBrowser('the list of conversations', () => {
     expect(await page.page.locator('#search-answer').innerText()).toBe('');
   });
 
-  test('is one tab stop, whatever its length, and the arrow keys go through all of it', async () => {
+  test('the list is one tab stop, whatever its length, and the arrow keys go through all of it', async () => {
     const peers = Array.from({ length: 120 }, (_, index) => `peer-${index}`);
     const page = await openWith('nina', peers);
     await page.page.keyboard.press('Control+k');
@@ -89,7 +89,7 @@ describeInBrowser('the list of conversations', () => {
     expect(page.errors).toEqual([]);
   });
 
-  test('is left by Escape for where one writes, and Escape there leads back to it', async () => {
+  test('Escape leads from the list to the field for writing, and from there back to the list', async () => {
     const page = await openWith('olga', ['peer-1', 'peer-2']);
     await page.turnTo('peer-1');
     await page.page.keyboard.press('Control+k');
@@ -103,7 +103,7 @@ describeInBrowser('the list of conversations', () => {
     expect(new URL(page.page.url()).hash).toBe('');
   });
 
-  test('can be skipped: the first tab stop of the page leads to where one writes', async () => {
+  test('the list can be skipped: the first tab stop of the page leads to the field for writing', async () => {
     // On a phone nothing has the focus at first: that would open its keyboard.
     const context = await browser.newContext({ hasTouch: true, isMobile: true });
     const page = await ChatPage.open(context, server.url, 'pia', { peer: 'peer-1' });
@@ -114,7 +114,7 @@ describeInBrowser('the list of conversations', () => {
     expect(await focused(page)).toBe('text');
   });
 
-  test('has no person whose name is that of a room, and says so', async () => {
+  test('a person cannot have the name of a room, and the page says so', async () => {
     const page = await (await browser.newContext()).newPage();
     await page.goto(server.url);
     await page.getByLabel('Your name').fill('room-101');

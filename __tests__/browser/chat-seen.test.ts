@@ -30,7 +30,7 @@ describeInBrowser('a read marker', () => {
   const open = async (name: string, peer?: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name, peer === undefined ? {} : { peer });
 
-  test('is sent for a conversation that is open, not for the others', async () => {
+  test('a read marker is sent for the open conversation, and not for the others', async () => {
     const alice = await open('alice', 'bob');
     const { id } = await send(server.url, 'alice', 'seen', { sender: 'bob' });
     await send(server.url, 'alice', 'not seen', { sender: 'carol' });
@@ -42,7 +42,7 @@ describeInBrowser('a read marker', () => {
     await alice.title('(1) bob · Tidings');
   });
 
-  test('is not sent while the tab is hidden, and is once it is looked at', async () => {
+  test('a read marker is not sent while the tab is hidden, and is sent once the tab is looked at', async () => {
     const dora = await open('dora', 'emil');
     await dora.setHidden(true);
     const { id } = await send(server.url, 'dora', 'in the back', { sender: 'emil' });
@@ -55,7 +55,7 @@ describeInBrowser('a read marker', () => {
     await dora.title('emil · Tidings');
   });
 
-  test('goes as far as one has scrolled', async () => {
+  test('a read marker goes as far as the person has scrolled', async () => {
     const before = (await publish(server.url, batchOf(40, 'gina', 'fred'))).body as WireMessage[];
     const fred = await open('fred', 'gina');
     await fred.toNewest();
@@ -75,7 +75,7 @@ describeInBrowser('a read marker', () => {
     await until(async () => ((await readThrough('fred', 'gina')) ?? 0) > (before.at(-1)?.id ?? 0));
   });
 
-  test('is not sent for what comes before the browser has told of the scrolling', async () => {
+  test('a read marker is not sent for messages that come before the browser has told of the scrolling', async () => {
     const before = (await publish(server.url, batchOf(40, 'lena', 'mia'))).body as WireMessage[];
     const mia = await open('mia', 'lena');
     await mia.toNewest();
@@ -88,7 +88,7 @@ describeInBrowser('a read marker', () => {
     await mia.unread('lena', 1);
   });
 
-  test('is not sent for what only the edge of the view touches', async () => {
+  test('a read marker is not sent for messages that only the edge of the view touches', async () => {
     const hans = await open('hans', 'ida');
     await hans.page.setViewportSize({ width: 900, height: 400 });
     // Taller than the view: its end is seen, its beginning is far above.
@@ -106,7 +106,7 @@ describeInBrowser('a read marker', () => {
     expect(await readThrough('hans', 'ida')).toBe(tall.id);
   });
 
-  test('of another device that read only a part leaves the right count', async () => {
+  test('a read marker of another device that read only a part leaves the right count', async () => {
     const ids: number[] = [];
     for (const text of ['1', '2', '3', '4', '5']) {
       ids.push((await send(server.url, 'jan', text, { sender: 'kim' })).id);
@@ -126,7 +126,7 @@ describeInBrowser('a read marker', () => {
     await jan.unread('kim', 1);
   });
 
-  test('of another device leaves the right count where the service cannot be asked at first', async () => {
+  test('a read marker of another device leaves the right count if the service cannot be asked at first', async () => {
     const first = await send(server.url, 'nora', '1', { sender: 'olaf' });
     for (const text of ['2', '3']) await send(server.url, 'nora', text, { sender: 'olaf' });
     const nora = await open('nora');
@@ -141,7 +141,7 @@ describeInBrowser('a read marker', () => {
     await nora.unread('olaf', 2);
   });
 
-  test('of another device leaves the right count where the next message is on its way', async () => {
+  test('a read marker of another device leaves the right count if the next message is on its way', async () => {
     const ids: number[] = [];
     for (const text of ['1', '2', '3']) {
       ids.push((await send(server.url, 'lea', text, { sender: 'max' })).id);
@@ -162,7 +162,7 @@ describeInBrowser('a read marker', () => {
     await lea.unread('max', 4);
   });
 
-  test('is not waited for by what has expired: it is not counted where the conversation is opened', async () => {
+  test('expired messages wait for no read marker: they do not count when the conversation is opened', async () => {
     const { id, createdAt } = await send(server.url, 'rex', 'of somebody else');
     const context = await browser.newContext();
     // A list that was made before it expired.

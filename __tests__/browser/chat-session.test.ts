@@ -49,7 +49,7 @@ describeInBrowser('who one is', () => {
     await until(async () => (await asking()) === undefined, 'no window that asks for a token');
   };
 
-  test('without a key is a name, kept over a reload, for new windows too, until one signs out', async () => {
+  test('a person without a key is a name, kept over a reload and for new windows, until they sign out', async () => {
     const context = await browser.newContext();
     const alice = await ChatPage.open(context, open.url, 'alice', { peer: 'bob' });
     await alice.page.reload();
@@ -68,7 +68,7 @@ describeInBrowser('who one is', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('with a name that is none is told why', async () => {
+  test('a person with an invalid name is told why', async () => {
     const page = await (await browser.newContext()).newPage();
     await page.goto(open.url);
     await page.getByLabel('Your name').fill('$root');
@@ -80,7 +80,7 @@ describeInBrowser('who one is', () => {
   });
 
   test.each(['$root', 'room-101', ''])(
-    'by a link with the name "%s", which is none, is told why',
+    'a person with a link that has the invalid name "%s" is told why',
     async (name) => {
       const page = await (await browser.newContext()).newPage();
       const chat = new ChatPage(page);
@@ -97,7 +97,7 @@ describeInBrowser('who one is', () => {
     },
   );
 
-  test('with a link to a conversation that there cannot be is told so', async () => {
+  test('a person with a link to an impossible conversation is told so', async () => {
     const page = await (await browser.newContext()).newPage();
     await page.goto(`${open.url}?as=zoe#%24root`);
     await page.getByText(/does not lead to a conversation/).waitFor();
@@ -105,7 +105,7 @@ describeInBrowser('who one is', () => {
     await page.getByText(/does not lead to a conversation/).waitFor();
   });
 
-  test('with a key is a token: a bad one is refused, a good one is kept until one signs out', async () => {
+  test('a bad token of a service with a key is refused, and a good one is kept until the person signs out', async () => {
     const page = await (await browser.newContext()).newPage();
     const alice = new ChatPage(page);
     await page.goto(closed.url);
@@ -128,7 +128,7 @@ describeInBrowser('who one is', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('is nobody any more after one has signed out, though the service could not be told at first', async () => {
+  test('a person who has signed out stays signed out, though the service could not be told at first', async () => {
     const hal = await withToken(await tokenFor('hal'));
     let asked = 0;
     await hal.page.route('**/session', async (route) => {
@@ -145,7 +145,7 @@ describeInBrowser('who one is', () => {
     await hal.live();
   });
 
-  test('is who signs in anew, though the session before could not be ended', async () => {
+  test('a person can sign in again, though the session before could not be ended', async () => {
     const context = await browser.newContext();
     const other = await context.newPage();
     await other.goto(closed.url);
@@ -166,7 +166,7 @@ describeInBrowser('who one is', () => {
     expect(await context.cookies()).toHaveLength(1);
   });
 
-  test('is nobody any more after one has signed out, whatever is going on with notifications', async () => {
+  test('a person who has signed out stays signed out, whatever is going on with notifications', async () => {
     const jon = await withToken(await tokenFor('jon'));
     const other = await jon.page.context().newPage();
     await other.goto(closed.url);
@@ -179,7 +179,7 @@ describeInBrowser('who one is', () => {
     expect(await jon.page.context().cookies()).toEqual([]);
   });
 
-  test('with a token that may not send to somebody, the message stands as not sent, with the reason', async () => {
+  test('a message that the token may not send is shown as not sent, with the reason', async () => {
     const alice = await withToken(await tokenFor('alice', { sendTo: ['bob'] }));
     await alice.turnTo('carol');
     await alice.send('hello carol');
@@ -194,7 +194,7 @@ describeInBrowser('who one is', () => {
     await alice.live();
   });
 
-  test('what is refused after the stream was opened anew for a room stands as not sent too', async () => {
+  test('a message that is refused after the stream was opened again for a room is shown as not sent, too', async () => {
     const alice = await withToken(await tokenFor('alice', { sendTo: ['bob'], read: ['alice', 'room-b'] }));
     await alice.turnTo('carol');
     const gate = new Gate();
@@ -211,7 +211,7 @@ describeInBrowser('who one is', () => {
     await alice.isIn('refused', 'hello carol');
   });
 
-  test('with a token that may not see who is online, or read a room, everything else goes on', async () => {
+  test('a person whose token may not see who is online, or read a room, can do everything else', async () => {
     const alice = await withToken(await tokenFor('dora', { sendTo: ['*'], read: ['dora', 'room-open'] }));
     await alice.turnTo('bob');
     await sendWithToken('bob', 'dora', 'hi alice');
@@ -231,7 +231,7 @@ describeInBrowser('who one is', () => {
     expect(new Set(await alice.names())).toEqual(new Set(['bob', 'room-open']));
   });
 
-  test('who is online is told though the service could not say at first whom one may see', async () => {
+  test('the page shows who is online though the service could not say at first who may be seen', async () => {
     const bob = await withToken(await tokenFor('bob', { sendTo: ['*'] }));
     await sendWithToken('bob', 'vera', 'hi');
     const context = await browser.newContext();
@@ -246,7 +246,7 @@ describeInBrowser('who one is', () => {
     expect(bob.errors).toEqual([]);
   });
 
-  test('a room that one may not read any more is left, and the rest goes on', async () => {
+  test('a room that may not be read any more is left, and the rest works', async () => {
     const alice = await withToken(await tokenFor('emil', { read: ['emil', 'room-a'] }));
     await alice.turnTo('room-a');
     const value = await tokenFor('emil');
@@ -259,7 +259,7 @@ describeInBrowser('who one is', () => {
     await until(async () => (await alice.names()).length === 0);
   });
 
-  test('a session that ends is asked for again, once, in whatever window, and it goes on where it was', async () => {
+  test('a session that ends is asked for again, once, in any window, and everything continues', async () => {
     const context = await browser.newContext();
     const grants = { sendTo: ['*'], presence: ['*'] };
     const alice = await ChatPage.openWithToken(context, closed.url, await tokenFor('fred', grants));
@@ -288,7 +288,7 @@ describeInBrowser('who one is', () => {
     ['', 200],
     [', though the service cannot say so at first', 503],
   ])(
-    'a session that allows less than the one before goes on with it, in all windows%s',
+    'a session that allows less than the one before continues with that, in all windows%s',
     async (_, status) => {
       const name = `kay-${status}`;
       const context = await browser.newContext();
@@ -319,7 +319,7 @@ describeInBrowser('who one is', () => {
     },
   );
 
-  test('a session that one window was asked for tells who is online in all of them', async () => {
+  test('a new session that one window was asked for shows in all windows who is online', async () => {
     const context = await browser.newContext();
     const grants = { presence: ['*'] };
     await sendWithToken('ben', 'liz', 'hi');
@@ -334,14 +334,14 @@ describeInBrowser('who one is', () => {
     expect(ben.errors).toEqual([]);
   });
 
-  test('a session that ends may be ended for good', async () => {
+  test('a person can sign out when the session has ended', async () => {
     const alice = await withToken(await tokenFor('alice'));
     await alice.changeSession(await tokenFor('alice', {}, { exp: secondsFromNow(5) }));
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
     await alice.page.getByLabel('Your token').waitFor();
   });
 
-  test('a session that ends goes on where one signs in anew in another window', async () => {
+  test('a session that ends continues when the person signs in again in another window', async () => {
     const context = await browser.newContext();
     const gus = await ChatPage.openWithToken(context, closed.url, await tokenFor('gus'));
     await gus.changeSession(await tokenFor('gus', {}, { exp: secondsFromNow(5) }));
@@ -357,7 +357,7 @@ describeInBrowser('who one is', () => {
     for (const page of [gus, other]) await page.live();
   });
 
-  test('a press of the button that comes twice signs in once', async () => {
+  test('a button that is pressed twice signs in once', async () => {
     const ian = new ChatPage(await (await browser.newContext()).newPage());
     const gate = new Gate();
     let asked = 0;
@@ -376,7 +376,7 @@ describeInBrowser('who one is', () => {
     expect(lists).toHaveLength(1);
   });
 
-  test('a service that is not there yet is waited for', async () => {
+  test('the page waits for a service that is not there yet', async () => {
     const server = await Server.start();
     const page = await (await browser.newContext()).newPage();
     let isUp = false;

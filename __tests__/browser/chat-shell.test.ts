@@ -119,7 +119,7 @@ describeInBrowser('the page without its service', () => {
     ],
     ['hangs', 'hung', () => void (proxy.mode = 'freeze'), () => void (proxy.mode = 'pass')],
   ])(
-    'opens while the service %s, takes messages, and goes on by itself',
+    'the page opens while the service %s, takes messages, and goes on by itself',
     async (_how, end, breakOff, mend) => {
       const [me, bob, carol] = [`alice-${end}`, `bob-${end}`, `carol-${end}`];
       const alice = await openKept(me, bob);
@@ -154,7 +154,7 @@ describeInBrowser('the page without its service', () => {
     },
   );
 
-  test('is loaded from its own files alone, and what it asks the service for passes by its worker', async () => {
+  test('the page is loaded from its own files alone, and its requests to the service bypass the worker', async () => {
     const alice = await openKept('ada', 'bob');
     const answers: Response[] = [];
     alice.page.on('response', (answer) => answers.push(answer));
@@ -167,7 +167,7 @@ describeInBrowser('the page without its service', () => {
     expect(byWorker([...isOf('fetch'), ...isOf('eventsource')])).toEqual([false]);
   });
 
-  test('is of the service’s version as soon as that answers, and is kept as a whole', async () => {
+  test('the page has the version of the service as soon as that answers, and is kept as a whole', async () => {
     const alice = await openKept('ann', 'bob');
     const files = { '/chat/dom.js': noting('2'), '/chat/times.js': noting('2') };
     await deploy('2', files);
@@ -192,7 +192,7 @@ describeInBrowser('the page without its service', () => {
     expect(alice.errors).toEqual([]);
   });
 
-  test('is never of two versions: one that is half deployed is not kept', async () => {
+  test('the page is never of two versions: one that is half deployed is not kept', async () => {
     const alice = await openKept('amy', 'bob');
     const before = await keptSets(alice.page);
     const files = { '/chat/dom.js': noting('2'), '/chat/times.js': noting('2') };
@@ -206,7 +206,7 @@ describeInBrowser('the page without its service', () => {
     expect(await versions(alice)).toEqual([]);
   });
 
-  test('asks before messages are lost that are not sent, and then nothing of a person is left but the page', async () => {
+  test('the page asks before unsent messages are lost, and then nothing of the person is left but the page', async () => {
     const alice = await signInKept('alice');
     await alice.turnTo('bob');
     await alice.send('hello');
@@ -244,7 +244,7 @@ describeInBrowser('the page without its service', () => {
     expect(await alice.page.locator('#app').isVisible()).toBe(false);
   });
 
-  test('ends for all windows of the browser when one signs out, and none shows anything any more', async () => {
+  test('the chat ends in all windows of the browser when a person signs out, and none shows anything any more', async () => {
     const dan = await signInKept('dan');
     const other = await ChatPage.open(context, proxy.origin, 'dan');
     await other.turnTo('bob');
@@ -253,7 +253,7 @@ describeInBrowser('the page without its service', () => {
     expect(await other.page.evaluate('sessionStorage.length')).toBe(0);
   });
 
-  test('shows nothing of the person before to another one', async () => {
+  test('the page shows nothing of the person before to another one', async () => {
     const eve = await signInKept('eve');
     await eve.turnTo('bob');
     await eve.send('between us');
@@ -277,7 +277,7 @@ describeInBrowser('the page without its service', () => {
     expect(await eve.page.evaluate('Object.values(localStorage).join()')).toContain('not sent yet');
   });
 
-  test('shows nothing any more when the service says that nobody is signed in', async () => {
+  test('the page shows nothing any more when the service says that nobody is signed in', async () => {
     const gil = await signInKept('gil');
     await gil.turnTo('bob');
     await gil.send('mine');
@@ -293,7 +293,7 @@ describeInBrowser('the page without its service', () => {
     expect(await gil.page.evaluate('Object.values(sessionStorage).join()')).not.toContain('mine');
   });
 
-  test('says without a key that what is not sent waits for its sender', async () => {
+  test('the page of a service without a key says that unsent messages wait for their sender', async () => {
     const hal = await openKept('hal', 'ian');
     await proxy.down();
     await hal.page.reload();
@@ -312,7 +312,7 @@ describeInBrowser('the page without its service', () => {
     expect(await messagesBetween('hal', 'ian')).toEqual(['later']);
   });
 
-  test('works as before, without a complaint, if the browser has no room for it or keeps nothing', async () => {
+  test('the page works as before, without a complaint, if the browser has no room for it or stores nothing', async () => {
     const page = new ChatPage(await context.newPage());
     const debug = await context.newCDPSession(page.page);
     await debug.send('Storage.overrideQuotaForOrigin', { origin: proxy.origin, quotaSize: 1000 });
@@ -337,7 +337,7 @@ describeInBrowser('the page without its service', () => {
     await none.close();
   });
 
-  test('opens below a path of a site, and leaves its neighbours alone', async () => {
+  test('the page opens below a path of a site, and leaves its neighbours alone', async () => {
     const neighbour = await Server.start();
     const site = await startSite({ '/a': open.url, '': neighbour.url });
     const above = await ChatPage.open(context, site.url, 'lea');
@@ -359,7 +359,7 @@ describeInBrowser('the page without its service', () => {
     await expect(nothing.goto(`${site.url}b/`)).rejects.toThrow(/ERR_CONNECTION_REFUSED/);
   });
 
-  test('does not show what has expired meanwhile', async () => {
+  test('the page does not show what has expired meanwhile', async () => {
     const nia = await openKept('nia', 'bob');
     await send(open.url, 'nia', 'stays', { sender: 'bob' });
     await send(open.url, 'nia', 'passes', { sender: 'bob', ttl: 3 });
@@ -376,7 +376,7 @@ describeInBrowser('the page without its service', () => {
     await nia.row('bob').getByText('stays').waitFor();
   });
 
-  test('tells that the log was restored meanwhile, and shows what it holds now', async () => {
+  test('the page tells that the log was restored meanwhile, and shows what it holds now', async () => {
     const first = await Server.start();
     const elsewhere = await Server.start();
     const { database } = elsewhere;

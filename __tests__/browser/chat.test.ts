@@ -13,7 +13,7 @@ describeInBrowser('a conversation', () => {
     return ChatPage.open(await browser.newContext(), server.url, name, peer === undefined ? {} : { peer });
   }
 
-  test('is the same on three devices and in two tabs: messages, their states, read markers, unread counts', async () => {
+  test('a conversation is the same on three devices and in two tabs: messages, their states, read markers, unread counts', async () => {
     const alice = await open('alice', 'bob');
     const phone = await open('bob');
     const desk = await open('bob');
@@ -53,7 +53,7 @@ describeInBrowser('a conversation', () => {
     }
   });
 
-  test('says who types, and stops when the message comes', async () => {
+  test('a conversation says who is typing, until the message comes', async () => {
     const [carol, dora] = [await open('carol', 'dora'), await open('dora', 'carol')];
     const typing = dora.page.locator('#typing');
     await dora.watches('carol');
@@ -65,7 +65,7 @@ describeInBrowser('a conversation', () => {
     expect(await carol.page.locator('#typing').innerText()).toBe('');
   });
 
-  test('says who is online, in the list and above the conversation, and no more when they left', async () => {
+  test('the page says who is online, in the list and above the conversation, until they have left', async () => {
     await send(server.url, 'emil', 'hi', { sender: 'fred' });
     const emil = await open('emil', 'fred');
     await emil.row('fred').waitFor();
@@ -80,7 +80,7 @@ describeInBrowser('a conversation', () => {
     await until(async () => (await emil.page.locator('#presence').innerText()).startsWith('last seen'));
   });
 
-  test('of somebody who writes for the first time comes up by itself, on top, with presence', async () => {
+  test('a conversation with somebody who writes for the first time comes up by itself, on top, with presence', async () => {
     const gina = await open('gina');
     const hans = await open('hans', 'gina');
     await send(server.url, 'gina', 'old', { sender: 'ida' });
@@ -94,7 +94,7 @@ describeInBrowser('a conversation', () => {
     expect(await gina.names()).toEqual(['ida', 'hans']);
   });
 
-  test('keeps what is begun for one out of the conversation with another', async () => {
+  test('an unfinished message to one person stays out of the conversation with another', async () => {
     const jan = await open('jan', 'kim');
     await jan.page.getByLabel('Message', { exact: true }).fill('only for kim');
     await jan.turnTo('lea');
@@ -103,7 +103,7 @@ describeInBrowser('a conversation', () => {
     expect(await jan.page.getByLabel('Message', { exact: true }).inputValue()).toBe('only for kim');
   });
 
-  test('Enter pressed twice in haste sends one message, and Shift with Enter is a new line', async () => {
+  test('Enter pressed twice in haste sends one message, and Shift with Enter begins a new line', async () => {
     const mia = await open('mia', 'nina');
     await mia.page.getByLabel('Message', { exact: true }).pressSequentially('once');
     await Promise.all([mia.page.keyboard.press('Enter'), mia.page.keyboard.press('Enter')]);

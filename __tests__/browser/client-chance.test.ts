@@ -44,7 +44,7 @@ describeInBrowser('tabs that come and go under load', () => {
     return others;
   }
 
-  test('each tab is told everything from its beginning to its end, once and in order, and all of them together all that was published', async () => {
+  test('tabs that come and go are each told everything from their beginning to their end, once and in order, and all of it together', async () => {
     await withRandom(async (random) => {
       const context = await browser.newContext();
       const over = new AbortController();

@@ -39,7 +39,7 @@ describeInBrowser('a page that ends its connection', () => {
     expect(tab.errors).toEqual([]);
   }
 
-  test('has no stream, no lock and no callback left', async () => {
+  test('a closed connection leaves no stream, no lock and no callback', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
     await expectNothingLeft(tab, 'ann');
     const late = await tab.call("send({ recipient: 'ann', content: 'too late' })");
@@ -48,7 +48,7 @@ describeInBrowser('a page that ends its connection', () => {
     await expectNothingLeft(tab, 'ann');
   });
 
-  test('while it waits to try again, has nothing left', async () => {
+  test('a connection that is closed while it waits to try again leaves nothing', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ben' });
     await proxy.down();
     await tab.waitForState('offline');
@@ -58,7 +58,7 @@ describeInBrowser('a page that ends its connection', () => {
     await expectNothingLeft(tab, 'ben');
   });
 
-  test('in a callback is told nothing more', async () => {
+  test('a connection that is closed in a callback tells nothing more', async () => {
     const leader = await ClientTab.live(context, proxy.origin, { recipient: 'cid' });
     for (const content of [1, 2, 3]) await send(server.url, 'cid', content);
     await leader.waitForMessage(3);
@@ -74,7 +74,7 @@ describeInBrowser('a page that ends its connection', () => {
     await expectNothingLeft(tab, 'cid');
   });
 
-  test('in a callback, with the stream, has been told that message, and is not told it again', async () => {
+  test('a tab with the stream that closes it in a callback has been told that message, and is not told it again', async () => {
     const options = { recipient: 'hal' };
     const tab = await ClientTab.open(context, proxy.origin);
     await tab.connect(
@@ -89,7 +89,7 @@ describeInBrowser('a page that ends its connection', () => {
     expect(await tab.waitForMessage('the next')).toEqual(['the next']);
   });
 
-  test('is answered by what it had sent before, which is stored', async () => {
+  test('messages that were sent before the connection was closed are stored, and their promises resolve', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     const outcome = await tab.send('to-dan', 'before the end');
@@ -102,7 +102,7 @@ describeInBrowser('a page that ends its connection', () => {
     await expectNothingLeft(tab, 'dan');
   });
 
-  test('leaves the other tabs to one of them', async () => {
+  test('a closed connection leaves the other tabs to one of them', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
     const other = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
     await tab.run('connection.close()');
@@ -113,7 +113,7 @@ describeInBrowser('a page that ends its connection', () => {
     await until(async () => (await devices('eva')) === 1);
   });
 
-  test('may connect again, in the same page, as often as it likes', async () => {
+  test('a page may connect again, as often as it likes', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'fay' });
     for (let times = 0; times < 5; times++) {
       await tab.run('connection.close()');
@@ -128,7 +128,7 @@ describeInBrowser('a page that ends its connection', () => {
     await until(async () => (await devices('fay')) === 1);
   });
 
-  test('has broken nothing where its callbacks threw', async () => {
+  test('callbacks that throw break nothing', async () => {
     const throwing = ['Message', 'Event', 'Status', 'Gap', 'Frame', 'Refused'].map(
       (name) => `on${name}: (value) => {
         ${name === 'Message' ? "note('message', value);" : ''} throw new Error('from on${name}');

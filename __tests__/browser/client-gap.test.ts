@@ -65,7 +65,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     return { server, lose };
   }
 
-  test('as it was purged: that is told, and what is left is told after it', async () => {
+  test('a purge is told, and what is left is told after it', async () => {
     const first = await Server.start();
     const tab = await ClientTab.live(context, first.url, OPTIONS);
     await sendAll(first.url, ['told']);
@@ -83,7 +83,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     expect(tab.visit.gap).toEqual([]);
   });
 
-  test('as a tab finds that fetches what lies between: that is told to it alone, and nothing twice', async () => {
+  test('a purge that a tab finds while it fetches what lies between is told to that tab alone, and nothing twice', async () => {
     const first = await Server.start();
     await sendAll(first.url, ['one', 'two', 'three', 'four']);
     await first.stop();
@@ -97,7 +97,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     expect(leader.visit.gap).toEqual([]);
   });
 
-  test('as a tab with the stream finds: one that was told more is told nothing twice', async () => {
+  test('a purge that the tab with the stream finds repeats nothing for a tab that was told more', async () => {
     const first = await Server.start();
     await sendAll(first.url, ['one', 'two', 'three']);
     await first.stop();
@@ -119,7 +119,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await proxy.close();
   });
 
-  test('as it is an older backup: all tabs are told, and then all that it holds', async () => {
+  test('a restore from an older backup is told to all tabs, and then all that the backup holds', async () => {
     const backup = join(newFolder(), 'backup.sqlite');
     const first = await Server.start();
     const { database, port } = first;
@@ -151,7 +151,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     expect(tabs[0]?.visit).toMatchObject({ gap: [], message: [] });
   });
 
-  test('as it is an older backup, found by polls: all tabs are told, and then all that it holds', async () => {
+  test('a restore from an older backup that polls find is told to all tabs, and then all that the backup holds', async () => {
     const { server, lose } = await startLosing(['one', 'two'], ['lost', 'lost as well']);
     const proxy = await MeddlingProxy.listen(server.port);
     proxy.mode = 'buffer';
@@ -182,7 +182,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await proxy.close();
   });
 
-  test('as it is an older backup that still has the position of the tab with the stream: one that was told more is told', async () => {
+  test('an older backup that still has the position of the tab with the stream is told to a tab that was told more', async () => {
     const { server, lose } = await startLosing(['one', 'two'], ['lost', 'lost as well']);
     const proxy = await MeddlingProxy.listen(server.port);
     // The one with the stream has none at first.
@@ -205,7 +205,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await proxy.close();
   });
 
-  test('as a tab that was told more than the one with the stream finds: what it lacks is told to it as well', async () => {
+  test('a purge that a tab finds which was told more than the one with the stream is told to both, with what is left', async () => {
     const first = await Server.start();
     await sendAll(first.url, ['one', 'two', 'three', 'four']);
     await first.stop();
@@ -225,7 +225,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await proxy.close();
   });
 
-  test('as it is an older backup, found by a tab that fetches: it does not ask without end', async () => {
+  test('a tab that fetches a cursor of a log that is gone does not ask without end', async () => {
     const server = await Server.start();
     const proxy = await MeddlingProxy.listen(server.port);
     await sendAll(server.url, ['one']);
@@ -243,7 +243,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await proxy.close();
   });
 
-  test('as the position is none: that is told, and it begins with the oldest message', async () => {
+  test('a position that is not a cursor is told, and the page begins with the oldest message', async () => {
     const server = await Server.start();
     await sendAll(server.url, ['one', 'two']);
     const tab = await ClientTab.live(context, server.url, { ...OPTIONS, cursor: 'gibberish' });

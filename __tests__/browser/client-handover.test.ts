@@ -75,7 +75,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     };
   }
 
-  test('gives it to another when its page is put away, and shares again when it is shown again', async () => {
+  test('a page that is put away gives the stream to another tab, and shares again when it is shown again', async () => {
     const [leader, other] = await pair('ann', RECORD, AS_IS);
     await leader.page.goto(`${proxy.origin}/readyz`);
     await hasStream(other);
@@ -92,7 +92,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     expect(await devices('ann')).toBe(1);
   });
 
-  test('closes it when its page is put away, and has it again when shown again, if it is the only one', async () => {
+  test('the only tab closes the stream when its page is put away, and has it again when it is shown again', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'bea' }, RECORD);
     await tab.page.goto(`${proxy.origin}/readyz`);
     await until(async () => (await devices('bea')) === 0);
@@ -104,7 +104,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
   });
 
   test.each(['event-source', 'fetch', 'polling'])(
-    'that is loaded again gives it (%s) to another, which is not told that the service is gone',
+    'a tab that is loaded again gives the connection (%s) to another, which is not told that the service is gone',
     async (transport) => {
       const options = { recipient: `bea-${transport}`, transport };
       const leader = await ClientTab.live(context, proxy.origin, options, AS_IS);
@@ -116,7 +116,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     },
   );
 
-  test('gives it to another when it is frozen, and shares again when it is not', async () => {
+  test('a frozen tab gives the stream to another, and shares again when it is no longer frozen', async () => {
     const [leader, other] = await pair('cora', AS_IS, AS_IS);
     await leader.run("document.dispatchEvent(new Event('freeze'))");
     await hasStream(other);
@@ -126,7 +126,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     expect(await devices('cora')).toBe(1);
   });
 
-  test('loses it to another while it hangs in a loop, and shares again afterwards', async () => {
+  test('a tab that hangs in a loop loses the stream to another, and shares again afterwards', async () => {
     const [leader, other] = await pair('dora', AS_IS, FAST);
     const stop = hang(leader);
     await send(server.url, 'dora', 'meanwhile');
@@ -143,7 +143,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     await hasStream(leader);
   });
 
-  test('loses it to another while it shows a dialog, and shares again afterwards', async () => {
+  test('a tab that shows a dialog loses the stream to another, and shares again afterwards', async () => {
     const [leader, other] = await pair('edna', AS_IS, FAST);
     let dialog: Dialog | undefined;
     leader.page.on('dialog', (shown) => (dialog = shown));
@@ -158,7 +158,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     await until(async () => (await devices('edna')) === 1);
   });
 
-  test('keeps it while its timers wait, as those of a hidden tab do: it answers when it is asked', async () => {
+  test('a tab whose timers wait, as those of a hidden tab do, keeps the stream: it answers when it is asked', async () => {
     const [leader, other] = await pair('fay', HIDDEN, FAST);
     // A stream that is silent for longer than a tab may be.
     await other.run(`{
@@ -180,7 +180,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     expect(leader.visit.status.filter(({ state }) => state === 'live')).toHaveLength(1);
   });
 
-  test('may lose it at any time, though it lives: each message is told once and in order', async () => {
+  test('a tab that lives may lose the stream at any time: each message is told once and in order', async () => {
     const tabs = await pair('gina', AS_IS, AS_IS);
     const thief = await ClientTab.open(context, proxy.origin, AS_IS);
     const contents = Array.from({ length: 60 }, (_, index) => index);
@@ -200,7 +200,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     await until(() => tabs.filter(({ status }) => status?.shared === false).length === 1);
   });
 
-  test('gives what waits to another to be sent when it hangs, and is told what became of it', async () => {
+  test('a tab that hangs gives its waiting messages to another to send, and is told what became of them', async () => {
     const [leader, other] = await pair('hope', AS_IS, FAST);
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     const outcome = await leader.send('to-hope', 'one');
@@ -214,7 +214,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     expect((await pullAll(server.url, 'to-hope')).map(({ content }) => content)).toEqual(['one', 'two']);
   });
 
-  test('may lose what it sends to another at any time, though it lives: all is stored once and in order', async () => {
+  test('a tab that lives may lose its sending to another at any time: everything is stored once and in order', async () => {
     const tabs = await pair('jane', AS_IS, AS_IS);
     const thief = await ClientTab.open(context, proxy.origin, AS_IS);
     const contents = Array.from({ length: 40 }, (_, index) => index);
@@ -236,7 +236,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     expect(stored).toHaveLength(contents.length);
   });
 
-  test('stops sending when another has taken that over', async () => {
+  test('a tab stops sending when another has taken that over', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'kate' }, FAST);
     const thief = await ClientTab.open(context, proxy.origin, AS_IS);
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
@@ -260,7 +260,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     await until(() => proxy.count('POST') > posts, 'it to take the lock from one that is silent');
   });
 
-  test('gives what waits to another when it is put away, and is told what became of it when it is back', async () => {
+  test('a page that is put away gives its waiting messages to another tab, and is told what became of them when it is back', async () => {
     const [leader, other] = await pair('ivy', RECORD, AS_IS);
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     const outcome = await leader.send('to-ivy', 'one');

@@ -70,7 +70,7 @@ describeInBrowser('a page of another site', () => {
     until(async () => (await toldTo(page)).states.at(-1) === state, `the state ${state}`);
 
   test.each([undefined, 'fetch', 'polling'])(
-    'is live with a token (%s), sends, and gets its messages once',
+    'a page of another site with a token (%s) is live, sends, and gets its messages once',
     async (transport) => {
       const page = await open(transport, () => 600);
       await waitForState(page, 'live');
@@ -84,7 +84,7 @@ describeInBrowser('a page of another site', () => {
     },
   );
 
-  test('gets new tokens as they expire, without a loop, and misses nothing', async () => {
+  test('a page of another site gets new tokens as they expire, without a loop, and misses nothing', async () => {
     let count = 0;
     const page = await open(undefined, () => (count++ < 2 ? 2 : 600));
     const end = performance.now() + 6000;
@@ -108,7 +108,7 @@ describeInBrowser('a page of another site', () => {
   test.each([
     ['127.0.0.1', 'On the service’s own site', 'const signIn'],
     ['localhost', 'On another site', 'import { connect }'],
-  ])('at %s follows an inbox as docs/client.md says: %s', async (host, _where, beginning) => {
+  ])('a page at %s follows an inbox as docs/client.md says: %s', async (host, _where, beginning) => {
     const page = await context.newPage();
     await page.exposeBinding('fetchTokenFromYourBackend', () => tokenFor('alice', { sendTo: ['*'] }));
     const shown: unknown[] = [];

@@ -18,7 +18,7 @@ describeInBrowser('the outbox', () => {
     return (await pullAll(server.url, address)).map(({ content }: WireMessage) => content);
   }
 
-  test('sends in the order of sending, and resolves with the stored messages', async () => {
+  test('the outbox sends in the order of sending, and resolves with the stored messages', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
     const contents = Array.from({ length: 20 }, (_, index) => index);
     const outcomes: (() => Promise<Outcome>)[] = [];
@@ -30,7 +30,7 @@ describeInBrowser('the outbox', () => {
     expect(tab.status?.waiting).toBe(0);
   });
 
-  test('keeps over a reload what is sent offline, and stores it once and in order when online', async () => {
+  test('the outbox keeps over a reload what is sent offline, and stores it once and in order when online', async () => {
     const options = { recipient: 'ben' };
     const tab = await ClientTab.live(context, proxy.origin, options);
     await proxy.down();
@@ -51,7 +51,7 @@ describeInBrowser('the outbox', () => {
     await until(() => tab.status?.waiting === 0);
   });
 
-  test('keeps what something in between does not find a service for', async () => {
+  test('the outbox keeps a message if something in between finds no service for it', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ada' });
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 404, body: 'no such backend' } : undefined);
     const posts = proxy.count('POST');
@@ -63,7 +63,7 @@ describeInBrowser('the outbox', () => {
     expect(tab.visit.refused).toEqual([]);
   });
 
-  test('stores once what was stored with its answer lost, also where the page was closed meanwhile', async () => {
+  test('the outbox stores a message once if the answer was lost, even if the page was closed meanwhile', async () => {
     const options = { recipient: 'cid' };
     const tab = await ClientTab.live(context, proxy.origin, options);
     proxy.swallow(1);
@@ -94,7 +94,7 @@ describeInBrowser('the outbox', () => {
       body: '{"type":"about:blank","status":503,"detail":"It may have been stored.","stored":"unknown"}',
     },
   ])(
-    'sends again with the same key what a $status leaves open, so that it is stored once',
+    'the outbox sends again with the same key what a $status leaves open, so that it is stored once',
     async (instead) => {
       const address = `leo${instead.status}`;
       const tab = await ClientTab.live(context, proxy.origin, { recipient: address });
@@ -111,7 +111,7 @@ describeInBrowser('the outbox', () => {
   test.each([
     { status: 429, headers: { 'Retry-After': '20' } },
     { status: 503, headers: { 'Retry-After': '20' } },
-  ])('waits as long as it is told by a $status, and then stores it', async (answer) => {
+  ])('the outbox waits as long as a $status says, and then stores the message', async (answer) => {
     const address = `dan${answer.status}`;
     const tab = await ClientTab.live(context, proxy.origin, { recipient: address });
     await tab.stopClock();
@@ -130,7 +130,7 @@ describeInBrowser('the outbox', () => {
     expect(proxy.count('POST')).toBe(2);
   });
 
-  test('takes a 200 that is not of the service for no answer', async () => {
+  test('the outbox takes a 200 that does not come from the service for no answer', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
     proxy.answer = ({ method }) =>
       method === 'POST' ? { status: 200, body: '<title>Sign in to this network</title>' } : undefined;
@@ -143,7 +143,7 @@ describeInBrowser('the outbox', () => {
     expect((await outcome()).value).toMatchObject({ content: 'kept' });
   });
 
-  test('sends what several tabs give it at once, each once, and answers each tab', async () => {
+  test('the outbox sends what several tabs give it at once, each message once, and answers each tab', async () => {
     const tabs: ClientTab[] = [];
     for (let tab = 0; tab < 4; tab++)
       tabs.push(await ClientTab.live(context, proxy.origin, { recipient: 'fay' }));
@@ -161,7 +161,7 @@ describeInBrowser('the outbox', () => {
     }
   });
 
-  test('of a tab that is closed is sent by another that is open', async () => {
+  test('the outbox of a closed tab is sent by another that is open', async () => {
     const staying = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
     const leaving = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
@@ -174,7 +174,7 @@ describeInBrowser('the outbox', () => {
     await until(() => staying.status?.waiting === 0);
   });
 
-  test('of one sender leaves that of another alone, whose name begins with its own', async () => {
+  test('the outbox of one sender leaves that of another alone, whose name begins with its own', async () => {
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     const other = await ClientTab.live(context, proxy.origin, { recipient: 'hal:work' });
     await other.send('to-hal', 'from work');
@@ -192,7 +192,7 @@ describeInBrowser('the outbox', () => {
     expect(again.visit.refused).toEqual([]);
   });
 
-  test('is sent as soon as the service is there again', async () => {
+  test('the outbox is sent as soon as the service is there again', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ida' });
     const later = { status: 503, headers: { 'Retry-After': '3600' } };
     proxy.answer = ({ method }) => (method === 'POST' ? later : undefined);
@@ -206,7 +206,7 @@ describeInBrowser('the outbox', () => {
     expect((await outcome()).value).toMatchObject({ content: 'soon' });
   });
 
-  test('is tried again at once where the browser comes online while it is being sent, and that fails', async () => {
+  test('a message is tried again at once if the browser comes online while it is being sent, and that fails', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'kai' });
     const held: Route[] = [];
     await tab.page.route('**/messages', async (route) => {

@@ -38,7 +38,7 @@ describeInBrowser('a person', () => {
   const keysOf = async (tab: ClientTab): Promise<string[]> =>
     (await tab.run(`Object.keys(localStorage).filter((key) => key.startsWith('tidings:'))`)) as string[];
 
-  test('who signs in in another tab ends the connection of the one before, whose messages are kept and sent later', async () => {
+  test('signing in in another tab ends the connection of the person before, whose messages are kept and sent later', async () => {
     const first = await open('alice');
     const other = await open('bob');
     await until(async () => (await keysOf(first)).some((key) => key.endsWith('owner:"alice"')));
@@ -72,7 +72,7 @@ describeInBrowser('a person', () => {
     expect(await sendersToCarol()).toEqual(['alice']);
   });
 
-  test('who signs out in one tab ends the connections of all, and nothing is kept of them', async () => {
+  test('signing out in one tab ends the connections of all tabs, and nothing is kept of them', async () => {
     const tabs = [await open('dora'), await open('dora'), await open('dora')];
     const [first, second] = tabs as [ClientTab, ClientTab];
     expect(await keysOf(first)).not.toEqual([]);
@@ -87,7 +87,7 @@ describeInBrowser('a person', () => {
     await first.waitForState('expired');
   });
 
-  test('who signs out ends also the connections that follow other inboxes', async () => {
+  test('signing out also ends the connections that follow other inboxes', async () => {
     const first = await open('finn');
     await first.run(
       `void (globalThis.token = ${JSON.stringify(
@@ -106,7 +106,7 @@ describeInBrowser('a person', () => {
     expect(await keysOf(first)).toEqual([]);
   });
 
-  test('who signs out is not told what another one left unsent, which waits for its sender', async () => {
+  test('signing out does not tell what another person left unsent, which waits for its sender', async () => {
     const first = await open('gina');
     await until(async () => (await keysOf(first)).some((key) => key.endsWith('owner:"gina"')));
     await context.route('**/messages', (route) => route.abort());
@@ -124,7 +124,7 @@ describeInBrowser('a person', () => {
     await until(async () => (await again.run('connection.status.waiting')) === 0, 'her message is sent');
   });
 
-  test('is asked before messages that are not sent are dropped by signing out', async () => {
+  test('signing out asks before it drops messages that are not sent', async () => {
     const tab = await open('erin');
     await context.setOffline(true);
     const outcome = await tab.send('bob', 'unsent');

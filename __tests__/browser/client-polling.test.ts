@@ -27,7 +27,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
     return tab;
   }
 
-  test('it polls, and says so; a stream is tried again, and takes over where the polls were', async () => {
+  test('a client behind a proxy that holds streams back polls, says so, and goes on with a stream when one gets through', async () => {
     const tab = await openPolling({ recipient: 'ann' });
     // The trial has the time that it takes.
     await tab.stopClock();
@@ -51,7 +51,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
     expect(proxy.count('GET /messages')).toBe(answered);
   });
 
-  test('a trial of a stream that is kept back as well loses and repeats nothing', async () => {
+  test('the trial of a stream that is held back as well loses and repeats nothing', async () => {
     const tab = await openPolling({ recipient: 'ben' });
     // The trial is not given up by itself: what is told meanwhile was polled, however long that takes.
     await tab.stopClock();
@@ -70,7 +70,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
     expect(tab.status).toMatchObject({ state: 'live', transport: 'polling' });
   });
 
-  test('other tabs are told everything once, in order', async () => {
+  test('polls of one tab tell the other tabs everything once, in order', async () => {
     const first = await openPolling({ recipient: 'cid' });
     const second = await ClientTab.live(context, proxy.origin, { recipient: 'cid' });
     expect(second.status).toMatchObject({ transport: 'polling', shared: true });
@@ -79,7 +79,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
     for (const tab of [first, second]) expect(await tab.waitForMessage(19)).toEqual(contents);
   });
 
-  test('it begins with the newest messages of all its inboxes, as a stream does', async () => {
+  test('polls begin with the newest messages of all inboxes, as a stream does', async () => {
     for (const [recipient, content] of [
       ['dan', 1],
       ['room', 2],
@@ -108,7 +108,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
   });
 
   test.each(['while a poll is held', 'while a stream is tried again'])(
-    'close leaves nothing behind %s',
+    'a connection that is closed leaves nothing behind %s',
     async (when) => {
       const address = `fay${when.length}`;
       const tab = await openPolling({ recipient: address });

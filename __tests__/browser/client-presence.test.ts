@@ -23,7 +23,7 @@ describeInBrowser('what is told of others', () => {
   const waitToBeTold = (tab: ClientTab, what: string): Promise<void> =>
     until(() => told(tab).includes(what), `${what} in ${String(told(tab))}`);
 
-  test('each tab is told of whom it watches, once for each change, over one stream', async () => {
+  test('each tab is told whom it watches, once for each change, over one stream', async () => {
     const first = await ClientTab.live(context, proxy.origin, { recipient: 'ann', presence: ['ben'] });
     const second = await ClientTab.live(context, proxy.origin, { recipient: 'ann', presence: ['cid'] });
     const third = await ClientTab.live(context, proxy.origin, { recipient: 'ann', presence: ['ben'] });
@@ -49,7 +49,7 @@ describeInBrowser('what is told of others', () => {
     });
   });
 
-  test('a tab that watches others from now on is told of them, also of whom another tab watches already', async () => {
+  test('a tab that begins to watch others is told of them, even if another tab watches them already', async () => {
     await DeviceStream.open(server.url, 'recipient=eva');
     const first = await ClientTab.live(context, proxy.origin, { recipient: 'dan', presence: ['eva'] });
     const second = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
@@ -68,7 +68,7 @@ describeInBrowser('what is told of others', () => {
     expect(told(second)).toEqual(['eva online', 'fay offline']);
   });
 
-  test('a tab that takes over watches for all', async () => {
+  test('a tab that takes over watches for all tabs', async () => {
     const first = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
     const second = await ClientTab.live(context, proxy.origin, { recipient: 'gus', presence: ['hal'] });
     const third = await ClientTab.live(context, proxy.origin, { recipient: 'gus', presence: ['ida'] });
@@ -83,7 +83,7 @@ describeInBrowser('what is told of others', () => {
     expect(told(second)).toEqual(['hal offline', 'jil offline']);
   });
 
-  test('tabs that were closed are watched for no more, and leave room for others', async () => {
+  test('closed tabs no longer watch anybody, and leave room for others', async () => {
     const addresses = (letter: string): string[] =>
       Array.from({ length: 60 }, (_, index) => `${letter}${index}`);
     const first = await ClientTab.live(context, proxy.origin, { recipient: 'jon' });
@@ -99,7 +99,7 @@ describeInBrowser('what is told of others', () => {
     expect(told(first)).toEqual([]);
   });
 
-  test('what is not stored is told to every tab once, and takes nothing from the position', async () => {
+  test('events that are not stored are told to every tab once, and do not change the position', async () => {
     const tabs = [
       await ClientTab.live(context, proxy.origin, { recipient: 'kim' }),
       await ClientTab.live(context, proxy.origin, { recipient: 'kim' }),
@@ -119,7 +119,7 @@ describeInBrowser('what is told of others', () => {
     expect(lost.error?.name).toBe('Unreachable');
   });
 
-  test('what was read is told in one message for all that were read while it could not be sent', async () => {
+  test('read markers that could not be sent become one marker for all that were read', async () => {
     const batch = Array.from({ length: 9 }, (_, content) => ({ sender: 'ned', recipient: 'max', content }));
     const answer = await publish(server.url, batch);
     const ids = (answer.body as { id: number }[]).map(({ id }) => id);
@@ -147,7 +147,7 @@ describeInBrowser('what is told of others', () => {
     });
   });
 
-  test('who waits for a read marker is told of the last that took its place, in whatever order that is heard of', async () => {
+  test('a replaced read marker resolves with the last one, in whatever order the tabs hear of it', async () => {
     const batch = Array.from({ length: 4 }, (_, content) => ({ sender: 'ola', recipient: 'pia', content }));
     const answer = await publish(server.url, batch);
     const ids = (answer.body as { id: number }[]).map(({ id }) => id);

@@ -11,7 +11,7 @@ describeInBrowser('what cannot be sent', () => {
   const context = withContext(browser);
   const proxy = withProxy(server);
 
-  test('is refused with the problem, is told, and holds up nothing behind it', async () => {
+  test('a message that cannot be sent is refused with the problem, is told, and holds up nothing behind it', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
     const first = await tab.call("send({ recipient: 'bob', content: 1, idempotencyKey: 'k' })");
     expect(first.value).toMatchObject({ content: 1 });
@@ -40,7 +40,7 @@ describeInBrowser('what cannot be sent', () => {
     expect(tab.status?.waiting).toBe(0);
   });
 
-  test('of an earlier visit is told to the page', async () => {
+  test('a refused message of an earlier visit is told to the page', async () => {
     const options = { recipient: 'cid' };
     const tab = await ClientTab.live(context, proxy.origin, options);
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
@@ -54,14 +54,14 @@ describeInBrowser('what cannot be sent', () => {
     expect(await again.run('connection.outbox')).toEqual([]);
   });
 
-  test('for not being JSON is refused as what it is', async () => {
+  test('a message that is not JSON is refused as such', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'eva' });
     const { error } = await tab.call("send({ recipient: 'eva', content: 1n })");
     expect(error).toMatchObject({ name: 'TypeError', message: expect.stringContaining('BigInt') });
     expect(await tab.run('connection.outbox')).toEqual([]);
   });
 
-  test('for something that is left in the storage by something else holds up nothing', async () => {
+  test('an entry that other code left in the storage holds up nothing', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'fay' });
     const prefix = `tidings:${proxy.origin}/:outbox:"fay":`;
     await tab.run(`localStorage.setItem(${JSON.stringify(prefix)} + '0000000000000001abcdefgh', '{')`);

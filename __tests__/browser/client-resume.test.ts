@@ -18,7 +18,7 @@ describeInBrowser('a page that comes back', () => {
       return (await tab.run(`Object.values(localStorage).includes(${JSON.stringify(cursor)})`)) === true;
     });
 
-  test('after a reload is told what it missed, and not again what it was told', async () => {
+  test('a page that is loaded again is told what it missed, and nothing twice', async () => {
     const options = { recipient: 'ann' };
     const tab = await ClientTab.live(context, server.url, options);
     await send(server.url, 'ann', 'before');
@@ -34,7 +34,7 @@ describeInBrowser('a page that comes back', () => {
   });
 
   test.each(['first', 'second'])(
-    'whose work lags behind that of another tab goes on where it stopped itself, if it was opened %s',
+    'a tab whose work lags behind that of another goes on where it stopped itself, if it was opened %s',
     async (order) => {
       const options = { recipient: `lag-${order}` };
       const slow = await ClientTab.open(context, server.url);
@@ -65,7 +65,7 @@ describeInBrowser('a page that comes back', () => {
     },
   );
 
-  test('after a crash of its process is told what it missed, and not again what it was told', async () => {
+  test('a page whose process has crashed is told what it missed, and nothing twice', async () => {
     const options = { recipient: 'ben' };
     const tab = await ClientTab.live(context, server.url, options);
     await send(server.url, 'ben', 'before');
@@ -78,7 +78,7 @@ describeInBrowser('a page that comes back', () => {
     expect(await again.waitForMessage('after')).toEqual(['meanwhile', 'after']);
   });
 
-  test('after the browser was closed, with the same profile, is told what it missed', async () => {
+  test('a page whose browser was closed is told what it missed, with the same profile', async () => {
     const options = { recipient: 'cid' };
     const profile = newFolder();
     const first = await launchWithProfile(profile);
@@ -98,7 +98,7 @@ describeInBrowser('a page that comes back', () => {
     }
   });
 
-  test('has a position for each set of inboxes, whatever their order', async () => {
+  test('a page has a position for each set of inboxes, whatever their order', async () => {
     const tab = await ClientTab.live(context, server.url, { recipient: ['dan', 'room'] });
     await send(server.url, 'room', 'in both');
     await tab.waitForMessage('in both');
@@ -110,7 +110,7 @@ describeInBrowser('a page that comes back', () => {
     expect(await tab.waitForMessage('in both')).toEqual(['in both']);
   });
 
-  test('begins with the newest messages where it was never there, and at a cursor that it is given', async () => {
+  test('a page begins with the newest messages if it was never there, and at a cursor that it is given', async () => {
     const sent = [];
     for (const content of ['one', 'two', 'three']) sent.push(await send(server.url, 'eva', content));
     const tab = await ClientTab.live(context, server.url, { recipient: 'eva', last: 2 });
@@ -122,7 +122,7 @@ describeInBrowser('a page that comes back', () => {
     expect(await tab.waitForMessage('three')).toEqual(['two', 'three']);
   });
 
-  test('tells how many messages it caught up with', async () => {
+  test('the status tells how many messages a page caught up with', async () => {
     const options = { recipient: 'fay' };
     const tab = await ClientTab.live(context, server.url, options);
     await send(server.url, 'fay', 'before');

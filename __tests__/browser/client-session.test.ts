@@ -50,7 +50,7 @@ describeInBrowser('a session', () => {
     ]);
   }
 
-  test('that is over is renewed by the page, and nothing is missed or told twice', async () => {
+  test('an expired session is renewed by the page, and nothing is missed or told twice', async () => {
     const tab = await open('ann', RENEWING);
     await shorten('ann');
     await tab.run('connection.reconnect()');
@@ -64,7 +64,7 @@ describeInBrowser('a session', () => {
     expect(tab.visit.status.map(({ state }) => state)).toContain('expired');
   });
 
-  test('that is over, where the page cannot renew it, is told; a new one and a try go on where it was', async () => {
+  test('an expired session that the page cannot renew is told, and a try with a new one continues where it was', async () => {
     const tab = await open('ben');
     const other = await open('ben');
     // When both are live: a tab that is opened takes longer than the session lasts on a machine that is busy.
@@ -82,7 +82,7 @@ describeInBrowser('a session', () => {
     }
   });
 
-  test('that a person is asked for may be renewed in another tab', async () => {
+  test('a session that a person is asked for may be renewed in another tab', async () => {
     const asking = await open(
       'cid',
       "{ onExpired: () => (note('expired', 'asked'), new Promise(() => {})) }",
@@ -104,7 +104,7 @@ describeInBrowser('a session', () => {
   });
 
   test.each(['and that is renewed in another tab', 'by a page that closes its connection meanwhile'])(
-    'that a person is asked for, %s, holds up nothing that is to be sent',
+    'a session that a person is asked for, %s, holds up nothing that is to be sent',
     async (what) => {
       const sub = `hal${what.length}`;
       const asking = await open(sub, '{ onExpired: () => new Promise(() => {}) }');
@@ -126,7 +126,7 @@ describeInBrowser('a session', () => {
     },
   );
 
-  test('that is renewed while it polls is told as such at once', async () => {
+  test('a session that is renewed during polls is told as such at once', async () => {
     const proxy = await MeddlingProxy.listen(server.port);
     proxy.mode = 'buffer';
     const tab = await ClientTab.open(context, proxy.origin);
@@ -148,7 +148,7 @@ describeInBrowser('a session', () => {
   test.each([
     ['throws', "{ throw new Error('no form') }"],
     ['rejects', "{ return Promise.reject(new Error('no network')) }"],
-  ])('is asked for again where onExpired %s', async (how, body) => {
+  ])('a session is asked for again if onExpired %s', async (how, body) => {
     const sub = `dan-${how}`;
     const failing = `{ onExpired: () => {
       note('expired', 'asked');
@@ -170,7 +170,7 @@ describeInBrowser('a session', () => {
     expect(tab.visit.expired).toEqual(['asked', 'asked']);
   });
 
-  test('that is over keeps what is sent until there is a new one', async () => {
+  test('messages that are sent with an expired session are kept until there is a new one', async () => {
     const tab = await open('eva');
     await shorten('eva');
     await tab.run('connection.reconnect()');
@@ -182,7 +182,7 @@ describeInBrowser('a session', () => {
     expect((await outcome()).value).toMatchObject({ sender: 'eva', content: 'kept' });
   });
 
-  test('that does not allow an inbox, or whose presence is watched, is told as refused, with the reason', async () => {
+  test('a session that does not allow an inbox, or the watched presence, is told as refused, with the reason', async () => {
     const tab = await ClientTab.open(context, server.url);
     await giveToken(tab, 'fay');
     await tab.run(SIGN_IN);
@@ -194,7 +194,7 @@ describeInBrowser('a session', () => {
     await tab.waitForState('refused');
   });
 
-  test('that was never there is asked for as one that is over', async () => {
+  test('a session that was never there is asked for like an expired one', async () => {
     const tab = await ClientTab.open(context, server.url);
     await giveToken(tab, 'gus');
     await tab.connect({ recipient: 'gus' }, RENEWING);

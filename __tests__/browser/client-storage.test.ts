@@ -52,7 +52,7 @@ describeInBrowser('the browser’s storage', () => {
     (await pullAll(server.url, address)).map(({ content }) => content);
 
   describe.each(FORBIDDEN)('is not needed: if %s', (_name, script) => {
-    test('two tabs send, and are told each message once', async () => {
+    test('two tabs send without the storage, and are told each message once', async () => {
       const address = `shut ${script.length}`;
       const tabs: ClientTab[] = [];
       for (let tab = 0; tab < 2; tab++)
@@ -67,7 +67,7 @@ describeInBrowser('the browser’s storage', () => {
       expect(await stored(address)).toEqual([0, 1]);
     });
 
-    test('the chat page opens, sends and is told', async () => {
+    test('the chat page opens, sends and is told everything without the storage', async () => {
       await context.addInitScript(script);
       const page = await ChatPage.open(context, server.url, 'sam');
       await page.turnTo(`tom ${script.length}`);
@@ -83,7 +83,7 @@ describeInBrowser('the browser’s storage', () => {
   testInFirefox.each([
     ['all cookies are blocked', { 'network.cookie.cookieBehavior': 2 }],
     ['storage is turned off', { 'dom.storage.enabled': false }],
-  ])('is not needed in Firefox if %s', async (name, preferences) => {
+  ])('the storage is not needed in Firefox if %s', async (name, preferences) => {
     const firefox = await Firefox.launch(preferences);
     const evaluate = await firefox.open(`${server.url}/client/backoff.js`);
     const told = await evaluate(`(async () => {
@@ -100,7 +100,7 @@ describeInBrowser('the browser’s storage', () => {
     await firefox.close();
   });
 
-  test('may be full: what is sent is stored, what comes is told, and what is kept says that it is not', async () => {
+  test('the storage may be full: what is sent is stored, what comes is told, and the status says that nothing is kept', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ann' });
     await tab.run(FILL);
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
@@ -125,7 +125,7 @@ describeInBrowser('the browser’s storage', () => {
     expect(tab.visit.start).toMatch(new RegExp(`^${tab.visits[0]?.ids.at(-1)}-`));
   });
 
-  test('may be full when the chat page signs in: the page works, and the room is joined for as long as it is open', async () => {
+  test('the storage may be full when the chat page signs in: it works, and the room is joined for as long as it is open', async () => {
     const filler = await ClientTab.open(context, server.url);
     await filler.run(FILL);
     const page = await ChatPage.open(context, server.url, 'una');
@@ -139,7 +139,7 @@ describeInBrowser('the browser’s storage', () => {
     ['the page itself', (tab: ClientTab) => tab],
     ['another tab', (_tab: ClientTab, other: ClientTab) => other],
   ])(
-    'may be cleared by %s while messages wait: they are put back and stored once, in order',
+    'the storage may be cleared by %s while messages wait: they are put back and stored once, in order',
     async (who, clearing) => {
       const recipient = `cleared by ${who}`;
       const tab = await ClientTab.live(context, proxy.origin, { recipient });
@@ -163,7 +163,7 @@ describeInBrowser('the browser’s storage', () => {
     },
   );
 
-  test('keeps nothing of a service after its names are removed, and what others keep', async () => {
+  test('removing the names of one service from the storage leaves what others store', async () => {
     const tab = await ClientTab.open(context, proxy.origin);
     const names = await tab.run(`import('/client/storage.js').then(({ storage }) => {
       for (const name of ['a:1', 'a:2', 'b:1']) storage.set(name, name);
@@ -173,7 +173,7 @@ describeInBrowser('the browser’s storage', () => {
     expect(names).toEqual([['b:1'], [], 'b:1']);
   });
 
-  test('has what an earlier version kept: its position, and what waits, which is stored once', async () => {
+  test('the position that an earlier version stored is used, and its waiting messages are stored once', async () => {
     const recipient = 'eve';
     const { id } = await send(server.url, recipient, 'before');
     await send(server.url, recipient, 'since');

@@ -22,7 +22,7 @@ describeInBrowser('the tabs of a browser', () => {
     return tabs;
   }
 
-  test('ten of them have one stream, and each is told everything once and in order', async () => {
+  test('ten tabs of a browser have one stream, and each is told everything once and in order', async () => {
     const tabs = await openTabs(10, 'ten');
     expect(await devices('ten')).toBe(1);
     expect(tabs.map((tab) => tab.status?.shared)).toEqual([false, ...Array<boolean>(9).fill(true)]);
@@ -32,7 +32,7 @@ describeInBrowser('the tabs of a browser', () => {
     expect(await devices('ten')).toBe(1);
   });
 
-  test('have one stream wherever in the service their pages are', async () => {
+  test('tabs have one stream wherever in the service their pages are', async () => {
     const first = await ClientTab.live(context, server.url, {
       recipient: 'base',
       url: `${server.url}/?a#bob`,
@@ -42,7 +42,7 @@ describeInBrowser('the tabs of a browser', () => {
     expect(await devices('base')).toBe(1);
   });
 
-  test('when the one with the stream is closed another takes over where it was', async () => {
+  test('another tab takes over where it was when the tab with the stream is closed', async () => {
     const tabs = await openTabs(3, 'heir');
     await send(server.url, 'heir', 'before');
     for (const tab of tabs) await tab.waitForMessage('before');
@@ -62,7 +62,7 @@ describeInBrowser('the tabs of a browser', () => {
     expect(new URL(String(streams[0])).searchParams.get('lastEventId')).toMatch(/^\d+-/);
   });
 
-  test('ask for nothing where nothing is missing, however much is sent to others', async () => {
+  test('tabs ask for nothing if nothing is missing, however much is sent to others', async () => {
     const [first] = await openTabs(1, 'calm');
     const other = await ClientTab.open(context, server.url);
     const asked: string[] = [];
@@ -81,7 +81,7 @@ describeInBrowser('the tabs of a browser', () => {
     expect(asked).toHaveLength(before);
   });
 
-  test('that want to see different persons go on with one stream that tells of all of them', async () => {
+  test('tabs that want to see different people have one stream that tells of all of them', async () => {
     const streams: string[][] = [];
     context.on('request', (request) => {
       const { pathname, searchParams } = new URL(request.url());
@@ -104,7 +104,7 @@ describeInBrowser('the tabs of a browser', () => {
     expect(streams).toHaveLength(1);
   });
 
-  test('when the one with the stream crashes another takes over, and misses nothing of what came meanwhile', async () => {
+  test('another tab takes over when the tab with the stream crashes, and misses nothing of what came meanwhile', async () => {
     const first = await ClientTab.live(context, server.url, { recipient: 'orphan' });
     const second = await ClientTab.live(context, server.url, { recipient: 'orphan' });
     const publishing = (async () => {
@@ -124,7 +124,7 @@ describeInBrowser('the tabs of a browser', () => {
       'they are denied',
       'LockManager.prototype.request = () => Promise.reject(new DOMException("no", "SecurityError"))',
     ],
-  ])('without locks, where %s, each has a stream, and all of it works', async (_, without) => {
+  ])('tabs without locks, because %s, each have a stream, and everything works', async (_, without) => {
     const address = `lockless${without.length}`;
     const tabs: ClientTab[] = [];
     for (let tab = 0; tab < 2; tab++) {
@@ -195,7 +195,7 @@ describeInBrowser('the tabs of a browser', () => {
     expect(await behind.waitForMessage(3)).toEqual([1, 2, 3]);
   });
 
-  test('it does so too where that is said while it asks, before it hears that it could not', async () => {
+  test('a tab fetches what lies between at once, even if the service is back before it hears that it could not', async () => {
     const leader = await ClientTab.live(context, server.url, { recipient: 'asking' });
     for (const content of [1, 2, 3]) await send(server.url, 'asking', content);
     await leader.waitForMessage(3);

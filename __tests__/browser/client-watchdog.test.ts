@@ -57,7 +57,7 @@ describeInBrowser('a connection that is cut', () => {
     [15, 37.5],
     [60, 150],
   ])(
-    'in silence, with a heartbeat each %i s, is noticed after %d s, and not before',
+    'a connection that is cut in silence, with a heartbeat each %i s, is noticed after %d s, and not before',
     async (heartbeat, silent) => {
       const shared = server;
       server = await Server.start({ env: { HEARTBEAT_SECONDS: String(heartbeat) } });
@@ -81,7 +81,7 @@ describeInBrowser('a connection that is cut', () => {
     },
   );
 
-  test('on which only heartbeats come is well', async () => {
+  test('a connection on which only heartbeats come is kept', async () => {
     const tab = await openStopped('ben');
     for (let round = 0; round < 5; round++) {
       const before = heartbeats(tab);
@@ -92,7 +92,7 @@ describeInBrowser('a connection that is cut', () => {
     expect(tab.status?.state).toBe('live');
   });
 
-  test('while the machine slept is made anew when it wakes', async () => {
+  test('a connection is opened again when a machine that slept wakes up', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'cid' });
     await send(server.url, 'cid', 'before');
     await tab.waitForMessage('before');
@@ -104,7 +104,7 @@ describeInBrowser('a connection that is cut', () => {
     expect(tab.visit.status.map(({ state }) => state)).not.toContain('offline');
   });
 
-  test('is told as offline, and made anew as soon as the machine is online', async () => {
+  test('a machine without a network is told as offline, and connects again as soon as it is online', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
     const streams = proxy.count('GET /stream');
     await context.setOffline(true);
@@ -119,7 +119,7 @@ describeInBrowser('a connection that is cut', () => {
   });
 
   test.each(['502', '404'] as const)(
-    'by a proxy that answers %s is tried again until it is well',
+    'a connection that a proxy answers with %s is tried again until it works',
     async (mode) => {
       const name = `eva-${mode}`;
       const tab = await ClientTab.live(context, proxy.origin, { recipient: name });
@@ -145,7 +145,7 @@ describeInBrowser('a connection that is cut', () => {
     },
   );
 
-  test('by a service that is down is made anew when it is up', async () => {
+  test('a connection to a service that is down is opened again when the service is up', async () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'fay' });
     await proxy.down();
     await tab.waitForState('offline');
@@ -157,7 +157,7 @@ describeInBrowser('a connection that is cut', () => {
     expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
   });
 
-  test('is made anew at once where the page asks, in whichever tab', async () => {
+  test('a connection is opened again at once if the page asks for it, in any tab', async () => {
     const leader = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
     const other = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
     proxy.answer = ({ url = '' }) => (url.startsWith('/stream') ? { status: 403, body: '{}' } : undefined);

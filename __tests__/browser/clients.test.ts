@@ -75,13 +75,13 @@ describeInBrowser('in a page', () => {
     afterAll(() => (proxy as PatientProxy | undefined)?.close());
 
     test.each(BROWSERS.flatMap((browser) => PAGES.map((file) => [file, browser] as const)))(
-      'over SIGTERM and SIGKILL, by %s in %s',
+      'clients hand on every message once and in order over SIGTERM and SIGKILL, by %s in %s',
       async (file, browser) => {
         await expectExact(pageOf(file, browser), server.url, recipient);
       },
     );
 
-    test('over 502 of a proxy, by those that make a new EventSource or have none, and know where they were', async () => {
+    test('clients that make a new EventSource or have none hand on every message once and in order over 502 of a proxy', async () => {
       await server.failAsProxiesDo(recipient, pages.size);
       for (const browser of BROWSERS) {
         for (const file of ['fetch-event-source.html', 'reconnecting-eventsource-listening.html'] as const) {

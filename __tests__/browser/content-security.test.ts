@@ -74,7 +74,7 @@ describeInBrowser('the policy of the page', () => {
     ['an object of another site', 'object-src', (evil) => `<object data="${evil}/x"></object>`],
     ['a sound of another site', 'media-src', (evil) => `<audio src="${evil}/x"></audio>`],
     ['a base', 'base-uri', (evil) => `<base href="${evil}/">`],
-  ])('blocks %s', async (_what, directive, html) => {
+  ])('the policy of the page blocks %s', async (_what, directive, html) => {
     const before = other.requests.length;
     const page = await openWith(html(other.origin(EVIL)));
     await until(async () => (await violations(page)).length > 0);
@@ -88,7 +88,7 @@ describeInBrowser('the policy of the page', () => {
     ['a link that is a script', 'script-src-elem', '<a id="x" href="javascript:globalThis.pwned=1">x</a>'],
     ['a form to another site', 'form-action', '<form id="x" method="post" action="EVIL/x"></form>'],
     ['a form that is a script', 'form-action', '<form id="x" action="javascript:globalThis.pwned=1"></form>'],
-  ])('blocks %s', async (_what, directive, html) => {
+  ])('the policy of the page blocks %s', async (_what, directive, html) => {
     const before = other.requests.length;
     const page = await openWith(html.replace('EVIL', other.origin(EVIL)));
     await page.evaluate(`{ const x = document.getElementById('x'); x.submit ? x.submit() : x.click(); }`);
@@ -133,7 +133,7 @@ describeInBrowser('the policy of the page', () => {
       'require-trusted-types-for',
       `navigator.serviceWorker.register('sw.js').catch(() => 0)`,
     ],
-  ])('blocks %s', async (_what, directive, script) => {
+  ])('the policy of the page blocks %s', async (_what, directive, script) => {
     const before = other.requests.length;
     const page = await context.newPage();
     await page.goto(server.url);
@@ -146,7 +146,7 @@ describeInBrowser('the policy of the page', () => {
     expect(other.requests.slice(before)).toEqual([]);
   });
 
-  test('has a name for one address of a script alone', async () => {
+  test('the policy of the page allows one address of a script alone to a worker', async () => {
     const page = await context.newPage();
     await page.addInitScript(`{
       const { createPolicy } = TrustedTypePolicyFactory.prototype;
@@ -177,7 +177,7 @@ describeInBrowser('the policy of the page', () => {
     // The one is refused by the service, the other by the browser, since the policy says so.
     ['another site', EVIL, 403, /^http:/],
     ['another port', '127.0.0.1', 200, /^chrome-error:/],
-  ] as const)('keeps the page out of the frames of %s', async (_what, name, status, shown) => {
+  ] as const)('the policy keeps the page out of the frames of %s', async (_what, name, status, shown) => {
     const page = await other.open(context, name);
     const answered = page.waitForResponse(`${server.url}/`);
     await page.evaluate(`{
@@ -193,7 +193,7 @@ describeInBrowser('the policy of the page', () => {
     expect(await page.frames()[1]?.locator('#app').count()).toBe(0);
   });
 
-  test('has nothing against the page itself, nor has the console', async () => {
+  test('the policy allows everything that the page does, and the console says nothing', async () => {
     await PushBrowser.prepare(context, server.url);
     await context.grantPermissions(['notifications'], { origin: server.url });
     const page = await ChatPage.open(context, server.url, 'bob', { peer: 'alice' });
@@ -208,7 +208,7 @@ describeInBrowser('the policy of the page', () => {
     expect(page.errors).toEqual([]);
   });
 
-  test('is another for the service worker, which runs nothing else and talks to the service alone', async () => {
+  test('the policy of the service worker is another: it runs nothing else, and talks to the service alone', async () => {
     const { headers } = await fetch(`${server.url}/sw.js`);
     expect(Object.fromEntries(headers)).toMatchObject({
       'content-type': 'text/javascript; charset=utf-8',
@@ -235,7 +235,7 @@ describeInBrowser('the policy of the page', () => {
     expect(other.requests.slice(before)).toEqual([]);
   });
 
-  test('goes with every file of the page, and data goes without a cache or a guess at its type', async () => {
+  test('the policy goes with every file of the page, and data goes without a cache or a guess at its type', async () => {
     for (const path of ['/', '/client.js', '/chat/base.css', '/favicon.svg', '/nothing']) {
       const { headers } = await fetch(server.url + path);
       const policy = headers.get('content-security-policy')?.split(';').toSorted();

@@ -45,7 +45,7 @@ describeInBrowser('an EventSource in a page', () => {
     return { handle, seen: () => handle.jsonValue() };
   }
 
-  test('sees stored and ephemeral messages by `onmessage`, and what the server says by name alone', async () => {
+  test('an EventSource sees stored and ephemeral messages by `onmessage`, and what the server says by name alone', async () => {
     const { seen } = await listen('recipient=bob&presence=bob');
     await until(async () => (await seen()).some(({ by }) => by === 'live'));
     const stored = await send(server.url, 'bob', 'hi', { sender: 'alice' });
@@ -75,7 +75,7 @@ describeInBrowser('an EventSource in a page', () => {
     expect(events.at(-1)?.id).toBe(first?.id);
   });
 
-  test('gets from `lastEventId` in the URL everything after it, before `live`', async () => {
+  test('an EventSource with `lastEventId` in its URL gets everything after it, before `live`', async () => {
     const sent = [];
     for (const content of ['a', 'b', 'c']) sent.push(await send(server.url, 'carol', content));
     const { seen } = await listen(`recipient=carol&lastEventId=${sent[0]?.id}`);
@@ -87,7 +87,7 @@ describeInBrowser('an EventSource in a page', () => {
     expect(events.at(-1)?.data).toMatchObject({ replayed: 2 });
   });
 
-  test('goes on by itself after a change of keys: it keeps coming back until the page has another session', async () => {
+  test('an EventSource goes on by itself after a change of keys: it comes back until the page has another session', async () => {
     const keyed = await Server.start({ env: { AUTH_SECRET: SECRET } });
     const context = await browser.newContext();
     const setSession = (value: string) =>

@@ -70,7 +70,7 @@ describeInBrowser('the guide', () => {
       JSON.stringify({ order }),
     );
 
-  test('has a back end and a page, with which a person logs in, gets messages, and logs out in all tabs', async () => {
+  test('a person logs in, gets messages, and logs out in all tabs with the back end and the page of the guide', async () => {
     const backend = run(process.execPath, 'backend.js');
     await until(() => backend.said().includes('http://localhost'), 'the back end');
     const context = await browser.newContext();
@@ -174,7 +174,7 @@ describeInBrowser('the guide', () => {
     ['worker.js', process.execPath],
     ['worker.py', 'python3'],
   ])(
-    'has a worker (%s) that does each job, also those that came while it was killed',
+    'the worker of the guide (%s) does each job, even those that came while it was killed',
     async (file, command) => {
       const headers = bearer(await tokenFor('shop', { sendTo: ['*'] }));
       let order = 0;

@@ -25,7 +25,7 @@ describeInBrowser('two services of one site', () => {
     await cleanUp();
   });
 
-  test('keep names and rooms apart, also in one window', async () => {
+  test('two services of one site keep names and rooms apart, even in one window', async () => {
     const page = await ChatPage.open(context, `${site.url}a/`, 'ann');
     await page.turnTo('room-of-a');
     await page.send('here');
@@ -42,7 +42,7 @@ describeInBrowser('two services of one site', () => {
     expect(await page.page.getByText('Signed in as ann').count()).toBe(1);
   });
 
-  test('have no name in common that they keep something under, or call a lock or a channel', async () => {
+  test('two services of one site share no name of a stored value, a lock or a channel', async () => {
     await context.addInitScript(`{
       globalThis.channels = [];
       const Channel = BroadcastChannel;
@@ -66,7 +66,7 @@ describeInBrowser('two services of one site', () => {
     expect([a.length, b.length].every((length) => length > 4)).toBe(true);
   });
 
-  test('have their own notifications, also if one is above the other', async () => {
+  test('two services of one site have their own notifications, even if one is above the other', async () => {
     const origin = site.url.slice(0, -1);
     const push = await PushBrowser.prepare(context, origin);
     await context.grantPermissions(['notifications'], { origin });
@@ -86,7 +86,7 @@ describeInBrowser('two services of one site', () => {
     await isOn.waitFor();
   });
 
-  test('take what an earlier version kept for both once: the one that is opened first has it', async () => {
+  test('two services of one site take what an earlier version stored for both once: the one that is opened first has it', async () => {
     const page = new ChatPage(await context.newPage());
     await page.page.goto(`${site.url}a/icons/icon-192.png`);
     await page.page.evaluate(`localStorage.setItem('tidings:chat:name', 'dan'),

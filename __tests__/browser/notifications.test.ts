@@ -52,7 +52,7 @@ describeInBrowser('the service worker', () => {
     ...fields,
   });
 
-  test('shows a message: whose it is, what it says, and how many are unread', async () => {
+  test('the worker shows a message: whose it is, what it says, and how many are unread', async () => {
     const { worker } = await turnedOn('alice');
     expect(await worker.push(message(1, { unread: 3 }))).toBe('done');
     expect(await worker.shown()).toEqual([{ title: 'bob', body: 'hi' }]);
@@ -69,7 +69,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.run('badges')).toEqual([3]);
   });
 
-  test('shows a message with the icon of the page, which its policy lets it load', async () => {
+  test('the worker shows a message with the icon of the page, which its policy lets it load', async () => {
     const { worker } = await turnedOn('alice');
     await worker.push(message(1));
     // A notification stands when its icon was asked for.
@@ -83,7 +83,7 @@ describeInBrowser('the service worker', () => {
   test.each([
     ['has no badge', 'delete navigator.setAppBadge; delete WorkerNavigator.prototype.setAppBadge'],
     ['does not give one', 'navigator.setAppBadge = () => Promise.reject(new Error())'],
-  ])('shows a message in a browser that %s', async (_what, script) => {
+  ])('the worker shows a message in a browser that %s', async (_what, script) => {
     const { worker } = await turnedOn('alice');
     await worker.run(`{ ${script} }`);
     expect(await worker.push(message(1))).toBe('done');
@@ -108,13 +108,13 @@ describeInBrowser('the service worker', () => {
       'bob',
       '<img src=x onerror=alert(1)>',
     ],
-  ])('shows a message %s', async (_what, fields, title, body) => {
+  ])('the worker shows a message %s', async (_what, fields, title, body) => {
     const { worker } = await turnedOn('alice');
     await worker.push(message(1, fields));
     expect(await worker.shown()).toEqual([{ title, body }]);
   });
 
-  test('shows no message that has expired, and closes one that does with the next push', async () => {
+  test('the worker shows no message that has expired, and closes one that has with the next push', async () => {
     const { worker } = await turnedOn('alice');
     const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
     await worker.push(message(1, { expiresAt: inSeconds(-1) }));
@@ -131,7 +131,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.shown()).toEqual([{ title: 'carol', body: 'stays' }]);
   });
 
-  test('of a message that expires is closed by a page that is open', async () => {
+  test('the notification of a message that expires is closed by a page that is open', async () => {
     const { worker, chat } = await turnedOn('ella');
     const { id, expiresAt } = await send(server.url, 'ella', 'soon gone', { sender: 'bob', ttl: 2 });
     await chat.unread('bob', 1);
@@ -139,7 +139,7 @@ describeInBrowser('the service worker', () => {
     await until(async () => (await worker.shown()).length === 0, 'nothing to be shown');
   });
 
-  test('shows one notification of a conversation: its newest message, in whatever order they come', async () => {
+  test('the worker shows one notification of a conversation: its newest message, in whatever order they come', async () => {
     const { worker } = await turnedOn('alice');
     await worker.push(message(2, { content: 'two' }));
     await worker.push(message(5, { content: 'five' }));
@@ -151,7 +151,7 @@ describeInBrowser('the service worker', () => {
     ]);
   });
 
-  test('shows nothing while a window of the page is seen, whatever else of the site is', async () => {
+  test('the worker shows nothing while a window of the page is seen, whatever else the site shows', async () => {
     const { worker, chat } = await turnedOn('alice');
     await worker.setVisibility('visible');
     expect(await worker.push(message(1))).toBe('done');
@@ -164,7 +164,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.shown()).toEqual([{ title: 'bob', body: 'hi' }]);
   });
 
-  test('knows the page by its path, with whatever conversation is open', async () => {
+  test('the worker knows the page by its path, with whatever conversation is open', async () => {
     const { worker, chat } = await turnedOn('alice');
     await worker.setVisibility('visible');
     for (const path of ['/index.html#bob', '/?x=1#bob', '/#bob']) {
@@ -175,7 +175,7 @@ describeInBrowser('the service worker', () => {
     }
   });
 
-  test('shows something at each push where a browser wants that, and closes it when it was read', async () => {
+  test('the worker shows something at each push if a browser wants that, and closes it when it was read', async () => {
     const { worker, push } = await turnedOn('alice', APPLE);
     // The worker asks its own push manager, which is made up as that of the page is.
     await worker.run(
@@ -205,7 +205,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.run('calls.length')).toBe(3);
   });
 
-  test('closes what was read elsewhere, and nothing else', async () => {
+  test('the worker closes what was read elsewhere, and nothing else', async () => {
     const { worker } = await turnedOn('alice');
     await worker.push(message(4));
     await worker.push(message(2, { sender: 'carol', peer: 'carol', content: 'hello' }));
@@ -218,7 +218,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.run('badges')).toEqual([1, 1, 2, 1, 0]);
   });
 
-  test('takes pushes one after the other: what was read at once is not shown after that', async () => {
+  test('the worker takes pushes one after the other: what was read at once is not shown after that', async () => {
     const { worker } = await turnedOn('alice');
     // The message takes long, the marker does not.
     await worker.run(`{
@@ -236,7 +236,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.shown()).toEqual([]);
   });
 
-  test('gives way to a newer one at once, though a page of the older one is open', async () => {
+  test('the worker gives way to a newer one at once, though a page of the older one is open', async () => {
     const proxy = await MeddlingProxy.listen(server.port);
     try {
       const context = await browser.newContext();
@@ -266,7 +266,7 @@ describeInBrowser('the service worker', () => {
     }
   });
 
-  test('does nothing with what it does not know, and goes on', async () => {
+  test('the worker does nothing with what it does not know, and goes on', async () => {
     const { worker } = await turnedOn('alice');
     const unknown = [
       'no JSON',
@@ -295,7 +295,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.run('badges')).toEqual([1]);
   });
 
-  test('leads a window that is open to the conversation, and gives it the focus', async () => {
+  test('a click leads an open window to the conversation, and gives it the focus', async () => {
     const { worker, chat } = await turnedOn('alice');
     const { id } = await send(server.url, 'alice', 'look here', { sender: 'bob & co/1' });
     await worker.push(message(id, { sender: 'bob & co/1', peer: 'bob & co/1', content: 'look here' }));
@@ -307,7 +307,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.shown()).toEqual([]);
   });
 
-  test('opens a window with the conversation where none is open', async () => {
+  test('a click opens a window with the conversation if none is open', async () => {
     const { worker, chat, context } = await turnedOn('alice');
     await worker.push(message(1, { sender: '//evil.example/#x', peer: '//evil.example/#x' }));
     await chat.page.close();
@@ -329,7 +329,7 @@ describeInBrowser('the service worker', () => {
     );
   }
 
-  test('subscribes anew where the browser has given the subscription up, for all inboxes, and the page goes on', async () => {
+  test('the worker subscribes again if the browser has given up the subscription, for all inboxes, and the page goes on', async () => {
     const { worker, chat, push } = await turnedOn('nina');
     const { length } = await worker.run<string[]>('settled');
     await chat.turnTo('room-nina');
@@ -353,7 +353,7 @@ describeInBrowser('the service worker', () => {
     expect(await devicesOf('nina')).toEqual([next?.endpoint.slice(-6)]);
   });
 
-  test('does not subscribe anew what was turned off', async () => {
+  test('the worker does not subscribe again after notifications were turned off', async () => {
     const { worker, chat, push } = await turnedOn('paula');
     const before = await worker.run<string[]>('settled');
     await chat.page.getByRole('button', { name: 'Notifications' }).click();
@@ -362,7 +362,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.requestsAtLoss(push.devices[1])).toEqual([]);
   });
 
-  test('tells the service that the subscription is over where it may have no other', async () => {
+  test('the worker tells the service that the subscription has ended if it may have no other', async () => {
     const { worker, chat, push, context } = await turnedOn('olga');
     expect(await devicesOf('olga')).toHaveLength(1);
     await chat.page.close();

@@ -69,7 +69,7 @@ describeInBrowser("the browser's own EventSource", () => {
   const browser = withFreshPages();
   afterEach(cleanUp);
 
-  test('after a crash of the server comes back by itself with its last event id, and misses nothing and sees nothing twice', async () => {
+  test('an EventSource comes back by itself after a crash of the server with its last event id, and misses and repeats nothing', async () => {
     const first = await Server.start();
     const { database, port } = first;
     const pages = await Promise.all(['bob', 'alice'].map((name) => BlankPage.open(browser, first.url, name)));
@@ -109,7 +109,7 @@ describeInBrowser("the browser's own EventSource", () => {
     }
   });
 
-  test('is not stopped for good by the `bye` of a server that shuts down', async () => {
+  test('an EventSource is not stopped for good by the `bye` of a server that shuts down', async () => {
     const first = await Server.start();
     const { database, port } = first;
     const page = await BlankPage.open(browser, first.url, 'bob');
@@ -129,7 +129,7 @@ describeInBrowser("the browser's own EventSource", () => {
     expect(await page.contentsWith('after')).toEqual(['before', 'after']);
   });
 
-  test('over the limit of streams is told so in band, and goes on asking', async () => {
+  test('an EventSource over the limit of streams is told so in band, and goes on asking', async () => {
     const server = await Server.start({ env: { MAX_STREAMS: '1' } });
     const inside = await BlankPage.open(browser, server.url, 'bob');
     await until(async () => (await inside.seen('live')).length === 1);

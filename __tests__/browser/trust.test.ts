@@ -94,14 +94,14 @@ describeInBrowser('in a browser', () => {
       expect(presence.body).toEqual({ victim: { online: false, devices: 0, lastSeen: null } });
     }
 
-    test('a page of another site gets nothing in, nothing out, and no device', async () => {
+    test('a page of another site gets nothing in, nothing out, and no device of a service without a key', async () => {
       const page = await other.open(context, EVIL);
       const came = await attack(page, server.url);
       expectNothingRead(came);
       await expectNothingDone();
     });
 
-    test('a page in a sandbox of another site gets nothing either', async () => {
+    test('a page in a sandbox of another site gets nothing of a service without a key either', async () => {
       const page = await other.open(context, EVIL);
       await page.evaluate(`
         const frame = document.createElement('iframe');
@@ -118,7 +118,7 @@ describeInBrowser('in a browser', () => {
       await expectNothingDone();
     });
 
-    test('a name of another site that is made to point here is refused, with the page and all', async () => {
+    test('a name of another site that is made to point here is refused, with the page and everything', async () => {
       const origin = `http://${REBIND}:${server.port}`;
       const page = await context.newPage();
       expect((await page.goto(origin))?.status()).toBe(403);
@@ -134,16 +134,19 @@ describeInBrowser('in a browser', () => {
       await expectNothingDone();
     });
 
-    test.each(['localhost', '127.0.0.1'])('a page of another port of %s may use it', async (name) => {
-      const page = await other.open(context, name);
-      const followed = await follow(page, `${server.url}/stream?recipient=bob`);
-      await until(async () => (await followed()).said.includes('live'));
-      const sent = await ask(page, `${server.url}/messages`, json({ recipient: 'bob', content: 'hi' }));
-      expect(sent).toMatchObject({ status: 201, body: { id: 1, content: 'hi' } });
-      await until(async () => (await followed()).ids.length > 0);
-      const read = await ask(page, `${server.url}/messages?recipient=bob`);
-      expect(read).toMatchObject({ status: 200, body: { messages: [{ id: 1 }] } });
-    });
+    test.each(['localhost', '127.0.0.1'])(
+      'a page of another port of %s may use a service without a key',
+      async (name) => {
+        const page = await other.open(context, name);
+        const followed = await follow(page, `${server.url}/stream?recipient=bob`);
+        await until(async () => (await followed()).said.includes('live'));
+        const sent = await ask(page, `${server.url}/messages`, json({ recipient: 'bob', content: 'hi' }));
+        expect(sent).toMatchObject({ status: 201, body: { id: 1, content: 'hi' } });
+        await until(async () => (await followed()).ids.length > 0);
+        const read = await ask(page, `${server.url}/messages?recipient=bob`);
+        expect(read).toMatchObject({ status: 200, body: { messages: [{ id: 1 }] } });
+      },
+    );
   });
 
   describe('with a key', () => {
@@ -191,7 +194,7 @@ describeInBrowser('in a browser', () => {
       expect(await ask(page, '/session', init)).toMatchObject({ status: 200, body: { sub: 'victim' } });
     }
 
-    test('a session is a cookie that the page cannot see, and its EventSource delivers', async () => {
+    test('a session is a cookie that the page cannot see, and an EventSource with it delivers', async () => {
       const page = await logIn(await victim());
       expect(await page.evaluate('document.cookie')).toBe('');
       expect(await context.cookies()).toMatchObject([
@@ -240,7 +243,7 @@ describeInBrowser('in a browser', () => {
       }
     });
 
-    test('a page of CORS_ORIGINS on the same site can do both', async () => {
+    test('a page of CORS_ORIGINS on the same site can publish and read with the session', async () => {
       await logIn(await victim());
       const page = await other.open(context, 'localhost');
       const followed = await follow(page, `${origin}/stream`, true);
@@ -258,7 +261,7 @@ describeInBrowser('in a browser', () => {
     });
 
     clockTest(
-      'a stream ends with its token, is told in band while the session is over, and goes on with a new one',
+      'a stream ends with its token, is told so in band while the session has expired, and goes on with a new one',
       async () => {
         const clock = new WrongClock();
         await start(clock.env);

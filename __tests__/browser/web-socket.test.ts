@@ -48,7 +48,7 @@ describeInBrowser('a WebSocket in a page', () => {
     await cleanUp();
   });
 
-  test('has its session, delivers, publishes, is kept alive, and is told of the end', async () => {
+  test('a WebSocket in a page has its session, delivers, publishes, is kept alive, and is told of the end', async () => {
     const page = await context.newPage();
     await page.goto(origin);
     const url = `ws://localhost:${server.port}/ws`;
