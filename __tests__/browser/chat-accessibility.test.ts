@@ -17,7 +17,10 @@ interface Finding {
   readonly nodes: { html: string; failureSummary: string }[];
 }
 
-/** Returns the findings of axe on a page. It is evaluated as by a debugger, since the page's policy lets no other script in. */
+/**
+ * Returns the findings of axe on a page. Evaluated like a debugger's code, since the page's policy lets no
+ * other script in.
+ */
 async function findings(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const found = await page.evaluate<Finding[]>('axe.run(document).then(({ violations }) => violations)');
@@ -29,7 +32,7 @@ async function findings(page: Page): Promise<string[]> {
 /** In light and in dark. */
 async function expectNoFindings(page: Page, view: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
-    // What appears little by little has less contrast until it is there.
+    // Something that fades in has less contrast until it is there.
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
     expect({ view, colorScheme, found: await findings(page) }).toEqual({ view, colorScheme, found: [] });
@@ -164,7 +167,7 @@ describeInBrowser('for everybody', () => {
     const emil = await ChatPage.open(await browser.newContext(), server.url, 'emil', { peer: 'fred' });
     await emil.page.getByRole('log', { name: 'fred' }).waitFor();
     await emil.log.getByText('old 3').waitFor();
-    // Off while history comes, on for what comes after it.
+    // The region is silent while history comes, and speaks again after it.
     await until(async () => (await emil.log.getAttribute('aria-live')) === 'polite');
     const live = await emil.log.evaluateHandle((log: { ariaLive: string }) => {
       const states: string[] = [];
@@ -194,7 +197,7 @@ describeInBrowser('for everybody', () => {
     const still = await moving('reduce');
     const moves = await moving('no-preference');
     await until(async () => (await moves()) > 0, 'something to move');
-    // Both messages have come to it by now.
+    // By now the page has had both messages.
     expect(await still()).toBe(0);
   });
 
@@ -222,7 +225,7 @@ describeInBrowser('for everybody', () => {
   );
 });
 
-/** Evaluated in the page, which has the browser's own. */
+/** For code that runs in the page: the browser has the real one. */
 interface Box {
   readonly scrollWidth: number;
   readonly clientWidth: number;

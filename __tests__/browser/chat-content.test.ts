@@ -78,14 +78,14 @@ describeInBrowser('what a message says', () => {
     expect((await bubble.boundingBox())?.height).toBeLessThan(
       3000 + (what === 'a thousand lines' ? 20_000 : 0),
     );
-    // The header is fitted once the width has changed.
+    // The header adapts only after the width has changed.
     await until(async () => (await overflow(alice)) <= 0, 'the page to be no wider than its window');
     if (more !== '') {
       await bubble.getByRole('button', { name: more }).click();
       expect(await alice.texts()).toEqual([content]);
       expect(await overflow(alice)).toBeLessThanOrEqual(0);
     }
-    // The time below stands the way it does everywhere.
+    // The time below the message looks as usual.
     expect(await bubble.locator('footer').innerText()).toMatch(/^\d\d?:\d\d/);
     expect(alice.errors).toEqual([]);
   });
@@ -134,7 +134,7 @@ describeInBrowser('what a message says', () => {
   });
 });
 
-/** The browser's own, in the page. */
+/** For code that runs in the page: the browser has the real one. */
 interface Box {
   readonly scrollWidth: number;
   readonly clientWidth: number;

@@ -40,7 +40,11 @@ describeInBrowser('the drawer of frames', () => {
   const clipboard = ({ page }: ChatPage): Promise<string> =>
     page.evaluate(() => navigator.clipboard.readText());
 
-  /** Runs a command of the shell until the test ends. @returns waits until it has printed a text */
+  /**
+   * Runs a command of the shell until the test ends.
+   *
+   * @returns a function that waits until it has printed a text
+   */
   function run(command: string, env: Record<string, string> = {}): (text: string) => Promise<void> {
     const shell = spawn('sh', ['-c', command.replace('curl -N', 'exec curl -sS -N')], {
       env: { ...process.env, ...env },
@@ -66,7 +70,7 @@ describeInBrowser('the drawer of frames', () => {
     expect(await row.locator('.size').innerText()).toBe(`${Buffer.byteLength(frame)} B`);
     expect(await rows(alice).locator('.event').first().innerText()).toBe('ready');
     const typing = rows(alice).filter({ hasText: '"typing"' }).first();
-    // Not stored, so lost where the page connects anew at that moment, to watch bob.
+    // Not stored, so it is lost if the page reconnects at that moment to watch bob.
     await until(async () => {
       await publish(server.url, {
         sender: 'bob',
@@ -86,7 +90,7 @@ describeInBrowser('the drawer of frames', () => {
     for (const text of ['apple', 'pear']) await send(server.url, 'carol', text, { sender: 'dora' });
     const { page } = carol;
     await rows(carol).filter({ hasText: 'pear' }).waitFor();
-    // What the stream begins with is none of what is counted.
+    // The first frames of the stream must not be counted.
     await carol.watches('dora');
     await page.getByLabel('Filter frames').fill('APPLE');
     await until(async () => (await rows(carol).count()) === 1);
@@ -94,7 +98,7 @@ describeInBrowser('the drawer of frames', () => {
     await send(server.url, 'carol', 'another apple', { sender: 'dora' });
     await until(async () => (await rows(carol).count()) === 2);
     const copy = page.getByRole('button', { name: 'Copy frames' });
-    // "Copied" stands there for a moment only: the second click comes as soon as it does.
+    // "Copied" is shown only for a moment: the second click comes as soon as it is.
     const said = await copy.evaluate(async (button: Button) => {
       const writes: Promise<void>[] = [];
       const { clipboard } = navigator;
@@ -112,7 +116,7 @@ describeInBrowser('the drawer of frames', () => {
       button.click();
       const meanwhile = button.textContent;
       await Promise.all(writes);
-      // As long as each "Copied" stands there, and begun later than both.
+      // As long as "Copied" is shown, and begun later.
       await new Promise((resolve) => setTimeout(resolve, 2000));
       return { writes: writes.length, meanwhile, after: button.textContent };
     });
@@ -161,7 +165,7 @@ describeInBrowser('the drawer of frames', () => {
       await page.turnTo('bob');
       await page.turnTo('room-lunch');
       await until(async () => /room-lunch.*presence=bob/.test(await page.page.locator('#curl').innerText()));
-      // It is said for a moment only, which the page itself does not miss.
+      // The button says so only for a moment, which code in the page does not miss.
       const copy = page.page.getByRole('button', { name: 'Copy the command' });
       const said = await copy.evaluateHandle((button: Button) => ({
         next: new Promise<string>((resolve) => {
@@ -189,7 +193,7 @@ describeInBrowser('the drawer of frames', () => {
   });
 });
 
-/** Evaluated in the page, which has the browser's own. */
+/** For code that runs in the page: the browser has the real one. */
 interface Button {
   readonly textContent: string;
   readonly click: () => void;

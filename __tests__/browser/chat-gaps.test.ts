@@ -10,7 +10,7 @@ import { withFreshPages } from '../support/with-browser.ts';
 
 const TWO_DAYS = 2 * 86_400_000;
 
-/** Through which ids Bob has told Alice that he has read. */
+/** Returns the ids up to which Bob has told Alice that he has read. */
 async function readMarkers({ url }: Server): Promise<number[]> {
   const { body } = (await get(url, '/messages?recipient=alice')) as {
     body: { messages: { type: string; content: { messageId: number } }[] };
@@ -19,7 +19,7 @@ async function readMarkers({ url }: Server): Promise<number[]> {
   return messages.filter(({ type }) => type === 'read').map(({ content }) => content.messageId);
 }
 
-/** Through which id Bob has read in the room. */
+/** Returns the id up to which Bob has read in the room. */
 async function readThrough({ url }: Server): Promise<number | null> {
   const { body } = (await get(url, '/conversations?recipient=bob&room=room-tea')) as {
     body: { conversations: [{ readThrough: number | null }] };
@@ -52,7 +52,8 @@ describeInBrowser('a gap', () => {
     await until(async () => {
       const answer = await fetch(`${purging.url}/messages?recipient=bob`);
       const { messages } = (await answer.json()) as { messages: { type: string }[] };
-      // The newest read marker is never purged. The page was left before it sent one, or after that.
+      // The newest read marker is never purged. The page may have been left before it sent one, or after
+      // that.
       return messages.every(({ type }) => type === 'read');
     }, 'the purge');
     await send(purging.url, 'bob', 'left', { sender: 'alice' });
@@ -111,7 +112,7 @@ describeInBrowser('a gap', () => {
     await send(elsewhere.url, 'bob', 'in the new log', { sender: 'alice' });
     await elsewhere.stop();
 
-    // The list, which was made before the marker, comes after it.
+    // This list was made before the marker, and comes after it.
     const gate = new Gate();
     await bob.page.route('**/conversations?*', async (route) => {
       const response = await route.fetch();
@@ -132,7 +133,7 @@ describeInBrowser('a gap', () => {
     await bob.shows('in the new log', 'not looked at', 'nor this');
     await bob.unread('alice', 2);
     expect(await readMarkers(first)).toEqual([1]);
-    // Who is typing elsewhere goes on there.
+    // A person who types in another field stays there.
     await bob.page.keyboard.type('ice');
     expect(await bob.page.getByRole('searchbox').inputValue()).toBe('alice');
     expect(bob.errors).toEqual([]);
@@ -146,7 +147,7 @@ describeInBrowser('a gap', () => {
       content: `lost ${index}\nin two lines`,
     }));
     await publish(first.url, batch);
-    // Else all that is unread is fetched with the first page.
+    // Otherwise all unread messages are fetched with the first page.
     await send(first.url, 'alice', { messageId: batch.length }, { sender: 'bob', type: 'read' });
     const bob = await open(first, 'bob', 'alice');
     await until(async () => (await bob.texts()).length > 0);
@@ -196,7 +197,7 @@ describeInBrowser('a gap', () => {
     for (const text of texts) await send(elsewhere.url, 'bob', text, { sender: 'alice' });
     await elsewhere.stop();
 
-    // The marker waits until it is known that the log is another.
+    // The marker must wait until the page knows that the log is another.
     await bob.page.route('**/messages', (route) => route.abort());
     await Server.start({ port: first.port, database });
     await bob.connectAnew();

@@ -7,7 +7,7 @@ import { Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 import { withFreshPages, withServer } from '../support/with-browser.ts';
 
-/** Evaluated in the page, which has the browser's own. */
+/** For code that runs in the page: the browser has the real one. */
 declare const document: {
   querySelector: (selector: string) => { getBoundingClientRect: () => { top: number } } | null;
 };
@@ -83,7 +83,7 @@ describeInBrowser('what stands around a conversation', () => {
     await gus.page.getByRole('alert').getByRole('button', { name: 'Got it' }).click();
     await send(server.url, 'gus', 'an answer', { sender: 'hal' });
     await gus.shows('though nothing is kept', 'an answer');
-    // It is said once.
+    // It is said only once.
     expect(await gus.page.getByRole('alert').count()).toBe(0);
     expect(gus.errors).toEqual([]);
   });
@@ -127,7 +127,7 @@ describeInBrowser('what stands around a conversation', () => {
     const command = await line.innerText();
     execFileSync('sh', ['-c', command], { stdio: 'ignore' });
     await until(async () => (await kim.texts()).join() === 'Hello from a terminal');
-    // Of the same name: that of the first window stays that of windows to come.
+    // Of the same name: later windows take the name of the first window.
     const third = new ChatPage(await context.newPage());
     await third.page.goto(server.url);
     await third.live();
@@ -144,7 +144,7 @@ describeInBrowser('what stands around a conversation', () => {
       .evaluateAll((all: { className: string }[]) =>
         all.map(({ className }) => className.split(' ').filter((name) => name.startsWith('continue'))),
       );
-    // A minute may have ended in between.
+    // The minute may have changed in between.
     expect(rows[0]).not.toContain('continues');
     expect(rows.at(-1)).toEqual([]);
     expect(rows.slice(0, 3).flat().length).toBeGreaterThanOrEqual(2);

@@ -18,7 +18,7 @@ interface Box {
 const COUNT = 300;
 const DAYS = 3;
 
-/** So many messages are in the document at most. */
+/** The most messages in the document. */
 const MAX_ROWS = 150;
 
 describeInBrowser('the history of a conversation', () => {
@@ -32,7 +32,7 @@ describeInBrowser('the history of a conversation', () => {
       content: `${index} ${'word '.repeat((index * 7) % 60)}`.trim(),
     }));
     expect((await publish(server.url, batch)).status).toBe(201);
-    // A conversation is opened at the first message that one has not read.
+    // A conversation opens at the first unread message.
     await send(server.url, 'bob', { messageId: COUNT }, { sender: 'alice', type: 'read' });
   });
   afterAll(async () => {
@@ -40,7 +40,7 @@ describeInBrowser('the history of a conversation', () => {
     await cleanUp();
   });
 
-  /** The message at the top of the view: its id, and where it stands. */
+  /** Returns the message at the top of the view: its id, and its position. */
   function underTheEye(page: ChatPage): Promise<{ id: string; top: number } | undefined> {
     return page.log.evaluate((box: Box) => {
       const { top } = box.getBoundingClientRect();
@@ -65,7 +65,7 @@ describeInBrowser('the history of a conversation', () => {
     let pages = 0;
     while (!seen.has(0)) {
       let before: { id: string; top: number } | undefined;
-      // The answer comes after one has seen where one is.
+      // The answer comes after the place was measured.
       await alice.page.route('**/messages?*', async (route) => {
         before = await underTheEye(alice);
         pages++;
@@ -88,7 +88,7 @@ describeInBrowser('the history of a conversation', () => {
     expect(shown.length).toBeLessThanOrEqual(MAX_ROWS);
     await alice.log.getByText('This is the beginning.').waitFor();
 
-    // What comes meanwhile does not pull the reader away, either.
+    // Messages that come meanwhile do not pull the reader away, either.
     const before = await underTheEye(alice);
     await send(server.url, 'alice', 'new', { sender: 'bob' });
     await alice.unread('bob', 1);
@@ -109,13 +109,13 @@ describeInBrowser('the history of a conversation', () => {
     await send(server.url, 'bob', 'newest\n'.repeat(30), { sender: 'alice' });
     await bob.log.getByText('newest').waitFor();
     await until(async () => (await distance()) < 2);
-    // Less room, as when the keyboard of a phone comes up.
+    // Less room, as when a phone opens its keyboard.
     await bob.page.setViewportSize({ width: 1280, height: 400 });
     await until(async () => (await distance()) < 2);
   });
 
   test('history has a heading for each day, in the time zone of the reader', async () => {
-    // Noon there: no day begins meanwhile.
+    // Noon there, so that no new day begins during the test.
     const noon = new Date().setUTCHours(3, 0, 0, 0);
     const days = Array.from({ length: DAYS }, (_, ago) => new Date(noon - ago * 86_400_000));
     const context = await browser.newContext({ timezoneId: 'Asia/Tokyo', locale: 'en-GB' });

@@ -7,7 +7,7 @@ interface Manifest {
   readonly icons: readonly { readonly src: string; readonly sizes: string; readonly type: string }[];
 }
 
-/** The size of a PNG, which stands in its first chunk (W3C PNG §11.2.1). */
+/** Returns the size of a PNG, which is in its first chunk (W3C PNG §11.2.1). */
 function sizeOf(png: Buffer): string {
   expect(png.subarray(1, 4).toString()).toBe('PNG');
   return `${png.readUInt32BE(16)}x${png.readUInt32BE(20)}`;
@@ -24,7 +24,7 @@ describeInBrowser('the page, put on a home screen', () => {
     const { url, errors } = await debug.send('Page.getAppManifest');
     expect([url, errors]).toEqual([`${server.url}/manifest.webmanifest`, []]);
     const { installabilityErrors } = await debug.send('Page.getInstallabilityErrors');
-    // The one thing is said of the window of the test, which keeps nothing.
+    // The only complaint is about the test's window, which stores nothing.
     expect(installabilityErrors.map(({ errorId }) => errorId)).toEqual(['in-incognito']);
   });
 

@@ -15,7 +15,7 @@ describeInBrowser('the markup of messages', () => {
     return ChatPage.open(context, server.url, name, { peer });
   };
 
-  /** Sends a message to somebody who has the conversation open, and returns it as it is shown. */
+  /** Sends a message to somebody who has the conversation open, and returns its element there. */
   const shown = async (page: ChatPage, name: string, content: string): Promise<Locator> => {
     const before = await page.log.locator('.text').count();
     await send(server.url, name, content, { sender: 'bob' });
@@ -23,7 +23,7 @@ describeInBrowser('the markup of messages', () => {
     return page.log.locator('.text').last();
   };
 
-  /** An element as HTML, without the attributes that only have to do with its style. */
+  /** Returns an element as HTML, without the attributes that only concern its style. */
   const htmlOf = async (element: Locator): Promise<string> =>
     (await element.innerHTML()).replaceAll(/ (dir|tabindex|target|rel)="[^"]*"/g, '');
 
@@ -135,7 +135,7 @@ describeInBrowser('the markup of messages', () => {
   });
 });
 
-/** How much of a message, and of the page, is beyond its right or left end. */
+/** Returns how far a message, and the page, reach beyond their right or left end. */
 const overflowOf = (text: Locator): Promise<number[]> =>
   text.evaluate((element: Element) => {
     const bubble = element.closest('.bubble');
@@ -145,7 +145,7 @@ const overflowOf = (text: Locator): Promise<number[]> =>
     ];
   });
 
-/** The browser's own, in the page. */
+/** For code that runs in the page: the browser has the real one. */
 interface Element {
   readonly clientWidth: number;
   readonly scrollWidth: number;

@@ -68,7 +68,7 @@ describeInBrowser('starting a conversation', () => {
     ['a name of an object’s own', '__proto__'],
     ['128 letters without a space', 'x'.repeat(128)],
   ])('a conversation with a name of %s works from both ends and over a reload', async (_what, name) => {
-    // Of the name itself some would be markup.
+    // Some of the names would be markup.
     const text = `to ${name.length} letters`;
     const [alice, other] = [await open('alice'), await open(name)];
     await alice.turnTo(name);
@@ -135,7 +135,7 @@ describeInBrowser('starting a conversation', () => {
   });
 });
 
-/** The browser's own, in the page. */
+/** For code that runs in the page: the browser has the real one. */
 declare const document: { activeElement: unknown; documentElement: { scrollWidth: number } };
 
 function isFocused(locator: {

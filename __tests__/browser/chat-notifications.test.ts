@@ -32,7 +32,7 @@ describeInBrowser('the bell', () => {
     await cleanUp();
   });
 
-  /** A browser in which notifications are allowed as soon as the page asks. */
+  /** Opens a browser in which notifications are allowed as soon as the page asks. */
   async function newBrowser(
     origin = server.url,
     host?: string,
@@ -51,7 +51,7 @@ describeInBrowser('the bell', () => {
     await bellOf(chat, true).waitFor();
   }
 
-  /** The ends of the endpoints that the service has for an inbox: nothing else of them is told. */
+  /** Returns the ends of the endpoints that the service has for an inbox: it tells nothing else of them. */
   async function endpointsOf(inbox: string, origin = server.url, headers = {}): Promise<string[]> {
     const answer = await request(`${origin}/push-subscriptions?recipient=${inbox}`, { headers });
     const { subscriptions } = answer.body as { subscriptions: { endpoint: string }[] };
@@ -102,7 +102,7 @@ describeInBrowser('the bell', () => {
     await has('room-after');
     await has('room-before', endOf(push, 0));
     await has('bob', endOf(push, 0));
-    // What waited for the others still does: they were not subscribed anew.
+    // What waits for the other inboxes still does: they were not subscribed again.
     expect(idOf('bob')).toBe(before);
   });
 
@@ -112,7 +112,7 @@ describeInBrowser('the bell', () => {
     let joined: Promise<void> | undefined;
     await bea.page.route('**/push-subscriptions', async (route) => {
       const answer = await route.fetch();
-      // The rooms to subscribe for have been looked up by then.
+      // By then the rooms to subscribe to have been looked up.
       const { recipient } = route.request().postDataJSON() as { recipient?: string };
       if (recipient === 'room-one' && joined === undefined) await (joined = bea.turnTo('room-two'));
       await route.fulfill({ response: answer });
@@ -120,7 +120,7 @@ describeInBrowser('the bell', () => {
     await turnOn(bea);
     await has('room-two', endOf(push, 0));
     await has('room-one', endOf(push, 0));
-    // The service has what the page may not have been answered yet.
+    // The service may have it before the page has the answer.
     await bea.page.unrouteAll({ behavior: 'wait' });
   });
 
@@ -141,7 +141,7 @@ describeInBrowser('the bell', () => {
     await bellOf(una, true).waitFor();
     await until(async () => (await bellOf(una).getAttribute('aria-busy')) === 'false');
     await has('una', endOf(push, 0));
-    // A press after that is one: what it asks for comes after all that the others would have.
+    // A press after that is a new one: its request comes after any that the other presses would have caused.
     await bellOf(una).click();
     await has('una');
     expect(asked).toBe(2);
@@ -214,7 +214,7 @@ describeInBrowser('the bell', () => {
       await push.setPermission(first.page, setting);
       for (const one of [first, second]) await bellOf(one, false).waitFor();
       await has(name);
-      // Allowed again, they are off until one turns them on.
+      // When they are allowed again, they stay off until somebody turns them on.
       await push.setPermission(first.page, 'granted');
       await second.page.reload();
       await second.live();
@@ -247,11 +247,11 @@ describeInBrowser('the bell', () => {
     const windows = [first, second];
     const idle = (one: ChatPage): Promise<void> =>
       until(async () => (await bellOf(one).getAttribute('aria-busy')) === 'false');
-    // The others know before the one that has turned them off.
+    // The others know before the window that has turned them off.
     await idle(second);
     await Promise.all(windows.map(({ page }) => page.evaluate(`document.getElementById('bell').click()`)));
     for (const one of windows) await idle(one);
-    // The one that was done first hears of the other's change a moment later.
+    // The window that was done first hears of the other's change a moment later.
     let pressed: (string | null)[] = [];
     await until(async () => {
       pressed = await Promise.all(windows.map((one) => bellOf(one).getAttribute('aria-pressed')));
@@ -259,7 +259,7 @@ describeInBrowser('the bell', () => {
     }, 'both bells to say the same');
     const isOn = pressed[0] === 'true';
     expect(await endpointsOf('ida')).toHaveLength(isOn ? 1 : 0);
-    // What one window keeps is there for the other a moment later.
+    // What one window stores reaches the other a moment later.
     for (const { page } of windows)
       await until(
         async () => ((await push.endpoint(page)) !== null) === isOn,
@@ -330,7 +330,7 @@ describeInBrowser('the bell', () => {
     await has('yan');
     await turnOn(zoe);
     await has('zoe', endOf(push, 1));
-    // Nothing of hers is taken away with another's name.
+    // None of her subscriptions is removed under another's name.
     await yan.page.getByRole('button', { name: 'Sign out' }).click();
     await yan.page.getByLabel('Your name').waitFor();
     await has('zoe', endOf(push, 1));
@@ -357,7 +357,7 @@ describeInBrowser('the bell', () => {
     await alice.page.getByLabel('Your token').waitFor();
     expect(await endpointsOf('alice', closed.url, bearer(token))).toEqual([]);
     expect(await push.endpoint(alice.page)).toBeNull();
-    // The page has closed it; the worker is told by the browser.
+    // The page has closed it; the browser tells the worker.
     await until(async () => (await worker.shown()).length === 0);
   });
 
@@ -371,7 +371,7 @@ describeInBrowser('the bell', () => {
     await session(alice.page, await tokenFor('bob'));
     await alice.page.reload();
     await alice.page.getByText('Signed in as bob').waitFor();
-    // Bob may not tell the service; the endpoint is over, and its push service tells it that.
+    // Bob may not tell the service. The endpoint has ended, and its push service tells the service so.
     await until(async () => (await push.endpoint(alice.page)) === null);
     await until(async () => (await worker.shown()).length === 0);
     const bob = alice;
@@ -421,14 +421,14 @@ describeInBrowser('the bell', () => {
     await nina.setHidden(false);
     await until(async () => (await worker.shown()).length === 1);
     expect(await worker.shown()).toEqual([{ title: 'paul', body: 'hi' }]);
-    // Drawn a moment later: with the next message in between there would be nothing to change.
+    // Drawn a moment later: if the next message came in between, nothing would change.
     const counted = (...counts: number[]): Promise<void> =>
       until(
         async () => JSON.stringify(await nina.page.evaluate('counts')) === JSON.stringify(counts),
         `the badges ${counts.join()}`,
       );
     await counted(1, 0);
-    // A newer one than what was read stays.
+    // A message newer than the read one stays.
     await nina.setHidden(true);
     const seen = await send(server.url, 'nina', 'one', { sender: 'otto' });
     await nina.shows('hi', 'one');

@@ -14,7 +14,7 @@ describeInBrowser('a chat that is interrupted', () => {
   const open = async (server: Server, name: string, peer: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name, { peer });
 
-  /** What the log holds of the conversation. */
+  /** Returns the messages of the conversation in the log. */
   async function held(server: Server): Promise<unknown[]> {
     const answer = await get(server.url, '/messages?between=alice&between=bob&limit=1000');
     const { messages } = answer.body as { messages: WireMessage[] };
@@ -56,7 +56,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.shows('hello');
     await alice.page.context().setOffline(true);
     await alice.state('offline');
-    // The stream may break before the page is told why.
+    // The stream may break before the browser tells the page why.
     await until(async () => (await alice.banner.innerText()).startsWith('Offline: this machine is offline'));
     await alice.send('from the train');
     await alice.isIn('waiting', 'from the train');
@@ -121,7 +121,8 @@ describeInBrowser('a chat that is interrupted', () => {
     await bob.page.reload();
     await bob.live();
     await bob.unread('carol', 960);
-    // If the reload came late, these are read already; else it is opened at the first of them.
+    // If the reload came late, these messages are read already; otherwise the page opens at the first of
+    // them.
     await bob.log.evaluate(
       (box: { scrollTop: number; scrollHeight: number }) => void (box.scrollTop = box.scrollHeight),
     );
@@ -163,7 +164,8 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.page.getByLabel('Your name').fill('alice');
     await alice.page.getByLabel('Your name').press('Enter');
     await until(() => asked === 1);
-    // Its own next try does not come: no time passes. It may not go back, and goes on until it stands.
+    // Time stops, so the page's own next try does not come. The clock cannot go back, and runs until it is
+    // stopped.
     await alice.page.clock.pauseAt(Number(await alice.page.evaluate('Date.now()')) + 5000);
     gate.open();
     await alice.state('offline');
@@ -204,7 +206,7 @@ describeInBrowser('a chat that is interrupted', () => {
   });
 });
 
-/** Evaluated in the page, which has the browser's own. */
+/** For code that runs in the page: the browser has the real one. */
 declare const document: { getElementById: (id: string) => { textContent: string } };
 declare const MutationObserver: new (note: () => unknown) => {
   observe: (what: unknown, how: object) => void;

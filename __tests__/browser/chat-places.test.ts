@@ -16,10 +16,10 @@ interface Conversations {
   readonly conversations: { peer: string; readThrough: number | null }[];
 }
 
-/** Evaluated in the page, which has the browser's own. */
+/** For code that runs in the page: the browser has the real one. */
 declare const document: { querySelector: (selector: string) => Box | null };
 
-/** So many fill any view. */
+/** Enough messages to fill any view. */
 const MANY = 60;
 
 describeInBrowser('the place where one is in a conversation', () => {
@@ -49,7 +49,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     return found?.readThrough ?? null;
   }
 
-  /** The newest id of a conversation. */
+  /** Returns the newest id of a conversation. */
   async function newest(one: string, other: string): Promise<number> {
     const answer = await get(server.url, `/messages?between=${one}&between=${other}&before=latest&limit=1`);
     return (answer.body as { messages: [{ id: number }] }).messages[0].id;
@@ -64,7 +64,7 @@ describeInBrowser('the place where one is in a conversation', () => {
       return { top: top - bounds.top, height: bounds.bottom - bounds.top, bottom: box.scrollHeight };
     });
 
-  /** The text of the topmost message in view. */
+  /** Returns the text of the topmost message in view. */
   const topmost = ({ log }: ChatPage): Promise<string> =>
     log.evaluate(
       (box: Box & { querySelectorAll: (selector: string) => Iterable<Box & { innerText: string }> }) => {
@@ -89,7 +89,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     expect(top).toBeGreaterThan(0);
     expect(top).toBeLessThan(height / 2);
     await until(async () => ((await readThrough('ada', 'ben')) ?? 0) > read, 'what is in view to be read');
-    // The view does not hold all of them.
+    // The view is too small for all of them.
     const unread = Number(await ada.row('ben').locator('.badge').innerText());
     expect(unread).toBeGreaterThan(0);
     expect(unread).toBeLessThan(MANY);
@@ -99,7 +99,7 @@ describeInBrowser('the place where one is in a conversation', () => {
     await ada.unread('ben', 0);
     await button.waitFor({ state: 'hidden' });
     expect(await ada.texts()).toContain('one more');
-    // The line keeps its place while the conversation is open.
+    // The line stays in its place while the conversation is open.
     expect(await ada.log.getByText('New', { exact: true }).count()).toBe(1);
     await ada.turnTo('carl');
     await ada.turnTo('ben');
@@ -222,7 +222,7 @@ describeInBrowser('the place where one is in a conversation', () => {
       const texts = await ina.texts();
       expect(texts.length).toBeLessThanOrEqual(150);
       const numbers = texts.map((text) => Number(text.replace('number ', '')));
-      // No gap, and nothing twice.
+      // There is no gap, and nothing is repeated.
       expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
       for (const text of texts) seen.add(text);
     };

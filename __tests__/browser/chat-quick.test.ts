@@ -1,4 +1,7 @@
-/** Counts what the page does, which only Chromium tells. A time would say more of the machine than of the page. */
+/**
+ * Counts what the page does, which only Chromium tells. A time would say more about the machine than about
+ * the page.
+ */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, CDPSession } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
@@ -7,15 +10,17 @@ import { ChatPage } from '../support/chat-page.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
-/** More than 150 messages, the conversations in view with 80 more, and 500 frames of the stream have. */
+/**
+ * More nodes than 150 messages, the conversations in view with 80 more, and 500 frames of the stream have.
+ */
 const MAX_NODES = 12_000;
 
-/** So many messages one request may publish. */
+/** The most messages that one request may publish. */
 const MAX_BATCH = 1000;
 
 const KEYS = 'the quick brown fox jumps';
 
-/** A script for the page, which counts there what its observers see. */
+/** A script that runs in the page, and counts there what its observers see. */
 const COUNTERS = `
   globalThis.counted = { nodes: 0, rowChanges: 0, frame: 0, drawn: new Set() };
   const countNodes = () => {
@@ -55,13 +60,13 @@ const SCROLL_TO_THE_BEGINNING = `new Promise((resolve) => {
 
 const TO_THE_END = `document.getElementById('to-end').click()`;
 
-/** The counts of a while in which something was done. */
+/** The counts of a period in which something was done. */
 interface Counts {
   /** How often anything was laid out. */
   readonly layouts: number;
   /** How often styles were computed. */
   readonly styles: number;
-  /** In how many frames anything changed, but for the drawer with the stream. */
+  /** In how many frames anything changed, except in the drawer with the stream. */
   readonly drawn: number;
   /** How many changes the rows of messages and conversations had. */
   readonly rowChanges: number;
@@ -90,7 +95,9 @@ class CountedPage {
     return this.chat.page.evaluate(`waitFrames(${count})`);
   }
 
-  /** Waits until the list of conversations has a text. To look whether it is in sight would have it laid out. */
+  /**
+   * Waits until the list of conversations has a text. Checking whether it is visible would cause a layout.
+   */
   async lists(text: string): Promise<void> {
     const list = `document.getElementById('conversations').textContent`;
     await until(() => this.chat.page.evaluate<boolean>(`${list}.includes(${JSON.stringify(text)})`));
@@ -121,7 +128,7 @@ class CountedPage {
     };
   }
 
-  /** Waits until nothing is done for a second, as the page's own timers fire. */
+  /** Waits until nothing is done for a second, since the page has timers of its own. */
   async idle(): Promise<void> {
     const still: Counts = { layouts: 0, styles: 0, drawn: 0, rowChanges: 0 };
     let last: Counts | undefined;
@@ -161,7 +168,7 @@ describeInBrowser('the page', () => {
       expect((await publish(server.url, all.slice(from, from + MAX_BATCH))).status).toBe(201);
   }
 
-  /** The page of somebody with a history. It is opened once. */
+  /** The page of somebody with a history, opened once for all tests. */
   async function pageWith(messages: number, conversations: number): Promise<CountedPage> {
     const me = `reader of ${messages}`;
     const known = pages.get(me);
@@ -204,7 +211,7 @@ describeInBrowser('the page', () => {
       await chat.page.evaluate(`location.hash = '#bob'`);
       await chat.log.getByText('later 999', { exact: true }).waitFor();
       expect(await page.mostNodes()).toBeLessThan(MAX_NODES);
-      // Nor does it hold those that were there before.
+      // It does not hold the earlier ones, either.
       expect(await page.heldNodes()).toBeLessThan(MAX_NODES);
       expect(chat.errors).toEqual([]);
     },
@@ -218,7 +225,7 @@ describeInBrowser('the page', () => {
     const page = await largePage();
     const { keyboard } = page.chat.page;
     await page.chat.page.getByLabel('Message', { exact: true }).focus();
-    // The first letter takes the placeholder away, which the browser does by itself.
+    // The first letter removes the placeholder, which the browser does by itself.
     await keyboard.press('x');
     await page.idle();
     for (const key of KEYS) {
@@ -251,14 +258,14 @@ describeInBrowser('the page', () => {
   test('the page asks the service for nothing while it draws', async () => {
     const page = await largePage();
     const { chat } = page;
-    // The watched people are settled when the newest of all conversations is among them.
+    // The watched people stay the same once the newest of all conversations is among them.
     const watched = chat.page.waitForRequest((request) => request.url().includes('presence=person+3&'));
     await send(server.url, 'reader of 5000', 'hello', { sender: 'person 3' });
     await watched;
     await page.idle();
     const before = chat.requests.length;
     const { drawn } = await page.during(async () => {
-      // They are among the newest, and watched already.
+      // They are among the newest, so they are watched already.
       for (const index of [498, 497, 496]) {
         await send(server.url, 'reader of 5000', `again ${index}`, { sender: `person ${index}` });
         await page.lists(`again ${index}`);

@@ -10,7 +10,7 @@ describeInBrowser('a message that the service refuses', () => {
   const browser = withFreshPages();
   const server = withServer({ env: { AUTH_SECRET: SECRET } });
 
-  /** Opens the page of somebody who may write to nobody but Bob. */
+  /** Opens the page of somebody who may write only to Bob. */
   const open = async (name: string): Promise<ChatPage> => {
     const token = await tokenFor(name, { sendTo: ['bob'] });
     const page = await ChatPage.openWithToken(await browser.newContext(), server.url, token);
@@ -48,7 +48,7 @@ describeInBrowser('a message that the service refuses', () => {
     await decide(ben, 'to be mended', 'Edit');
     expect(await field.inputValue()).toBe('to be mended\nbegun');
     await ben.shows();
-    // It is a draft of this conversation now.
+    // It is the draft of this conversation now.
     await ben.turnTo('bob');
     expect(await field.inputValue()).toBe('');
     await ben.page.reload();
@@ -107,7 +107,7 @@ describeInBrowser('a message that expires', () => {
 
   test('an expired message leaves the conversation, the list, the count and the title without anything else happening', async () => {
     const ada = await ChatPage.open(await browser.newContext(), server.url, 'ada', { peer: 'bob' });
-    // So that nothing is read.
+    // Hidden, so that nothing is read.
     await ada.setHidden(true);
     await publish(server.url, { sender: 'bob', recipient: 'ada', content: 'stays' });
     await ada.shows('stays');

@@ -13,7 +13,7 @@ describeInBrowser('a room', () => {
   const open = async (name: string): Promise<ChatPage> =>
     ChatPage.open(await browser.newContext(), server.url, name);
 
-  /** How many devices follow an inbox. */
+  /** Returns how many devices follow an inbox. */
   async function followers(room: string): Promise<number | undefined> {
     const answer = await get(server.url, `/presence?recipient=${room}`);
     return (answer.body as Record<string, { devices: number } | undefined>)[room]?.devices;
@@ -109,7 +109,7 @@ describeInBrowser('a room', () => {
     await fred.turnTo('bob');
     await fred.page.route('**/conversations?recipient=fred&limit=*', async (route) => {
       const answer = await route.fetch();
-      // Behind the cursor of this answer, and in the history that is asked for next.
+      // After the cursor of this answer, and in the history that is requested next.
       await send(server.url, 'room-race', 'between', { sender: 'carol' });
       await route.fulfill({ response: answer });
     });
@@ -197,7 +197,7 @@ describeInBrowser('a room', () => {
       if (isFirst && route.request().url().includes('room-join')) {
         isFirst = false;
         await send(server.url, 'room-join', 'between', { sender: 'kim' });
-        // Takes the page's own cursor past it.
+        // This moves the page's own cursor past the message.
         await send(server.url, 'amy', 'to herself', { sender: 'kim' });
         await amy.unread('kim', 1);
       }
@@ -207,7 +207,7 @@ describeInBrowser('a room', () => {
     await amy.shows('old', 'between');
     await send(server.url, 'room-join', 'new', { sender: 'kim' });
     await amy.shows('old', 'between', 'new');
-    // What is told again is not counted again.
+    // A repeated message is not counted again.
     await amy.unread('kim', 1);
   });
 
@@ -260,7 +260,7 @@ describeInBrowser('a room', () => {
     const joined = other.page.waitForEvent('requestfinished', (one) => one.url().includes('&room=room-two'));
     second.gate.open();
     await joined;
-    // What hears of a message behind it would ask for what it has missed.
+    // A tab that hears of a later message would fetch what it has missed.
     await send(server.url, 'hugo', 'after it', { sender: 'dora' });
     await one.unread('dora', 1);
     missed.gate.open();

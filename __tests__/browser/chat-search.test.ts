@@ -5,7 +5,7 @@ import { ChatPage } from '../support/chat-page.ts';
 import { until } from '../support/until.ts';
 import { withFreshPages, withServer } from '../support/with-browser.ts';
 
-/** Evaluated in the page, which has the browser's own. */
+/** For code that runs in the page: the browser has the real one. */
 declare const document: {
   activeElement: {
     id: string;
@@ -17,7 +17,7 @@ describeInBrowser('the list of conversations', () => {
   const browser = withFreshPages();
   const server = withServer();
 
-  /** Opens the page of somebody to whom these have written, the first one first. */
+  /** Opens the page of somebody to whom these people have written, the first one first. */
   async function openWith(name: string, peers: readonly string[]): Promise<ChatPage> {
     await publish(
       server.url,
@@ -99,12 +99,12 @@ describeInBrowser('the list of conversations', () => {
     await page.page.keyboard.press('Escape');
     await page.page.getByText('Choose a conversation').waitFor();
     expect(await focused(page)).toBe('search');
-    // The way back does not lead to what was left.
+    // The back button does not lead to what was left.
     expect(new URL(page.page.url()).hash).toBe('');
   });
 
   test('the list can be skipped: the first tab stop of the page leads to the field for writing', async () => {
-    // On a phone nothing has the focus at first: that would open its keyboard.
+    // On a phone nothing has the focus at first, because that would open the keyboard.
     const context = await browser.newContext({ hasTouch: true, isMobile: true });
     const page = await ChatPage.open(context, server.url, 'pia', { peer: 'peer-1' });
     await page.page.reload();

@@ -6,7 +6,7 @@ import { ChatPage } from '../support/chat-page.ts';
 import { until } from '../support/until.ts';
 import { withFreshPages, withServer } from '../support/with-browser.ts';
 
-/** Longer than the page waits before it says that something was seen. */
+/** Longer than the page waits before it reports that something was seen. */
 const LONG_ENOUGH = 1000;
 
 interface Conversations {
@@ -20,7 +20,7 @@ describeInBrowser('a read marker', () => {
   const browser = withFreshPages();
   const server = withServer();
 
-  /** Through which message somebody has read what another one wrote. */
+  /** Returns the id up to which somebody has read another person's messages. */
   async function readThrough(reader: string, peer: string): Promise<number | null> {
     const answer = await get(server.url, `/conversations?recipient=${reader}`);
     const found = (answer.body as Conversations).conversations.find((one) => one.peer === peer);
@@ -91,13 +91,13 @@ describeInBrowser('a read marker', () => {
   test('a read marker is not sent for messages that only the edge of the view touches', async () => {
     const hans = await open('hans', 'ida');
     await hans.page.setViewportSize({ width: 900, height: 400 });
-    // Taller than the view: its end is seen, its beginning is far above.
+    // The message is taller than the view: its end is in view, and its beginning is far above.
     const tall = await send(server.url, 'hans', 'line\n'.repeat(100), { sender: 'ida' });
     await until(async () => (await readThrough('hans', 'ida')) === tall.id);
     await hans.log.evaluate((box: { scrollTop: number }) => (box.scrollTop = 0));
     await send(server.url, 'hans', 'beneath', { sender: 'ida' });
     await hans.unread('ida', 1);
-    // The message's first lines, and no more, come into view.
+    // Only the message's first lines come into view.
     await hans.log.evaluate((box: { scrollTop: number; scrollHeight: number; clientHeight: number }) => {
       box.scrollTop = box.scrollHeight - box.clientHeight - 68;
     });
@@ -165,7 +165,7 @@ describeInBrowser('a read marker', () => {
   test('expired messages wait for no read marker: they do not count when the conversation is opened', async () => {
     const { id, createdAt } = await send(server.url, 'rex', 'of somebody else');
     const context = await browser.newContext();
-    // A list that was made before it expired.
+    // This list was made before the message expired.
     const lastMessage = { id, sender: 'quin', recipient: 'pia', type: 'message', content: 'over', createdAt };
     await context.route('**/conversations?*', async (route) => {
       const response = await route.fetch();

@@ -62,7 +62,7 @@ describeInBrowser('who one is', () => {
     await second.getByLabel('Your name').press('Enter');
     await second.getByText('Signed in as bob').waitFor();
     expect(new URL(second.url()).hash).toBe('');
-    // The first window stays who it was: two persons try it in one browser.
+    // The first window keeps its name: two people can try the page in one browser.
     await alice.page.reload();
     await alice.page.getByText('Signed in as alice').waitFor();
     expect(alice.errors).toEqual([]);
@@ -84,7 +84,7 @@ describeInBrowser('who one is', () => {
     async (name) => {
       const page = await (await browser.newContext()).newPage();
       const chat = new ChatPage(page);
-      // A person who was here before under another name does not write under that one now.
+      // A person who was here before under another name must not write under that name now.
       await page.goto(`${open.url}?as=zoe`);
       await page.getByText('Signed in as zoe').waitFor();
       await page.goto(`${open.url}?as=${encodeURIComponent(name)}`);
@@ -255,7 +255,7 @@ describeInBrowser('who one is', () => {
     await alice.page.goto(`${closed.url}/`);
     await alice.live();
     await alice.page.getByText(/not allowed to read .*room-a/).waitFor();
-    // It may have been drawn while it was asked for.
+    // The room may have been drawn while the service was asked.
     await until(async () => (await alice.names()).length === 0);
   });
 
@@ -302,7 +302,7 @@ describeInBrowser('who one is', () => {
         await page.watches('bob');
       }
       await kay.changeSession(await tokenFor(name, grants, { exp: secondsFromNow(5) }));
-      // Either may have the stream.
+      // Either window may have the stream.
       await other.connectAnew();
       let asked = 0;
       await context.route('**/conversations?*room=room-a', async (route) => {

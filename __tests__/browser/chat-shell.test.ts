@@ -15,7 +15,9 @@ interface Shell {
   readonly files: Record<string, string>;
 }
 
-/** The names of the sets of files that the browser keeps, without those that are being filled. */
+/**
+ * Returns the names of the sets of files that the browser keeps, without those that are still being filled.
+ */
 function keptSets(page: Page): Promise<string[]> {
   return page.evaluate(`(async () => {
     const isWhole = async (name) => (await (await caches.open(name)).keys()).length > 0;
@@ -50,18 +52,18 @@ describeInBrowser('the page without its service', () => {
     await cleanUp();
   });
 
-  /** Waits until so many versions of the page are kept. */
+  /** Waits until this many versions of the page are kept. */
   const keeps = ({ page }: ChatPage, versions = 1): Promise<void> =>
     until(async () => (await keptSets(page)).length === versions, 'the files of the page to be kept');
 
-  /** Opens the page of a service without a key; it is kept. */
+  /** Opens the page of a service without a key, and waits until it is kept. */
   const openKept = async (name: string, peer: string): Promise<ChatPage> => {
     const page = await ChatPage.open(context, proxy.origin, name, { peer });
     await keeps(page);
     return page;
   };
 
-  /** Opens the page with a session; it is kept. */
+  /** Opens the page with a session, and waits until it is kept. */
   const signInKept = async (name: string): Promise<ChatPage> => {
     await proxy.close();
     proxy = await MeddlingProxy.listen(closed.port);
@@ -82,7 +84,7 @@ describeInBrowser('the page without its service', () => {
   const isOffline = (page: ChatPage): Promise<void> =>
     page.page.getByText('Offline: the service cannot be reached').waitFor();
 
-  /** Answers as another version of the page does, in which these files are others. */
+  /** Answers like another version of the page, in which these files are different. */
   const deploy = async (
     version: string,
     files: Readonly<Record<string, string>>,
@@ -105,7 +107,7 @@ describeInBrowser('the page without its service', () => {
     };
   };
 
-  /** A line that notes the version of the file that it is in. */
+  /** Returns a line of code that notes the version of the file that it is in. */
   const noting = (version: string): string => `(globalThis.versions ??= []).push('${version}');`;
   const versions = ({ page }: ChatPage): Promise<string[]> => page.evaluate(`globalThis.versions ?? []`);
 
@@ -179,7 +181,7 @@ describeInBrowser('the page without its service', () => {
     await alice.page.reload();
     await isOffline(alice);
     expect(await versions(alice)).toEqual(['2', '2']);
-    // It is set back to the version before.
+    // The service is set back to the version before.
     await proxy.up();
     proxy.answer = () => undefined;
     await alice.page.reload();

@@ -28,14 +28,14 @@ describeInBrowser('a conversation', () => {
       await bob.title('(2) bob · Tidings');
     }
 
-    // One of bob's devices reads: the others have read too, and alice is told.
+    // When one of bob's devices reads, the others have read too, and alice is told.
     await phone.turnTo('alice');
     await phone.shows('one', 'two');
     for (const text of ['one', 'two']) await alice.isIn('read', text);
     for (const bob of bobs) await bob.unread('alice', 0);
     await tab.title('bob · Tidings');
 
-    // One of them answers: all show it, as their own.
+    // One device answers, and all show the answer as their own.
     await phone.send('three');
     for (const bob of [desk, tab]) {
       await bob.turnTo('alice');
@@ -73,7 +73,7 @@ describeInBrowser('a conversation', () => {
     const fred = await open('fred');
     await emil.row('fred').locator('.dot').waitFor();
     expect(await emil.page.locator('#presence').innerText()).toBe('online');
-    // Fred had not opened the conversation: emil's row came by the list.
+    // Fred had not opened the conversation: emil's row came with the list.
     await fred.row('emil').locator('.dot').waitFor();
     await fred.page.context().close();
     await emil.row('fred').locator('.dot').waitFor({ state: 'hidden' });

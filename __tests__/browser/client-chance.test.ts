@@ -38,7 +38,7 @@ describeInBrowser('tabs that come and go under load', () => {
       await tab.close();
       return others;
     }
-    // As a page does that follows something else from now on.
+    // As a page does that follows other inboxes from now on.
     await tab.run('connection.close()');
     await tab.close();
     return others;
@@ -82,7 +82,10 @@ describeInBrowser('tabs that come and go under load', () => {
   });
 });
 
-/** What a visit is to be told, up to the last that it was: all ids from the position on that it began at. */
+/**
+ * Returns the ids that a visit must be told, up to the last one that it was told: all ids from its first
+ * position on.
+ */
 function consecutive({ start, ids }: Visit): number[] {
   const first = start === undefined ? (ids[0] ?? 1) : Number.parseInt(start, 10) + 1;
   return range(first, ids.at(-1) ?? first - 1);

@@ -6,7 +6,7 @@ import { pullAll } from '../support/pull.ts';
 import { until } from '../support/until.ts';
 import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
-/** How many locks of the client are held or asked for. */
+/** Returns how many locks of the client are held or requested. */
 const LOCKS = `navigator.locks.query().then(({ held, pending }) =>
   [...held, ...pending].filter(({ name }) => name.startsWith('tidings:')).length)`;
 
@@ -21,7 +21,7 @@ describeInBrowser('a page that ends its connection', () => {
     return (answer.body as Record<string, { devices: number }>)[address]?.devices;
   }
 
-  /** Closes it, and looks for what is left for as long as anything could come of it. */
+  /** Closes the connection, and checks that nothing is left for as long as anything could still come. */
   async function expectNothingLeft(tab: ClientTab, address: string): Promise<void> {
     const requests = proxy.requests.length;
     await tab.run('connection.close()');
@@ -52,7 +52,7 @@ describeInBrowser('a page that ends its connection', () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'ben' });
     await proxy.down();
     await tab.waitForState('offline');
-    // Closed first: a try that is due between the count of the requests and the end would be one more.
+    // Closed first: a try that is due between the count of the requests and the close would be one more.
     await tab.run('connection.close()');
     await proxy.up();
     await expectNothingLeft(tab, 'ben');
@@ -62,12 +62,12 @@ describeInBrowser('a page that ends its connection', () => {
     const leader = await ClientTab.live(context, proxy.origin, { recipient: 'cid' });
     for (const content of [1, 2, 3]) await send(server.url, 'cid', content);
     await leader.waitForMessage(3);
-    // It fetches a page of them.
+    // It fetches a page of messages.
     const tab = await ClientTab.open(context, proxy.origin);
     const closing = "{ onMessage: (message) => { note('message', message); connection.close(); } }";
     await tab.connect({ recipient: 'cid', cursor: '0' }, closing);
     expect(await tab.waitForMessage(1)).toEqual([1]);
-    // Of the log that the page is of.
+    // The cursor has the mark of the page's log.
     const cursor = String(await tab.run('connection.cursor'));
     expect(cursor).toMatch(new RegExp(`^${tab.visit.ids[0]}-\\w`));
     await leader.run('connection.close()');
@@ -109,7 +109,7 @@ describeInBrowser('a page that ends its connection', () => {
     await send(server.url, 'eva', 'after');
     expect(await other.waitForMessage('after')).toEqual(['after']);
     await until(() => other.status?.shared === false);
-    // The end of the first one's stream comes to the service on another connection, and may be later.
+    // The service sees the end of the first stream on another connection, maybe later.
     await until(async () => (await devices('eva')) === 1);
   });
 

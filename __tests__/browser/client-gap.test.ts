@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 
 const TWO_DAYS = 2 * 86_400_000;
 const OPTIONS = { recipient: 'bob' };
-/** Past the time in which a stream is to be ready. */
+/** Seconds after which a stream that is not ready is given up. */
 const NOT_READY = 6;
 
 describeInBrowser('a log that no longer holds what a page missed', () => {
@@ -33,7 +33,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     for (const content of contents) await send(origin, 'bob', content);
   }
 
-  /** Starts it again after messages up to an id were purged for their age. */
+  /** Restarts a server after messages up to an id were purged for their age. */
   async function purge({ database, port }: Server, through: number): Promise<Server> {
     withDatabase(database, (file) =>
       file.prepare('UPDATE messages SET createdAt = createdAt - ? WHERE id <= ?').run(TWO_DAYS, through),
@@ -44,7 +44,9 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     return server;
   }
 
-  /** Starts a server; `lose` has it lose the messages that it got last, as it is restored from a backup before them. */
+  /**
+   * Starts a server. `lose` makes it lose its last messages, as if it was restored from a backup before them.
+   */
   async function startLosing(
     held: readonly unknown[],
     lost: readonly unknown[],
@@ -103,7 +105,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await first.stop();
     const server = await purge(first, 2);
     const proxy = await MeddlingProxy.listen(server.port);
-    // The one with the stream has none at first.
+    // The tab that will have the stream has none at first.
     proxy.answer = ({ url = '' }) => (url.startsWith('/stream') ? { status: 502 } : undefined);
     const behind = await ClientTab.open(context, proxy.origin);
     await behind.connect({ ...OPTIONS, cursor: '1' });
@@ -145,7 +147,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
       expect(await tab.waitForMessage('four')).toEqual(['lost', 'lost as well', 'last', ...held]);
       expect(tab.visit.gap.map(({ reason }) => reason)).toEqual(['restored']);
     }
-    // The new position is kept.
+    // The new position is stored.
     await tabs[0]?.reload(OPTIONS);
     await tabs[0]?.waitForState('live');
     expect(tabs[0]?.visit).toMatchObject({ gap: [], message: [] });
@@ -185,7 +187,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
   test('an older backup that still has the position of the tab with the stream is told to a tab that was told more', async () => {
     const { server, lose } = await startLosing(['one', 'two'], ['lost', 'lost as well']);
     const proxy = await MeddlingProxy.listen(server.port);
-    // The one with the stream has none at first.
+    // The tab that will have the stream has none at first.
     proxy.answer = ({ url = '' }) => (url.startsWith('/stream') ? { status: 502 } : undefined);
     const behind = await ClientTab.open(context, proxy.origin);
     await behind.connect({ ...OPTIONS, cursor: '2' });
@@ -231,7 +233,7 @@ describeInBrowser('a log that no longer holds what a page missed', () => {
     await sendAll(server.url, ['one']);
     const leader = await ClientTab.live(context, proxy.origin, OPTIONS);
     const requests = proxy.count('GET /messages');
-    // What the one with the stream said before the log went back.
+    // This is what the tab with the stream said before the log was restored.
     await leader.run(`new BroadcastChannel(${JSON.stringify(`tidings:${proxy.origin}/:["bob"]:tabs`)}).postMessage({
       message: {
         kind: 'state', state: { state: 'live', transport: 'stream', detail: '' }, cursor: '99-gone', presence: [],

@@ -7,9 +7,9 @@ import { pullAll } from '../support/pull.ts';
 import { until } from '../support/until.ts';
 import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
-/** As a page's clock runs of itself. */
+/** Leaves the clock of a page as it is. */
 const AS_IS = '';
-/** Time passes six times as fast for a page: it waits as long as it would, and the test does not. */
+/** Makes time pass six times as fast for a page: it waits as long as usual, and the test does not. */
 const FAST = `{
   const { now } = Date;
   const start = now();
@@ -19,12 +19,12 @@ const FAST = `{
     globalThis[name] = (callback, milliseconds) => timer(callback, milliseconds / 6);
   }
 }`;
-/** The intervals of a page wait for a minute, as those of hidden tabs do. */
+/** Makes the intervals of a page wait for a minute, like those of hidden tabs. */
 const HIDDEN = `{
   const { setInterval } = globalThis;
   globalThis.setInterval = (callback, milliseconds) => setInterval(callback, Math.max(milliseconds, 60_000));
 }`;
-/** Records how the page is put away and shown again. */
+/** Records when the page is put away and shown again. */
 const RECORD = `{
   globalThis.seen = [];
   for (const type of ['pagehide', 'pageshow'])
@@ -42,7 +42,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     return (answer.body as Record<string, { devices: number }>)[address]?.devices;
   }
 
-  /** Two tabs: the first has the stream, and what scripts they begin with. */
+  /** Opens two tabs, of which the first has the stream, with scripts that run at their beginning. */
   async function pair(recipient: string, first: string, second: string): Promise<[ClientTab, ClientTab]> {
     const leader = await ClientTab.live(context, proxy.origin, { recipient }, first);
     const other = await ClientTab.live(context, proxy.origin, { recipient }, second);
@@ -55,7 +55,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
   const isSharing = (tab: ClientTab): Promise<void> =>
     until(() => tab.status?.shared === true && tab.status.state === 'live', 'the tab to share the stream');
 
-  /** Keeps a page busy until it is told to stop by the service, as an endless loop does. */
+  /** Keeps a page busy, like an endless loop, until the service tells it to stop. */
   function hang(tab: ClientTab): () => Promise<void> {
     let isHanging = true;
     proxy.answer = ({ url }) =>
@@ -138,7 +138,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
     await send(server.url, 'dora', 'after');
     for (const tab of [leader, other])
       expect(await tab.waitForMessage('after')).toEqual(['meanwhile', 'after']);
-    // It waits for its turn again.
+    // It waits for the lock again.
     await other.close();
     await hasStream(leader);
   });
@@ -160,7 +160,7 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
 
   test('a tab whose timers wait, as those of a hidden tab do, keeps the stream: it answers when it is asked', async () => {
     const [leader, other] = await pair('fay', HIDDEN, FAST);
-    // A stream that is silent for longer than a tab may be.
+    // The stream is silent for longer than a tab may be.
     await other.run(`{
       globalThis.asked = 0;
       const { postMessage } = BroadcastChannel.prototype;
@@ -251,10 +251,10 @@ describeInBrowser('the tab that has the stream, or that sends', () => {
         });
       });
     })`);
-    // A request that was on its way.
+    // This request was on its way.
     await tab.run("fetch('/healthz').then((answer) => answer.text())");
     const posts = proxy.count('POST');
-    // Longer than it would wait with the next try, and shorter than it waits for one that is silent.
+    // Longer than the wait before the next try, and shorter than the wait for a tab that is silent.
     await thief.run('new Promise((resolve) => setTimeout(resolve, 1500))');
     expect(proxy.count('POST')).toBe(posts);
     await until(() => proxy.count('POST') > posts, 'it to take the lock from one that is silent');

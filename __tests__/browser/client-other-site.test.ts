@@ -37,7 +37,7 @@ describeInBrowser('a page of another site', () => {
     await cleanUp();
   });
 
-  /** A page at `localhost`, where the service is at `127.0.0.1`: for a browser these are two sites. */
+  /** Opens a page at `localhost` while the service is at `127.0.0.1`: for a browser these are two sites. */
   async function open(transport: string | undefined, seconds: () => number): Promise<Page> {
     const page = await context.newPage();
     let tokens = 0;
@@ -133,7 +133,7 @@ describeInBrowser('a page of another site', () => {
   });
 });
 
-/** The sample of docs/client.md that begins with these words. */
+/** Returns the sample of docs/client.md that begins with these words. */
 function sampleOf(beginning: string): string {
   const docs = readFileSync(join(import.meta.dirname, '../../docs/client.md'), 'utf8');
   const [, part = ''] = docs.split('## With tokens');

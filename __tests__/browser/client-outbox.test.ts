@@ -13,7 +13,7 @@ describeInBrowser('the outbox', () => {
   const context = withContext(browser);
   const proxy = withProxy(server);
 
-  /** What is stored in an inbox, in order. */
+  /** Returns the messages of an inbox, in order. */
   async function stored(address: string): Promise<unknown[]> {
     return (await pullAll(server.url, address)).map(({ content }: WireMessage) => content);
   }
@@ -37,7 +37,7 @@ describeInBrowser('the outbox', () => {
     await tab.send('to-ben', 'one');
     await tab.send('to-ben', 'two');
     await until(() => tab.status?.waiting === 2);
-    // The page itself is there again, and what it sends is lost on the way.
+    // The page itself can be loaded again, but what it sends is lost on the way.
     proxy.answer = ({ method, url }) =>
       method === 'POST' || url?.startsWith('/stream') === true ? { status: 502 } : undefined;
     await proxy.up();
@@ -118,10 +118,10 @@ describeInBrowser('the outbox', () => {
     proxy.answer = ({ method }) => (method === 'POST' ? answer : undefined);
     const outcome = await tab.send(address, 'later');
     await until(() => proxy.count('POST') === 1);
-    // The answer is at the page, and the wait has begun.
+    // The page has the answer, and the wait has begun.
     await tab.run("fetch('/healthz').then((answer) => answer.text())");
     await tab.pass(15);
-    // What it would have sent by now came before this.
+    // Anything that it had sent by now would have come before this.
     await tab.run("fetch('/healthz').then((answer) => answer.text())");
     expect(proxy.count('POST')).toBe(1);
     proxy.answer = () => undefined;
@@ -166,7 +166,7 @@ describeInBrowser('the outbox', () => {
     const leaving = await ClientTab.live(context, proxy.origin, { recipient: 'gus' });
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     await leaving.send('to-gus', 'left behind');
-    // It is tried again by itself: more than once where the other tab is late to see it.
+    // The message is tried again by itself, more than once if the other tab sees it late.
     await until(() => staying.status?.waiting === 1 && proxy.count('POST') > 0);
     proxy.answer = () => undefined;
     await leaving.close();
@@ -178,7 +178,8 @@ describeInBrowser('the outbox', () => {
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     const other = await ClientTab.live(context, proxy.origin, { recipient: 'hal:work' });
     await other.send('to-hal', 'from work');
-    // Answered: what is still on its way would be stored when the proxy lets all pass.
+    // Answered, because a request that is still on its way would be stored when the proxy lets everything
+    // pass.
     await until(() => proxy.count('POST') > 0);
     await other.close();
     proxy.answer = () => undefined;
@@ -213,7 +214,7 @@ describeInBrowser('the outbox', () => {
       if (held.length > 0) await route.continue();
       else held.push(route);
     });
-    // No wait would come to its end.
+    // The clock stands still, so no wait would end.
     await tab.stopClock();
     const outcome = await tab.send('to-kai', 'at once');
     await until(() => held.length === 1);

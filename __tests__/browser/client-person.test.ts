@@ -53,14 +53,14 @@ describeInBrowser('a person', () => {
     await send('bob', 'for bob');
     expect(await other.waitForMessage('for bob')).toEqual(['for bob']);
     expect(first.visit.contents).toEqual([]);
-    // Also a page that is loaded while the session is bob's sends nothing of hers.
+    // A page that is loaded during bob's session sends none of her messages, either.
     await first.reload({ recipient: 'alice' });
     await first.waitForState('replaced');
     expect(first.visit.refused).toEqual([]);
     await first.page.reload();
     await signIn(first, 'alice');
     await first.connect({ recipient: 'alice' });
-    // Her unsent message, which is sent now, comes after it.
+    // Her unsent message is sent now, and comes after it.
     expect((await first.waitForMessage('for alice alone'))[0]).toBe('for alice alone');
     const sendersToCarol = async (): Promise<string[]> => {
       const answer = await request(`${server.url}/messages?recipient=carol&after=0`, {

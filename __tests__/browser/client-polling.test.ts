@@ -5,7 +5,7 @@ import { ClientTab, type TabOptions } from '../support/client-tab.ts';
 import { until } from '../support/until.ts';
 import { withBrowser, withContext, withProxy, withServer } from '../support/with-browser.ts';
 
-/** Past the time in which a stream is to be ready. */
+/** Seconds after which a stream that is not ready is given up. */
 const NOT_READY = 6;
 
 describeInBrowser('behind a proxy that keeps streams back', () => {
@@ -17,7 +17,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
     proxy.mode = 'buffer';
   });
 
-  /** A tab that has given up on its stream. */
+  /** Opens a tab that has given up on its stream. */
   async function openPolling(options: TabOptions): Promise<ClientTab> {
     const tab = await ClientTab.open(context, proxy.origin);
     await tab.connect(options);
@@ -29,7 +29,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
 
   test('a client behind a proxy that holds streams back polls, says so, and goes on with a stream when one gets through', async () => {
     const tab = await openPolling({ recipient: 'ann' });
-    // The trial has the time that it takes.
+    // Let as much time pass as a trial takes.
     await tab.stopClock();
     const contents: unknown[] = [];
     proxy.mode = 'pass';
@@ -53,7 +53,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
 
   test('the trial of a stream that is held back as well loses and repeats nothing', async () => {
     const tab = await openPolling({ recipient: 'ben' });
-    // The trial is not given up by itself: what is told meanwhile was polled, however long that takes.
+    // The trial does not end by itself: anything told meanwhile was polled, however long that takes.
     await tab.stopClock();
     const streams = proxy.count('GET /stream');
     for (let third = 0; third < 3; third++) {
@@ -102,7 +102,7 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
     await tab.waitForState('offline');
     proxy.mode = 'pass';
     await send(server.url, 'eva', 'meanwhile');
-    // Once, for a stream that was frozen as well: time that goes on passing leaves no try enough of it.
+    // Only once, even for a frozen stream: if time went on passing, no try would have enough of it.
     await tab.pass(NOT_READY);
     expect(await tab.waitForMessage('meanwhile')).toEqual(['meanwhile']);
   });
@@ -116,12 +116,12 @@ describeInBrowser('behind a proxy that keeps streams back', () => {
         const answer = await get(server.url, `/presence?recipient=${address}`);
         return (answer.body as Record<string, { devices: number }>)[address]?.devices;
       };
-      // The stream that was given up may be a device a moment longer.
+      // The stream that was given up may count as a device for a moment.
       await until(() => proxy.count('GET /messages') > 1);
       await until(async () => (await devices()) === 1);
       if (when.includes('tried')) {
         const streams = proxy.count('GET /stream');
-        // In thirds, so that the poll that is held does not seem to have been answered too late.
+        // In thirds, so that the held poll does not seem to be answered too late.
         for (const content of ['a new poll', 'another']) {
           await tab.pass(20);
           await send(server.url, address, content);

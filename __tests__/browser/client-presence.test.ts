@@ -14,7 +14,7 @@ describeInBrowser('what is told of others', () => {
   const context = withContext(browser);
   const proxy = withProxy(server);
 
-  /** What a tab was told of the presence of addresses, as `bob online`. */
+  /** Returns what a tab was told about the presence of addresses, such as `bob online`. */
   const told = (tab: ClientTab): string[] =>
     tab.visit.event
       .filter(({ type }) => type === 'presence')
@@ -42,7 +42,7 @@ describeInBrowser('what is told of others', () => {
       await waitToBeTold(tab, `${address} online`);
       expect(told(tab)).toEqual([`${address} offline`, `${address} online`]);
     }
-    // The end of the streams before it comes on other connections, and may be later.
+    // The service sees the ends of earlier streams on other connections, maybe later.
     await until(async () => {
       const answer = await get(server.url, '/presence?recipient=ann');
       return (answer.body as Record<string, { devices: number }>)['ann']?.devices === 1;
@@ -107,7 +107,7 @@ describeInBrowser('what is told of others', () => {
     const other = await ClientTab.live(context, proxy.origin, { recipient: 'lea' });
     const cursor = await tabs[0]?.run('connection.cursor');
     const sent = await other.call("sendEphemeral({ recipient: 'kim', type: 'typing', content: true })");
-    // One stream of the recipient's, and the sender's own.
+    // One stream of the recipient, and one of the sender.
     expect(sent.value).toBe(2);
     for (const tab of tabs) {
       await until(() => tab.visit.event.length > 0);
@@ -130,12 +130,12 @@ describeInBrowser('what is told of others', () => {
     // Other tabs read as well, and not always further.
     for (const [index, id] of [...ids, ...ids.slice(0, 3)].entries()) {
       outcomes.push(await (index % 2 === 0 ? tab : other).begin(`markRead('ned', ${id})`));
-      // What one tab puts into the storage is seen by the other later.
+      // A tab sees later what another one puts into the storage.
       await until(async () => (await tab.run(OUTBOX)) === (await other.run(OUTBOX)));
     }
     await until(() => tab.status?.waiting === 2 && other.status?.waiting === 2);
     proxy.answer = () => undefined;
-    // Both try again at once; time that passes would end what is on its way as too late.
+    // Both try again at once. If time passed, requests on their way would end as too late.
     await tab.run('connection.reconnect()');
     const markers = [];
     for (const outcome of outcomes) markers.push((await outcome()).value?.content);
@@ -153,7 +153,7 @@ describeInBrowser('what is told of others', () => {
     const ids = (answer.body as { id: number }[]).map(({ id }) => id);
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'pia' });
     const late = await ClientTab.open(context, proxy.origin);
-    // What is in the storage is seen before what is said of it is heard.
+    // A tab sees what is in the storage before it hears about it.
     await late.run(`globalThis.BroadcastChannel = class extends BroadcastChannel {
       set onmessage(take) {
         super.onmessage = (event) => setTimeout(() => take(event), 1000);

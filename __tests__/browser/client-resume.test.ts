@@ -11,7 +11,7 @@ describeInBrowser('a page that comes back', () => {
   const server = withServer();
   const context = withContext(browser);
 
-  /** Waits until the position is kept too: the message is told first. */
+  /** Waits until the position is stored too: the message is told first. */
   const kept = (tab: ClientTab): Promise<void> =>
     until(async () => {
       const cursor = await tab.run('connection.cursor');

@@ -7,14 +7,14 @@ import { SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 import { withBrowser, withContext, withServer } from '../support/with-browser.ts';
 
-/** Gets a session with the token that the page has at hand. */
+/** Gets a session with the token that the page has. */
 const SIGN_IN = `fetch('/session', { method: 'PUT', headers: { Authorization: 'Bearer ' + globalThis.token } })
   .then((answer) => { if (!answer.ok) throw new Error('no session: ' + answer.status); })`;
 const RENEWING = `{ onExpired: () => { note('expired', 'asked'); return ${SIGN_IN}; } }`;
 const SHORT = 2;
 const LONG = 600;
 
-/** A token of somebody who may send to everyone, for so many seconds. */
+/** Makes a token that is valid for so many seconds, for somebody who may send to everyone. */
 const tokenOf = (sub: string, seconds: number): Promise<string> =>
   tokenFor(sub, { sendTo: ['*'] }, { exp: secondsFromNow(seconds) });
 
@@ -32,7 +32,7 @@ describeInBrowser('a session', () => {
     await tab.run(`void (globalThis.token = ${JSON.stringify(await tokenOf(sub, LONG))})`);
   };
 
-  /** A tab of somebody who is signed in. */
+  /** Opens a tab of somebody who is signed in. */
   async function open(sub: string, extra?: string): Promise<ClientTab> {
     const tab = await ClientTab.open(context, server.url);
     await giveToken(tab, sub);
@@ -42,7 +42,10 @@ describeInBrowser('a session', () => {
     return tab;
   }
 
-  /** The session of all tabs becomes one that is over soon. Not asked for: that may take longer than it lasts. */
+  /**
+   * Gives all tabs a session that expires soon. Sets the cookie, since a request may take longer than the
+   * session lasts.
+   */
   async function shorten(sub: string): Promise<void> {
     const value = await tokenOf(sub, SHORT);
     await context.addCookies([
@@ -67,7 +70,7 @@ describeInBrowser('a session', () => {
   test('an expired session that the page cannot renew is told, and a try with a new one continues where it was', async () => {
     const tab = await open('ben');
     const other = await open('ben');
-    // When both are live: a tab that is opened takes longer than the session lasts on a machine that is busy.
+    // When both are live: on a busy machine, opening a tab takes longer than the session lasts.
     await shorten('ben');
     await tab.run('connection.reconnect()');
     await send('ben', 'before');
@@ -96,7 +99,7 @@ describeInBrowser('a session', () => {
     await other.run('connection.reconnect()');
     await send('cid', 'after');
     for (const one of [asking, other]) expect(await one.waitForMessage('after')).toEqual(['after']);
-    // The person is asked again when that is over, though nothing became of the first time.
+    // The person is asked again when that session has expired, though the first call never settled.
     await asking.waitForState('live');
     await shorten('cid');
     await asking.run('connection.reconnect()');
@@ -140,7 +143,7 @@ describeInBrowser('a session', () => {
     // The next poll is held for as long as the session lasts.
     await send('ida', 'before');
     await tab.waitForState('expired');
-    // Sooner than a poll is answered to which nothing is to be told.
+    // Sooner than a poll is answered that has nothing to tell.
     await tab.waitForState('live', 'polling', 15_000);
     await proxy.close();
   });

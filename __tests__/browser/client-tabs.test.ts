@@ -56,7 +56,7 @@ describeInBrowser('the tabs of a browser', () => {
     await until(() => tabs[1]?.status?.shared === false && tabs[1].status.state === 'live');
     expect(tabs[2]?.status?.shared).toBe(true);
     await until(async () => (await devices('heir')) === 1);
-    // What the browser reports of its requests comes on another way than what the pages report, and may be later.
+    // The browser reports its requests on another way than the pages report theirs, maybe later.
     await until(() => streams.length > 0);
     expect(streams).toHaveLength(1);
     expect(new URL(String(streams[0])).searchParams.get('lastEventId')).toMatch(/^\d+-/);
@@ -69,7 +69,7 @@ describeInBrowser('the tabs of a browser', () => {
     context.on('request', (request) => {
       if (request.url().includes('/messages?')) asked.push(request.url());
     });
-    // The log's head, which is ahead of where the stream stands.
+    // The head of the log, which is ahead of the stream.
     const { id } = await send(server.url, 'somebody else', 1);
     await other.connect({ recipient: 'calm', cursor: String(id) });
     await other.waitForState('live');
@@ -97,7 +97,7 @@ describeInBrowser('the tabs of a browser', () => {
     await first?.close();
     const heir = others[0];
     await until(() => heir?.status?.shared === false && heir.status.state === 'live');
-    // Longer than it would wait with a wish for another.
+    // Longer than it would wait after a wish for another address.
     await heir?.page.evaluate('new Promise((resolve) => setTimeout(resolve, 1000))');
     await send(server.url, 'curious', 'after');
     for (const tab of others) await tab.waitForMessage('after');
@@ -114,7 +114,7 @@ describeInBrowser('the tabs of a browser', () => {
     await first.crash();
     await publishing;
     expect(await second.waitForMessage(59)).toEqual(Array.from({ length: 60 }, (_, index) => index));
-    // All of them may have been told before the crash.
+    // All of these messages may have been told before the crash.
     await until(() => second.status?.shared === false);
   });
 
@@ -161,7 +161,7 @@ describeInBrowser('the tabs of a browser', () => {
     for (const content of [1, 2, 3]) await send(server.url, 'behind', content);
     await leader.waitForMessage(3);
     const behind = await ClientTab.open(context, server.url);
-    // No wait would come to its end.
+    // The clock stands still, so no wait would end.
     await behind.stopClock();
     let failures = 0;
     let failing = true;

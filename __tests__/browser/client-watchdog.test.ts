@@ -33,7 +33,7 @@ describeInBrowser('a connection that is cut', () => {
   const heartbeats = (tab: ClientTab): number =>
     tab.visit.event.filter(({ event }) => event === 'heartbeat').length;
 
-  /** A tab for which no time passes but by `pass`, since something that it has just heard. */
+  /** Opens a tab that has just heard something, and for which time passes only by `pass`. */
   async function openStopped(recipient: string): Promise<ClientTab> {
     const tab = await ClientTab.open(context, proxy.origin);
     await tab.connect({ recipient }, "{ onFrame: (frame) => note('event', frame) }");
@@ -44,7 +44,7 @@ describeInBrowser('a connection that is cut', () => {
     return tab;
   }
 
-  /** From now on the stream is silent: what came before is at the page, and nothing follows. */
+  /** Silences the stream: the page has everything from before, and nothing follows. */
   async function silence(tab: ClientTab, recipient: string): Promise<void> {
     proxy.mode = 'freeze';
     await send(server.url, recipient, 'meanwhile');
@@ -108,7 +108,8 @@ describeInBrowser('a connection that is cut', () => {
     const tab = await ClientTab.live(context, proxy.origin, { recipient: 'dan' });
     const streams = proxy.count('GET /stream');
     await context.setOffline(true);
-    // The stream may break before the browser says that it is offline: then that the service is not reached comes first.
+    // The stream may break before the browser says that it is offline. Then the page first says that it
+    // cannot reach the service.
     await until(() => tab.status?.detail === 'this machine is offline');
     expect(tab.status?.state).toBe('offline');
     await send(server.url, 'dan', 'meanwhile');
@@ -123,12 +124,13 @@ describeInBrowser('a connection that is cut', () => {
     async (mode) => {
       const name = `eva-${mode}`;
       const tab = await ClientTab.live(context, proxy.origin, { recipient: name });
-      // A try is neither too early nor too slow.
+      // Stop the clock, so that no try is too early or too slow.
       await tab.stopClock();
       proxy.mode = mode;
       await tab.waitForState('offline');
       const before = proxy.count('GET /stream');
-      // How often it began to wait: while it still tries, time that passes would make it poll, or wait only then.
+      // How often a wait has begun. If time passed during a try, the client would poll, or begin its wait
+      // only then.
       const waits = (): number =>
         tab.visit.status.filter(({ state, transport }) => state === 'offline' && transport === 'stream')
           .length;

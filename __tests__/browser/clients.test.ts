@@ -9,14 +9,14 @@ import { expectExact, RestartedServer } from '../support/restarts.ts';
 import { cleanUp } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
-/** Each as its own documentation shows it. */
+/** Pages with clients of others, each as its own documentation shows it. */
 const PAGES = [
   'event-source.html',
   'fetch-event-source.html',
   'reconnecting-eventsource.html',
   'reconnecting-eventsource-listening.html',
 ] as const;
-/** Pages that give up for good when a connection is refused. They come through a proxy that refuses none. */
+/** Pages that give up for good when a connection is refused. They go through a proxy that refuses none. */
 const IMPATIENT = ['event-source.html in Firefox', 'reconnecting-eventsource.html in Firefox'];
 const BROWSERS = HAS_FIREFOX ? ['Chromium', 'Firefox'] : ['Chromium'];
 const testInFirefox = HAS_FIREFOX ? test : test.skip;
@@ -87,13 +87,13 @@ describeInBrowser('in a page', () => {
         for (const file of ['fetch-event-source.html', 'reconnecting-eventsource-listening.html'] as const) {
           await expectExact(pageOf(file, browser), server.url, recipient);
         }
-        // It is closed: it does not come back.
+        // It is closed, and does not come back.
         const closed = pageOf('event-source.html', browser);
         await until(
           async () => (await closed.evaluate('String(source.readyState)')) === '2',
           'it to give up',
         );
-        // It is back, but only listeners move the position that it comes back with.
+        // It is back, but only listeners move the position from which it continues.
         const forgetful = pageOf('reconnecting-eventsource.html', browser);
         await server.waitForDevices(`reconnecting-eventsource.html in ${browser}`, 1);
         await server.send(recipient, 'when all are back');

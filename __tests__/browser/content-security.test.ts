@@ -39,7 +39,7 @@ describeInBrowser('the policy of the page', () => {
     await cleanUp();
   });
 
-  /** Opens the page as it would be, had somebody got this HTML to the end of its body. */
+  /** Opens the page as it would be if somebody had got this HTML into the end of its body. */
   async function openWith(html: string): Promise<Page> {
     const page = await context.newPage();
     await page.route(`${server.url}/`, async (route) => {
@@ -100,7 +100,7 @@ describeInBrowser('the policy of the page', () => {
   });
 
   test.each([
-    // Text is refused before it is asked where it would run.
+    // Text is refused before the browser checks where it would run.
     ['eval', 'require-trusted-types-for', `setTimeout(() => eval('globalThis.pwned = 1'))`],
     [
       'a function made of text',
@@ -137,7 +137,7 @@ describeInBrowser('the policy of the page', () => {
     const before = other.requests.length;
     const page = await context.newPage();
     await page.goto(server.url);
-    // In a task of the page itself: what a debugger evaluates has rights of its own.
+    // In a task of the page itself, because code of a debugger has more rights.
     await page.evaluate(`void setTimeout(() => { ${script.replace('EVIL', other.origin(EVIL))} })`);
     await until(async () => (await violations(page)).length > 0);
     expect(await violations(page)).toContain(directive);
@@ -174,7 +174,7 @@ describeInBrowser('the policy of the page', () => {
   });
 
   test.each([
-    // The one is refused by the service, the other by the browser, since the policy says so.
+    // The service refuses the first, and the browser the second, because the policy says so.
     ['another site', EVIL, 403, /^http:/],
     ['another port', '127.0.0.1', 200, /^chrome-error:/],
   ] as const)('the policy keeps the page out of the frames of %s', async (_what, name, status, shown) => {

@@ -8,10 +8,10 @@ import { SECRET, signToken } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 import { withBrowser, withServer } from '../support/with-browser.ts';
 
-/** The `readyState` of one that will come back. */
+/** The `readyState` of an EventSource that will come back. */
 const EVENT_SOURCE_CONNECTING = 0;
 
-/** The browser's own, in the page. */
+/** For code that runs in the page: the browser has the real one. */
 declare const EventSource: typeof EventSourceType;
 
 /** An event, and who saw it: `onmessage`, or a listener for its name. */
@@ -80,7 +80,7 @@ describeInBrowser('an EventSource in a page', () => {
     for (const content of ['a', 'b', 'c']) sent.push(await send(server.url, 'carol', content));
     const { seen } = await listen(`recipient=carol&lastEventId=${sent[0]?.id}`);
     await until(async () => (await seen()).some(({ by }) => by === 'live'));
-    // After it they come each second.
+    // After `live`, heartbeats come each second.
     const events = (await seen()).filter(({ by }) => by !== 'heartbeat');
     expect(events.map(({ by }) => by)).toEqual(['ready', 'onmessage', 'onmessage', 'live']);
     expect(events.slice(1, 3).map(({ data }) => data)).toEqual(sent.slice(1));

@@ -1,4 +1,4 @@
-/** The programs of docs/guide.md, each run as it stands there. */
+/** The programs of docs/guide.md, each run as it is written there. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -38,7 +38,7 @@ describeInBrowser('the guide', () => {
     symlinkSync(join(ROOT, 'node_modules/jose'), join(folder, 'node_modules/jose'));
     symlinkSync(join(ROOT, 'public'), join(folder, 'node_modules/tidings-client'));
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-    // The address of the service is all that a reader changes.
+    // A reader changes only the address of the service.
     for (const [name, text] of FILES)
       writeFileSync(join(folder, name), text.replaceAll('http://127.0.0.1:7070', server.url));
   });
@@ -217,7 +217,8 @@ describeInBrowser('the guide', () => {
       await until(() => new Set(shipped()).size === 25, 'all jobs');
       await sendJobs(1);
       await until(() => shipped().at(-1) === 25, 'the last job');
-      // The job that was under way when it was killed may be done again; the order is that of the log.
+      // The job that was under way when the worker was killed may be done again; the order is that of the
+      // log.
       expect(shipped().length).toBeLessThanOrEqual(28);
       expect([...new Set(shipped())]).toEqual(Array.from({ length: 26 }, (_, index) => index));
       expect(worker.said()).not.toMatch(/error|traceback/i);

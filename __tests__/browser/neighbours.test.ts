@@ -77,7 +77,7 @@ describeInBrowser('two services of one site', () => {
     const endpoint = await push.endpoint(above.page);
     const below = await ChatPage.open(context, `${site.url}a/`, 'fay');
     await below.page.getByRole('button', { name: 'Notifications', pressed: false }).waitFor();
-    // Its check of what somebody else had turned on is done.
+    // By now it has checked what somebody else had turned on.
     await below.page.evaluate(
       `navigator.locks.request('tidings:${site.url}a/:chat:notifications', () => undefined)`,
     );

@@ -12,7 +12,8 @@ describeInBrowser('the page behind nginx, as deploy has it', () => {
   let browser: Browser;
   let url: string;
   beforeAll(async () => {
-    // The certificate vouches for itself. A context that takes it does not take the service worker that it serves.
+    // The certificate is self-signed. A context that accepts it still does not accept a service worker from
+    // it.
     const launching = launchChromium(['--ignore-certificate-errors']);
     const [launched, { proxies }] = await Promise.all([launching, Proxy.start('nginx')]);
     [browser, url] = [launched, proxies[0]?.url ?? ''];

@@ -8,14 +8,14 @@ import { PushBrowser, PushWorker, SENDS_NOTHING } from '../support/push-browser.
 import { until } from '../support/until.ts';
 import { withFreshPages, withServer } from '../support/with-browser.ts';
 
-/** A push service that takes the permission away from those who show nothing. */
+/** A push service that withdraws the permission from those who show nothing. */
 const APPLE = 'web.push.apple.com';
 
 describeInBrowser('the service worker', () => {
   const browser = withFreshPages();
   const server = withServer({ env: SENDS_NOTHING });
 
-  /** Somebody's page, notifications turned on, and its worker, which takes the page for hidden. */
+  /** Opens somebody's page with notifications turned on, and its worker, which takes the page for hidden. */
   async function turnedOn(
     name: string,
     host?: string,
@@ -72,7 +72,7 @@ describeInBrowser('the service worker', () => {
   test('the worker shows a message with the icon of the page, which its policy lets it load', async () => {
     const { worker } = await turnedOn('alice');
     await worker.push(message(1));
-    // A notification stands when its icon was asked for.
+    // A notification is shown once its icon was requested.
     expect(
       await worker.run(
         `registration.getNotifications().then(([{ icon }]) => performance.getEntriesByName(icon).map((entry) => [entry.name, entry.responseStatus]))`,
@@ -157,7 +157,7 @@ describeInBrowser('the service worker', () => {
     expect(await worker.push(message(1))).toBe('done');
     expect(await worker.shown()).toEqual([]);
     expect(await worker.run('badges')).toEqual([1]);
-    // A tab of the site stays, which is visible too and is none of the page.
+    // Another tab of the site stays open. It is visible too, but not a window of the page.
     await chat.page.close();
     await worker.alone();
     await worker.push(message(2));
@@ -177,7 +177,7 @@ describeInBrowser('the service worker', () => {
 
   test('the worker shows something at each push if a browser wants that, and closes it when it was read', async () => {
     const { worker, push } = await turnedOn('alice', APPLE);
-    // The worker asks its own push manager, which is made up as that of the page is.
+    // The worker asks its own push manager, which is replaced as that of the page is.
     await worker.run(
       `void (PushManager.prototype.getSubscription = async () => ({ endpoint: ${JSON.stringify(push.devices[0]?.endpoint)} }))`,
     );
@@ -198,7 +198,7 @@ describeInBrowser('the service worker', () => {
       ['bob', false],
       ['bob', true],
     ]);
-    // What stands is something, and news.
+    // A notification that stays is something shown, and newer than what was read.
     await worker.push(message(5));
     await worker.push(read(4));
     expect(await worker.shown()).toEqual([{ title: 'bob', body: 'hi' }]);
@@ -220,7 +220,7 @@ describeInBrowser('the service worker', () => {
 
   test('the worker takes pushes one after the other: what was read at once is not shown after that', async () => {
     const { worker } = await turnedOn('alice');
-    // The message takes long, the marker does not.
+    // The message takes long, and the marker does not.
     await worker.run(`{
       const { matchAll } = Clients.prototype;
       Clients.prototype.matchAll = async function (...given) {
@@ -321,7 +321,7 @@ describeInBrowser('the service worker', () => {
     await page.getByRole('heading', { name: '//evil.example/#x', exact: true }).waitFor();
   });
 
-  /** How many devices the service has for somebody. */
+  /** Returns how many devices the service has for somebody. */
   async function devicesOf(name: string): Promise<string[]> {
     const answer = await get(server.url, `/push-subscriptions?recipient=${name}`);
     return (answer.body as { subscriptions: { endpoint: string }[] }).subscriptions.map(({ endpoint }) =>
@@ -333,7 +333,7 @@ describeInBrowser('the service worker', () => {
     const { worker, chat, push } = await turnedOn('nina');
     const { length } = await worker.run<string[]>('settled');
     await chat.turnTo('room-nina');
-    // The page has said that there is a room now.
+    // By now the page has said that there is a room.
     await worker.settled(length);
     const [, next] = push.devices;
     expect(await worker.loseSubscription(next)).toBe('done');
@@ -342,7 +342,7 @@ describeInBrowser('the service worker', () => {
     for (const inbox of ['nina', 'room-nina']) {
       expect(await devicesOf(inbox)).toEqual([next?.endpoint.slice(-6)]);
     }
-    // Given the same again, it is not taken away: the worker knows which one it has now.
+    // If the browser gives the same subscription again, it is not removed: the worker knows which one it has.
     await worker.loseSubscription(next);
     expect(await devicesOf('nina')).toEqual([next?.endpoint.slice(-6)]);
     await push.stand(chat.page, 1);

@@ -1,4 +1,4 @@
-/** One contract for every proxy of `deploy`, by HTTP/1.1 and by HTTP/2. They are tried side by side. */
+/** One contract for every proxy of `deploy`, over HTTP/1.1 and HTTP/2. They are tested side by side. */
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import type { EventSource as EventSourceType } from 'eventsource';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
@@ -12,14 +12,14 @@ import { SocketDevice } from '../support/socket-device.ts';
 import { bearer, tokenFor } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
-/** Evaluated in the page, which has the browser's own. */
+/** For code that runs in the page: the browser has the real one. */
 declare const EventSource: typeof EventSourceType;
 declare const WebSocket: new (url: string) => { onmessage: (event: { data: string }) => void };
 
 const GRANTS = { sendTo: ['*'], sendAs: ['*'], read: ['*'], presence: ['*'] };
 const JSON_BODY = { 'Content-Type': 'application/json' };
 
-/** Tries something with each client at once; what goes wrong names the client. */
+/** Tries something with each client at once; a failure names its client. */
 function each<T>(
   clients: readonly ProxyClient[],
   attempt: (client: ProxyClient) => Promise<T>,
@@ -41,7 +41,7 @@ const someProxy = installed.length > 0 ? proxyTest() : proxyTest('nginx');
 
 describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => {
   let headers: Record<string, string>;
-  /** One service that is there all the time, and one that is restarted. */
+  /** One service that is always there, and one that is restarted. */
   let calm: Proxied;
   let shaken: Proxied;
   let clients: ProxyClient[];
@@ -56,7 +56,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
       launchBrowser(),
     ]);
     clients = clientsOf(calm);
-    // They take a minute, in which the other tests run.
+    // These take a minute, in which the other tests run.
     polls = each(clients, (client) =>
       client.ask(`/messages?recipient=${encodeURIComponent(`silent ${client.name}`)}&wait=60`),
     );
@@ -70,7 +70,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
   const clientsOf = ({ proxies }: Proxied): ProxyClient[] =>
     proxies.flatMap((proxy) => VERSIONS.map((version) => new ProxyClient(proxy, version, headers)));
 
-  /** How many devices an address has, as the service itself says. */
+  /** Returns how many devices an address has, as the service itself says. */
   async function devicesOf({ server }: Proxied, address: string): Promise<number> {
     const answer = await request(`${server.url}/presence?${queryOf('recipient', [address])}`, { headers });
     return (answer.body as Record<string, { devices: number }>)[address]?.devices ?? NaN;
@@ -128,7 +128,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
       expect(jsonOf(await client.ask(`/messages?${addresses}`))).toMatchObject({ messages: [stored] });
       const present = jsonOf(await client.ask(`/presence?${addresses}`));
       expect(Object.keys(present as object)).toEqual(LONGEST.slice(0, 100));
-      // A refusal is a problem of the service.
+      // A refusal is a problem document of the service.
       const refused = await client.ask(`/presence?${LONGEST_QUERY}`);
       expect([refused.status, refused.headers['content-type']]).toEqual([400, 'application/problem+json']);
     });
@@ -141,7 +141,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
       );
     const [fitting, over] = [batch(102), batch(120)];
     expect(4 * 1024 * 1024 - fitting.length).toBeLessThan(41_000);
-    // One after the other: the service takes 64 MiB that are arriving, of all together.
+    // One after the other: all requests that are arriving may have 64 MiB together.
     for (const client of clients) {
       await each([client], async () => {
         const sent = { method: 'POST', headers: JSON_BODY };
@@ -228,7 +228,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
     });
   });
 
-  /** Opens a page of a proxy's origin, with the session of somebody who may read everything. */
+  /** Opens a page on a proxy's origin, with the session of somebody who may read everything. */
   async function signIn(proxy: Proxy, context?: BrowserContext): Promise<Page> {
     const page = await (context ?? (await browser.newContext({ ignoreHTTPSErrors: true }))).newPage();
     await page.goto(`${proxy.url}/healthz`);
@@ -241,14 +241,16 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
     return page;
   }
 
-  /** The ids of messages that the EventSources of a page got, how often they were sent away, and their states. */
+  /**
+   * The ids of messages that the EventSources of a page got, how often they were sent away, and their states.
+   */
   interface Watched {
     readonly ids: number[];
     readonly reasons: string[];
     readonly state: number;
   }
 
-  /** Has a page open plain EventSources, which come back by themselves or not at all. */
+  /** Makes a page open plain EventSources, which come back by themselves or not at all. */
   async function watch(page: Page, urls: readonly string[]): Promise<() => Promise<Watched[]>> {
     const handle = await page.evaluateHandle((all) => {
       return all.map((url) => {
@@ -275,7 +277,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
       const watched = await Promise.all(
         shaken.proxies.map(async (proxy, index) => {
           const page = await signIn(proxy, context);
-          // And one that is a page of another origin for its proxy.
+          // And one that is on a page of another origin for its proxy.
           const other = shaken.proxies[(index + 1) % shaken.proxies.length] ?? proxy;
           const origins = [...Array<string>(20).fill(proxy.url), other.url];
           return watch(
@@ -324,7 +326,7 @@ describeInBrowser('behind nginx, Caddy and HAProxy, as deploy has them,', () => 
     },
   );
 
-  /** While the service is away: only who reads event streams gets a 200. */
+  /** Checks that while the service is away, only readers of event streams get a 200. */
   async function seesThatItIsAway(client: ProxyClient): Promise<void> {
     const body = JSON.stringify({ recipient: 'room', content: 'lost' });
     const refused = await Promise.all([

@@ -7,7 +7,7 @@ import { cleanUp, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 import { withFreshPages } from '../support/with-browser.ts';
 
-/** The browser's own, in the page. */
+/** For code that runs in the page: the browser has the real one. */
 declare const EventSource: typeof EventSourceType;
 
 /** One EventSource in a page that does nothing else. */
@@ -26,7 +26,7 @@ class BlankPage {
 
   static async open(browser: Browser, url: string, recipient: string): Promise<BlankPage> {
     const opened = new BlankPage(await (await browser.newContext()).newPage());
-    // Of the service's origin, and without a script of its own.
+    // On the service's origin, and without a script of its own.
     await opened.page.goto(`${url}/favicon.svg`);
     const handle = await opened.page.evaluateHandle((path) => {
       const source = new EventSource(path);
@@ -43,7 +43,7 @@ class BlankPage {
     return opened;
   }
 
-  /** The data and ids of all events of this name so far. */
+  /** Returns the data and ids of all events of this name so far. */
   async seen(name: string): Promise<{ id: string; data: { content?: unknown; reason?: string } }[]> {
     const events = (await this.#events?.jsonValue()) ?? [];
     return events
@@ -51,7 +51,7 @@ class BlankPage {
       .map(({ id, data }) => ({ id, data: JSON.parse(data) as { content?: unknown; reason?: string } }));
   }
 
-  /** Waits for a message, and gives the contents of all so far. */
+  /** Waits for a message, and returns the contents of all so far. */
   async contentsWith(content: string): Promise<unknown[]> {
     const contents = async (): Promise<unknown[]> =>
       (await this.seen('message')).map(({ data }) => data.content);
@@ -59,7 +59,7 @@ class BlankPage {
     return contents();
   }
 
-  /** 0: it connects; 1: it is open; 2: it has given up. */
+  /** Returns the `readyState`. 0: it connects; 1: it is open; 2: it has given up. */
   readyState(): Promise<number | undefined> {
     return this.#source?.evaluate((source) => source.readyState) ?? Promise.resolve(undefined);
   }
@@ -82,7 +82,7 @@ describeInBrowser("the browser's own EventSource", () => {
     await first.kill();
     for (const page of pages) await until(async () => (await page.readyState()) === 0);
 
-    // Where the browser does not look: these are surely published before it is back.
+    // The browser does not see these requests, so they are surely published before it is back.
     const elsewhere = await Server.start({ database });
     await publish(elsewhere.url, 'meanwhile 1');
     await publish(elsewhere.url, 'meanwhile 2');
@@ -101,7 +101,7 @@ describeInBrowser("the browser's own EventSource", () => {
         'after 1',
         'after 2',
       ]);
-      // What the browser reports of its requests comes on another way than what its page says.
+      // The browser reports its requests on another way than its page does, maybe later.
       await until(() => page.requests.length > 1);
       const lastEventId = (await page.requests.at(-1)?.allHeaders())?.['last-event-id'];
       expect(lastEventId).toMatch(/^2-/);
@@ -139,7 +139,7 @@ describeInBrowser("the browser's own EventSource", () => {
     await until(async () => (await outside.readyState()) !== 1);
     expect(await outside.readyState()).toBe(0);
     await inside.page.close();
-    // It was told to come back in 15 s at the most.
+    // It was told to come back within 15 s.
     await until(async () => (await outside.seen('live')).length === 1, 'the other one to be let in');
   });
 });

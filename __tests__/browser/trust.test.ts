@@ -13,7 +13,7 @@ import { clockTest, WrongClock } from '../support/wrong-clock.ts';
 const EVIL = 'evil.example';
 const REBIND = 'rebind.example';
 
-/** What a page has seen of its EventSource. */
+/** The events that a page has seen on its EventSource. */
 interface Followed {
   readonly ids: number[];
   readonly said: string[];
@@ -21,7 +21,7 @@ interface Followed {
   readonly states: number[];
 }
 
-/** Follows a stream in a page by its own EventSource, which never gets another. */
+/** Follows a stream in a page with one EventSource of its own, which is never replaced. */
 async function follow(page: Page, url: string, withCredentials = false): Promise<() => Promise<Followed>> {
   await page.evaluate(`
     globalThis.seen = { ids: [], said: [], states: [] };
@@ -35,7 +35,7 @@ async function follow(page: Page, url: string, withCredentials = false): Promise
   return () => page.evaluate('seen');
 }
 
-/** What a page gets for a request: an answer, or the name of an error. */
+/** The result of a page's request: an answer, or the name of an error. */
 type Got = { readonly status: number; readonly body: unknown } | string;
 
 function ask(page: Page, url: string, init: Record<string, unknown> = {}): Promise<Got> {
@@ -51,12 +51,12 @@ const json = (body: unknown): Record<string, unknown> => ({
   body: JSON.stringify(body),
 });
 
-/** Nothing of what a page tried gave it more than a refusal, or an answer that it cannot see into. */
+/** Checks that nothing a page tried gave it more than a refusal, or an answer that it cannot see into. */
 function expectNothingRead(came: Readonly<Record<string, string>>): void {
   for (const [way, what] of Object.entries(came)) {
     expect(`${way}: ${what}`).toMatch(/: (4\d\d .*|failed|closed|opaque|nothing|sent|loaded)$/);
   }
-  // These load only what is well-formed and allowed.
+  // These load only if they are well-formed and allowed.
   for (const way of ['picture', 'sound', 'script', 'style']) {
     expect(`${way}: ${came[way] ?? ''}`).toMatch(/: (failed|nothing)$/);
   }
@@ -111,7 +111,7 @@ describeInBrowser('in a browser', () => {
       `);
       await until(() => page.frames().some((frame) => frame.url() === 'about:srcdoc'));
       const frame = page.frames().find((one) => one.url() === 'about:srcdoc');
-      // Its address is known before its body is there.
+      // The page knows its address before it has its body.
       await frame?.waitForLoadState();
       const came = await attack(frame as unknown as Page, server.url);
       expectNothingRead(came);
@@ -215,7 +215,7 @@ describeInBrowser('in a browser', () => {
 
     test.each([
       ['another site', EVIL, false],
-      // Same site, and so sent with the cookie: what is refused is the origin.
+      // On the same site, so the cookie is sent: the origin is refused.
       ['another port of this site', 'localhost', true],
     ])('a page of %s can neither publish nor read with the session', async (_what, name, carries) => {
       await logIn(await victim());
@@ -230,7 +230,7 @@ describeInBrowser('in a browser', () => {
         const came = await attack(page, origin);
         expectNothingRead(came);
         expect(JSON.stringify(came)).not.toContain('secret');
-        // Told on another way than what the page says came of them, and maybe later.
+        // Reported on another way than what the page says about it, and maybe later.
         await until(async () => {
           const headers = await Promise.all(requests.map((sent) => sent.allHeaders()));
           const carried = headers.filter(({ cookie = '' }) => cookie.includes('tidings='));
@@ -256,7 +256,7 @@ describeInBrowser('in a browser', () => {
       await until(async () => (await followed()).ids.length > 0);
       const read = await ask(page, `${origin}/messages`, { credentials: 'include' });
       expect(read).toMatchObject({ status: 200, body: { messages: [{ content: 'mine' }] } });
-      // Without its cookie it is nobody.
+      // Without its cookie the page is nobody.
       expect(await ask(page, `${origin}/messages`, { credentials: 'omit' })).toMatchObject({ status: 401 });
     });
 
@@ -272,7 +272,7 @@ describeInBrowser('in a browser', () => {
         await until(async () => (await followed()).said.includes('live'));
         const sent = [await publish('before')];
         await until(async () => (await followed()).ids.length === 1);
-        // Over when all this is done, however long it took.
+        // Expired when all of this is done, however long it took.
         clock.set(601);
         await until(async () => (await expired()) === 1);
         sent.push(await publish('meanwhile 1'));

@@ -10,14 +10,14 @@ import { until } from '../support/until.ts';
 
 const EVIL = 'evil.example';
 
-/** What a page has seen of its WebSocket. */
+/** The events that a page has seen on its WebSocket. */
 interface Seen {
   readonly open: boolean;
   readonly events: readonly SocketEvent[];
   readonly close: Closed | null;
 }
 
-/** Opens a WebSocket in a page, by the browser's own. */
+/** Opens the browser's own WebSocket in a page. */
 async function openSocket(page: Page, url: string): Promise<() => Promise<Seen>> {
   await page.evaluate(`
     globalThis.seen = { open: false, events: [], close: null };
@@ -52,7 +52,7 @@ describeInBrowser('a WebSocket in a page', () => {
     const page = await context.newPage();
     await page.goto(origin);
     const url = `ws://localhost:${server.port}/ws`;
-    // Without a session it is refused, and the page sees no more than that.
+    // Without a session it is refused, and the page sees nothing else.
     const refused = await openSocket(page, url);
     await until(async () => (await refused()).close !== null);
     expect(await refused()).toEqual({ open: false, events: [], close: { code: 1006, reason: '' } });
@@ -71,18 +71,18 @@ describeInBrowser('a WebSocket in a page', () => {
     const { events } = await seen();
     const published = events.find(({ event }) => event === 'published');
     expect(published).toMatchObject({ ref: 'r', data: { sender: 'alice', content: 'hé 🙂' } });
-    // Its own message stands in its inbox too.
+    // The sender's inbox has its own message, too.
     expect(events.find(({ event }) => event === 'message')?.data).toEqual(published?.data);
     // More pings than a peer may leave unanswered: the browser has answered them.
     await until(async () => (await seen()).events.filter(({ event }) => event === 'heartbeat').length >= 6);
     expect((await seen()).close).toBeNull();
 
-    // A page of another site has the cookie at most, and never the socket.
+    // A page of another site has the cookie at most, but never the socket.
     const foreign = await other.open(context, EVIL);
     const hijacked = await openSocket(foreign, url);
     await until(async () => (await hijacked()).close !== null);
     expect(await hijacked()).toEqual({ open: false, events: [], close: { code: 1006, reason: '' } });
-    // The same site, so that the browser does send the cookie.
+    // On the same site, so the browser sends the cookie.
     const neighbour = await other.open(context, 'localhost');
     const tried = await openSocket(neighbour, url);
     await until(async () => (await tried()).close !== null);

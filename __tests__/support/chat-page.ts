@@ -2,7 +2,7 @@
 import type { BrowserContext, Locator, Page, Request } from 'playwright-core';
 import { until } from './until.ts';
 
-/** The browser's own, in the page. */
+/** For code that runs in the page: the browser has the real one. */
 declare const document: {
   hasFocus: () => boolean;
   dispatchEvent: (event: Event) => boolean;
@@ -167,8 +167,8 @@ export class ChatPage {
   }
 
   /**
-   * Waits until the stream that tells of somebody's presence is live. It is opened anew for that, and what is not stored
-   * would be lost meanwhile.
+   * Waits until the stream that tells of somebody's presence is live. It is opened anew for that, and what is
+   * not stored would be lost meanwhile.
    */
   async watches(peer: string): Promise<void> {
     const told = this.page.locator('#frames-list [data-event="presence"]', {
@@ -178,8 +178,8 @@ export class ChatPage {
   }
 
   /**
-   * Puts a session of this token in the place of its own, and has the stream opened anew with it. Not asked for: that may
-   * take longer than it lasts.
+   * Puts a session of this token in the place of its own, and has the stream opened anew with it. Not asked
+   * for: that may take longer than it lasts.
    */
   async changeSession(token: string): Promise<void> {
     const url = new URL(this.page.url()).origin;
@@ -190,8 +190,8 @@ export class ChatPage {
   }
 
   /**
-   * Has it connect anew at once. Its own next try may be half a minute away: the longer the service was gone, the later
-   * it is.
+   * Has it connect anew at once. Its own next try may be half a minute away: the longer the service was gone,
+   * the later it is.
    */
   async connectAnew(): Promise<void> {
     await this.page.evaluate(`void dispatchEvent(new Event('online'))`);
