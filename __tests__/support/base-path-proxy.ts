@@ -6,17 +6,22 @@ import type { AddressInfo } from 'node:net';
 const POLICY = "default-src 'self'";
 
 export interface BasePathProxy {
-  /** Where the service is now, with a slash at its end. */
+  /** The URL at which the proxy serves the service, with a slash at its end. */
   readonly url: string;
   close(): void;
 }
 
-/** Starts the proxy before the service at `origin`. `basePath` begins with a slash and has none at its end. */
+/**
+ * Starts the proxy in front of the service at `origin`. `basePath` begins with a slash, and ends without one.
+ */
 export function startBasePathProxy(origin: string, basePath: string): Promise<BasePathProxy> {
   return startProxy([[basePath, origin]]);
 }
 
-/** Starts a site of several services, by the path of each, the one at the root (``) last. Its URL is that of the root. */
+/**
+ * Starts a site of several services, by the path of each, the one at the root (``) last. Its URL is that of
+ * the root.
+ */
 export function startSite(services: Readonly<Record<string, string>>): Promise<BasePathProxy> {
   return startProxy(Object.entries(services));
 }

@@ -1,4 +1,4 @@
-/** A browser, headless, with a new profile: Chromium, unless the suites are run in another one. */
+/** A headless browser with a new profile: Chromium, unless the suites run in another one. */
 import { existsSync } from 'node:fs';
 import { describe } from '@jest/globals';
 import { type Browser, type BrowserContext, chromium } from 'playwright-core';
@@ -6,15 +6,15 @@ import { type Browser, type BrowserContext, chromium } from 'playwright-core';
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const MISSING = `no Chromium at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM to its path`;
 
-/** How a browser is started whose tests need nothing that only one has. */
+/** How to start a browser for tests that need nothing special of one. */
 interface Launch {
   readonly start: () => Promise<Browser>;
-  /** Why it cannot be started; `undefined`: it can. */
+  /** Why it cannot be started; `undefined` if it can. */
   readonly missing: string | undefined;
 }
 let other: Launch | undefined;
 
-/** Has suites run in another browser. */
+/** Makes suites run in another browser. */
 export function launchBrowsersWith(launch: Launch): void {
   other = launch;
 }
@@ -30,7 +30,9 @@ const ARGUMENTS = [
   '--disable-sync',
 ];
 
-/** A `describe` that is skipped, with a line that says why, if there is no browser; with `CI=true` it fails. */
+/**
+ * A `describe` that is skipped, with a line that says why, if there is no browser; with `CI=true` it fails.
+ */
 export function describeInBrowser(name: string, tests: () => void): void {
   const missing = other === undefined ? missingChromium() : other.missing;
   if (missing === undefined || process.env['CI'] === 'true') {
@@ -45,18 +47,20 @@ function missingChromium(): string | undefined {
   return existsSync(CHROMIUM) ? undefined : MISSING;
 }
 
-/** Starts the browser that suites are run in; to be closed by the test. */
+/** Starts the browser in which suites run. The test must close it. */
 export function launchBrowser(): Promise<Browser> {
   return other?.start() ?? launchChromium();
 }
 
-/** Starts Chromium; to be closed by the test. @param more arguments */
+/** Starts Chromium. The test must close it. @param more arguments */
 export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   if (!existsSync(CHROMIUM)) throw new Error(MISSING);
   return chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...more] });
 }
 
-/** Starts a browser that keeps pages that were left, to show them again as they were; to be closed by the test. */
+/**
+ * Starts a browser that keeps pages that were left, to show them again as they were. The test must close it.
+ */
 export async function launchBrowserWithPageCache(): Promise<Browser> {
   if (!existsSync(CHROMIUM)) throw new Error(MISSING);
   const ignoreDefaultArgs = ['--disable-back-forward-cache'];
@@ -64,8 +68,8 @@ export async function launchBrowserWithPageCache(): Promise<Browser> {
 }
 
 /**
- * Starts a browser for which other names are this machine too. What keeps their pages from it otherwise, and is the
- * browser's own, is off: what is left is the service's.
+ * Starts a browser for which other names are this machine too. The browser's own protection from pages of
+ * such names is off, so that only the service's is left.
  */
 export function launchBrowserKnowing(names: readonly string[]): Promise<Browser> {
   return launchChromium([
@@ -74,7 +78,7 @@ export function launchBrowserKnowing(names: readonly string[]): Promise<Browser>
   ]);
 }
 
-/** Starts a browser with the profile in a folder, as a person has one; to be closed by the test. */
+/** Starts a browser with the profile in a folder, as a person has one. The test must close it. */
 export async function launchWithProfile(folder: string): Promise<BrowserContext> {
   if (!existsSync(CHROMIUM)) throw new Error(MISSING);
   return chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: ARGUMENTS });

@@ -1,4 +1,4 @@
-/** Certificates: those that vouch for themselves, and those of an authority. */
+/** Certificates: self-signed ones, and those of an authority. */
 import { execFileSync } from 'node:child_process';
 import type { KeyObject } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -6,15 +6,19 @@ import { join } from 'node:path';
 import { newFolder } from './server.ts';
 
 export interface Certificate {
-  /** In a file, as `NODE_EXTRA_CA_CERTS` wants it. */
+  /** The file of the certificate, for `NODE_EXTRA_CA_CERTS`. */
   readonly file: string;
   readonly pem: string;
 }
 
-/** The names of a certificate for loopback, as openssl has them. */
+/** The names of a certificate for loopback, in the form of openssl. */
 const LOOPBACK = ['IP:127.0.0.1', 'DNS:localhost'];
 
-/** A certificate of a key, by default for loopback. @param names as openssl has them: `DNS:push.example.org` */
+/**
+ * Makes a certificate of a key, by default for loopback.
+ *
+ * @param names in the form of openssl: `DNS:push.example.org`
+ */
 export function selfSigned(key: KeyObject, names: readonly string[] = LOOPBACK): Certificate {
   const folder = newFolder();
   const [keyFile, file] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
@@ -32,7 +36,7 @@ export interface KeyPairFiles {
   readonly key: string;
 }
 
-/** An authority, with the certificates that it signs. */
+/** An authority, which signs certificates. */
 export class CertificateAuthority {
   /** The file of its own certificate. */
   readonly file: string;
@@ -48,7 +52,7 @@ export class CertificateAuthority {
   /**
    * Signs a certificate with a key of its own, by default for loopback.
    *
-   * @param subject the name of whom it is for
+   * @param subject the name of its owner
    */
   sign(subject: string, names: readonly string[] = LOOPBACK): KeyPairFiles {
     const [certificate, key] = ['certificate', 'key'].map((kind) =>

@@ -1,4 +1,4 @@
-/** The chat page, as a person has it open: what it shows, and what it asks for. */
+/** The chat page as a person has it open: what it shows, and what it requests. */
 import type { BrowserContext, Locator, Page, Request } from 'playwright-core';
 import { until } from './until.ts';
 
@@ -9,14 +9,14 @@ declare const document: {
 };
 
 export interface Opened {
-  /** Whose conversation is opened with the page. */
+  /** Whose conversation to open with the page. */
   readonly peer?: string;
 }
 
 export class ChatPage {
   readonly page: Page;
   readonly requests: Request[] = [];
-  /** What the console and the page complained of, but for requests that came to nothing. */
+  /** The complaints of the console and the page, except about requests that failed. */
   readonly errors: string[] = [];
   readonly log: Locator;
   readonly banner: Locator;
@@ -95,7 +95,7 @@ export class ChatPage {
     await this.page.getByRole('button', { name: /^(\d+ new|Jump to newest)$/ }).click();
   }
 
-  /** The texts of the messages that are shown, in their order. */
+  /** Returns the texts of the messages that are shown, in order. */
   texts(): Promise<string[]> {
     return this.log.locator('.message :is(.text, .json)').allTextContents();
   }
@@ -113,19 +113,19 @@ export class ChatPage {
     }
   }
 
-  /** The own message with this text. */
+  /** Returns the person's own message with this text. */
   own(text: string): Locator {
     const content = this.page.locator('.text, .json', { hasText: new RegExp(`^${escaped(text)}$`) });
     return this.log.locator('.message.mine').filter({ has: content });
   }
 
-  /** Waits until an own message is in a state: `waiting`, `stored`, `read` or `refused`. */
+  /** Waits until one of the person's own messages is in a state: `waiting`, `stored`, `read` or `refused`. */
   async isIn(state: string, text: string): Promise<void> {
     const sign = this.own(text).locator('.state');
     await until(async () => (await sign.getAttribute('data-state')) === state, `"${text}" to be ${state}`);
   }
 
-  /** Somebody's row in the list of conversations. */
+  /** Returns somebody's row in the list of conversations. */
   row(peer: string): Locator {
     return this.page
       .getByRole('navigation')
@@ -133,12 +133,12 @@ export class ChatPage {
       .filter({ has: this.page.locator('.name', { hasText: new RegExp(`^${escaped(peer)}$`) }) });
   }
 
-  /** The names in the list, in their order. */
+  /** Returns the names in the list, in order. */
   names(): Promise<string[]> {
     return this.page.getByRole('navigation').locator('.name').allTextContents();
   }
 
-  /** Waits until the list says that so many of somebody's messages are unread. */
+  /** Waits until the list says that this many of somebody's messages are unread. */
   async unread(peer: string, count: number): Promise<void> {
     const badge = this.row(peer).locator('.badge');
     await until(
@@ -154,7 +154,7 @@ export class ChatPage {
     await until(async () => (await this.page.title()) === title, `the title ${title}`);
   }
 
-  /** What the page is told when its tab is hidden, or shown again. */
+  /** Tells the page that its tab is hidden, or shown again. */
   async setHidden(hidden: boolean): Promise<void> {
     await this.page.evaluate((isHidden) => {
       Object.defineProperty(document, 'visibilityState', {
@@ -167,8 +167,8 @@ export class ChatPage {
   }
 
   /**
-   * Waits until the stream that tells of somebody's presence is live. It is opened anew for that, and what is
-   * not stored would be lost meanwhile.
+   * Waits until the stream that tells of somebody's presence is live. The page opens the stream again for
+   * that, and messages that are not stored would be lost meanwhile.
    */
   async watches(peer: string): Promise<void> {
     const told = this.page.locator('#frames-list [data-event="presence"]', {
@@ -178,8 +178,8 @@ export class ChatPage {
   }
 
   /**
-   * Puts a session of this token in the place of its own, and has the stream opened anew with it. Not asked
-   * for: that may take longer than it lasts.
+   * Replaces the page's session by one of this token, and makes it open the stream again. Sets the cookie,
+   * since a request may take longer than the session lasts.
    */
   async changeSession(token: string): Promise<void> {
     const url = new URL(this.page.url()).origin;
@@ -190,14 +190,14 @@ export class ChatPage {
   }
 
   /**
-   * Has it connect anew at once. Its own next try may be half a minute away: the longer the service was gone,
-   * the later it is.
+   * Makes the page reconnect at once. Its own next try may be half a minute away: the longer the service was
+   * gone, the longer it takes.
    */
   async connectAnew(): Promise<void> {
     await this.page.evaluate(`void dispatchEvent(new Event('online'))`);
   }
 
-  /** The requests that did not go to this origin. */
+  /** Returns the requests that did not go to this origin. */
   strayRequests(origin: string): string[] {
     return this.requests.map((request) => request.url()).filter((url) => new URL(url).origin !== origin);
   }

@@ -7,10 +7,10 @@ import { until } from './until.ts';
 
 Object.assign(globalThis, { EventSource });
 
-/** The ways in which messages come. */
+/** The transports of the client. */
 export const TRANSPORTS = ['event-source', 'fetch', 'polling'] as const;
 
-/** A connection, and what it was told. */
+/** A connection, and everything that it was told. */
 export class NodeClient {
   readonly connection: Connection;
   readonly messages: WireMessage[] = [];

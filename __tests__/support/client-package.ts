@@ -1,4 +1,7 @@
-/** The npm package `tidings-client`, packed and installed as its users do, and the tools that they build it with. */
+/**
+ * The npm package `tidings-client`, packed and installed as its users do it, and the tools with which they
+ * build.
+ */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -13,11 +16,11 @@ const TOOLS = join(
   'tidings/client-tools/node_modules',
 );
 
-/** A program that has not ended by then does not end by itself. Installing and compiling take long on a busy machine. */
+/** After this time a program is killed. Installing and compiling take long on a busy machine. */
 const PATIENCE_MILLISECONDS = 60_000;
 export const LONG_PATIENCE_MILLISECONDS = 600_000;
 
-/** The versions of Node that the package is tested with. */
+/** The versions of Node with which the package is tested. */
 export const NODES = [20, 22, 24, 26] as const;
 
 function hasTools(): boolean {
@@ -31,7 +34,10 @@ function hasTools(): boolean {
 
 const runsHere = hasTools() || process.env['CI'] === 'true';
 
-/** A `describe` that is skipped, with a line that says why, if the tools are not installed; with `CI=true` it fails. */
+/**
+ * A `describe` that is skipped, with a line that says why, if the tools are not installed; with `CI=true` it
+ * fails.
+ */
 export function describeWithClientTools(name: string, tests: () => void): void {
   if (!runsHere) process.stderr.write(`skipped, "${name}": .ci/client-tools/install has what it needs\n`);
   (runsHere ? describe : describe.skip)(name, tests);
@@ -46,10 +52,10 @@ export const nodeProgram = (major: number): string => toolFile(`node-${major}-${
 /**
  * Runs a program to its end.
  *
- * @param more variables of its environment
- * @param patience after so many milliseconds it is killed
- * @returns what it printed
- * @throws {Error} if its exit code is not 0, or it does not end by itself, with all that it printed
+ * @param more more variables of its environment
+ * @param patience after how many milliseconds it is killed
+ * @returns its output
+ * @throws {Error} with its output, if its exit code is not 0, or it does not end by itself
  */
 export async function runProgram(
   program: string,
@@ -58,7 +64,7 @@ export async function runProgram(
   more = {},
   patience = PATIENCE_MILLISECONDS,
 ): Promise<string> {
-  // Without the variables of this process: npm would take the settings of the npm that started it.
+  // Without the variables of this process: npm would take over the settings of the npm that started it.
   const { PATH = '', HOME = '' } = process.env;
   return new Promise((resolve, reject) => {
     const options = {
@@ -79,7 +85,7 @@ interface PackedFile {
   readonly path: string;
 }
 
-/** A project of another person, outside of this repository, in which the package is installed. */
+/** Another person's project, outside of this repository, in which the package is installed. */
 export class ClientProject {
   readonly folder: string;
   /** The paths of the files of the package, sorted. */
@@ -90,7 +96,11 @@ export class ClientProject {
     this.packed = packed;
   }
 
-  /** Packs the package, in a checkout of its own, and installs it. @param files more files of the project, by path */
+  /**
+   * Packs the package in a checkout of its own, and installs it.
+   *
+   * @param files more files of the project, by path
+   */
   static async create(files: Readonly<Record<string, string>>): Promise<ClientProject> {
     const folder = newFolder();
     const tarball = await pack('./public', newCheckout(CLIENT_PARTS), folder);
@@ -114,14 +124,14 @@ export class ClientProject {
     return readFileSync(join(this.folder, path));
   }
 
-  /** Copies the service's own module, with what it imports, into a folder of the project. */
+  /** Copies the service's own module, with its imports, into a folder of the project. */
   copyServiceModule(folder: string): void {
     for (const part of ['client.js', 'client'])
       cpSync(join(ROOT, 'public', part), join(this.folder, folder, part), { recursive: true });
   }
 }
 
-/** The parts of a fresh clone that packing takes: of the client, and of the program. */
+/** The parts of a fresh clone that are needed to pack the client, and the program. */
 const CLIENT_PARTS = ['public', 'tsconfig.json', 'tsconfig.public.json', 'tsconfig.client.json', 'LICENSE'];
 const PROGRAM_PARTS = [
   ...CLIENT_PARTS,
@@ -141,21 +151,21 @@ export interface Packed {
   readonly files: readonly PackedFile[];
 }
 
-/** Packs the program, in a checkout of its own. @param folder where the tarball goes */
+/** Packs the program in a checkout of its own. @param folder for the tarball */
 export const packProgram = (folder: string): Promise<Packed> => pack('.', newCheckout(PROGRAM_PARTS), folder);
 
-/** Packs a package. @param what its folder in the checkout @param to where the tarball goes */
+/** Packs a package. @param what its folder in the checkout @param to the folder for the tarball */
 async function pack(what: string, checkout: string, to: string): Promise<Packed> {
   const args = ['pack', what, '--json', '--pack-destination', to];
   const answer = await runProgram('npm', args, checkout, {}, LONG_PATIENCE_MILLISECONDS);
-  // npm prints the output of scripts before it, whatever form is asked for.
+  // Before its own output, npm prints that of scripts, whatever format is requested.
   const [packed] = JSON.parse(answer.slice(answer.search(/^\[/m))) as [Packed];
   return packed;
 }
 
 /**
- * Returns a new folder with parts of a fresh clone, and the dependencies. Packing writes files beside those that it packs,
- * and other suites look at the ones of the repository meanwhile.
+ * Returns a new folder with parts of a fresh clone, and the dependencies. Packing writes files beside those
+ * that it packs, and other suites may be looking at those of the repository.
  */
 function newCheckout(parts: readonly string[]): string {
   const folder = newFolder();

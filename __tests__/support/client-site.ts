@@ -1,4 +1,6 @@
-/** The site of the applications that run in a page: the pages of `clients`, and the libraries that they take. */
+/**
+ * The site of the applications that run in a page: the pages of `clients`, and the libraries that they use.
+ */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -8,7 +10,7 @@ import { CLIENTS } from './foreign-client.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** The file behind a path, and its type. Modules name each other without their extension. */
+/** Returns the file behind a path, and its type. Modules name each other without their extension. */
 function fileOf(path: string): { file: string; type: string } {
   if (path.endsWith('.html')) return { file: join(CLIENTS, path), type: 'text/html' };
   return { file: join(ROOT, path.endsWith('.js') ? path : `${path}.js`), type: 'text/javascript' };
@@ -34,7 +36,7 @@ export class ClientSite {
     return site;
   }
 
-  /** The page that opens this stream. */
+  /** Returns the page that opens this stream. */
   pageOf(file: string, stream: string): string {
     const { port } = this.#server.address() as AddressInfo;
     return `http://127.0.0.1:${port}/${file}?url=${encodeURIComponent(stream)}`;

@@ -1,4 +1,4 @@
-/** A tab with nothing in it but `client.js`, and what that told it. */
+/** A tab with nothing in it but `client.js`, and everything that the client told it. */
 import type { BrowserContext, Page } from 'playwright-core';
 import type { WireMessage } from './api.ts';
 import { until } from './until.ts';
@@ -12,15 +12,15 @@ export interface ClientStatus {
   readonly waiting: number;
 }
 
-/** What becomes of a promise of the client. */
+/** The outcome of a promise of the client. */
 export interface Outcome {
   readonly value?: WireMessage;
   readonly error?: { readonly name: string; readonly message: string; readonly status?: number };
 }
 
-/** What one visit was told, from the loading of the page to its end. */
+/** Everything that one visit was told, from the loading of the page to its end. */
 export class Visit {
-  /** The position that the client began at; `undefined` where it had none. */
+  /** The position at which the client began; `undefined` if it had none. */
   start: string | undefined;
   readonly message: WireMessage[] = [];
   readonly event: Record<string, unknown>[] = [];
@@ -46,7 +46,10 @@ export interface TabOptions {
   readonly [option: string]: unknown;
 }
 
-/** In the page; `before` is a statement that runs before the client is loaded, `extra` an object of more options. */
+/**
+ * Runs in the page. `before` is a statement that runs before the client is loaded, `extra` an object of more
+ * options.
+ */
 const CONNECT = (number: number, options: TabOptions, extra: string): string => `(async () => {
   const { connect } = await import('/client.js');
   const note = (kind, value) => void globalThis.note(${number}, kind, value);
@@ -70,7 +73,7 @@ const CONNECT = (number: number, options: TabOptions, extra: string): string => 
 export class ClientTab {
   readonly page: Page;
   readonly visits: Visit[] = [];
-  /** What the page complained of: callbacks that threw. */
+  /** The complaints of the page: callbacks that threw. */
   readonly errors: string[] = [];
   #sends = 0;
 
@@ -80,8 +83,8 @@ export class ClientTab {
   }
 
   /**
-   * Opens an empty page of the service, without the client. Its clock can be moved on by `pass`; if a script is given that
-   * is to run in the page before all others, its clock is its own.
+   * Opens an empty page of the service, without the client. Its clock can be moved on by `pass`. If a script
+   * is given, which runs in the page before all others, the page has its own clock.
    */
   static async open(context: BrowserContext, origin: string, script?: string): Promise<ClientTab> {
     const tab = new ClientTab(await context.newPage());
@@ -91,7 +94,7 @@ export class ClientTab {
       const told: unknown[] = (tab.visits[visit] as Visit)[kind];
       told.push(value);
     });
-    // A browser keeps the one for the way back, and not the other.
+    // A browser keeps the first one in its back/forward cache, and not the second one.
     await tab.page.goto(`${origin}/${script === undefined ? 'healthz' : 'client/backoff.js'}`);
     return tab;
   }
@@ -109,7 +112,7 @@ export class ClientTab {
     return tab;
   }
 
-  /** @param extra the source of an object with more options, such as callbacks; `note` is there */
+  /** @param extra the source of an object with more options, such as callbacks, which can use `note` */
   async connect(options: TabOptions, extra = '{}'): Promise<void> {
     const visit = new Visit();
     this.visits.push(visit);
@@ -118,7 +121,7 @@ export class ClientTab {
     );
   }
 
-  /** Loads the page anew and connects again. */
+  /** Loads the page again, and connects again. */
   async reload(options: TabOptions, extra?: string): Promise<void> {
     await this.page.reload();
     await this.connect(options, extra);
@@ -133,7 +136,7 @@ export class ClientTab {
     await crashed;
   }
 
-  /** The visit that goes on. */
+  /** The current visit. */
   get visit(): Visit {
     const visit = this.visits.at(-1);
     if (visit === undefined) throw new Error('not connected');
@@ -156,7 +159,9 @@ export class ClientTab {
     }
   }
 
-  /** Waits until a message with this content was told, and gives the contents of all in this visit. */
+  /**
+   * Waits until a message with this content was told, and returns the contents of all messages of this visit.
+   */
   async waitForMessage(content: unknown, milliseconds?: number): Promise<unknown[]> {
     const visit = this.visit;
     await until(
@@ -167,14 +172,17 @@ export class ClientTab {
     return visit.contents;
   }
 
-  /** Time passes for all pages of the context, as while their machine sleeps: each timer that is due fires once. */
+  /**
+   * Lets time pass for all pages of the context, as while their machine sleeps: each timer that is due fires
+   * once.
+   */
   async pass(seconds: number): Promise<void> {
     await this.page.clock.fastForward(seconds * 1000);
   }
 
-  /** From now on no time passes for the pages of the context but by `pass`. */
+  /** Stops the clock: from now on, time passes for the pages of the context only by `pass`. */
   async stopClock(): Promise<void> {
-    // It may not go back, and goes on until it stands.
+    // The clock cannot go back, and runs until it is stopped.
     await this.page.clock.pauseAt(Number(await this.run('Date.now()')) + 5000);
   }
 
@@ -183,7 +191,11 @@ export class ClientTab {
     return this.page.evaluate(source);
   }
 
-  /** Begins a call that gives a promise, such as `send({…})`. @returns waits for what becomes of it */
+  /**
+   * Begins a call that returns a promise, such as `send({…})`.
+   *
+   * @returns a function that waits for the outcome
+   */
   async begin(call: string): Promise<() => Promise<Outcome>> {
     const send = this.#sends++;
     const visit = this.visit;
@@ -195,13 +207,13 @@ export class ClientTab {
     };
   }
 
-  /** Calls what gives a promise, and waits for what becomes of it. */
+  /** Makes a call that returns a promise, and waits for the outcome. */
   async call(call: string): Promise<Outcome> {
     const outcome = await this.begin(call);
     return outcome();
   }
 
-  /** Begins to send a content. */
+  /** Begins to send a message with this content. */
   send(recipient: string, content: unknown): Promise<() => Promise<Outcome>> {
     return this.begin(`send(${JSON.stringify({ recipient, content })})`);
   }

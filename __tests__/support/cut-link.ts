@@ -1,4 +1,4 @@
-/** A TCP proxy that can lose a connection as a network does: nothing arrives any more, and nobody is told. */
+/** A TCP proxy that can lose a connection as networks do: nothing arrives any more, and nobody is told. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { undoAtEnd } from './server.ts';
@@ -9,7 +9,7 @@ export interface Target {
   readonly port: number;
 }
 
-/** The way from one client to one server. */
+/** The link from one client to one server. */
 export class CutLink {
   readonly #server: Server;
   readonly #target: Target;
@@ -34,13 +34,16 @@ export class CutLink {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** From now on bytes and ends of connections wait on the way. New connections are accepted, and lead nowhere. */
+  /**
+   * Cuts the link: bytes and ends of connections wait on the way. New connections are accepted, and lead
+   * nowhere.
+   */
   cut(): void {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Lets bytes pass again, also those that wait. */
+  /** Lets bytes pass again, even those that wait. */
   heal(): void {
     this.#isCut = false;
     for (const socket of this.#sockets) socket.resume();

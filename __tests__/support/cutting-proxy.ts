@@ -23,13 +23,13 @@ export class CuttingProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** From now on exactly so many bytes of the server pass; with the last of them the connection is reset. */
+  /** Lets exactly so many more bytes of the server pass; with the last of them the connection is reset. */
   allow(bytes: number): void {
     this.#allowance = bytes;
     if (bytes === 0) this.#cut();
   }
 
-  /** Everything passes again, for connections to come. */
+  /** Lets everything pass again, on new connections. */
   allowAll(): void {
     this.#allowance = Infinity;
   }

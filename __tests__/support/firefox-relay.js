@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /**
- * Starts Firefox with the arguments given, and stands between it and Playwright, which drives it by WebDriver BiDi (W3C).
- * Playwright sets the media features of each page with a command that Firefox has from version 154 on, whether a test asks
- * for it or not; to that one it answers itself. Without need, and to be taken away, once Debian's Firefox has the command.
+ * Starts Firefox with these arguments, and relays between it and Playwright, which drives it by WebDriver
+ * BiDi (W3C). Playwright sets the media features of each page with a command that Firefox has only since
+ * version 154, whether a test needs it or not; the relay answers that command itself. Remove it once Debian's
+ * Firefox has the command.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,11 +12,11 @@ import { WebSocket, WebSocketServer } from 'ws';
 
 const UNKNOWN = 'emulation.setMediaFeaturesOverride';
 
-// Firefox ends with this process, however that ends.
+// Firefox ends with this process, however this process ends.
 const command = ['--pdeathsig', 'KILL', process.env['FIREFOX'] ?? '/usr/bin/firefox-esr'];
 const firefox = spawn('setpriv', [...command, ...process.argv.slice(2)], {
   stdio: ['ignore', 'ignore', 'pipe'],
-  // It would send what it knows of a crash to its makers.
+  // Otherwise it would report crashes to its makers.
   env: { ...process.env, MOZ_CRASHREPORTER: undefined, MOZ_CRASHREPORTER_DISABLE: '1' },
 });
 firefox.on('exit', (code) => process.exit(code ?? 1));
@@ -29,7 +30,7 @@ for await (const line of createInterface({ input: firefox.stderr })) {
 
 /**
  * @param {string} address where Firefox listens
- * @returns {Promise<string>} where to connect in its place
+ * @returns {Promise<string>} the address to connect to instead
  */
 async function relay(address) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });

@@ -1,4 +1,7 @@
-/** Firefox, headless, with a new profile, by WebDriver BiDi (W3C): as much of that as it takes to look into a page. */
+/**
+ * Headless Firefox with a new profile, driven by WebDriver BiDi (W3C): only as much of that as looking into a
+ * page takes.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -9,7 +12,7 @@ import { until } from './until.ts';
 
 const FIREFOX = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
 
-/** Whether there is a Firefox; in CI there has to be one. */
+/** Whether there is a Firefox; CI must have one. */
 export const HAS_FIREFOX = existsSync(FIREFOX) || process.env['CI'] === 'true';
 if (!HAS_FIREFOX) {
   process.stderr.write(
@@ -40,7 +43,11 @@ export class Firefox {
     });
   }
 
-  /** Starts it; `cleanUp` ends it, if the test does not. @param preferences by name, as in `about:config` */
+  /**
+   * Starts Firefox. `cleanUp` ends it, if the test does not.
+   *
+   * @param preferences by name, as in `about:config`
+   */
   static async launch(preferences: Readonly<Record<string, boolean | number>> = {}): Promise<Firefox> {
     const profile = newFolder();
     const lines = Object.entries(preferences).map(([name, value]) => `user_pref("${name}", ${value});\n`);
@@ -61,9 +68,9 @@ export class Firefox {
   }
 
   /**
-   * Opens a page in a window of its own, so that it is in sight.
+   * Opens a page in a window of its own, so that it is visible.
    *
-   * @returns how an expression in it is evaluated whose value is text
+   * @returns a function that evaluates an expression in the page, whose value must be text
    */
   async open(url: string): Promise<(expression: string) => Promise<string>> {
     const { context } = (await this.#ask('browsingContext.create', { type: 'window' })) as {
@@ -84,7 +91,7 @@ export class Firefox {
     };
   }
 
-  /** Ends it. */
+  /** Ends Firefox. */
   async close(): Promise<void> {
     const ended = once(this.#child, 'close');
     this.#socket.terminate();

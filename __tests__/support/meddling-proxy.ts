@@ -1,31 +1,33 @@
-/** A reverse proxy that does what proxies and networks do to streams. */
+/** A reverse proxy that does to streams what proxies and networks do. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * `pass`: as it should be; `buffer`: the bytes of a stream are kept back; `freeze`: nothing passes, and nothing is
- * closed; `502` and `404`: as where the service is not there, which some call not found.
+ * `pass`: everything passes; `buffer`: the bytes of a stream are held back; `freeze`: nothing passes, and
+ * nothing is closed; `502` and `404`: as if the service was not there, which some proxies call not found.
  */
 export type Mode = 'pass' | 'buffer' | 'freeze' | '502' | '404';
 
-/** An answer in the place of the service's. */
+/** An answer in place of the service's. */
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
-/** What a proxy answers by itself. */
+/** The proxy's own answer in a mode. */
 const OWN: Partial<Record<Mode, Answer>> = {
   502: { status: 502, body: 'Bad Gateway' },
   404: { status: 404, body: 'no such backend' },
 };
 
 export class MeddlingProxy {
-  /** What came, as `POST /messages`, the oldest first; without what the browser asks for by itself, sooner or later. */
+  /**
+   * The requests, such as `POST /messages`, the oldest first; without those that browsers make by themselves.
+   */
   readonly requests: string[] = [];
-  /** Answers in the place of the service, where it gives something. */
+  /** Returns the answer to give in place of the service's, if any. */
   answer: (request: IncomingMessage) => Answer | undefined = () => undefined;
   readonly #server: Server;
   readonly #target: number;
@@ -33,7 +35,7 @@ export class MeddlingProxy {
   #mode: Mode = 'pass';
   #swallow = 0;
   #instead: Answer | undefined;
-  /** Ends what is open in the way of the mode. */
+  /** Freeze the open connections. */
   readonly #freezers = new Set<() => void>();
 
   private constructor(target: number) {
@@ -52,20 +54,24 @@ export class MeddlingProxy {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** From now on, for what is open as well. What was frozen stays so. */
+  /** Changes the mode, for open connections too. Frozen connections stay frozen. */
   set mode(mode: Mode) {
     this.#mode = mode;
     if (mode === 'freeze') for (const freeze of this.#freezers) freeze();
     if (OWN[mode] !== undefined) this.#server.closeAllConnections();
   }
 
-  /** The answers to so many publishes are lost after the service has stored them. @param instead what is answered */
+  /**
+   * Loses the answers to so many publishes, after the service has stored them.
+   *
+   * @param instead the answer in their place
+   */
   swallow(answers: number, instead?: Answer): void {
     this.#swallow = answers;
     this.#instead = instead;
   }
 
-  /** Nothing listens any more. */
+  /** Stops listening. */
   async down(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
@@ -73,14 +79,14 @@ export class MeddlingProxy {
     await closed;
   }
 
-  /** It listens again, where it did. */
+  /** Listens again on the same port. */
   async up(): Promise<void> {
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
-  /** How many requests came that begin so. */
+  /** Returns the number of requests that begin with this. */
   count(start: string): number {
     return this.requests.filter((one) => one.startsWith(start)).length;
   }

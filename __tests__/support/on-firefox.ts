@@ -1,6 +1,6 @@
 /**
- * Has the suites of the page run in Firefox, by the same commands as in Chromium: Playwright drives it by WebDriver BiDi.
- * `jest.firefox.config.js` loads it into each suite.
+ * Makes the suites of the page run in Firefox, by the same commands as in Chromium: Playwright drives it by
+ * WebDriver BiDi. `jest.firefox.config.js` loads it into each suite.
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,8 +11,8 @@ const FIREFOX = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
 const RELAY = fileURLToPath(new URL('firefox-relay.js', import.meta.url));
 
 /**
- * Starts Firefox. Only one of its windows has the focus at a time, as on a person's screen. Here each is that of somebody
- * else, and has it as in Chromium under Playwright.
+ * Starts Firefox. Only one of its windows has the focus at a time, as on a person's screen. In the tests each
+ * window is another person's, and has the focus, as in Chromium under Playwright.
  */
 async function start(): Promise<Browser> {
   const browser = await firefox.launch({ channel: 'moz-firefox', executablePath: RELAY });

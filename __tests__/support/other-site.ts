@@ -1,4 +1,4 @@
-/** A site that is not the service: it serves an empty page at every path, and notes what it was asked. */
+/** A site that is not the service: it serves an empty page at every path, and notes the requests. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -23,7 +23,7 @@ export class OtherSite {
     return site;
   }
 
-  /** Where it is, under a name that the browser takes for this machine. */
+  /** Returns its origin, under a name that the browser takes for this machine. */
   origin(name: string): string {
     return `http://${name}:${(this.#server.address() as AddressInfo).port}`;
   }

@@ -1,4 +1,7 @@
-/** A TCP proxy that takes connections whether its server listens or not, and hands each on as soon as it does. */
+/**
+ * A TCP proxy that accepts connections whether its server listens or not, and hands each on as soon as it
+ * does.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -47,7 +50,7 @@ export class PatientProxy {
   }
 }
 
-/** Whether a connection comes about. */
+/** Returns whether a connection can be made. */
 function isOpen(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
     socket.once('connect', () => resolve(true));

@@ -1,17 +1,17 @@
-/** Notifications in a browser: a push service that is made up, and a service worker that is looked into. */
+/** Notifications in a browser, with a made-up push service, and a service worker that can be looked into. */
 import type { BrowserContext, CDPSession, Page, Worker } from 'playwright-core';
 import { PushDevice } from './push-device.ts';
 import { until } from './until.ts';
 
-/** The service takes its endpoints, and is to send nothing: nobody is asked outside of this machine. */
+/** Lets the service accept the endpoints, but send nothing: nobody outside of this machine is asked. */
 export const SENDS_NOTHING = { PUSH_DELAY_SECONDS: '3600' };
 
-/** Of Chromium; only its name is used. */
+/** The host of Chromium's push service; only its name is used. */
 const PUSH_HOST = 'fcm.googleapis.com';
 
 /**
- * Takes the place of the browser's push manager, whose push service would be asked otherwise: it gives made-up
- * subscriptions, one after the other, and keeps the standing one in the browser.
+ * Replaces the browser's push manager, which would ask a real push service: gives made-up subscriptions, one
+ * after the other, and keeps the current one in the browser.
  */
 const PUSH_MANAGER = (subscriptions: readonly object[]): string => `{
   const subscriptions = ${JSON.stringify(subscriptions)};
@@ -39,7 +39,7 @@ const PUSH_MANAGER = (subscriptions: readonly object[]): string => `{
   };
 }`;
 
-/** In the worker: what becomes of its events, and of what only a person's click allows. */
+/** Runs in the worker: records the outcomes of its events, and of calls that only a person's click allows. */
 const LOOK_INTO = `{
   self.settled = [];
   self.badges = [];
@@ -55,13 +55,13 @@ const LOOK_INTO = `{
   clients.openWindow = async (url) => void opened.push(String(url));
 }`;
 
-/** What a notification shows. */
+/** The contents of a notification. */
 export interface Shown {
   readonly title: string;
   readonly body: string;
 }
 
-/** A browser's push service, as pages know it. */
+/** A browser's push service, as pages see it. */
 export class PushBrowser {
   readonly devices: readonly PushDevice[];
   readonly #context: BrowserContext;
@@ -73,14 +73,14 @@ export class PushBrowser {
     this.devices = devices;
   }
 
-  /** @param host of the push service */
+  /** @param host the host of the push service */
   static async prepare(context: BrowserContext, origin: string, host = PUSH_HOST): Promise<PushBrowser> {
     const devices = Array.from({ length: 4 }, () => new PushDevice(host));
     await context.addInitScript(PUSH_MANAGER(devices.map(({ subscription }) => subscription)));
     return new PushBrowser(context, origin, devices);
   }
 
-  /** What a person says in the browser's settings. It holds as long as the debugger of this page does. */
+  /** Sets what a person allows in the browser's settings, as long as the debugger of this page is there. */
   async setPermission(page: Page, setting: 'granted' | 'denied' | 'prompt'): Promise<void> {
     const debug = await this.#context.newCDPSession(page);
     const { targetInfo } = await debug.send('Target.getTargetInfo');
@@ -92,7 +92,7 @@ export class PushBrowser {
     });
   }
 
-  /** The browser has another of the subscriptions now; with another key of the service, where it is given. */
+  /** Gives the browser another of the subscriptions; with another key of the service, if one is given. */
   async stand(page: Page, index: number, key?: string): Promise<void> {
     const change = { index, endpoint: this.devices[index]?.endpoint, ...(key === undefined ? {} : { key }) };
     await page.evaluate(
@@ -102,14 +102,14 @@ export class PushBrowser {
     );
   }
 
-  /** The endpoint that the page knows of. */
+  /** Returns the endpoint that the page knows. */
   keptEndpoint(page: Page): Promise<string | undefined> {
     return page.evaluate(
       `JSON.parse(localStorage.getItem('tidings:' + location.origin + '/:chat:notifications'))?.endpoint`,
     );
   }
 
-  /** The endpoint that the browser has; `null` where it has none. */
+  /** Returns the endpoint that the browser has; `null` if it has none. */
   endpoint(page: Page): Promise<string | null> {
     return page.evaluate(`JSON.parse(localStorage.getItem('push:standing'))?.endpoint ?? null`);
   }
@@ -129,7 +129,9 @@ export class PushWorker {
     this.#origin = origin;
   }
 
-  /** Looks into the worker that is at work; through a tab that is none of the page, and that may stay open alone. */
+  /**
+   * Looks into the active worker, through a tab that is not a window of the page, and may be the only one.
+   */
   static async lookInto(context: BrowserContext, origin: string): Promise<PushWorker> {
     await until(() => context.serviceWorkers().length > 0, 'a service worker');
     const [worker] = context.serviceWorkers();
@@ -142,7 +144,8 @@ export class PushWorker {
     });
     await debug.send('ServiceWorker.enable');
     await until(() => registrationId !== undefined, 'its registration');
-    // What the page gives it to keep may still be on its way, and is not one of the events that are looked at.
+    // Something that the page gives it to store may still be on its way, and is not one of the watched
+    // events.
     await until(
       async () => (await worker?.evaluate('readKept().then((kept) => kept !== undefined)')) === true,
       'what it keeps',
@@ -156,7 +159,7 @@ export class PushWorker {
     return this.#worker.evaluate(source);
   }
 
-  /** Has something come from the push service, and waits until it is dealt with. @returns what became of it */
+  /** Makes something come from the push service, and waits until it is handled. @returns the outcome */
   async push(payload: unknown): Promise<string> {
     const data = typeof payload === 'string' ? payload : JSON.stringify(payload);
     const { length } = await this.run<string[]>('settled');
@@ -168,20 +171,24 @@ export class PushWorker {
     return this.settled(length);
   }
 
-  /** Waits until so many events, and another, were dealt with. @returns what became of that one */
+  /** Waits until so many events, and one more, were handled. @returns the outcome of the last one */
   async settled(before: number): Promise<string> {
     await until(async () => (await this.run<string[]>('settled')).length > before, 'the event is dealt with');
     return (await this.run<string[]>('settled'))[before] ?? '';
   }
 
-  /** Has an event happen; what a browser alone can make comes as an expression. @returns what became of it */
+  /** Dispatches an event, given as an expression, since only a browser can make it. @returns the outcome */
   async #happen(event: string): Promise<string> {
     const { length } = await this.run<string[]>('settled');
     await this.run(`(async () => { self.dispatchEvent(${event}) })()`);
     return this.settled(length);
   }
 
-  /** The browser gives the subscription up; the next that it gives is this one. @returns what became of the event */
+  /**
+   * Takes the subscription away, as the browser does; its next one is this.
+   *
+   * @returns the outcome of the event
+   */
   async loseSubscription(next: PushDevice | undefined): Promise<string> {
     await this.run(
       `void (PushManager.prototype.subscribe = async (options) => (self.options = options, {
@@ -191,27 +198,27 @@ export class PushWorker {
     return this.#happen(`new PushSubscriptionChangeEvent('pushsubscriptionchange', {})`);
   }
 
-  /** As `loseSubscription`. @returns what the service would be asked */
+  /** Does the same as `loseSubscription`. @returns the requests that the service would get */
   async requestsAtLoss(next: PushDevice | undefined): Promise<string[]> {
     await this.run(`{ self.asked = []; self.fetch = async (url) => void asked.push(String(url)) }`);
     await this.loseSubscription(next);
     return this.run('asked');
   }
 
-  /** A click on the notification that stands. @returns what became of it */
+  /** Clicks on the notification that is shown. @returns the outcome */
   click(): Promise<string> {
     const notification = '(await registration.getNotifications())[0]';
     return this.#happen(`new NotificationEvent('notificationclick', { notification: ${notification} })`);
   }
 
-  /** What it takes the windows of the page for: headless tabs are never hidden. */
+  /** Sets whether the worker takes the windows of the page for visible: headless tabs are never hidden. */
   setVisibility(state: 'visible' | 'hidden'): Promise<void> {
     return this.run(
       `void Object.defineProperty(WindowClient.prototype, 'visibilityState', { configurable: true, get: () => '${state}' })`,
     );
   }
 
-  /** Waits until a window of the page that was closed, or left, is none for the worker either. */
+  /** Waits until the worker, too, no longer sees a window of the page, which was closed or left. */
   alone(): Promise<void> {
     return until(
       () => this.run<boolean>('windows().then(({ length }) => length === 0)'),
@@ -219,7 +226,7 @@ export class PushWorker {
     );
   }
 
-  /** The notifications that stand, by their titles. */
+  /** Returns the shown notifications, by title. */
   shown(): Promise<Shown[]> {
     return this.run(
       `registration.getNotifications().then((all) => all.map(({ title, body }) => ({ title, body }))
