@@ -52,8 +52,7 @@ describeInBrowser('a gap', () => {
     await until(async () => {
       const answer = await fetch(`${purging.url}/messages?recipient=bob`);
       const { messages } = (await answer.json()) as { messages: { type: string }[] };
-      // The newest read marker is never purged. The page may have been left before it sent one, or after
-      // that.
+      // The newest read marker is never purged. The page may have been left before it sent one.
       return messages.every(({ type }) => type === 'read');
     }, 'the purge');
     await send(purging.url, 'bob', 'left', { sender: 'alice' });

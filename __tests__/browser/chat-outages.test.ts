@@ -121,8 +121,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await bob.page.reload();
     await bob.live();
     await bob.unread('carol', 960);
-    // If the reload came late, these messages are read already; otherwise the page opens at the first of
-    // them.
+    // If the reload came late, these are read already; else the page opens at the first of them.
     await bob.log.evaluate(
       (box: { scrollTop: number; scrollHeight: number }) => void (box.scrollTop = box.scrollHeight),
     );
@@ -164,8 +163,7 @@ describeInBrowser('a chat that is interrupted', () => {
     await alice.page.getByLabel('Your name').fill('alice');
     await alice.page.getByLabel('Your name').press('Enter');
     await until(() => asked === 1);
-    // Time stops, so the page's own next try does not come. The clock cannot go back, and runs until it is
-    // stopped.
+    // Time stops, so that no next try comes by itself. The clock cannot go back, and runs until then.
     await alice.page.clock.pauseAt(Number(await alice.page.evaluate('Date.now()')) + 5000);
     gate.open();
     await alice.state('offline');

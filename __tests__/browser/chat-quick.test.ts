@@ -1,7 +1,4 @@
-/**
- * Counts what the page does, which only Chromium tells. A time would say more about the machine than about
- * the page.
- */
+/** Counts what the page does, which only Chromium tells. A time would say more about the machine. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, CDPSession } from 'playwright-core';
 import { publish, send } from '../support/api.ts';

@@ -83,8 +83,7 @@ describeInBrowser('tabs that come and go under load', () => {
 });
 
 /**
- * Returns the ids that a visit must be told, up to the last one that it was told: all ids from its first
- * position on.
+ * Returns the ids that a visit must be told: all from its first position to the last one that it was told.
  */
 function consecutive({ start, ids }: Visit): number[] {
   const first = start === undefined ? (ids[0] ?? 1) : Number.parseInt(start, 10) + 1;

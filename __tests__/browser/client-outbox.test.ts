@@ -178,8 +178,7 @@ describeInBrowser('the outbox', () => {
     proxy.answer = ({ method }) => (method === 'POST' ? { status: 503 } : undefined);
     const other = await ClientTab.live(context, proxy.origin, { recipient: 'hal:work' });
     await other.send('to-hal', 'from work');
-    // Answered, because a request that is still on its way would be stored when the proxy lets everything
-    // pass.
+    // Answered: a request still on its way would be stored when the proxy lets everything pass.
     await until(() => proxy.count('POST') > 0);
     await other.close();
     proxy.answer = () => undefined;

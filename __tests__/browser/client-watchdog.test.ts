@@ -129,8 +129,7 @@ describeInBrowser('a connection that is cut', () => {
       proxy.mode = mode;
       await tab.waitForState('offline');
       const before = proxy.count('GET /stream');
-      // How often a wait has begun. If time passed during a try, the client would poll, or begin its wait
-      // only then.
+      // How often a wait has begun. If time passed during a try, the client would poll, or wait too late.
       const waits = (): number =>
         tab.visit.status.filter(({ state, transport }) => state === 'offline' && transport === 'stream')
           .length;

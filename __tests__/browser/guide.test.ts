@@ -217,8 +217,7 @@ describeInBrowser('the guide', () => {
       await until(() => new Set(shipped()).size === 25, 'all jobs');
       await sendJobs(1);
       await until(() => shipped().at(-1) === 25, 'the last job');
-      // The job that was under way when the worker was killed may be done again; the order is that of the
-      // log.
+      // The job during which the worker was killed may be done again; the order is the log's.
       expect(shipped().length).toBeLessThanOrEqual(28);
       expect([...new Set(shipped())]).toEqual(Array.from({ length: 26 }, (_, index) => index));
       expect(worker.said()).not.toMatch(/error|traceback/i);

@@ -12,8 +12,7 @@ describeInBrowser('the page behind nginx, as deploy has it', () => {
   let browser: Browser;
   let url: string;
   beforeAll(async () => {
-    // The certificate is self-signed. A context that accepts it still does not accept a service worker from
-    // it.
+    // The certificate is self-signed. A context that accepts it still accepts no service worker.
     const launching = launchChromium(['--ignore-certificate-errors']);
     const [launched, { proxies }] = await Promise.all([launching, Proxy.start('nginx')]);
     [browser, url] = [launched, proxies[0]?.url ?? ''];

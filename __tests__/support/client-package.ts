@@ -1,7 +1,4 @@
-/**
- * The npm package `tidings-client`, packed and installed as its users do it, and the tools with which they
- * build.
- */
+/** The npm package `tidings-client`, packed and installed as its users do it, and their build tools. */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';

@@ -46,10 +46,7 @@ export interface TabOptions {
   readonly [option: string]: unknown;
 }
 
-/**
- * Runs in the page. `before` is a statement that runs before the client is loaded, `extra` an object of more
- * options.
- */
+/** Runs in the page. `before` is a statement to run before the client is loaded, `extra` has more options. */
 const CONNECT = (number: number, options: TabOptions, extra: string): string => `(async () => {
   const { connect } = await import('/client.js');
   const note = (kind, value) => void globalThis.note(${number}, kind, value);
@@ -172,10 +169,7 @@ export class ClientTab {
     return visit.contents;
   }
 
-  /**
-   * Lets time pass for all pages of the context, as while their machine sleeps: each timer that is due fires
-   * once.
-   */
+  /** Lets time pass for all pages of the context, as while a machine sleeps: each due timer fires once. */
   async pass(seconds: number): Promise<void> {
     await this.page.clock.fastForward(seconds * 1000);
   }

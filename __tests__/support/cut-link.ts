@@ -34,10 +34,7 @@ export class CutLink {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /**
-   * Cuts the link: bytes and ends of connections wait on the way. New connections are accepted, and lead
-   * nowhere.
-   */
+  /** Cuts the link: bytes and ends of connections wait on the way. New connections lead nowhere. */
   cut(): void {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.pause();

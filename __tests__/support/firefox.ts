@@ -1,6 +1,6 @@
 /**
- * Headless Firefox with a new profile, driven by WebDriver BiDi (W3C): only as much of that as looking into a
- * page takes.
+ * Headless Firefox with a new profile, driven by WebDriver BiDi (W3C): only what it takes to look into a
+ * page.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

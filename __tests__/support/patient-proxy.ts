@@ -1,7 +1,4 @@
-/**
- * A TCP proxy that accepts connections whether its server listens or not, and hands each on as soon as it
- * does.
- */
+/** A TCP proxy that accepts connections before its server listens, and hands each on as soon as it does. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

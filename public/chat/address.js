@@ -1,8 +1,7 @@
 const MAX_CODE_POINTS = 128;
 
 /**
- * Returns why a text is not an address (docs/protocol.md): the service would refuse a whole stream for a
- * wrong one.
+ * Returns why a text is not an address (docs/protocol.md): a wrong one would cost the whole stream.
  *
  * @param {string} text
  * @returns {string | undefined} a sentence for people; `undefined` if the text is an address

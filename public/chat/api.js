@@ -21,10 +21,7 @@ import { storage } from '../client/storage.js';
 
 const PAGE = 50;
 
-/**
- * The name under which the browser notes that its session must end: the service cannot always be told at
- * once.
- */
+/** The name of the browser's note that its session must end: the service may not be reachable at once. */
 const LEAVING = 'leaving';
 
 /** The requests of the chat, besides those of `client.js`. */
@@ -151,8 +148,7 @@ export class Api {
   }
 
   /**
-   * Gets a page of history, the oldest first: everything sent to a room, or everything that two people sent
-   * each other.
+   * Gets a page of history, the oldest first: everything sent to a room, or between two people.
    *
    * @param {string} me
    * @param {string} peer

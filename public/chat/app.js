@@ -157,8 +157,8 @@ function sentenceOf(error) {
 }
 
 /**
- * Takes the name that a link gives this window, for trying the service alone: only a service without a key
- * takes names.
+ * Takes the name that a link gives this window, for trying the service alone. Only a service without a key
+ * takes it.
  */
 function takeNameOfLink() {
   const url = new URL(location.href);

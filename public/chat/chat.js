@@ -112,8 +112,7 @@ export class Chat {
   add(message, isMine) {
     this.#keep(message);
     this.typing.delete(message.sender);
-    // Messages that came with the list may come through the stream too, and again if the stream restarts
-    // further back.
+    // Messages of the list may come through the stream too, and again if it restarts further back.
     const isCounted = message.id <= this.#countedThrough || this.#received.includes(message.id);
     const isUnread = counts(message) && !isMine && message.id > this.readThrough;
     if (isUnread && !isCounted) this.#received.push(message.id);
@@ -196,8 +195,7 @@ export class Chat {
 
   /** @param {Stored} message */
   #keep(message) {
-    // Background messages of type `message` are for people to read; the purpose of other types is unknown
-    // here.
+    // Background messages of type `message` are for people to read; other types have an unknown purpose.
     if (!counts(message) && message.type !== 'message') return;
     this.messages.add(message);
     if (counts(message) && message.id >= (this.lastMessage?.id ?? 0)) this.lastMessage = message;

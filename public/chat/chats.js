@@ -118,8 +118,7 @@ export class Chats {
    * Takes a stored message.
    *
    * @param {Stored} message
-   * @returns {{ chat: Chat, exact: boolean } | undefined} the changed chat; `exact`: whether its unread count
-   *   is right
+   * @returns {{ chat: Chat, exact: boolean } | undefined} the changed chat, and whether its count is `exact`
    */
   take(message) {
     // The person's own inbox also has what they sent to rooms from elsewhere.

@@ -28,8 +28,7 @@ const RETRY_MILLISECONDS = 10_000;
  * @typedef {object} ConversationEvents
  * @property {(recipient: string, content: unknown) => void} onSend
  * @property {(recipient: string) => void} onTyping
- * @property {(chat: Chat, id: number) => void} onSeen the person has really had everything up to this message
- *   in view
+ * @property {(chat: Chat, id: number) => void} onSeen everything up to this message was really in view
  * @property {(room: string) => void} onLeave
  * @property {(unsent: Unsent) => void} onDismiss a refused message is dismissed
  * @property {() => void} onChange something about the chat has changed

@@ -31,8 +31,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * Isolates a name in a sentence, so that its direction does not turn the words around it (UAX #9, FSI and
- * PDI).
+ * Isolates a name in a sentence, so that it does not turn the words around it (UAX #9, FSI and PDI).
  *
  * @param {string} name
  */

@@ -1,7 +1,4 @@
-/**
- * How long a drawing waits for a frame: a hidden window has none, but its title shows how many messages are
- * unread.
- */
+/** How long a drawing waits for a frame: a hidden window has none, but its title has the unread count. */
 const MAX_WAIT_MILLISECONDS = 100;
 
 /**

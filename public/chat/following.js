@@ -72,7 +72,8 @@ export class Following {
    * Ends the session of this browser for all its tabs, and removes everything stored for it, even waiting
    * messages. Works without a connection, too.
    *
-   * @returns {Promise<void>} a promise; what is stored here is removed before it is returned
+   * @returns {Promise<void>} resolves when the session has ended; what is stored here is removed before this
+   *   returns
    * @throws {Problem | Unreachable} if the service cannot be told
    */
   signOut() {

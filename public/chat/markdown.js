@@ -32,12 +32,10 @@ const FIRST_OF_QUOTE = /^ {0,3}>(?=[ >])[ >]*[^\s>]/;
 const ITEM = /^( {0,3})([-*]|(?:0|[1-9]\d{0,2})[.)])[ \t]+(?![-*\s]*$)/;
 
 /**
- * Reads a message: code, quotes, lists, emphasis and links. Everything else is text, and stays as it was
- * written.
+ * Reads a message: code, quotes, lists, emphasis and links. Everything else stays as it was written.
  *
  * It follows CommonMark, except for rules that would take or change text in a chat: a line after a quote or a
- * list is not part of it, `+` is not the sign of a list, and a number of more than three digits does not
- * begin one.
+ * list is not part of it, `+` is not the sign of a list, and more than three digits do not begin one.
  *
  * @param {string} text
  * @returns {Block[]}

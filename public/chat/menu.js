@@ -1,8 +1,7 @@
 import { element } from './dom.js';
 
 /**
- * Puts the buttons of the header into a menu if they do not fit into it: on a small screen, or with large
- * letters.
+ * Puts the buttons of the header into a menu if they do not fit: on a small screen, or with large letters.
  */
 export function useMenu() {
   const header = element('top', HTMLElement);

@@ -71,8 +71,7 @@ export class Outgoing {
       this.#events.onChange();
       return;
     }
-    // The stream may bring it much later. By then there may be another connection, or another window may have
-    // sent it.
+    // The stream may bring it much later. By then another connection or window may have sent it.
     connection.send(entry).then(
       (message) => this.#events.onStored(message),
       (/** @type {unknown} */ error) => {

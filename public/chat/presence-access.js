@@ -39,10 +39,7 @@ export class PresenceAccess {
     this.#wanted = '';
   }
 
-  /**
-   * Asks again, if the service has not answered for all addresses. Call it when the service can be reached
-   * again.
-   */
+  /** Asks again, if the service has not answered for all addresses. Call it when the service is back. */
   retry() {
     if (this.#isSure) return;
     this.#wanted = '';

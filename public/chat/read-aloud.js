@@ -1,4 +1,4 @@
-/** After this time a screen reader has noticed that it shall not read a region aloud. */
+/** How long it takes a screen reader to notice that a region has become silent. */
 const SILENT_MILLISECONDS = 500;
 
 /**

@@ -116,8 +116,7 @@ export class Reader {
     if (generation !== this.#chats.generation) return page.cursor;
     this.#chats.dropCopy();
     for (const listed of page.conversations) {
-      // The list also has rooms that the person wrote to. The state of each joined room is asked for
-      // separately.
+      // The list also has rooms that the person wrote to. Joined rooms are asked for separately.
       if (isRoom(listed.peer)) continue;
       const chat = this.#chats.get(listed.peer);
       if (!chat.list(listed)) this.recount(chat).catch(() => undefined);

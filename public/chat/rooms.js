@@ -2,10 +2,7 @@ import { storage } from '../client/storage.js';
 
 /** @import { Api } from './api.js' */
 
-/**
- * The rooms that a person has joined, stored in this browser. The service knows how far the person has read
- * in them.
- */
+/** The rooms that a person has joined, stored in this browser. The service knows how far they are read. */
 export class Rooms {
   #name;
   /** The rooms at the last look, or after the last change that was made here. */
@@ -50,8 +47,8 @@ export class Rooms {
   }
 
   /**
-   * The joined rooms. The values mean nothing: earlier versions of this page stored there how far the person
-   * had read.
+   * The joined rooms. The values mean nothing: earlier versions of this page stored there how far each was
+   * read.
    *
    * @returns {Record<string, number>}
    */

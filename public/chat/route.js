@@ -1,10 +1,7 @@
 import { addressIn } from './address.js';
 import { say } from './notice.js';
 
-/**
- * The open conversation. The hash of the page's URL names it, so that the back button leads to the one
- * before.
- */
+/** The open conversation. The hash of the page's URL names it, so the back button leads to the one before. */
 export class Route {
   /** @param {() => void} onChange called when another conversation is open, or none */
   constructor(onChange) {

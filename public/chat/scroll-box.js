@@ -27,8 +27,7 @@ export class ScrollBox {
 
   /**
    * Returns whether somebody has scrolled it since the last look, or since it was put somewhere. The scroll
-   * event comes only with the next frame, and a message that comes before it must not take the reader to the
-   * end.
+   * event comes only with the next frame, and a message before it must not take the reader to the end.
    */
   wasScrolled() {
     const is = this.#box.scrollTop !== this.#top;

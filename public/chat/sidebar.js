@@ -90,10 +90,7 @@ export class Sidebar {
     return this.#chats.filter(({ peer }) => peer.toLocaleLowerCase().includes(sought));
   }
 
-  /**
-   * The person that Enter leads to: the one with this name, else one whose name begins with it, else a new
-   * one.
-   */
+  /** The person that Enter leads to: with this name, else with a name that begins with it, else a new one. */
   get #meant() {
     const sought = this.#sought;
     const isStart = (/** @type {Chat} */ { peer }) =>

@@ -43,10 +43,7 @@ export class Sight {
     this.#through = 0;
   }
 
-  /**
-   * The greatest id that was in view, or that the person went past, since all rows were taken away; 0 if none
-   * was.
-   */
+  /** The greatest id that the person saw or went past since all rows were taken away; 0 if there is none. */
   get through() {
     return this.#through;
   }

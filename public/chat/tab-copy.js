@@ -6,17 +6,13 @@ import { expiryOf } from './timeline.js';
 /** @import { Api, ConversationState } from './api.js' */
 /** @import { Chat } from './chat.js' */
 
-/**
- * How many conversations are stored, how many messages of each, and how many characters in all: browsers give
- * a tab 5 MB.
- */
+/** How many conversations, messages of each, and characters in all are stored: browsers give a tab 5 MB. */
 const MAX_CONVERSATIONS = 30;
 const MAX_MESSAGES = 50;
 const MAX_CHARACTERS = 500_000;
 
 /**
- * How long after a change the copy is stored. It is also stored when the page is left, but a killed page is
- * not told.
+ * How long after a change the copy is stored. It is also stored when the page is left, unless it is killed.
  */
 const QUIET_MILLISECONDS = 10_000;
 

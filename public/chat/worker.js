@@ -34,10 +34,7 @@ export async function startWorker() {
   return navigator.serviceWorker.ready;
 }
 
-/**
- * Returns the service worker; `undefined` if it was never started, or if the browser keeps nothing for this
- * site.
- */
+/** Returns the service worker; `undefined` if it was never started, or the browser stores nothing here. */
 export async function findWorker() {
   const found = await navigator.serviceWorker.getRegistration().catch(() => undefined);
   // Another service, above this one on the same site, has a worker of its own.

@@ -59,8 +59,7 @@ export function openClient(options) {
   );
 
   /**
-   * Calls a callback of the page. Reports the errors that it throws, and carries on. Does nothing after
-   * `close`.
+   * Calls a callback of the page. Reports the errors that it throws. Does nothing after `close`.
    *
    * @template Value
    * @param {((value: Value) => unknown) | undefined} callback

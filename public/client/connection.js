@@ -28,8 +28,7 @@ import { openStream } from './stream.js';
 /**
  * @typedef {object} ConnectionEvents
  * @property {(frame: Frame, before: string | undefined, silence: number) => void} onFrame `before`: the
- *   cursor before the frame; `silence`: after how many milliseconds of silence another tab may take this one
- *   for dead
+ *   cursor before the frame; `silence`: after how many milliseconds another tab may take this one for dead
  * @property {(page: Page) => Promise<void>} onPage resolves when the page's messages have been told
  * @property {(state: State) => void} onState
  * @property {() => Promise<unknown>} onExpired gets a new session

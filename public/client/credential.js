@@ -64,8 +64,7 @@ export function createCredential(name, get, isKept) {
     },
 
     /**
-     * Forgets the credential, and a call under way, which may never settle: the next use calls the function
-     * again.
+     * Forgets the credential, and a call under way, which may never settle: the next use makes a new call.
      */
     forget() {
       newest = undefined;

@@ -16,8 +16,7 @@ export function isOnline() {
 }
 
 /**
- * Returns the locks of this site; `undefined` if there are none, for example on pages that are not served
- * securely.
+ * Returns the locks of this site; `undefined` if there are none, as on pages that are not served securely.
  *
  * @returns {LockManager | undefined}
  */
@@ -30,8 +29,7 @@ export function siteLocks() {
  *
  * @param {string} name
  * @param {((event: MessageEvent) => void) | null} [onMessage]
- * @returns {BroadcastChannel | undefined} `undefined` if there is none, for example in a browser that blocks
- *   all cookies
+ * @returns {BroadcastChannel | undefined} `undefined` if there is none, for example if cookies are blocked
  */
 export function openChannel(name, onMessage = null) {
   if (!isPage()) return undefined;
@@ -53,7 +51,7 @@ export function openChannel(name, onMessage = null) {
  */
 export function listen(type, listener, signal) {
   const target = /** @type {Partial<EventTarget>} */ (globalThis);
-  // While they are captured, events of the document pass the window, even those that do not bubble.
+  // Capturing: on their way to the document, all events pass the window, even those that do not bubble.
   target.addEventListener?.(type, listener, { capture: true, ...(signal && { signal }) });
 }
 

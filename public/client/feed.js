@@ -121,10 +121,7 @@ export function createFeed(service, inboxes, position, events) {
     if (!isDraining) void drain();
   }
 
-  /**
-   * Does one piece of work after another. Awaits nothing unless it must, so that messages are told as they
-   * come.
-   */
+  /** Does one piece of work after another. Awaits only what it must, so messages are told as they come. */
   async function drain() {
     isDraining = true;
     for (let work = waiting.shift(); work !== undefined; work = waiting.shift()) {
@@ -144,8 +141,7 @@ export function createFeed(service, inboxes, position, events) {
   async function tellPage({ messages, cursor, gap }) {
     if (gap !== false) void hear({ type: 'gap', gap, cursor: '0' });
     for (const message of messages) {
-      // With the mark of the page's log: without it, a cursor would still seem valid after the log was
-      // replaced.
+      // With the mark of the page's log: without it, a cursor would seem valid even in another log.
       const own = cursor.replace(/^\d+/, String(message.id));
       await hear({ type: 'message', message, cursor: own });
     }

@@ -26,8 +26,7 @@ import { Problem } from './errors.js';
  * The state of the machine.
  *
  * - `new`: before the start
- * - `opening`: a stream was asked for; `catching-up`: it is ready, and missed messages come; `live`: all have
- *   come
+ * - `opening`: a stream was requested; `catching-up`: it is ready, and missed messages come; `live`: all came
  * - `waiting`: the next try comes later; `probing`: finds out why a stream was refused; `renewing`: gets a
  *   new session or token
  * - `polling`: polls replace streams; `trying`: a stream was asked for, and polls go on
@@ -65,8 +64,7 @@ import { Problem } from './errors.js';
 
 /**
  * An effect: something to do. `open` opens a stream, and closes the one before it; `probe` finds out why a
- * stream was refused, unless the fault says so; `wait` sets the only timer, which ends with the state that
- * set it.
+ * stream was refused, unless the fault says so; `wait` sets the only timer, which ends with its state.
  *
  * @typedef {{ do: Command, fault?: Fault | undefined }
  *   | { do: 'wait', min: number, max: number }
@@ -177,8 +175,7 @@ export function initialState(renewal, streams) {
 }
 
 /**
- * Returns the state that follows from an event, and the effects. An event that has no rule in a state changes
- * nothing.
+ * Returns the state that follows from an event, and the effects. An event without a rule changes nothing.
  *
  * @param {MachineState} state
  * @param {MachineEvent} event

@@ -8,8 +8,7 @@ import { storage } from './storage.js';
  * @property {string} recipient an address
  * @property {unknown} content any JSON value
  * @property {string} [sender] an address; defaults to the sender of the connection
- * @property {string} [type] `message` by default; any other type but `read` counts as unread and notifies,
- *   too
+ * @property {string} [type] `message` by default; all types except `read` count as unread and notify
  * @property {number} [ttl] how long it is shown, in seconds from when it is stored: 1 to 31,536,000
  * @property {boolean} [background] whether it is in streams and history alone: not unread, no conversation,
  *   no notification

@@ -43,8 +43,7 @@ import { storage } from './storage.js';
 
 /**
  * How often to check that the promised messages are still in the storage: code of the page may clear it. A
- * message that is missing at two looks is put back; if another tab had sent it, that tab would have said so
- * by then.
+ * message that is missing at two looks is put back; another tab that sent it would have said so by then.
  */
 const LOOK_MILLISECONDS = 1000;
 

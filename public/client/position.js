@@ -1,6 +1,6 @@
 /**
- * The position of one page in its inboxes, and what each piece of news means for it. It is pure: feed.js does
- * what it says.
+ * The position of one page in its inboxes, and what each piece of news means for it. It is pure; feed.js acts
+ * on it.
  *
  * A message is told if, and only if, its id is greater than the position, which then becomes that id. It does
  * not matter whether the message came through a stream of this tab, from another tab or by a poll, so a

@@ -2,8 +2,7 @@
 /** @import { Draft, Outbox } from './outbox.js' */
 
 /**
- * Sends a read marker through the outbox. Of the markers that wait for the same peer, only the newest is
- * sent.
+ * Sends a read marker through the outbox. Of those that wait for a peer, only the newest is sent.
  *
  * @param {Outbox} outbox
  * @param {string} sender

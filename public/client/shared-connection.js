@@ -110,10 +110,7 @@ export function openSharedConnection(service, options, events) {
     tabs.say({ kind: 'roll' });
   }
 
-  /**
-   * Gives up the connection: the page is put away, or another tab has taken over, which tells this one the
-   * state.
-   */
+  /** Gives up the connection: the page is put away, or another tab has taken over and will tell the state. */
   function stopLeading() {
     connection?.close();
     connection = undefined;
@@ -173,8 +170,7 @@ export function openSharedConnection(service, options, events) {
 
   /**
    * Stores the cursor: each tab its own, for a reload, and the leading tab also the one for new visits. A
-   * page may close the connection while it takes a message. That message was told, so its cursor is stored
-   * too.
+   * page may close the connection while it takes a message. That message was told, so its cursor is stored.
    *
    * @param {string} cursor
    * @param {boolean} again whether the cursor may go back

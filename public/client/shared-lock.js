@@ -40,8 +40,7 @@ const ANSWER = { min: 500, max: 2500 };
  * When the holder is closed or crashes, the browser gives the lock to the next tab that waits. The holder
  * lets go of it when its page is put into the back/forward cache or is frozen, and asks for it again when the
  * page is back. A holder that hangs, in an endless loop or behind a dialog, keeps its lock. So a holder says
- * regularly that it is there, and another tab takes the lock from a holder that is silent and does not
- * answer.
+ * regularly that it is there, and another tab takes the lock from one that is silent and does not answer.
  *
  * A tab can be taken for dead although it lives, and finds out late. So each holder has a term, greater than
  * all earlier ones, and messages of an earlier holder are marked as late.
@@ -159,8 +158,8 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
       if (isHeld) {
         post();
       } else if (Math.abs(Date.now() - heardBefore) >= silence) {
-        // A hidden tab's timers may be a minute late, but messages are not. After a sleep they may be still
-        // on their way.
+        // A hidden tab's timers may be a minute late, its messages are not. After a sleep they may be on
+        // their way.
         post({ asks: true });
         setTimeout(() => {
           if (!signal.aborted && !isHeld && heardAt === heardBefore) ask(true);
@@ -212,7 +211,7 @@ export function openSharedLock(name, silence, { onGain, onLose, onHear, onHide, 
     },
 
     /**
-     * Asks for the lock, unless that was done. `onGain` is called when this tab has it, never before this
+     * Asks for the lock, unless that was done. `onGain` is called when this tab has it, and not before this
      * returns.
      */
     request() {

@@ -29,8 +29,7 @@ export function createStorage(find) {
   }
 
   /**
-   * Returns the browser's storage; throws if it cannot be read. Despite its type it is null if it is turned
-   * off.
+   * Returns the browser's storage; throws if it cannot be read. It is null, despite its type, if turned off.
    */
   function usable() {
     const storage = find();
@@ -112,8 +111,8 @@ export function createStorage(find) {
 }
 
 /**
- * Returns the result of a call, or `undefined` if it throws: browsers throw when a storage is full, or is not
- * allowed.
+ * Returns the result of a call, or `undefined` if it throws: browsers throw when a storage is full or
+ * forbidden.
  *
  * @template Value
  * @param {() => Value} use

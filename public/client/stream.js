@@ -16,8 +16,7 @@ import { unlessLeft } from './environment.js';
 /**
  * The reason for the end of a stream. `silent`: it was not ready in time, for example behind a proxy that
  * buffers; `quiet`: nothing was heard for too long; `broken`: the connection broke; `refused`: the answer was
- * not a stream; `closed`: this side closed it. The others are the reasons that the service gives in its
- * `bye`.
+ * not a stream; `closed`: this side closed it. The others come from the service's `bye`.
  *
  * @typedef {'silent' | 'quiet' | 'broken' | 'refused' | 'closed' | 'shutdown' | 'token-expired' | 'too-slow' | 'over-limit' | 'behind' | 'disconnected' | 'unavailable'} End
  */
@@ -40,8 +39,7 @@ import { unlessLeft } from './environment.js';
 const READY_MILLISECONDS = 7000;
 
 /**
- * A stream is dead after two and a half missing heartbeats: this many milliseconds for each second of their
- * interval.
+ * A stream is dead after 2.5 missing heartbeats: this many milliseconds for each second of their interval.
  */
 const SILENCE_PER_SECOND = 2500;
 

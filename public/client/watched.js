@@ -8,8 +8,7 @@ const MOST = 100;
  * Creates the list of addresses whose presence the tabs of a browser want, with the presence that is known.
  *
  * @param {readonly string[]} own the addresses that this page wants
- * @param {(presence: Presence) => void} onPresence tells this page the presence of its addresses, when it has
- *   changed
+ * @param {(presence: Presence) => void} onPresence tells this page what has changed for its addresses
  */
 export function createWatched(own, onPresence) {
   /** The addresses that each other tab wants, the newest wish last. @type {Map<string, readonly string[]>} */
@@ -26,7 +25,7 @@ export function createWatched(own, onPresence) {
     const presence = /** @type {Presence} */ (data);
     const { recipient, online, lastSeen } = presence;
     known.set(recipient, frame);
-    // Each new stream tells the presence again. It has not changed for those who stayed online.
+    // Each new stream tells all presence again. Skip it if it has not changed.
     const state = online || lastSeen;
     if (!own.includes(recipient) || told.get(recipient) === state) return;
     told.set(recipient, state);

@@ -48,13 +48,12 @@ const ICON = 'icons/icon-192.png';
 const KEEP_SHELL = 'keep-shell';
 
 /**
- * Resolves when the newest push has been handled. Pushes are handled in order: what closes a notification
- * waits for what shows it.
+ * Resolves when the newest push has been handled. Pushes are handled in order: a push that closes a
+ * notification comes after the one that showed it.
  */
 let taken = Promise.resolve();
 
-// A newer worker takes over at once: no window depends on the older one. Windows are found without being
-// claimed.
+// A newer worker takes over at once: no window depends on the older one, and none needs to be claimed.
 worker.addEventListener('install', (event) => event.waitUntil(worker.skipWaiting()));
 
 worker.addEventListener('push', (event) => {
@@ -68,7 +67,7 @@ worker.addEventListener('notificationclick', (event) => {
   event.waitUntil(lead(aboutOf(event.notification).peer));
 });
 
-/** The page says what to store for notifications, or nothing if there shall be none. */
+/** The page says what to store for notifications, or nothing if they are off. */
 worker.addEventListener('message', (event) => {
   /** @type {unknown} */
   const said = event.data;
@@ -151,10 +150,7 @@ async function closeRead({ recipient, peer, through }) {
     if (aboutOf(one).id <= through) one.close();
 }
 
-/**
- * Closes the notifications of expired messages. Nothing is pushed for that: the next push does it, or an open
- * page.
- */
+/** Closes the notifications of expired messages. The next push does it, or an open page. */
 async function closeExpired() {
   for (const shown of await worker.registration.getNotifications())
     if (isExpired(aboutOf(shown))) shown.close();
@@ -165,10 +161,7 @@ function isExpired({ expiresAt }) {
   return expiresAt !== undefined && Date.parse(expiresAt) <= Date.now();
 }
 
-/**
- * Returns whether a push that shows nothing costs the permission: in Safari, whose push service gives it
- * away.
- */
+/** Returns whether a push that shows nothing costs the permission: in Safari, known by its push service. */
 async function mustShow() {
   const subscription = await worker.registration.pushManager.getSubscription();
   return subscription !== null && new URL(subscription.endpoint).hostname.endsWith('.push.apple.com');

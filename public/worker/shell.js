@@ -1,6 +1,5 @@
 /**
- * The part of the service worker that keeps the page's files, so that the page opens while its service cannot
- * be reached.
+ * The part of the service worker that keeps the page's files, for when its service cannot be reached.
  *
  * A set has the files of one version, and is kept as a whole or not at all: the service lists them with their
  * digests (`shell.json`), and names the version in a header of the page. A page is loaded from one set, or
@@ -54,7 +53,7 @@ worker.addEventListener('fetch', (event) => {
   if (set !== undefined && request.destination !== '') event.respondWith(answerFile(request, set));
 });
 
-/** Returns whether a URL is that of the page. @param {string} url */
+/** Returns whether a URL is the page's. @param {string} url */
 function isPage(url) {
   const { scope } = worker.registration;
   return [scope, `${scope}index.html`].includes(url.replace(/[?#].*/, ''));

@@ -14,8 +14,7 @@ worker.addEventListener('pushsubscriptionchange', (event) => {
  * Tells the service that the subscription has changed or is gone, for each inbox that this device had
  * notifications of. The page tells it when it is next opened, if that fails now.
  *
- * @param {PushSubscription | null} given the new subscription if the browser has made one; otherwise this
- *   makes one
+ * @param {PushSubscription | null} given the new subscription if the browser has one
  */
 async function subscribeAnew(given) {
   const kept = await readKept();
