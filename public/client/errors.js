@@ -11,9 +11,13 @@ export class Problem extends Error {
    */
   constructor(status, detail, { retryAfter, errors = [] } = {}) {
     super(detail);
+    /** The HTTP status. */
     this.status = status;
+    /** A sentence for people. */
     this.detail = detail;
+    /** The bad fields: their paths, and what is wrong with them. */
     this.errors = errors;
+    /** After how many seconds to come back, if the service said so. */
     this.retryAfter = retryAfter;
   }
 
@@ -71,6 +75,7 @@ export class Unsent extends Error {
   /** @param {readonly object[]} entries the messages, the oldest first */
   constructor(entries) {
     super(`unsent messages: ${entries.length}; sign out later, or with { discard: true }`);
+    /** The messages, the oldest first. */
     this.entries = entries;
   }
 }

@@ -9,7 +9,12 @@
 
 /** @import { Stored } from './feed.js' */
 
-/** Why messages are missing. @typedef {'purged' | 'restored' | 'unknown'} GapReason */
+/**
+ * Why messages are missing. `purged`: the service no longer keeps them; `restored`: the log was restored from
+ * an older backup; `unknown`: the position was not a cursor.
+ *
+ * @typedef {'purged' | 'restored' | 'unknown'} GapReason
+ */
 
 /**
  * A piece of news, in order, with a cursor. The meaning of the cursor depends on the type:
