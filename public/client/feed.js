@@ -34,7 +34,7 @@ import { follow, idOf } from './position.js';
  *
  * @typedef {object} Page
  * @property {Stored[]} messages the oldest first
- * @property {string} cursor the position after this page
+ * @property {string} cursor the position to continue at, for newer messages
  * @property {false | GapReason} gap why messages are missing, if some are
  * @property {boolean} more whether there are more messages
  * @property {number} [before] the id to continue at, if the page was read backwards and is not the last
