@@ -50,7 +50,7 @@ export class Api {
   }
 
   /**
-   * Asks who is signed in in this browser.
+   * Asks whose session the browser has.
    *
    * @returns {Promise<Session | undefined>} `sub` is null in open mode; `undefined` if nobody is signed in
    */
@@ -232,6 +232,6 @@ export function renameKept(store, old, name) {
   const value = store.get(old);
   if (value === undefined) return;
   if (store.get(name) === undefined) store.set(name, value);
-  // Only when it is stored: the page may end here.
+  // Only now that it is stored: the page may end at any time.
   store.remove(old);
 }

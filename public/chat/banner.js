@@ -14,7 +14,7 @@ const GAPS = {
 const NOTHING_KEPT =
   'This browser cannot store anything for this page: its storage is full or blocked. Unsent messages are lost if you close or reload the page.';
 
-/** How long a passing state is not mentioned: it would only disturb, above all when it is read aloud. */
+/** How long a passing state is not shown: it would only disturb, above all when it is read aloud. */
 const SOON_MILLISECONDS = 700;
 
 /** The line with the state of the connection. */

@@ -69,7 +69,7 @@ export class ChatController {
    * @param {Api} api
    * @param {string} me
    * @param {boolean} isOpen whether the service has no key, so that anybody may use any name
-   * @param {(() => Promise<boolean>) | undefined} isStill whether this is still the person, if unknown
+   * @param {(() => Promise<boolean>) | undefined} isStill asks whether this is still the person, if unknown
    */
   constructor(api, me, isOpen, isStill) {
     this.#api = api;

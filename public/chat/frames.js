@@ -10,9 +10,7 @@ const NEAR_END = 40;
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const encoder = new TextEncoder();
 
-/**
- * The frames of the stream as they come, a row for each, for people who debug.
- */
+/** The frames of the stream as they come, a row for each, for people who debug. */
 export class Frames {
   #box;
   #list;
@@ -71,7 +69,7 @@ export class Frames {
     if (follows) this.toEnd();
   }
 
-  /** Asked first: measuring lays out the whole page, and in vain while this is not shown. */
+  /** Checked first: measuring lays out the whole page, in vain while this is hidden. */
   get #isShown() {
     return this.#box.closest('[hidden]') === null;
   }

@@ -14,7 +14,7 @@ const MARKER_COUNTS = [1, 2, 3];
 /** Signs that may be markup. A backslash before a sign makes it text, and stays in the text. */
 const SPECIAL = /\\[\\`*_~]|`+|\*+|_+|~+|https?:\/\/|www\./giu;
 
-/** A character that emphasis needs inside. */
+/** A character that emphasised text must have. */
 const WORD = /[\p{L}\p{N}\p{Extended_Pictographic}]/u;
 
 /** Scripts without spaces, or with endings appended to names: emphasis may begin or end inside a word. */

@@ -12,7 +12,7 @@ import { inlineOf } from './inline.js';
 /** Beyond this depth, quotes and lists within each other are text. */
 const MAX_DEPTH = 6;
 
-/** How much more than an item the lines are indented that belong to it. */
+/** How much further than the item its other lines are indented. */
 const ITEM_INDENT = 2;
 
 /** Signs of markup. Most messages have none, and are not read any further. */

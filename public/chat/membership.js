@@ -50,7 +50,7 @@ export class Membership {
     this.#onJoined();
   }
 
-  /** Removes a room that this person may not read. @param {string} room */
+  /** Goes on without a room that this person may not read. @param {string} room */
   giveUp(room) {
     const { following, sidebar, route } = this.#parts;
     sidebar.say(`You are not allowed to read ${isolated(room)}. It was removed from your list.`);

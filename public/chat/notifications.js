@@ -91,7 +91,7 @@ export class Notifications {
   /** Turns them off. Does nothing if this person has none here. */
   async turnOff() {
     if (!canNotify) return;
-    // Only now it is known whether they are on: another window may have been turning them on.
+    // Only now is it known whether they are on: another window may have been turning them on.
     await this.#inTurn(() => (this.state === 'on' ? this.#end() : undefined));
     this.#onChange();
   }
@@ -99,7 +99,7 @@ export class Notifications {
   /** Follows the inboxes that are joined now. Does nothing if notifications are off. */
   async follow() {
     if (!canNotify) return;
-    // Only now it is known whether they are on: they may have been turned on for the earlier inboxes.
+    // Only now is it known whether they are on: they may have been turned on for the earlier inboxes.
     await this.#inTurn(async () => {
       try {
         if (this.state === 'on') await this.#subscribe();
