@@ -150,7 +150,10 @@ async function closeRead({ recipient, peer, through }) {
     if (aboutOf(one).id <= through) one.close();
 }
 
-/** Closes the notifications of expired messages. The next push does it, or an open page. */
+/**
+ * Closes the notifications of expired messages: with the next push, since expiry is not pushed. An open page
+ * does the same.
+ */
 async function closeExpired() {
   for (const shown of await worker.registration.getNotifications())
     if (isExpired(aboutOf(shown))) shown.close();
