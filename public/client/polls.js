@@ -43,9 +43,9 @@ export async function poll(inboxes, onPage, signal) {
  *
  * @param {Inboxes} inboxes
  * @param {Record<string, string>} query
- * @param {{ signal?: AbortSignal, wait?: number }} [options] `wait`: milliseconds that the answer may be held
  * @param {{ signal?: AbortSignal, wait?: number }} [options] `wait`: for how many milliseconds the service
  *   may hold the answer
+ * @returns {Promise<Page>}
  * @throws {Problem | Unreachable}
  */
 export async function getPage({ service, inboxes }, query, options) {
