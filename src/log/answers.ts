@@ -2,22 +2,22 @@ import { type Draft, type Message, type MessageTimes, withId } from '../message.
 import type { AppendOutcome, AppendsOutcome } from './entry.ts';
 import { BatchRefused, type Stored } from './message-log.ts';
 
-/** The answer to a batch: each draft as it is in the log, or why nothing of it was stored. */
+/** The answer to a batch: each draft as it is in the log, or the reason why none of them was stored. */
 export type Answer = Stored[] | BatchRefused;
 
-/** The messages that an append made of its batches, and the answers to them. */
+/** The messages that an append created, and the answers to its batches. */
 export interface Answers {
-  /** Of each batch, in order. */
+  /** One per batch, in order. */
   readonly answers: readonly Answer[];
-  /** The messages that are new, in id order. */
+  /** The new messages, in id order. */
   readonly fresh: readonly Message[];
-  /** The number of batches that stored something, and of those in which nothing was new. */
+  /** The number of batches that stored something, and of batches in which nothing was new. */
   readonly stored: number;
   readonly repeated: number;
 }
 
 /**
- * Makes messages of the drafts of an append, by its outcome.
+ * Creates the messages and answers of an append from its drafts and its outcome.
  *
  * @param time the time of its entry, in milliseconds since the Unix epoch
  */

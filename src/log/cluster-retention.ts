@@ -6,7 +6,7 @@ import type { JetStreamOrder } from './order/jetstream.ts';
 import type { Replica } from './replica/replica.ts';
 import { KEEPS_ALL, type Retention } from './retention.ts';
 
-/** The parts that the retention of a cluster works with. */
+/** The dependencies of `ClusterRetention`. */
 export interface ClusterRetentionParts {
   readonly replica: Replica;
   readonly order: Pick<JetStreamOrder, 'propose'>;
@@ -16,8 +16,8 @@ export interface ClusterRetentionParts {
 }
 
 /**
- * The retention of a cluster: one setting for all nodes, in the log. The holder of the lease looks for what it removes, and
- * proposes it.
+ * The retention of a cluster: one setting for all nodes, kept in the log. The holder of the lease finds the messages to
+ * remove and proposes their removal.
  */
 export class ClusterRetention {
   readonly #parts: ClusterRetentionParts;
@@ -37,20 +37,20 @@ export class ClusterRetention {
     };
   }
 
-  /** Begins or ends to look for what retention removes. */
+  /** Starts or stops looking for messages that retention removes. */
   lead(leads: boolean): void {
     const { replica } = this.#parts;
     this.#leads = leads;
     replica.retain(leads ? this.setting : undefined);
   }
 
-  /** Looks at entries that were applied: another setting has effect at once. */
+  /** Checks applied entries for a change of the setting, which takes effect at once. */
   applied({ outcomes }: Pick<AppliedGroup, 'outcomes'>): void {
     if (!outcomes.some(({ kind }) => kind === 'settings' || kind === 'applied-before')) return;
     if (this.#look() && this.#leads) this.lead(true);
   }
 
-  /** The setting as it is now. */
+  /** The current setting. */
   get setting(): Retention {
     return this.#parts.replica.store.retention() ?? KEEPS_ALL;
   }
@@ -66,7 +66,7 @@ export class ClusterRetention {
     if (differs(configured, retention)) {
       logger.warn(
         { configured, cluster: retention },
-        'RETENTION_DAYS and RETENTION_MESSAGES of this node have no effect: the retention of the cluster is another one, and ' +
+        'RETENTION_DAYS and RETENTION_MESSAGES of this node have no effect: the cluster has a different retention, and ' +
           '`cluster retention` changes it for all nodes',
       );
     }
@@ -74,7 +74,10 @@ export class ClusterRetention {
   }
 }
 
-/** Returns whether a node was given a retention of its own. One that keeps everything, the default, says nothing. */
+/**
+ * Returns whether a node is configured with a retention other than the cluster's. The default, which keeps everything,
+ * does not count.
+ */
 function differs(configured: Retention, { days, messages }: Retention): boolean {
   if (configured.days === 0 && configured.messages === 0) return false;
   return configured.days !== days || configured.messages !== messages;

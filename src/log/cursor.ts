@@ -1,14 +1,14 @@
 /**
- * A position in the log, with the epoch in which its id was given: `42-k3f9`. The beginning, which belongs to no epoch, is
- * `0`. A bare `42`, as a person may type it, is accepted too.
+ * A position in the log, with the epoch that its id was assigned in: `42-k3f9`. The beginning, which belongs to no
+ * epoch, is `0`. A bare `42`, as a person may type it, is accepted too.
  */
 export interface Cursor {
   readonly id: number;
-  /** `undefined` in a bare number. */
+  /** `undefined` if the cursor is a bare number. */
   readonly epoch: string | undefined;
 }
 
-/** Why a replay from a cursor cannot be complete: the values of `gap`. */
+/** The values of `gap`: the reasons why a replay from a cursor cannot be complete. */
 export const GAPS = [false, 'purged', 'restored', 'unknown'] as const;
 
 export type Gap = (typeof GAPS)[number];
@@ -37,21 +37,21 @@ export function newEpoch(): string {
   ).join('');
 }
 
-/** The epochs of a log: they tell whether a cursor comes from this log or from another history of it. */
+/** The epochs of a log. They tell whether a cursor comes from this history of the log or from another one. */
 export class Epochs {
   /** In the order of `firstId`. */
   readonly #epochs: Epoch[];
-  /** The highest position for which a cursor was given. */
+  /** The highest position that a cursor was issued for. */
   #given = 0;
 
-  /** @param epochs those on record, in the order of `firstId` */
+  /** @param epochs the stored epochs, in the order of `firstId` */
   constructor(epochs: readonly Epoch[]) {
     this.#epochs = [...epochs];
   }
 
   /**
-   * Begins an epoch. If another one begins at the same id, no id was given in it, and it is replaced. Does nothing if it has
-   * begun before.
+   * Begins an epoch. Replaces one that begins at the same id, since no id was assigned in it. Does nothing if a later
+   * epoch has already begun.
    */
   begin(epoch: Epoch): void {
     const newest = this.#epochs.at(-1);
@@ -60,7 +60,7 @@ export class Epochs {
     this.#epochs.push(epoch);
   }
 
-  /** Returns the cursor of a position. It is known from then on. */
+  /** Returns the cursor of a position. From then on, `knows` accepts it. */
   format(id: number): string {
     if (id > this.#given) this.#given = id;
     const epoch = this.#epochOf(id);
@@ -68,11 +68,11 @@ export class Epochs {
   }
 
   /**
-   * Returns whether a cursor points into this log: it is not ahead of the head, unless a cursor of that position was
-   * given, and its id belongs to the epoch that it names. Conversations are read through what is committed, which may
-   * be handed on a little later.
+   * Returns whether a cursor points into this log: its id belongs to the epoch that it names, and is not above the head
+   * or the highest position that a cursor was issued for. The latter can be higher, since conversations include
+   * committed messages that are delivered slightly later.
    *
-   * @param head the highest id that was handed on
+   * @param head the id of the newest message passed to the listeners
    */
   knows(cursor: Cursor, head: number): boolean {
     if (cursor.id > Math.max(head, this.#given)) return false;

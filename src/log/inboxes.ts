@@ -1,9 +1,11 @@
 import type { Message } from '../message.ts';
 
-/** Addresses whose inboxes are read together, each at most once; or `['*']` for the whole log. */
+/** Addresses, without duplicates, whose inboxes are read together; or `['*']` for the whole log. */
 export type Inboxes = readonly string[];
 
-/** Gets the messages of a page in order. `false` says that this one has no room, and ends the page before it. */
+/**
+ * Receives the messages of a page in order. Returns `false` if this one does not fit, which ends the page before it.
+ */
 export type MessageVisitor = (message: Message) => boolean;
 
 /** The end of a page. */
@@ -12,13 +14,13 @@ export interface PageEnd {
   readonly through: number;
   /** Whether there may be more messages up to the head. */
   readonly more: boolean;
-  /** Whether the next message had no room; then there certainly is one. */
+  /** Whether the page ended because the next message did not fit. */
   readonly full: boolean;
 }
 
-/** A page read forward, and whether retention overtook its reader. */
+/** The end of a page that was read forward, and whether retention overtook its reader. */
 export interface ForwardPage extends PageEnd {
-  /** The highest id that retention has removed from one of the inboxes, at the moment of reading. */
+  /** The highest id that retention had removed from one of the inboxes at the time of the read. */
   readonly purgedThrough: number;
 }
 

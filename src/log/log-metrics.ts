@@ -6,11 +6,11 @@ export interface LogCounts {
   readonly repeated: number;
   /** Messages stored. */
   readonly messages: number;
-  /** Groups of batches made durable together that stored at least one message. */
+  /** Groups of batches committed together that stored at least one message. */
   readonly commits: number;
   /** Groups that could not be stored. */
   readonly failures: number;
-  /** Messages that expired or that retention removed. */
+  /** Messages removed because they expired or by retention. */
   readonly purged: number;
 }
 
@@ -20,9 +20,9 @@ export interface CommitTimes {
   readonly messages: number;
   /** The time from the acceptance of its oldest batch until it was on disk. */
   readonly waitSeconds: number;
-  /** The transaction, in the writer thread. */
+  /** The duration of the transaction in the writer thread. */
   readonly seconds: number;
-  /** The part of `seconds` in which it was made durable: the COMMIT, with its fsync. */
+  /** The part of `seconds` that the COMMIT took, with its fsync. */
   readonly syncSeconds: number;
 }
 
@@ -37,11 +37,11 @@ export interface LogFiles {
 
 /** The measurements of a log. */
 export interface LogMetrics {
-  /** The id of the newest message that was handed on, or of the newest ever; 0 before the first. */
+  /** The id of the newest message passed to the listeners, or of the newest ever stored; 0 before the first. */
   readonly head: number;
   readonly counts: LogCounts;
   /** Calls `timer` once for each commit that stored something. */
   onTimed(timer: (times: CommitTimes) => void): void;
-  /** Looks at the files. @throws the error of the file system if they cannot be looked at */
+  /** Returns the sizes of the files. @throws the error of the file system if they cannot be read */
   files(): Promise<LogFiles>;
 }

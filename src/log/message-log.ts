@@ -7,7 +7,10 @@ import type { BackPage, ForwardPage, Inboxes, MessageVisitor } from './inboxes.t
 /** A draft as it is in the log. */
 export interface Stored {
   readonly message: Message;
-  /** `false` if nothing was stored: the message is the first with its idempotency key, or the current read marker. */
+  /**
+   * `false` if nothing was stored: `message` is then the first one with the same idempotency key, or the current read
+   * marker.
+   */
   readonly isNew: boolean;
 }
 
@@ -16,11 +19,13 @@ export interface Start {
   /** The position just before the first message to come. */
   readonly after: number;
   readonly gap: Gap;
-  /** The highest id that retention had removed from one of the inboxes: `gap` covers what is missing up to here. */
+  /**
+   * The highest id that retention had removed from one of the inboxes. `gap` reports anything missing up to this id.
+   */
   readonly purgedThrough: number;
 }
 
-/** A batch that was refused because of one of its drafts. Nothing of it was stored. */
+/** A batch refused because of one of its drafts. None of it was stored. */
 export class BatchRefused extends Error {
   readonly fault: AppendFault['fault'];
   readonly index: number;
@@ -32,11 +37,11 @@ export class BatchRefused extends Error {
   }
 }
 
-/** The log cannot be written or read now. The message says why, in words fit for a client. */
+/** The log cannot be written or read now. The message says why and may be sent to clients. */
 export class LogUnavailable extends Error {
   /**
-   * Whether the write may be on disk all the same, so that the next start finds it: its commit had begun. If `false`,
-   * nothing of it is.
+   * Whether the write may still reach the disk and be found at the next start, because its commit had begun. If
+   * `false`, none of it was written.
    */
   readonly mayBeStored: boolean;
 
@@ -50,7 +55,7 @@ export class LogUnavailable extends Error {
   }
 }
 
-/** This replica has not caught up with the others, so it cannot tell what comes after a cursor. */
+/** This replica has not caught up with the others, so it cannot tell which messages follow a cursor. */
 export class LogBehind extends LogUnavailable {
   constructor(why: string) {
     super(why);
@@ -58,11 +63,11 @@ export class LogBehind extends LogUnavailable {
   }
 }
 
-/** A batch that is too large for one entry. Nothing of it was stored. */
+/** A batch too large for one entry. None of it was stored. */
 export class BatchTooLarge extends Error {
-  /** The bytes of the batch, as it would be in the log. */
+  /** The size that the batch would have in the log, in bytes. */
   readonly bytes: number;
-  /** The maximum number of bytes of a batch. */
+  /** The maximum size of a batch, in bytes. */
   readonly maxBytes: number;
   constructor(bytes: number, maxBytes: number) {
     super(`the batch takes ${bytes} bytes in the log, and may take ${maxBytes}`);
@@ -83,40 +88,46 @@ export class LogUnreadable extends LogUnavailable {
 /**
  * The one ordered, durable sequence of messages. Callers do not depend on how the order is chosen.
  *
- * Every read ends at `head`: nobody sees a message before it was handed to the listeners. Expired messages are never
+ * Every read ends at `head`, so nobody sees a message before the listeners have received it. Expired messages are never
  * returned. All reads throw `LogUnreadable` if the disk fails.
  */
 export interface MessageLog {
-  /** The id of the newest message that was handed to the listeners, or of the newest ever; 0 before the first. */
+  /** The id of the newest message passed to the listeners, or of the newest ever stored; 0 before the first. */
   readonly head: number;
 
   /**
-   * Why nothing may be read now, since this replica may have missed what others have; `undefined` while it can. Reads do not
-   * check it.
+   * Why nothing should be read now: this replica may have missed messages that others have. `undefined` while reading
+   * is safe. Reads do not check it.
    */
   readonly cutOff: string | undefined;
 
-  /** Returns the cursor of a position, as a client keeps it: `42-k3f9`. */
+  /** Returns the cursor of a position, in the form that clients keep: `42-k3f9`. */
   cursor(id: number): string;
 
   /**
-   * Waits until this replica has what others had at the time of the call, if a cursor is ahead of it. After that, `locate`
-   * can tell whether the cursor comes from this log.
+   * If a cursor is ahead of this replica, waits until the replica has everything that others had at the time of the
+   * call. Then `locate` can tell whether the cursor comes from this log.
    *
-   * @returns `undefined` if the cursor is not ahead, so there is nothing to wait for
+   * @returns `undefined` if the cursor is not ahead and there is nothing to wait for
    * @throws {LogBehind} if that takes too long
    */
   reach(cursor: string): Promise<void> | undefined;
 
-  /** Returns the position of a client's cursor in the inboxes that it follows. A text that is not a cursor is a gap. */
+  /**
+   * Returns the position of a client's cursor in the inboxes that it follows. If the text is not a cursor, reports a
+   * gap.
+   */
   locate(cursor: string, inboxes: Inboxes): Start;
 
-  /** Returns the position before the newest `count` messages of inboxes: the head if there are none or none are wanted. */
+  /**
+   * Returns the position just before the newest `count` messages of the inboxes: the head if there are none, or if
+   * `count` is 0.
+   */
   newest(inboxes: Inboxes, count: number): Start;
 
   /**
-   * Stores a batch: all of it in order, or nothing. When the promise resolves, the batch is on disk and was handed to
-   * the listeners.
+   * Stores a batch: all of it in order, or nothing. When the promise resolves, the batch is on disk and has been passed
+   * to the listeners.
    *
    * @returns each draft as it is in the log, in order
    * @throws {BatchRefused} if one of its drafts contradicts the log
@@ -126,22 +137,22 @@ export interface MessageLog {
   append(batch: readonly Draft[]): Promise<Stored[]>;
 
   /**
-   * Checks that an append would not be refused because too much waits. Call it before reading a publish.
+   * Checks that the queue has room for an append. Call it before reading the body of a publish.
    *
-   * @throws {LogUnavailable} if it would
+   * @throws {LogUnavailable} if the queue is full
    */
   checkRoom(): void;
 
-  /** Returns a message by its id; `undefined` if it does not exist, or no longer. */
+  /** Returns a message by its id; `undefined` if it does not exist or has been removed. */
   message(id: number): Message | undefined;
 
-  /** Reads messages of inboxes with id > `after`, the oldest first. At most `limit` are looked at. */
+  /** Reads messages of inboxes with id > `after`, the oldest first. Looks at no more than `limit`. */
   readAfter(inboxes: Inboxes, after: number, limit: number, visit: MessageVisitor): ForwardPage;
 
   /**
-   * Reads messages of inboxes with id < `before`, the newest first, until `visit` ends the page or all are read.
+   * Reads messages of inboxes with id < `before`, the newest first, until `visit` ends the page or none are left.
    *
-   * Expired ones are skipped for some milliseconds, so a page may end without a message and not be the last.
+   * Stops skipping expired messages after some milliseconds, so a page may be empty without being the last.
    */
   readBack(inboxes: Inboxes, before: number, visit: MessageVisitor): BackPage;
 
@@ -149,11 +160,11 @@ export interface MessageLog {
   readConversation(pair: readonly [string, string], before: number, visit: MessageVisitor): BackPage;
 
   /**
-   * Lists the conversations of an address whose last message has an id < `before`, the newest first. It looks for some
-   * milliseconds, so a page may have fewer than `limit`, or none, and not be the last.
+   * Lists the conversations of an address whose last message has an id < `before`, the newest first. Stops after some
+   * milliseconds, so a page may have fewer than `limit` conversations, or none, without being the last.
    *
-   * @param fits whether there is room for a conversation; asked in order. The first one is listed in any case
-   * @returns with `head`: a little past the head of the log if a commit has not been handed on yet
+   * @param fits returns whether a conversation fits on the page; called in order. The first one is always listed
+   * @returns the page. Its `head` may be slightly past the head of the log while a commit is still being delivered
    */
   conversations(
     address: string,
@@ -162,7 +173,7 @@ export interface MessageLog {
     fits: (conversation: Conversation) => boolean,
   ): ConversationPage;
 
-  /** Returns the state of one conversation of an address, also if it has no message. */
+  /** Returns the state of one conversation of an address, even if it has no messages. */
   conversation(address: string, peer: string): ConversationState<Conversation>;
 
   /** Returns the state of a room for a follower. */
@@ -170,14 +181,14 @@ export interface MessageLog {
 
   /**
    * Calls `listener` with the new messages of each commit, in id order, before their publishers get an answer. If it
-   * returns a promise, the next commit waits until that has settled.
+   * returns a promise, the next commit waits until the promise settles.
    */
   onCommit(listener: (messages: readonly Message[]) => Promise<void> | void): void;
 }
 
 /** Tells whether a log can be written and read. */
 export interface LogHealth {
-  /** Why every publish is refused now; `undefined` while they are not. */
+  /** Why every publish is refused now; `undefined` while they are accepted. */
   readonly refusing: string | undefined;
 
   /** Tries to write and read. @throws {LogUnavailable} if that fails */

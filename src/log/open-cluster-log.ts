@@ -9,36 +9,39 @@ import { Replica, type ReplicaOptions } from './replica/replica.ts';
 import { ReplicatedLog } from './replicated-log.ts';
 import type { Retention } from './retention.ts';
 
-/** The options of a log of several machines. */
+/** The options of a log on several machines. */
 export interface ClusterLogOptions extends Omit<ReplicaOptions, 'prepare' | 'isLocal'> {
   readonly stream: EntryStream;
-  /** The log that the stream is of. */
+  /** The log whose entries the stream carries. */
   readonly address: EntryAddress & LogToJoin;
   /** Ends the wait for the stream. */
   readonly signal: AbortSignal;
 }
 
-/** An open log of several machines. */
+/** An open log on several machines. */
 export interface ClusterLog {
   readonly log: ReplicatedLog;
   readonly order: JetStreamOrder;
-  /** Returns why no entry could be applied or proposed now; `undefined` if it could. */
+  /** Returns why no entry can be applied or proposed now; `undefined` if one can. */
   refusing(): string | undefined;
   /** The retention of the cluster, as this node knows it. */
   readonly retention: () => Retention;
-  /** Begins or ends to propose what the retention of the cluster removes. */
+  /** Starts or stops proposing removals by the cluster's retention. */
   lead(leads: boolean): void;
 }
 
-/** A node that has not caught up after this time serves nobody until it has. */
+/**
+ * The time a starting node waits to catch up. After it, the node goes on starting but serves nobody until it has caught
+ * up.
+ */
 const JOIN_MILLISECONDS = 5000;
 const LOOK_MILLISECONDS = 20;
 
 /**
- * Opens the log of several machines: this process has one of its replicas, and a stream that all of them share gives the
- * order. Waits some seconds until it has caught up with the stream, so that the first request is served.
+ * Opens a log on several machines: this process has one of the replicas, and a stream shared by all of them decides the
+ * order. Waits up to a few seconds for the replica to catch up with the stream, so that the first request is served.
  *
- * @throws {StartError} a line for the person who starts the service; nothing is open then
+ * @throws {StartError} with a line for the person who starts the service; nothing stays open
  */
 export async function openClusterLog({
   stream,

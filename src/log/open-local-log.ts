@@ -8,9 +8,9 @@ import { Replica, type ReplicaOptions } from './replica/replica.ts';
 import { ReplicatedLog } from './replicated-log.ts';
 
 /**
- * Opens the log of one machine: its replica is the only one, and this process gives the order.
+ * Opens the log of a single machine: it has the only replica, and this process decides the order.
  *
- * @throws {StartError} a line for the person who starts the service; nothing is open then
+ * @throws {StartError} with a line for the person who starts the service; nothing stays open
  */
 export async function openLocalLog(
   options: Omit<ReplicaOptions, 'prepare' | 'isLocal'>,

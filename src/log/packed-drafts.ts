@@ -1,6 +1,6 @@
 /**
- * Batches of drafts on their way to the writer thread or into an entry of a stream. A thread gets a copy of what is posted to it, and objects are copied
- * with the names of their fields: as one list of values a draft takes a fifth of the time to arrive.
+ * Packs batches of drafts for the writer thread or for an entry of a stream. Messages posted to a thread are copied,
+ * and objects are copied with the names of their fields. As one list of values, a draft arrives in a fifth of the time.
  */
 import {
   type ColumnValue,
@@ -12,12 +12,12 @@ import {
 } from '../message.ts';
 
 /**
- * Batches as lists of plain values: the number of drafts in each batch; and the fields of the first draft, then of the
- * second and so on, as `packDraft` has them. A read marker has one more.
+ * Batches as lists of plain values: the number of drafts in each batch, and the fields of all drafts, one draft after
+ * the other, in the order of `packDraft`. A read marker has one more value.
  */
 export type PackedDrafts = readonly [sizes: readonly number[], values: readonly ColumnValue[]];
 
-/** Packs batches; `unpackDrafts` returns them again. */
+/** Packs batches. `unpackDrafts` reverses it. */
 export function packDrafts(batches: readonly (readonly Draft[])[]): PackedDrafts {
   const values: ColumnValue[] = [];
   for (const batch of batches) {
@@ -29,7 +29,7 @@ export function packDrafts(batches: readonly (readonly Draft[])[]): PackedDrafts
   return [batches.map((batch) => batch.length), values];
 }
 
-/** Returns the batches that were packed. */
+/** Restores the packed batches. */
 export function unpackDrafts([sizes, values]: PackedDrafts): Draft[][] {
   let at = 0;
   const nextDraft = (): Draft => {

@@ -1,6 +1,6 @@
 /** A device's subscription to the notifications of one inbox (W3C Push API §9, the fields of its JSON). */
 export interface NewPushSubscription {
-  /** The client that made it, the `sub` of its token; `null` in open mode. */
+  /** The client that created it: the `sub` of its token; `null` in open mode. */
   readonly client: string | null;
   /** The address whose inbox it follows. */
   readonly recipient: string;
@@ -20,9 +20,9 @@ export interface PushSubscription extends NewPushSubscription {
   readonly id: number;
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number;
-  /** The head when it began. */
+  /** The head of the log when it was created. */
   readonly since: number;
-  /** All messages up to this id were handed to the push service or need no notification. */
+  /** All messages up to this id were sent to the push service or need no notification. */
   readonly through: number;
 }
 
@@ -31,11 +31,11 @@ export type SubscriptionRef = Pick<PushSubscription, 'id' | 'recipient' | 'endpo
 
 /** The limits on subscriptions. */
 export interface PushBounds {
-  /** Devices of one reader for one recipient. Beyond this the oldest is removed. */
+  /** Devices of one reader for one recipient. Beyond it the oldest is removed. */
   readonly devices: number;
-  /** Recipients of one device. Beyond this a new one is refused. */
+  /** Recipients of one device. Beyond it a new one is refused. */
   readonly recipients: number;
-  /** Subscriptions of one client. Beyond this a new one is refused. */
+  /** Subscriptions of one client. Beyond it a new one is refused. */
   readonly perClient: number;
 }
 
@@ -51,7 +51,7 @@ export interface Received {
 
 /** One change, applied in the order of the log's writes. */
 export type PushChange =
-  /** Adds a subscription, which begins at the head. An existing one gets the new keys and keeps its position. */
+  /** Adds a subscription that begins at the head. An existing one gets the new keys and keeps its position. */
   | {
       readonly kind: 'subscribe';
       readonly subscription: NewPushSubscription;
@@ -66,9 +66,9 @@ export type PushChange =
     }
   /** Removes one subscription. */
   | { readonly kind: 'remove'; readonly id: number }
-  /** Notes that a notification of a conversation was handed over. */
+  /** Records that a notification of a conversation was sent to the push service. */
   | PushNotice<'notified'>
-  /** Notes that the notification of this message, or of an earlier one, was closed. */
+  /** Records that the notification of this message, or of an earlier one, was closed. */
   | PushNotice<'closed'>
   | { readonly kind: 'through'; readonly id: number; readonly through: number };
 
@@ -79,24 +79,24 @@ interface PushNotice<Kind extends string> {
   readonly messageId: number;
 }
 
-/** The outcome of an entry. */
+/** The outcome of one change. */
 export interface PushOutcome {
   /** The subscription after a `subscribe` that was not refused; else `undefined`. */
   readonly stored: PushSubscription | undefined;
-  /** The bound that a `subscribe` would have exceeded; then nothing was changed. */
+  /** The bound that a `subscribe` would have exceeded, in which case nothing was changed. */
   readonly refused: 'recipients' | 'perClient' | undefined;
-  /** Whether `stored` was not there before. */
+  /** Whether `stored` did not exist before. */
   readonly isNew: boolean;
   /** The removed subscriptions. */
   readonly removed: readonly SubscriptionRef[];
 }
 
 /**
- * The subscriptions to notifications, kept beside the log, and the reads of the log that they need. Lists are read in
+ * The subscriptions to notifications, stored beside the log, and the reads of the log that they need. Lists are read in
  * pages: `after` is the last id of the previous page, 0 for the first page; more may follow a page of `limit`.
  */
 export interface PushStore {
-  /** Returns each recipient that has subscriptions, with their number. */
+  /** Returns each recipient that has subscriptions, with the number of them. */
   recipients(): Iterable<{ readonly recipient: string; readonly count: number }>;
 
   /** Returns a page of all subscriptions, the oldest first. */
@@ -108,7 +108,7 @@ export interface PushStore {
   /** Returns a page of the subscriptions to one inbox with one reader, the oldest first. */
   ofReader(reader: string, recipient: string, after: number, limit: number): SubscriptionRef[];
 
-  /** Returns a subscription; `undefined` if it is gone. */
+  /** Returns a subscription; `undefined` if it was removed. */
   subscription(id: number): PushSubscription | undefined;
 
   /** Returns whether a device follows an inbox. */
@@ -136,16 +136,16 @@ export interface PushStore {
   peerOfNotice(id: number, messageId: number): string | undefined;
 
   /**
-   * Counts the unread messages of a device, up to 1000, over the inboxes that it follows (at most 100). It goes inbox by
-   * inbox, and yields after each.
+   * Counts the unread messages of a device, up to 1000, in the inboxes that it follows (at most 100). Yields after each
+   * inbox.
    */
   unread(endpoint: string): Generator<undefined, number>;
 
   /**
    * Applies changes in one transaction. Calls are applied in order.
    *
-   * @returns the outcome of each entry, once they are on disk
-   * @throws {LogUnavailable} if the log cannot be written; it says whether something may have changed
+   * @returns the outcome of each change, once they are on disk
+   * @throws {LogUnavailable} if the log cannot be written; its `mayBeStored` says whether something may have changed
    */
   apply(changes: readonly PushChange[]): Promise<readonly PushOutcome[]>;
 }

@@ -4,21 +4,21 @@ import { type LogHealth, LogUnavailable } from './message-log.ts';
 /** A disk that takes longer than this to answer is not ready. */
 const PROBE_MILLISECONDS = 2000;
 
-/** One probe, an fsync, serves all requests within this time, since some of them need no token. */
+/** One probe, which costs an fsync, serves all requests within this time: some of them need no token. */
 const FRESH_MILLISECONDS = 1000;
 
-/** The readiness of the log, tested by writing and reading. The log of the service has its changes, not each probe. */
+/** The readiness of the log, tested by writing and reading. Only changes are logged, not each probe. */
 export class Readiness {
   readonly #log: LogHealth;
   readonly #logger: Logger;
   readonly #fault: () => string | undefined;
   #probed = -Infinity;
-  /** The log's own `refusing` at that time. */
+  /** The log's own `refusing` at the time of the last probe. */
   #refusing: string | undefined;
   #probe = Promise.resolve();
   #isReady = true;
 
-  /** @param fault returns why this node is not to be used although its log can be, as the end of a sentence */
+  /** @param fault returns why this node should not be used even though its log works, as the end of a sentence */
   constructor(log: LogHealth, logger: Logger, fault: () => string | undefined = () => undefined) {
     this.#log = log;
     this.#logger = logger;
@@ -26,9 +26,9 @@ export class Readiness {
   }
 
   /**
-   * Probes the log, or awaits a probe of the last second.
+   * Probes the log, or awaits a probe that began within the last second.
    *
-   * @throws {LogUnavailable} if it fails or takes too long, or if this node is not to be used
+   * @throws {LogUnavailable} if the probe fails or takes too long, or if this node should not be used
    */
   async check(): Promise<void> {
     try {
@@ -44,7 +44,7 @@ export class Readiness {
 
   async #check(): Promise<void> {
     const { refusing } = this.#log;
-    // Readiness changes together with the answers to publishes, not up to a second later.
+    // Readiness must change together with the answers to publishes, not up to a second later.
     if (performance.now() - this.#probed > FRESH_MILLISECONDS || refusing !== this.#refusing) {
       this.#probed = performance.now();
       this.#refusing = refusing;

@@ -1,7 +1,7 @@
-/** How long messages are kept, and how many; 0 keeps all. */
+/** The bounds on how long messages are kept, and how many; 0 means no bound. */
 export interface Retention {
   readonly days: number;
-  /** For one recipient. Current read markers are kept as well. */
+  /** The number per recipient. Current read markers are kept in addition. */
   readonly messages: number;
 }
 
