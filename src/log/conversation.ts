@@ -3,11 +3,14 @@ import type { Message } from '../message.ts';
 /** A pair of addresses, seen from one of them. */
 export interface Conversation {
   readonly peer: string;
-  /** The newest message in either direction that counts and has not expired; `null` if none, but never in a list. */
+  /**
+   * The newest message in either direction that counts and has not expired; `null` if there is none, but never in a
+   * list.
+   */
   readonly lastMessage: Message | null;
-  /** The number of messages from the peer after `readThrough` that count, up to 1000. */
+  /** The number of messages from the peer after `readThrough` that count, capped at 1000. */
   readonly unread: number;
-  /** The ids through which this side and the peer have read; `null` without a read marker. */
+  /** The ids up to which this side and the peer have read; `null` without a read marker. */
   readonly readThrough: number | null;
   readonly peerReadThrough: number | null;
 }
@@ -17,9 +20,9 @@ export interface RoomState {
   readonly room: string;
   /** The newest message of its inbox that counts and has not expired; `null` if there is none. */
   readonly lastMessage: Message | null;
-  /** The number of messages from others after `readThrough` that count, up to 1000. */
+  /** The number of messages from others after `readThrough` that count, capped at 1000. */
   readonly unread: number;
-  /** The id through which the reader has read; `null` without a read marker. */
+  /** The id up to which the reader has read; `null` without a read marker. */
   readonly readThrough: number | null;
 }
 

@@ -5,7 +5,10 @@ import type { Retention } from './retention.ts';
 /** The version of the entries that this program makes, and the newest that it applies. */
 export const ENTRY_VERSION = 1;
 
-/** An entry that this program cannot apply. A newer one made it: this one must be replaced, not skip it. */
+/**
+ * An entry made by a newer version of this program, which this one cannot apply. Skipping it would be wrong: the
+ * program must be upgraded.
+ */
 export class UnknownEntry extends Error {
   constructor(version: number) {
     super(
@@ -17,8 +20,8 @@ export class UnknownEntry extends Error {
 }
 
 /**
- * One change of the log. The order gives each entry a time and its place among the others; every replica then applies the
- * same entries and so has the same rows. Nothing else changes what a client can see.
+ * One change of the log. The order gives each entry a time and a place. Every replica applies the same entries in that
+ * order, and so ends up with the same rows. Nothing else changes what clients can see.
  */
 export type Entry = { readonly v: number } & EntryBody;
 
@@ -38,13 +41,15 @@ interface PushEntry {
   readonly changes: readonly PushChange[];
 }
 
-/** A new epoch: a cursor of an earlier one whose id lies in this one comes from another history of the log. */
+/**
+ * A new epoch. A cursor that names an earlier epoch but has an id of this one comes from another history of the log.
+ */
 interface EpochEntry {
   readonly kind: 'epoch';
   readonly epoch: string;
 }
 
-/** Settings that all replicas share. Those that it does not name stay. */
+/** Settings that all replicas share. Settings that the entry omits stay as they are. */
 interface SettingsEntry {
   readonly kind: 'settings';
   readonly retention: Partial<Retention>;
@@ -57,29 +62,32 @@ export interface TickEntry {
   readonly retentionTime?: number;
 }
 
-/** Something in the stream of a cluster that is no entry of this log: applied as nothing, on every replica. */
+/** Data in the stream of a cluster that is not an entry of this log. Applying it changes nothing, on every replica. */
 interface UnreadableEntry {
   readonly kind: 'unreadable';
   readonly why: string;
 }
 
-/** Messages to remove: all within one bound, the oldest first. Nothing else removes a message. */
+/** Messages to remove: all within one bound, the oldest first. Messages are removed in no other way. */
 export interface PurgeEntry {
   readonly kind: 'purge';
   readonly purge: Purge;
   /** Purges that are applied after it, in this order. */
   readonly also?: readonly Purge[];
-  /** Names the proposal for its proposer, which has reckoned with its outcome. */
+  /** Identifies the proposal to its proposer, which already knows the outcome from a dry run. */
   readonly origin?: string;
 }
 
-/** The bound of a purge. Current read markers are kept, whatever the bound. */
+/** The bound of a purge. Current read markers are always kept. */
 export type Purge =
-  /** Expired messages; with `from` and `expiredAfter` only those from that id on that expired later than that. */
+  /**
+   * Expired messages. `from` limits it to messages with that id or a higher one, `expiredAfter` to messages that
+   * expired later.
+   */
   | (PurgeBounds & { readonly by: 'expiry'; readonly from?: number; readonly expiredAfter?: number })
-  /** Messages with an id above `after`, up to the first that is not older than `age` milliseconds. */
+  /** Messages with an id above `after`, up to the first that is not yet `age` milliseconds old. */
   | (PurgeBounds & { readonly by: 'age'; readonly after: number; readonly age: number })
-  /** Messages of one recipient with ids above `after`, through `through`. */
+  /** Messages of one recipient with `after` < id ≤ `through`. */
   | (PurgeBounds & {
       readonly by: 'count';
       readonly recipient: string;
@@ -90,9 +98,9 @@ export type Purge =
   | (PurgeBounds & { readonly by: 'proposers'; readonly age: number });
 
 interface PurgeBounds {
-  /** Milliseconds since the Unix epoch; never past the clock of the proposer. The time of the entry is also a bound. */
+  /** Milliseconds since the Unix epoch; never ahead of the proposer's clock. The time of the entry is a bound too. */
   readonly now: number;
-  /** The maximum number of rows to look at. */
+  /** The maximum number of rows to examine. */
   readonly limit: number;
 }
 
@@ -101,27 +109,34 @@ export function entryOf(body: EntryBody): Entry {
   return { v: ENTRY_VERSION, ...body };
 }
 
-/** An entry in its place. */
+/** An entry with its place in the order. */
 export interface OrderedEntry {
   readonly entry: Entry;
   /** The time that the order gave it, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** Its number in the stream of a cluster. The local order has none: it is the order in which one process writes. */
+  /**
+   * Its number in the stream of a cluster. Missing in the local order, which is simply the order in which one process
+   * writes.
+   */
   readonly sequence?: number;
   /** The proposer of an entry in a stream. */
   readonly source?: EntrySource;
 }
 
-/** The proposer of an entry, and its number there. A proposer proposes an entry when the one before is in its place. */
+/**
+ * The proposer of an entry and the number that it gave the entry. A proposer waits until an entry has its place before
+ * it proposes the next.
+ */
 export interface EntrySource {
-  /** Random for each start of a process. */
+  /** A random name, new at each start of a process. */
   readonly proposer: string;
-  /** 1 for the first entry of a proposer. */
+  /** Counts the entries of the proposer, from 1. */
   readonly counter: number;
 }
 
 /**
- * Returns what tells an entry of a stream from any other: a proposer, which is random, gives each counter to one entry.
+ * Returns the mark of an entry, which no other entry of the stream has: proposers are random, and each gives a counter
+ * to only one entry.
  */
 export function markOf({
   time,
@@ -135,13 +150,13 @@ export function markOf({
 
 /** The position of a replica in the order. */
 export interface Position {
-  /** The log that this is a replica of; random. */
+  /** The random id of the log that this is a replica of. */
   readonly logId: string;
-  /** The sequence of the entry applied last; `null` if the order is local. */
+  /** The sequence of the last applied entry; `null` if the order is local. */
   readonly sequence: number | null;
-  /** The generation of the stream that the sequence is of; `null` if the order is local. */
+  /** The generation of the stream that the sequence refers to; `null` if the order is local. */
   readonly generation: number | null;
-  /** The mark of the entry applied last (`markOf`); empty if there is none. */
+  /** The mark of the last applied entry (`markOf`); empty if there is none. */
   readonly mark: string;
   /** The time of the newest entry that changed something, in milliseconds since the Unix epoch. */
   readonly logTime: number;
@@ -152,30 +167,30 @@ export type Outcome =
   | AppendsOutcome
   | PurgeOutcome
   | { readonly kind: 'push'; readonly outcomes: readonly PushOutcome[] }
-  /** `firstId`: the first id of the epoch. */
+  /** `firstId` is the first id of the epoch. */
   | { readonly kind: 'epoch'; readonly firstId: number }
   | { readonly kind: 'settings' }
   | { readonly kind: 'tick' }
-  /** The order took the entry back: an epoch in which no id was given. */
+  /** The order withdrew the entry: an epoch in which no id was assigned. */
   | { readonly kind: 'withdrawn' }
   /**
-   * The stream brought it, and it changes nothing on any replica: it is unreadable, late or cannot be applied. If it is
-   * `late`, its counter was applied before: the same entry may have been, in another place.
+   * The stream delivered an entry that changes nothing on any replica: it is unreadable, late or cannot be applied.
+   * `late` means that its counter was already applied, possibly by the same entry in another place.
    */
   | { readonly kind: 'nothing'; readonly why: string; readonly late?: true }
-  /** This replica applied it before, and could not say so at that time. */
+  /** This replica applied the entry earlier but could not report it then. */
   | { readonly kind: 'applied-before' };
 
 /** The outcome of an append entry. */
 export interface AppendsOutcome {
   readonly kind: 'append';
-  /** Of each batch, in order. */
+  /** One per batch, in order. */
   readonly results: readonly AppendResult[];
-  /** The `createdAt` of all that was stored. */
+  /** The `createdAt` of all stored messages. */
   readonly createdAt: number;
 }
 
-/** Returns whether an entry changed something, by its outcome. Applying one that did not again changes nothing either. */
+/** Returns whether an entry with this outcome changed something. If not, applying it again changes nothing either. */
 export function changedSomething(outcome: Outcome): boolean {
   switch (outcome.kind) {
     case 'append':
@@ -194,21 +209,21 @@ export function changedSomething(outcome: Outcome): boolean {
   }
 }
 
-/** The outcome of one batch: that of each draft, in order, or the fault that kept all of it out. */
+/** The outcome of one batch: one outcome per draft, in order, or the fault because of which none was stored. */
 export type AppendResult = readonly AppendOutcome[] | AppendFault;
 
 /**
- * The outcome of one draft: the id under which it was stored; or the message in its place, which is the first with its
- * idempotency key or the read marker that it does not move ahead; or the message that it was changed to.
+ * The outcome of one draft: the id that it was stored with; or the existing message that takes its place, which is the
+ * first with its idempotency key or a read marker that is not behind it; or the changed message that was stored for it.
  */
 export type AppendOutcome = number | Message | ChangedDraft;
 
-/** Returns whether a draft was stored, by its outcome: not if something stands in its place. */
+/** Returns whether a draft with this outcome was stored, rather than answered with an existing message. */
 export function wasStored(outcome: AppendOutcome | undefined): boolean {
   return typeof outcome === 'number' || (outcome !== undefined && 'changed' in outcome);
 }
 
-/** A draft stored with another content: a read marker that was ahead of the log. */
+/** A draft stored with different content: a read marker that was ahead of the log. */
 interface ChangedDraft {
   readonly changed: Message;
 }
@@ -219,12 +234,12 @@ export interface AppendFault {
   readonly index: number;
 }
 
-/** The outcome of a purge entry. With several purges, `through` is that of the last. */
+/** The outcome of a purge entry. If it has several purges, `through` belongs to the last. */
 export interface PurgeOutcome {
   readonly kind: 'purge';
-  /** How many messages were removed. */
+  /** The number of removed messages. */
   readonly messages: number;
-  /** The highest id looked at: continue after it. */
+  /** The highest id examined: continue after it. */
   readonly through: number;
   /** Whether there may be more within the same bound. */
   readonly more: boolean;
@@ -232,17 +247,17 @@ export interface PurgeOutcome {
 
 /** Entries that were applied together and are on disk. */
 export interface Applied {
-  /** Of each entry, in order. */
+  /** One per entry, in order. */
   readonly outcomes: readonly Outcome[];
-  /** Seconds that the transaction took. */
+  /** The duration of the transaction. */
   readonly seconds: number;
-  /** Seconds that its COMMIT took: the fsync, and sometimes a checkpoint of the write-ahead log. */
+  /** The duration of its COMMIT: the fsync, and sometimes a checkpoint of the write-ahead log. */
   readonly syncSeconds: number;
   /** The digests after entries whose sequence is a multiple of `DIGEST_EVERY`, in order; missing if there are none. */
   readonly digests?: readonly DigestAt[];
 }
 
-/** The digest of all outcomes up to a sequence. Replicas of one log that differ in it have diverged. */
+/** The digest of all outcomes up to a sequence. If it differs between replicas of a log, they have diverged. */
 export interface DigestAt {
   readonly sequence: number;
   readonly digest: string;

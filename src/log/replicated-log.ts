@@ -14,20 +14,20 @@ import { readBudget } from './replica/budget.ts';
 import { PushTable } from './replica/push-table.ts';
 import type { Replica } from './replica/replica.ts';
 
-/** The number of messages that are read at once to be handed on late. */
+/** The number of messages read at once when missed messages are delivered late. */
 const CATCH_UP_PAGE = 500;
 
 /** The parts of a log. */
 export interface ReplicatedLogParts {
   readonly replica: Replica;
   readonly order: Order;
-  /** The epoch that begins with the next id; `undefined` if other nodes may begin one. */
+  /** The epoch that begins with the next id; `undefined` if other nodes may begin epochs. */
   readonly nextEpoch?: string;
   /** Returns milliseconds since the Unix epoch. */
   readonly now: () => number;
 }
 
-/** The log as an order of entries and this node's replica of what they make. */
+/** The log, made of an order of entries and this node's replica, which applies them. */
 export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
   /** The subscriptions to notifications. */
   readonly pushStore: PushStore;
@@ -40,7 +40,7 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
   readonly #timers: ((times: CommitTimes) => void)[] = [];
   readonly #counts = { stored: 0, repeated: 0, messages: 0, commits: 0 };
   #head: number;
-  /** Why nothing is accepted any more. */
+  /** Why no more messages are accepted; `undefined` while they are. */
   #ending: string | undefined;
 
   constructor(parts: ReplicatedLogParts) {
@@ -58,7 +58,7 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
       conversations: replica.conversations,
       now: () => this.#now(),
       head: () => this.#head,
-      // While the log is being closed, notifications that were sent are still written down.
+      // Even while the log is closing, sent notifications are recorded.
       apply: (changes) => pushes.apply(changes),
     });
     replica.onReopened = (head) => this.#catchUp(head);
@@ -161,7 +161,10 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
     this.#listeners.push(listener);
   }
 
-  /** Calls `listener` with what entries of a cluster changed of subscriptions; without it if that is not known. */
+  /**
+   * Calls `listener` with the outcomes of changes of subscriptions that a cluster's entries made; without an argument
+   * if they are unknown.
+   */
   onPushed(listener: (outcomes?: readonly PushOutcome[]) => void): void {
     this.#pushListeners.push(listener);
   }
@@ -184,7 +187,7 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
     await this.#replica.probe();
   }
 
-  /** Refuses appends from now on, and waits until those that were accepted are stored and handed on. */
+  /** Refuses further appends, and waits until accepted ones are stored and passed to the listeners. */
   async seal(): Promise<void> {
     this.#ending = 'the service is shutting down';
     this.#parts.order.seal();
@@ -192,21 +195,24 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
     await this.#parts.order.handedOn;
   }
 
-  /** Seals the log and closes the replica: nothing can be read any more. */
+  /** Seals the log and closes the replica. Afterwards nothing can be read. */
   async close(): Promise<void> {
     await this.seal();
     await this.#parts.order.close();
     await this.#replica.close();
   }
 
-  /** Returns the time by which messages expire: one clock that is behind must not show what others have removed. */
+  /**
+   * Returns the time by which messages expire: a node whose clock is behind must not show messages that others have
+   * removed.
+   */
   #now(): number {
     return Math.max(this.#parts.now(), this.#replica.logTime);
   }
 
   /**
-   * Takes entries that the order of a cluster has brought, in their order: hands on the messages that are new, and notes new
-   * epochs.
+   * Handles entries that the order of a cluster delivered and the replica applied: passes new messages to the listeners
+   * and records new epochs.
    */
   deliver({ entries, outcomes, ...times }: AppliedGroup): Delivered {
     const fresh: Message[] = [];
@@ -228,7 +234,7 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
     return { answers, handedOn: this.#handOnNew(fresh, { waitSeconds: 0, ...times }) };
   }
 
-  /** Makes messages of a commit, hands on the new ones, and answers for each batch. */
+  /** Creates the messages of a commit, passes the new ones to the listeners, and returns the answers to its batches. */
   #settle(commit: Commit): Settled {
     const { answers, fresh } = this.#answer(commit);
     return { answers, handedOn: this.#handOnNew(fresh, commit) };
@@ -254,10 +260,10 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
   }
 
   /**
-   * Hands on messages that were stored and could not be acknowledged, since the log had been moved away.
-   * Does nothing if there are none.
+   * Passes messages to the listeners that were stored but could not be acknowledged, because the log's files had been
+   * moved away. Does nothing if there are none.
    *
-   * @param head the highest id in the database; all up to the last acknowledged one was handed on
+   * @param head the highest id in the database
    */
   #catchUp(head: number): void {
     while (this.#head < head) {
@@ -271,7 +277,7 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
   }
 
   /**
-   * Hands on messages to the listeners, but for those that were handed on before by `#catchUp`.
+   * Passes messages to the listeners, except those that `#catchUp` has already passed on.
    *
    * @returns settles when all listeners are done with it; `undefined` if they are done already
    */

@@ -6,10 +6,10 @@ export interface AppliedGroup extends Applied {
   readonly entries: readonly OrderedEntry[];
 }
 
-/** The answers to the entries of a group, once their messages are on their way to subscribers. */
+/** The answers to the entries of a group. Their messages are already on the way to subscribers. */
 export interface Delivered {
-  /** The answers to the batches of each entry; `undefined` for what is no append. */
+  /** The answers to the batches of each entry; `undefined` for an entry that is not an append. */
   readonly answers: readonly (readonly Answer[] | undefined)[];
-  /** Settles when the next group may come; `undefined`: at once. */
+  /** Settles when the next group may be delivered. `undefined` if that is at once. */
   readonly handedOn: Promise<unknown> | undefined;
 }

@@ -1,38 +1,42 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { LogBehind } from '../message-log.ts';
 
-/** Nobody waits longer than this until the node has caught up. */
+/** The longest wait for the node to catch up. */
 const CATCH_UP_MILLISECONDS = 5000;
 
-/** The pause between two questions: clients with cursors that are ahead must not keep the stream's servers busy. */
+/**
+ * The pause between two searches for the end of the stream: clients with cursors that are ahead must not keep its
+ * servers busy.
+ */
 const PAUSE_MILLISECONDS = 100;
 
-/** Callers that wait for the answer to one question, and until this node has what it says. */
+/** Callers that wait for the result of one search, and then for this node to reach it. */
 interface Round {
-  /** The sequence that is waited for; infinite until it is known. */
+  /** The sequence to wait for; `Infinity` until it is known. */
   sequence: number;
   /** Ends the wait. Does nothing a second time. */
   settle: (error?: LogBehind) => void;
 }
 
 /**
- * Waits until this node has what its stream had. The end of the stream is found once for all callers of the time before the
- * search: one that was under way when a caller came may be older than what the caller has seen on another node.
+ * Waits until this node has reached the end of its stream. One search for the end serves all callers that came before
+ * it began. A search already under way does not serve a new caller: its result may be older than what the caller has
+ * seen on another node.
  */
 export class CatchUp {
   readonly #ask: () => Promise<number>;
   readonly #milliseconds: number;
   #through: number;
-  /** The wait of those whose question is not sent yet. */
+  /** The wait shared by callers whose search has not begun. */
   #gathering: Promise<void> | undefined;
-  /** Settles when the next question may be sent. */
+  /** Settles when the next search may begin. */
   #mayAsk: Promise<unknown> = Promise.resolve();
   readonly #rounds = new Set<Round>();
   #isEnded = false;
 
   /**
-   * @param ask returns a sequence that lies behind all that had its place when it was called
-   * @param through the sequence of the entry that this node has handed on last
+   * @param ask finds the end of the stream: returns a sequence that no entry placed before the call exceeds
+   * @param through the sequence of the last entry that this node has delivered
    * @param milliseconds the longest wait
    */
   constructor(ask: () => Promise<number>, through: number, milliseconds = CATCH_UP_MILLISECONDS) {
@@ -42,9 +46,9 @@ export class CatchUp {
   }
 
   /**
-   * Settles when this node has handed on what the stream had at the time of the call.
+   * Waits until this node has delivered everything that the stream had at the time of the call.
    *
-   * @throws {LogBehind} if that takes too long, or the stream cannot be asked
+   * @throws {LogBehind} if that takes too long, or the end of the stream cannot be found
    */
   wait(): Promise<void> {
     if (this.#isEnded) return Promise.reject(behind());
@@ -52,9 +56,9 @@ export class CatchUp {
   }
 
   /**
-   * Settles when this node has handed on a sequence.
+   * Waits until this node has delivered the entry with a sequence.
    *
-   * @throws {LogBehind} if the signal is aborted before, or this node does not catch up any more
+   * @throws {LogBehind} if the signal is aborted first, or this node has stopped catching up
    */
   reach(sequence: number, signal: AbortSignal): Promise<void> {
     if (sequence <= this.#through) return Promise.resolve();
@@ -75,13 +79,13 @@ export class CatchUp {
     });
   }
 
-  /** Notes the sequence through which this node has handed on what it applied. */
+  /** Records the sequence up to which this node has delivered entries. */
   reached(through: number): void {
     this.#through = through;
     for (const { sequence, settle } of this.#rounds) if (sequence <= through) settle();
   }
 
-  /** Ends all waits: this node does not catch up any more. */
+  /** Ends all waits, since this node stops catching up. */
   end(): void {
     this.#isEnded = true;
     for (const { settle } of this.#rounds) settle(behind());

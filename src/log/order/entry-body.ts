@@ -1,17 +1,20 @@
-/** The rules for the body of an entry in a stream. No body, however odd or deep, makes a function here throw or recurse. */
+/**
+ * Validates the bodies of entries in a stream. No function here throws or recurses, however odd or deeply nested a body
+ * is.
+ */
 import { hasAddressForm } from '../../address.ts';
 import type { EntryBody, Purge } from '../entry.ts';
 import type { NewPushSubscription, PushBounds, PushChange } from '../push-store.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The kinds whose bodies are objects. */
+/** A body of a kind that is encoded as an object. */
 type ObjectBody = Exclude<EntryBody, { kind: 'append' | 'unreadable' }>;
 
-/** The longest text of a field: more than any client can send in it. */
+/** The maximum length of a text field: longer than any client can send. */
 const MAX_TEXT = 64 * 1024;
 
-/** The maximum number of purges in an entry, and of rows that one looks at: far more than this program asks for. */
+/** The maximum number of purges in an entry, and of rows that a purge examines: far more than this program uses. */
 const MAX_PURGES = 1000;
 const MAX_ROWS = 100_000;
 
@@ -21,10 +24,10 @@ const MAX_MILLISECONDS = 8.64e15;
 const EPOCH = /^[0-9a-z]{1,16}$/;
 
 /**
- * Reads the body of an entry that is no append.
+ * Reads the body of any entry but an append.
  *
  * @param value a parsed JSON value
- * @returns a new object, with the fields of its kind alone; `undefined` if it is no such body
+ * @returns a new object with only the fields of its kind; `undefined` if the value is not a valid body
  */
 export function readBody(value: unknown): ObjectBody | undefined {
   if (!isFields(value)) return undefined;
@@ -134,7 +137,7 @@ function readBounds(value: unknown): PushBounds | undefined {
     : undefined;
 }
 
-/** Reads a list; `undefined` if it is none, or one of its items cannot be read. */
+/** Reads a list. Returns `undefined` if the value is not a list or one of its items cannot be read. */
 function readList<T>(value: unknown, read: (item: unknown) => T | undefined): T[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const items: T[] = [];
@@ -146,7 +149,7 @@ function readList<T>(value: unknown, read: (item: unknown) => T | undefined): T[
   return items;
 }
 
-/** Returns an object with a field, or without it if its value is `undefined`. */
+/** Returns the object with its one field, or an empty object if the field's value is `undefined`. */
 function given<Name extends string, T>(
   field: Readonly<Record<Name, T | undefined>>,
 ): Partial<Record<Name, T>> {
@@ -174,7 +177,7 @@ function isTime(value: unknown): value is number {
   return typeof value === 'number' && Math.abs(value) <= MAX_MILLISECONDS;
 }
 
-/** Returns whether a value is a number of milliseconds. */
+/** Returns whether a value is a duration in milliseconds. */
 function isAge(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value < Infinity;
 }

@@ -3,19 +3,22 @@ import { type Entry, ENTRY_VERSION, type EntryBody, entryOf, type EntrySource } 
 import { type PackedDrafts, packDrafts, unpackDrafts } from '../packed-drafts.ts';
 import { readBody } from './entry-body.ts';
 
-/** The log and the generation of its stream that an entry is for. */
+/** The log that an entry belongs to, and the generation of its stream. */
 export interface EntryAddress {
   readonly logId: string;
   readonly generation: number;
 }
 
-/** An entry as it is in a stream. */
+/** An entry as decoded from a stream. */
 export interface EncodedEntry {
   readonly entry: Entry;
   readonly source: EntrySource | undefined;
 }
 
-/** The header of an entry, and what it says: an append as a list, which is shorter and faster; anything else as it is. */
+/**
+ * The header and the body of an entry. The body of an append is a list, which is shorter and faster; other bodies are
+ * objects.
+ */
 type Encoded = readonly [
   v: number,
   logId: string,
@@ -25,16 +28,16 @@ type Encoded = readonly [
   body: Exclude<EntryBody, { kind: 'append' }> | PackedDrafts,
 ];
 
-/** The bytes of an entry beside its drafts: far more than a header takes. */
+/** The bytes reserved for the header of an entry: far more than it takes. */
 const HEADER_BYTES = 512;
 
-/** The longest name of a proposer. This program gives them 12 characters. */
+/** The maximum length of a proposer's name. This program uses 12 characters. */
 const MAX_PROPOSER = 64;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** Returns an entry as the bytes that go into a stream: JSON, so that a person can read a stream too. */
+/** Encodes an entry for a stream, as JSON, so that people can read a stream too. */
 export function encodeEntry(
   { logId, generation }: EntryAddress,
   source: EntrySource,
@@ -52,17 +55,17 @@ export function encodeEntry(
   return encoder.encode(JSON.stringify(encoded));
 }
 
-/** Returns the number of bytes that one batch takes in an entry of its own, or a little more. */
+/** Returns the size of an entry with this one batch, in bytes, or slightly more. */
 export function encodedBytes(batch: Parameters<typeof packDrafts>[0][number]): number {
   return HEADER_BYTES + Buffer.byteLength(JSON.stringify(packDrafts([batch])));
 }
 
 /**
- * Returns the entry that was encoded. Bytes that are no entry of this log and generation, or one that this program would not
- * make, become one that changes nothing: all nodes come to the same, since nothing but the bytes decides it. The entry has the
- * fields of its kind alone.
+ * Decodes an entry. If the bytes are not an entry of this log and generation, or are one that this program would never
+ * make, returns an entry that changes nothing. The result depends only on the bytes, so all nodes agree on it. The
+ * entry has only the fields of its kind.
  *
- * An entry of a version that this program does not know is returned as far as it was understood: applying refuses it.
+ * An entry of a newer version keeps its version number, so that it is refused when it is applied.
  */
 export function decodeEntry({ logId, generation }: EntryAddress, bytes: Uint8Array): EncodedEntry {
   const encoded = parse(bytes);
@@ -108,7 +111,7 @@ function parse(bytes: Uint8Array): Encoded | undefined {
   return isHeader ? (value as unknown as Encoded) : undefined;
 }
 
-/** Returns whether a value is a whole number from 1 on. */
+/** Returns whether a value is a positive integer. */
 function isNumber(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 1;
 }
@@ -117,7 +120,7 @@ function isList(body: Encoded[5]): body is PackedDrafts {
   return Array.isArray(body);
 }
 
-/** Returns whether a list has the values that its sizes promise. */
+/** Returns whether a list has as many values as its sizes imply. */
 function isPacked([sizes, values]: readonly unknown[]): boolean {
   if (!Array.isArray(sizes) || !Array.isArray(values)) return false;
   let drafts = 0;

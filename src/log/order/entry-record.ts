@@ -1,27 +1,27 @@
 import type { DigestAt } from '../entry.ts';
 import type { AppliedGroup } from './applied-group.ts';
 
-/** How many digests are kept, the newest. */
+/** The number of newest digests to keep. */
 const KEPT_DIGESTS = 16;
 
-/** The entries of an order since the start. */
+/** Counts of an order's entries since the start. */
 export interface EntryCounts {
-  /** Entries that were applied. */
+  /** Applied entries. */
   readonly applied: number;
-  /** Those of them that changed nothing, since they were unreadable, late or could not be applied. */
+  /** Applied entries that changed nothing: they were unreadable, late or could not be applied. */
   readonly nothing: number;
-  /** How often an entry of this node was appended again, since that was not confirmed. */
+  /** The number of times that an entry of this node was appended again, because the stream had not confirmed it. */
   readonly retried: number;
 }
 
-/** A record of the entries that were applied since the start. */
+/** A record of the entries applied since the start. */
 export class EntryRecord {
   applied = 0;
   nothing = 0;
   /** The newest digests, the oldest first. */
   digests: readonly DigestAt[] = [];
 
-  /** Notes a group that was applied. */
+  /** Records an applied group. */
   note({ entries, outcomes, digests = [] }: AppliedGroup): void {
     this.applied += entries.length;
     for (const { kind } of outcomes) if (kind === 'nothing') this.nothing++;

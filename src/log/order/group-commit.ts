@@ -5,35 +5,35 @@ import { BatchRefused, BatchTooLarge, LogUnavailable, type Stored } from '../mes
 import type { Order, Proposed } from './order.ts';
 import { weightOf } from './weight.ts';
 
-/** Waiting messages are stored in groups of at most this many, so that nobody waits for a giant commit. */
+/** The maximum number of messages in a group, so that nobody waits for a giant commit. */
 const GROUP_MESSAGES = 2048;
 
-/** Publishes are refused while the messages that are not on disk yet take more memory than this: the disk may hang. */
+/** Publishes are refused while messages not yet on disk take more memory than this: the disk may hang. */
 const WAITING_BYTES = 64 * 1024 * 1024;
 const GROUP_BYTES = 8 * 1024 * 1024;
 
-/** Why nothing more is accepted, in words for a client. */
+/** The reason why nothing more is accepted, in words fit for a client. */
 export const FULL = 'too much is waiting to be stored';
 
-/** A group of batches in its place in the order, and on disk. */
+/** A group of batches that has its place in the order and is on disk. */
 export interface Commit {
   readonly batches: readonly (readonly Draft[])[];
   readonly outcome: AppendsOutcome;
-  /** The answers, if the order has already handed on what was stored. */
+  /** The answers, if the order has already delivered the stored messages. */
   readonly handedOn: readonly Answer[] | undefined;
   /** The time of the entry, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** As `CommitTimes` has them. */
+  /** See `CommitTimes`. */
   readonly waitSeconds: number;
   readonly seconds: number;
   readonly syncSeconds: number;
 }
 
-/** The answers to the batches of a group, and the handing on of their messages. */
+/** The answers to the batches of a group, and the progress of delivering their messages. */
 export interface Settled {
-  /** Of each batch, in order. */
+  /** One per batch, in order. */
   readonly answers: readonly Answer[];
-  /** Settles when the next commit may come; `undefined`: at once. */
+  /** Settles when the next commit may be delivered. `undefined` if that is at once. */
   readonly handedOn: Promise<unknown> | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface Settled {
 interface Waiting {
   /** Its size in memory, in bytes. */
   readonly bytes: number;
-  /** Its part of an entry, in bytes. */
+  /** Its size in an entry, in bytes. */
   readonly size: number;
   readonly batch: readonly Draft[];
   readonly resolve: (stored: Stored[]) => void;
@@ -51,14 +51,14 @@ interface Waiting {
 /** A group on its way to the disk. */
 interface Group {
   readonly waiting: readonly Waiting[];
-  /** When its oldest batch came, on the clock of `performance.now()`. */
+  /** The `performance.now()` at which its oldest batch arrived. */
   readonly since: number;
   readonly proposed: Promise<Proposed | LogUnavailable>;
 }
 
 /**
- * The queue before the order: while one group of batches is made durable, the next one gathers here. A burst shares a
- * commit, and a lone batch waits for nobody.
+ * The queue in front of the order: while one group of batches is made durable, the next one gathers here. A burst
+ * shares a commit, and a lone batch does not wait.
  */
 export class GroupCommit {
   /** Groups that could not be stored. */
@@ -67,13 +67,16 @@ export class GroupCommit {
   readonly #settle: (commit: Commit) => Settled;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
-  /** When the oldest waiting batch came, on the clock of `performance.now()`; not later if only a part has left. */
+  /**
+   * The `performance.now()` at which the oldest waiting batch arrived, or an earlier time if only part of the queue has
+   * left.
+   */
   #waitingSince = 0;
   #committing: Promise<void> | undefined;
-  /** The newest group that is being handed on. */
+  /** Settles when the newest group has been delivered. */
   #handingOn: Promise<unknown> | undefined;
 
-  /** @param settle hands a commit on, and returns the answers for its publishers */
+  /** @param settle delivers a commit, and returns the answers for its publishers */
   constructor(order: Pick<Order, 'propose' | 'limits'>, settle: (commit: Commit) => Settled) {
     this.#order = order;
     this.#settle = settle;
@@ -87,10 +90,10 @@ export class GroupCommit {
   /**
    * Stores a batch: all of it in order, or nothing.
    *
-   * @returns each draft as it is in the log, once it is on disk and is being handed on
+   * @returns each draft as it is in the log, once it is on disk and being delivered
    * @throws {BatchRefused} if one of its drafts contradicts the log
    * @throws {BatchTooLarge} if it is too large for one entry
-   * @throws {LogUnavailable} if the log cannot be written, or too much waits for it
+   * @throws {LogUnavailable} if the log cannot be written, or the queue is full
    */
   append(batch: readonly Draft[]): Promise<Stored[]> {
     if (this.isFull) return Promise.reject(new LogUnavailable(FULL));
@@ -107,15 +110,15 @@ export class GroupCommit {
     });
   }
 
-  /** Settles when nothing waits any more and all is handed on; at once if nothing does. */
+  /** Waits until the queue is empty and everything in it has been delivered. */
   async idle(): Promise<void> {
     await this.#committing;
     await this.#handingOn;
   }
 
   /**
-   * Commits group after group until nothing waits. A group is settled when the one before it is handed on. So what is on
-   * its way to subscribers is bounded, and publishers go no faster than that.
+   * Commits group after group until nothing waits. A group is settled once the one before it has been delivered. This
+   * bounds the number of messages on the way to subscribers, and slows publishers down to the pace of delivery.
    */
   async #commitWaiting(): Promise<void> {
     let group = this.#propose();
@@ -173,7 +176,7 @@ export class GroupCommit {
   }
 }
 
-/** Returns a group as it is on disk, or why it is not. @throws {Error} if it came to something else */
+/** Returns a group as it is on disk, or the reason why it is not. @throws {Error} if the outcome is not of an append */
 function commitOf(
   waiting: readonly Waiting[],
   since: number,

@@ -8,25 +8,25 @@ export interface JetStreamOrderOptions {
   readonly stream: EntryStream;
   readonly replica: EntryApplier;
   readonly address: EntryAddress;
-  /** The sequence of the entry that the replica applied last; 0 before the first. */
+  /** The sequence of the last entry that the replica applied; 0 before the first. */
   readonly after: number;
   /** The mark of that entry; empty before the first. */
   readonly mark: string;
   readonly logger: Logger;
-  /** Called when this node is too far behind to follow: the process has to end, and to join again. */
+  /** Called when this node is too far behind to follow: the process must exit and join again. */
   readonly onFatal: (error: Error) => void;
-  /** Times that tests make shorter. */
+  /** The times, which tests shorten. */
   readonly times?: OrderTimes;
 }
 
 /** The times of an order, in milliseconds. */
 export interface OrderTimes {
-  /** A node hears if an entry came within this time. */
+  /** A node counts as hearing the stream if an entry arrived within this time. */
   readonly hearing?: number;
   /** The longest wait until the node has caught up. */
   readonly catchUp?: number;
   /** The longest wait for a proposal to come back. */
   readonly settle?: number;
-  /** As `TailOptions` has it. */
+  /** See `doubtMilliseconds` of `TailOptions`. */
   readonly doubt?: number;
 }

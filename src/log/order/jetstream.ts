@@ -20,41 +20,41 @@ import type { EntryLimits, Order, Proposed } from './order.ts';
 import { Proposals } from './proposals.ts';
 import { Tail, TooFarBehind } from './tail.ts';
 
-/** The bytes of the batches that share an entry. Larger entries make the stream slower, smaller ones as well. */
+/** The maximum size of batches that share an entry. Both larger and smaller entries slow the stream down. */
 const GROUP_BYTES = 128 * 1024;
 
-/** A node hears if an entry came within this time: one comes every two seconds. */
+/** A node counts as hearing the stream if an entry arrived within this time. One arrives at least every two seconds. */
 const HEARING_MILLISECONDS = 20_000;
 
-/** The pause before entries that the disk did not take are applied again. */
+/** The pause before entries are applied again that the disk did not accept. */
 const APPLY_AGAIN_MILLISECONDS = 250;
 
-/** The line of the log about a node that does not follow any more; the error beside it says why. */
+/** The log line about a node that has stopped following; the error logged with it says why. */
 const LOST =
   'this node has stopped following the log of the cluster: it serves nobody until it is mended and started again';
 
 /**
- * The order of a cluster: a durable stream that all nodes append to and follow. What a node applies is what the stream
- * brings back, never what it appended: so all nodes apply the same entries in the same order. A publish is answered when
- * its own entry has come back and is applied, on this node's disk.
+ * The order of a cluster: a durable stream that all nodes append to and follow. A node applies only what the stream
+ * delivers, never directly what it appended, so all nodes apply the same entries in the same order. A publish is
+ * answered once its entry has come back from the stream and is applied and on this node's disk.
  */
 export class JetStreamOrder implements Order {
   readonly limits: EntryLimits;
   readonly #options: JetStreamOrderOptions;
   readonly #proposals: Proposals;
   readonly #tail: Tail;
-  /** When an entry came last, or the stream was found, on the clock of `performance.now()`. */
+  /** The `performance.now()` at which the last entry arrived, or the stream was found. */
   #heardAt = -Infinity;
   #deliver: (group: AppliedGroup) => Delivered = () => ({ answers: [], handedOn: undefined });
-  /** The sequences of the newest entries that are handed on, and applied. */
+  /** The sequence of the newest entry that was delivered; below, of the newest that was applied. */
   #through: number;
   #applied = 0;
   readonly #catchUp: CatchUp;
   readonly #lag: LagWatch;
-  /** Why this node does not follow any more. */
+  /** Why this node has stopped following. */
   #lost: Error | undefined;
   #applying: Promise<void> | undefined;
-  /** The newest group that is being handed on. */
+  /** Settles when the newest group has been delivered. */
   #handingOn: Promise<unknown> | undefined;
   #isClosed = false;
   readonly #record = new EntryRecord();
@@ -82,9 +82,9 @@ export class JetStreamOrder implements Order {
   }
 
   /**
-   * Begins to follow the stream.
+   * Starts following the stream.
    *
-   * @param deliver called with each group that was applied, in order
+   * @param deliver called with each applied group, in order
    */
   start(deliver: (group: AppliedGroup) => Delivered): void {
     this.#deliver = deliver;
@@ -92,13 +92,13 @@ export class JetStreamOrder implements Order {
     this.#lag.start();
   }
 
-  /** Whether entries come: what others publish, or at least that time passes. */
+  /** Whether entries arrive: published messages, or at least ticks. */
   get hears(): boolean {
     const { hearing = HEARING_MILLISECONDS } = this.#options.times ?? {};
     return this.silence < hearing;
   }
 
-  /** Milliseconds since an entry came last, or the stream was found. */
+  /** The milliseconds since the last entry arrived or the stream was found. */
   get silence(): number {
     return performance.now() - this.#heardAt;
   }
@@ -110,12 +110,12 @@ export class JetStreamOrder implements Order {
     return this.#lag.lags ? 'lagging' : 'following';
   }
 
-  /** Why this node does not follow any more, for an operator; `undefined` while it does. */
+  /** Why this node has stopped following, for an operator; `undefined` while it follows. */
   get lost(): Error | undefined {
     return this.#lost;
   }
 
-  /** The sequence of the newest entry that is applied and handed on. */
+  /** The sequence of the newest entry that was applied and delivered. */
   get through(): number {
     return this.#through;
   }
@@ -136,10 +136,10 @@ export class JetStreamOrder implements Order {
   }
 
   /**
-   * Stops following, since what this node has, or reads, is not what the others have. The node stays cut off until the process
-   * starts again. Logs what an operator has to know, once: does nothing a second time.
+   * Stops following, because this node's data, or what it reads, differs from what the others have. The node stays cut
+   * off until the process is restarted. Logs the reason for the operator. Does nothing if called again.
    *
-   * @param reason its message says what was seen and what to do
+   * @param reason an error whose message says what was found and what to do
    */
   lose(reason: Error): void {
     if (this.#lost !== undefined) return;
@@ -168,7 +168,7 @@ export class JetStreamOrder implements Order {
     return this.#catchUp.wait();
   }
 
-  /** As `caughtUp`, but takes as long as it needs. @throws {LogBehind} if the signal is aborted before */
+  /** Waits like `caughtUp`, but without a time limit. @throws {LogBehind} if the signal is aborted first */
   async caughtUpUntil(signal: AbortSignal): Promise<void> {
     return this.#catchUp.reach(await this.#end(), signal);
   }
@@ -192,20 +192,22 @@ export class JetStreamOrder implements Order {
   }
 
   #arrived(): void {
-    // It has missed what came in the meantime.
+    // The node has missed entries in the meantime.
     if (!this.hears) this.#lag.restart();
     this.#heardAt = performance.now();
-    // A failure here must not be passed over: the node would only seem to follow.
+    // A failure here must not be ignored: the node would only seem to follow.
     this.#applying ??= this.#applyArrived().catch((error: unknown) => this.lose(error as Error));
   }
 
-  /** Applies group after group until nothing waits. The next one is written while one is handed on. */
+  /**
+   * Applies group after group until nothing waits. Each group is written while the one before it is being delivered.
+   */
   async #applyArrived(): Promise<void> {
     let group = this.#apply();
     while (group !== undefined) {
       const applied = await group;
       if (applied === undefined) return;
-      // Nobody has to be told of these, so they wait for no listener.
+      // No subscriber is told of these, so they need not wait for listeners.
       this.#proposals.settleGroup(applied, ({ kind }) => kind !== 'append');
       await this.#handingOn;
       const next = this.#apply();
@@ -215,7 +217,7 @@ export class JetStreamOrder implements Order {
     this.#applying = undefined;
   }
 
-  /** Applies what has arrived. Returns `undefined` if nothing has. */
+  /** Applies the arrived entries. Returns `undefined` if there are none. */
   #apply(): Promise<AppliedGroup | undefined> | undefined {
     if (this.#lost !== undefined) return undefined;
     const { address } = this.#options;
@@ -234,7 +236,7 @@ export class JetStreamOrder implements Order {
     return entries.length === 0 ? undefined : this.#applyUntilDone(entries);
   }
 
-  /** Applies entries, again and again while the disk does not take them: none may be skipped. */
+  /** Applies entries, retrying while the disk does not accept them: none may be skipped. */
   async #applyUntilDone(entries: readonly OrderedEntry[]): Promise<AppliedGroup | undefined> {
     for (;;) {
       const applied = await this.#options.replica.apply(entries);
@@ -247,7 +249,7 @@ export class JetStreamOrder implements Order {
     }
   }
 
-  /** Returns the sequence of an entry that was placed after this call. @throws {LogUnavailable} if none can be */
+  /** Returns the sequence of an entry placed after this call. @throws {LogUnavailable} if none gets a place */
   async #end(): Promise<number> {
     await passBarrier(this);
     return this.#applied;

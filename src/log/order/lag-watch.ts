@@ -1,25 +1,25 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CatchUp } from './catch-up.ts';
 
-/** The pause after a node has caught up, and after it has not. */
+/** The pause after a node has caught up, and after it has failed to. */
 const PAUSE_MILLISECONDS = 10_000;
 const AGAIN_MILLISECONDS = 1000;
 
-/** A node lags if it has not caught up this many times in a row. Each takes five seconds. */
+/** A node lags if it fails to catch up this many times in a row. Each attempt takes five seconds. */
 const MAX_MISSES = 3;
 
 /**
- * Watches whether a node keeps up with its stream: every few seconds it has to reach, in five seconds, what the stream had.
- * One that begins to follow, or has heard nothing for long, has to catch up first.
+ * Watches whether a node keeps up with its stream: every few seconds, the node must reach the current end of the stream
+ * within five seconds. A node that begins to follow, or has heard nothing for long, must catch up first.
  */
 export class LagWatch {
   readonly #catchUp: CatchUp;
-  /** Ends the pause that is under way. */
+  /** Ends the current pause. */
   #wake = new AbortController();
   #isClosed = false;
   #hasCaughtUp = false;
   #misses = 0;
-  /** Rises with each restart: what was waited for before it does not count. */
+  /** The number of restarts. The result of a wait that began before a restart does not count. */
   #restarts = 0;
 
   constructor(catchUp: CatchUp) {
@@ -36,12 +36,12 @@ export class LagWatch {
     return this.#misses >= MAX_MISSES;
   }
 
-  /** Begins to watch. */
+  /** Starts the watch. */
   start(): void {
     void this.#watch();
   }
 
-  /** Notes that the node begins to follow again. */
+  /** Notes that the node starts following again and must catch up first. */
   restart(): void {
     this.#hasCaughtUp = false;
     this.#restarts++;

@@ -3,12 +3,12 @@ import { LogUnavailable } from '../message-log.ts';
 import type { EntryApplier, Order, Proposed } from './order.ts';
 
 /**
- * The order of a log on one machine: entries are applied as they are proposed, at the time of this process's clock. Its
- * first id begins an epoch, so that cursors of another history of the log are noticed.
+ * The order of a log on a single machine: entries are applied as they are proposed, with the time of this process's
+ * clock. The first id that it assigns begins an epoch, so that cursors from another history of the log are detected.
  */
 export class LocalOrder implements Order {
   readonly refusing = undefined;
-  /** Whoever proposes hands on. */
+  /** Always `undefined`: the caller of `propose` delivers the messages itself. */
   readonly handedOn = undefined;
   readonly cutOff = undefined;
   readonly unready = undefined;
@@ -18,7 +18,7 @@ export class LocalOrder implements Order {
   #hasEpoch = false;
 
   /**
-   * @param epoch the epoch of the ids that this order gives
+   * @param epoch the epoch of the ids that this order assigns
    * @param now returns milliseconds since the Unix epoch
    */
   constructor(replica: EntryApplier, epoch: string, now: () => number) {
@@ -32,7 +32,7 @@ export class LocalOrder implements Order {
   }
 
   seal(): void {
-    // The disk settles them.
+    // Nothing to do: the disk settles proposals soon enough.
   }
 
   close(): Promise<void> {

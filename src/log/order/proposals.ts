@@ -6,25 +6,28 @@ import type { AppliedGroup, Delivered } from './applied-group.ts';
 import type { EntryStream } from './entry-stream.ts';
 import type { Proposed } from './order.ts';
 
-/** A proposal that did not come back within this time may still do so: its caller is told that this is not known. */
+/**
+ * The longest wait for a proposal to come back. After it, the caller is told that the outcome is unknown, since the
+ * entry may still come back.
+ */
 const SETTLE_MILLISECONDS = 30_000;
 
-/** While the log is being closed, all that is on its way or waits is settled within this time. */
+/** The time in which all pending proposals are settled while the log is closing. */
 const HURRIED_MILLISECONDS = 2000;
 
-/** The pause before a proposal is appended again, and its longest. */
+/** The pause before a proposal is appended again, and its maximum. */
 const AGAIN_MILLISECONDS = 100;
 const MAX_AGAIN_MILLISECONDS = 2000;
 
-/** The proposals of one kind of entries, which are made one after the other, and so keep their order. */
+/** The proposals of one kind of entry, made one at a time so that they keep their order. */
 class Lane {
   proposer = newProposer();
-  /** That of the newest entry that was appended. */
+  /** The counter of the newest appended entry. */
   counter = 0;
-  /** Settles when the newest proposal has. */
+  /** Settles when the newest proposal has settled. */
   last: Promise<unknown> = Promise.resolve();
 
-  /** Goes on under another name: the next entries come after nobody's. */
+  /** Takes a new name and starts counting again. */
   renew(): void {
     this.proposer = newProposer();
     this.counter = 0;
@@ -35,23 +38,23 @@ class Lane {
 interface Waiting {
   readonly counter: number;
   readonly bytes: Uint8Array;
-  /** The sequence of the first entry that is the same; `undefined` until one has arrived. */
+  /** The sequence of the first arrived entry with the same bytes; `undefined` until one has arrived. */
   sequence: number | undefined;
   readonly settle: (proposed: Proposed | LogUnavailable) => void;
 }
 
 /**
- * The proposals of this process: each is appended to the stream until it comes back, in its place, by the tail. That the
- * stream confirms it ends the tries, and answers nobody.
+ * The proposals of this process. Each is appended to the stream, again and again until the stream confirms it, but its
+ * caller gets an answer only when the tail brings the entry back in its place.
  */
 export class Proposals {
   readonly #encode: (source: EntrySource, entry: Entry) => Uint8Array;
   readonly #stream: EntryStream;
   readonly #lanes = new Map<Entry['kind'], Lane>();
-  /** By proposer. */
+  /** The pending proposals, by proposer. */
   readonly #waiting = new Map<string, Waiting>();
   readonly #closing = new AbortController();
-  /** When everything is to be settled, on the clock of `performance.now()`. */
+  /** The `performance.now()` by which everything must be settled. */
   #deadline = Infinity;
   #retried = 0;
 
@@ -68,15 +71,16 @@ export class Proposals {
     this.#settleMilliseconds = settleMilliseconds;
   }
 
-  /** How often an entry was appended again, since that was not confirmed. */
+  /** The number of times that an entry was appended again, because the stream had not confirmed it. */
   get retried(): number {
     return this.#retried;
   }
 
   /**
-   * Proposes an entry, after those of the same kind that were proposed before.
+   * Proposes an entry, after earlier ones of the same kind.
    *
-   * @returns what came of it, when it has come back; or that this is not known
+   * @returns the outcome, once the entry has come back and is applied; or an error that says that the outcome is
+   *   unknown
    */
   propose(entry: Entry): Promise<Proposed | LogUnavailable> {
     let lane = this.#lanes.get(entry.kind);
@@ -88,10 +92,11 @@ export class Proposals {
   }
 
   /**
-   * Notes that an entry has arrived, which may be one that was proposed. Call it for each, in order, before it is applied.
+   * Notes that an entry has arrived, which may be a proposed one. Call it for each entry, in order, before it is
+   * applied.
    *
-   * Another entry may have the proposer and the counter of the one that is on its way, or of one that will be: a copy of this
-   * process is running, or somebody forges entries. Those of this node would then be late, so it takes a new name.
+   * Another entry may carry the proposer and the counter of a pending or future proposal: a copy of this process is
+   * running, or somebody forges entries. This node's own entries would then count as late, so it takes a new name.
    */
   arrived({ proposer, counter }: EntrySource, sequence: number, bytes: Uint8Array): void {
     const waiting = this.#waiting.get(proposer);
@@ -104,7 +109,7 @@ export class Proposals {
       if (lane.proposer === proposer && (isWanted || counter > lane.counter)) lane.renew();
   }
 
-  /** Settles the proposals in a group, by their outcomes and answers. Those of other nodes are passed over. */
+  /** Settles the proposals in a group with their outcomes and answers. Ignores the proposals of other nodes. */
   settleGroup(
     { entries, outcomes, seconds, syncSeconds }: AppliedGroup,
     isWanted: (outcome: Outcome) => boolean,
@@ -113,7 +118,7 @@ export class Proposals {
     for (const [index, { time, source, sequence }] of entries.entries()) {
       const outcome = outcomes[index];
       const waiting = source && this.#waiting.get(source.proposer);
-      // A copy of it has another sequence.
+      // A second copy of the entry has another sequence.
       if (waiting === undefined || waiting.sequence !== sequence) continue;
       if (outcome === undefined || !isWanted(outcome)) continue;
       const answer = answers[index];
@@ -122,7 +127,7 @@ export class Proposals {
     }
   }
 
-  /** Settles what is on its way within two seconds, and what waits behind it. Does nothing a second time. */
+  /** Settles all proposals within two seconds, including waiting ones. Does nothing if called again. */
   hurry(): void {
     if (this.#deadline !== Infinity) return;
     this.#deadline = performance.now() + HURRIED_MILLISECONDS;
@@ -131,7 +136,7 @@ export class Proposals {
     }
   }
 
-  /** Ends all tries: what was proposed and has not come back is not known. */
+  /** Ends all tries: the outcome of proposals that have not come back is unknown. */
   close(): void {
     this.#closing.abort();
     for (const { settle } of this.#waiting.values()) settle(unknown('the service is shutting down'));
@@ -156,7 +161,7 @@ export class Proposals {
     }
   }
 
-  /** Appends an entry until the stream confirms it, or its proposal is settled. */
+  /** Appends an entry, retrying until the stream confirms it or the proposal is settled. */
   async #append({ proposer, counter }: EntrySource, bytes: Uint8Array, settled: AbortSignal): Promise<void> {
     const id = `${proposer}-${counter}`;
     for (
@@ -169,7 +174,8 @@ export class Proposals {
         await this.#stream.append(bytes, id);
         return;
       } catch {
-        // An election, a lost connection: it may be in the stream. Its id, or its counter, keeps it from being there twice.
+        // After an election or a lost connection, the entry may already be in the stream. Its id, or else its counter,
+        // keeps it from being applied twice.
         await wait(pause * (0.5 + Math.random()));
       }
     }
@@ -180,14 +186,14 @@ function newProposer(): string {
   return randomBytes(9).toString('base64url');
 }
 
-/** Returns what came of a proposal, for its caller. */
+/** Returns the result of a proposal for its caller. */
 function settled(proposed: Proposed): Proposed | LogUnavailable {
   const { outcome } = proposed;
-  if (outcome.kind === 'applied-before') return unknown('it was applied, but not what came of it');
+  if (outcome.kind === 'applied-before') return unknown('it was applied, but its outcome is unknown');
   if (outcome.kind !== 'nothing') return proposed;
   return outcome.late === true
-    ? unknown('another entry came under its number')
-    : new LogUnavailable(`the log did not take it: ${outcome.why}`);
+    ? unknown('another entry took its number')
+    : new LogUnavailable(`the log did not accept it: ${outcome.why}`);
 }
 
 function unconfirmed(): LogUnavailable {

@@ -6,15 +6,15 @@ import type { Order } from './order.ts';
 /** The maximum number of changes in one entry, unless one call has more. */
 const MAX_CHANGES = 500;
 
-/** Changes that wait for their entry, and their caller. */
+/** Changes that wait for their entry, with their caller. */
 interface Waiting {
   readonly changes: readonly PushChange[];
   readonly settle: (outcome: readonly PushOutcome[] | Error) => void;
 }
 
 /**
- * The queue of changes of subscriptions before the order: one entry of them at a time, so that an append waits for at most
- * one transaction of this kind.
+ * Queues changes of subscriptions. Proposes one entry of them at a time, so that an append waits for at most one
+ * transaction of this kind.
  */
 export class PushGroup {
   readonly #order: Pick<Order, 'propose'>;
@@ -26,10 +26,10 @@ export class PushGroup {
   }
 
   /**
-   * Makes changes. They are in one transaction, with those of other calls.
+   * Applies changes in one transaction, which changes of other calls may share.
    *
    * @returns the outcome of each change, once it is on disk
-   * @throws {LogUnavailable} if nothing was changed, or that is not known
+   * @throws {LogUnavailable} if nothing was changed, or it is unknown whether something was
    */
   async apply(changes: readonly PushChange[]): Promise<readonly PushOutcome[]> {
     const outcome = await new Promise<readonly PushOutcome[] | Error>((settle) => {

@@ -3,25 +3,25 @@ import type { Logger } from 'pino';
 import type { EntryAddress } from './entry-codec.ts';
 import { type EntryStream, type StreamedEntry, StreamGone } from './entry-stream.ts';
 
-/** Nothing more is read while this much waits to be applied. */
+/** Reading pauses while this much waits to be applied. */
 const MAX_WAITING_ENTRIES = 4000;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 
-/** The most entries and bytes of one transaction. */
+/** The maximum number of entries and bytes in one transaction. */
 const GROUP_ENTRIES = 500;
 const GROUP_BYTES = 4 * 1024 * 1024;
 
-/** The pause before reading begins again, and its longest. */
+/** The pause before reading begins again, and its maximum. */
 const AGAIN_MILLISECONDS = 50;
 const MAX_AGAIN_MILLISECONDS = 2000;
 
 /**
- * A stream that seems to be another one has to seem so for this long: a server that is cut off, or starts again, may know less
- * than others for some seconds.
+ * A stream is treated as a different one only after it has looked like one for this long: a server that is cut off or
+ * restarting may know less than the others for some seconds.
  */
 const DOUBT_MILLISECONDS = 15_000;
 
-/** The stream does not continue what this replica has: another history has taken its place. */
+/** The error for a stream that does not continue what this replica has: another history has taken its place. */
 class Forked extends Error {
   constructor(what: string) {
     super(
@@ -31,7 +31,7 @@ class Forked extends Error {
   }
 }
 
-/** The stream has lost what this replica needs next. */
+/** The error for a stream that no longer has the entry that this replica needs next. */
 export class TooFarBehind extends Error {
   constructor(after: number, first: number) {
     super(
@@ -45,35 +45,35 @@ export class TooFarBehind extends Error {
 export interface TailOptions {
   readonly stream: EntryStream;
   readonly address: EntryAddress;
-  /** The sequence to begin behind. */
+  /** The sequence to start after. */
   readonly after: number;
   /** The mark of the entry with that sequence; empty if it is not known. */
   readonly mark: string;
   /** Returns the mark of an entry. */
   readonly markOf: (entry: StreamedEntry) => string;
   readonly logger: Logger;
-  /** Called when the stream was found to continue what this replica has, for the first time. */
+  /** Called once, when the stream is first found to continue what this replica has. */
   readonly onFound: () => void;
-  /** Called when an entry has come. */
+  /** Called when an entry has arrived. */
   readonly onArrival: () => void;
-  /** Called when the stream cannot be followed any more. */
+  /** Called when the stream can no longer be followed. */
   readonly onFatal: (error: Error) => void;
-  /** The time for which a stream that seems to be another one is doubted, in milliseconds. */
+  /** The time for which a stream must look like a different one before it is given up, in milliseconds. */
   readonly doubtMilliseconds?: number | undefined;
 }
 
 /**
- * The entries of a stream in their order, without a gap. At the first sign of trouble the reading is thrown away and begun
- * again behind the last entry that came. Each beginning looks at the stream first, since a stream that was made again, or
- * restored from older files, is followed by a client of NATS without a word.
+ * The entries of a stream in order, without gaps. At the first sign of trouble, reading starts over after the last
+ * entry that arrived. Each start checks the stream first, since a NATS client would silently follow a stream that was
+ * recreated, or restored from older files.
  */
 export class Tail {
   readonly #options: TailOptions;
   #arrived: StreamedEntry[] = [];
   #arrivedBytes = 0;
-  /** The sequence of the entry that came last. */
+  /** The sequence of the last entry that arrived. */
   #last: number;
-  /** That entry; `undefined` before the first, whose mark the options have. */
+  /** The last entry that arrived; `undefined` before the first, when the options have the mark to compare. */
   #lastEntry: StreamedEntry | undefined;
   #isDoubting = true;
   /** Called when there is room again. */
@@ -85,12 +85,12 @@ export class Tail {
     this.#last = options.after;
   }
 
-  /** Begins to follow the stream. */
+  /** Starts following the stream. */
   start(): void {
     void this.#follow();
   }
 
-  /** Takes the oldest entries that have arrived, at most a transaction of them; none if there are none. */
+  /** Takes the oldest entries that have arrived: as many as fit into one transaction, or none if none have arrived. */
   take(): StreamedEntry[] {
     let bytes = 0;
     const end = this.#arrived.findIndex(
@@ -103,7 +103,7 @@ export class Tail {
   }
 
   /**
-   * Ends the reading: nothing arrives any more. Does not wait for what was asked of the stream, which may not answer for
+   * Stops reading: no more entries arrive. Does not wait for pending requests to the stream, which may not answer for
    * seconds.
    */
   close(): void {
@@ -111,7 +111,7 @@ export class Tail {
     this.#onRoom();
   }
 
-  /** Whether the stream is not known to be the one that this replica has followed. */
+  /** Whether it is uncertain that the stream is the one that this replica has followed. */
   get isDoubting(): boolean {
     return this.#isDoubting;
   }
@@ -129,7 +129,7 @@ export class Tail {
     const { signal } = this.#closing;
     let pause = AGAIN_MILLISECONDS;
     let isFound = false;
-    /** Since when the stream has seemed to be another one, on the clock of `performance.now()`. */
+    /** The `performance.now()` since which the stream has looked like a different one. */
     let doubtedSince: number | undefined;
     while (!signal.aborted) {
       const before = this.#last;
@@ -169,7 +169,7 @@ export class Tail {
     }
   }
 
-  /** Looks whether the stream continues what this replica has. @throws {Forked} @throws {TooFarBehind} */
+  /** Checks that the stream continues what this replica has. @throws {Forked} @throws {TooFarBehind} */
   async #look(): Promise<void> {
     const { logId, generation, first, last } = await this.#options.stream.extent();
     const { address } = this.#options;
@@ -184,8 +184,8 @@ export class Tail {
   }
 
   /**
-   * Compares the entry that came last with what the stream has there now: one that was restored from older files may have
-   * grown past it again. @throws {Forked} if it is another one
+   * Compares the last entry that arrived with the stream's current entry of that sequence: a stream restored from older
+   * files may have grown past it again. @throws {Forked} if they differ
    */
   async #compare(): Promise<void> {
     const { stream, mark, markOf } = this.#options;

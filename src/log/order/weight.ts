@@ -1,20 +1,20 @@
 import type { Draft } from '../../message.ts';
 
-/** The size of a batch, with all that waits for its answer: the request, its response, promises. */
+/** The size of a batch with everything that waits for its answer: the request, its response, promises. */
 const BATCH_BYTES = 4096;
 
-/** The size of a draft without its texts, with its place in the batch and that of its id. */
+/** The size of a draft without its texts, including its slots in the list of drafts and in the list of ids. */
 const DRAFT_BYTES = 160;
 
-/** The size of a string without its characters, with a reference to it. */
+/** The size of a string without its characters, including a reference to it. */
 const STRING_BYTES = 24;
 
-/** The characters of shorter strings are not examined: each counts as two bytes. */
+/** In strings shorter than this, characters are not examined: each counts as two bytes. */
 const SHORT = 32;
 
 /**
  * Estimates the memory that a batch takes while it waits to be stored. The sizes were measured with small and large
- * messages (the unit test `waiting` measures them again): objects often take more than their content.
+ * messages, and the unit test `waiting` measures them again: objects often take more than their content.
  *
  * @returns bytes
  */
