@@ -122,7 +122,7 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
 
   readAfter(inboxes: Inboxes, after: number, limit: number, visit: MessageVisitor): ForwardPage {
     const { store } = this.#replica;
-    // One snapshot: a purge between the two reads would take messages from the page unnoticed.
+    // Both reads use one snapshot: a purge between them would remove messages from the page unnoticed.
     return store.snapshot(() => ({
       ...store.readAfter(inboxes, after, this.#head, limit, this.#now(), visit),
       purgedThrough: store.purgedThrough(inboxes),

@@ -46,8 +46,9 @@ export class JetStreamOrder implements Order {
   /** The `performance.now()` at which the last entry arrived, or the stream was found. */
   #heardAt = -Infinity;
   #deliver: (group: AppliedGroup) => Delivered = () => ({ answers: [], handedOn: undefined });
-  /** The sequence of the newest entry that was delivered; below, of the newest that was applied. */
+  /** The sequence of the newest entry that was delivered. */
   #through: number;
+  /** The sequence of the newest entry that was applied. */
   #applied = 0;
   readonly #catchUp: CatchUp;
   readonly #lag: LagWatch;

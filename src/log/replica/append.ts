@@ -14,21 +14,21 @@ import {
 } from '../../message.ts';
 import type { AppendFault, AppendOutcome, AppendResult } from '../entry.ts';
 
-/** The part of the position that an append depends on. Keys whose message expired by `time` are free. */
+/** The part of the position that an append depends on. A key is free again if its message has expired by `time`. */
 export interface AppendContext extends MessageTimes {
-  /** The highest id given. It is advanced by each message that is stored. */
+  /** The highest assigned id. Each stored message advances it. */
   head: number;
 }
 
 /**
- * Applies an append: a plain function of the batches, the context and the rows. Call it in a transaction. A batch with a
- * fault leaves nothing behind; the others are stored in their order.
+ * Applies an append. The result depends only on the batches, the context and the rows. Call it in a transaction. A
+ * batch with a fault leaves nothing behind; the others are stored in order.
  *
  * @returns the outcome of each batch, in order
  */
 export type Append = (context: AppendContext, batches: readonly (readonly Draft[])[]) => AppendResult[];
 
-/** The number of rows in one statement: calls into SQLite are a fifth of the time of an insert. */
+/** The number of rows in one statement. Calls into SQLite take a fifth of the time of an insert. */
 const ROWS = 20;
 
 const COLUMNS = MESSAGE_COLUMNS.join();
@@ -42,7 +42,7 @@ class BatchFault extends Error {
   }
 }
 
-/** Prepares appending on a connection that may write. */
+/** Prepares appending, on a connection that may write. */
 export function prepareAppend(database: Database): Append {
   const insertRows = (rows: number): Statement => {
     const row = `(${MESSAGE_COLUMNS.map(() => '?').join()})`;
@@ -67,14 +67,14 @@ export function prepareAppend(database: Database): Append {
   const newestFor = prepareNewest(database);
   let context: AppendContext = { head: 0, time: 0, createdAt: 0 };
 
-  /** Returns the message that has the key of a draft; it may have expired. */
+  /** Returns the message with the idempotency key of a draft. It may have expired. */
   const withKey = ({ sender, recipient, idempotencyKey: key }: Draft): Message | undefined =>
     key === null ? undefined : byKey.get(sender, recipient, key);
 
-  /** @param lapsed the message that had the key before, and has expired: it only waits to be purged */
+  /** @param lapsed an expired message with the same key that is not purged yet */
   const store = (draft: Draft, index: number, lapsed: Message | undefined): number => {
     if (context.head >= Number.MAX_SAFE_INTEGER) throw new BatchFault({ fault: 'ids-exhausted', index });
-    // Only together with a new message: an entry that stores nothing must change nothing.
+    // Done only when a message is stored: an entry that stores nothing must change nothing.
     if (lapsed !== undefined) dropKey.run(lapsed.id);
     const id = ++context.head;
     const values: ColumnValue[] = [];
@@ -83,7 +83,7 @@ export function prepareAppend(database: Database): Append {
     return id;
   };
 
-  /** Stores a read marker. If it is ahead of the log, all of its conversation was read. */
+  /** Stores a read marker. A marker ahead of the log means that the whole conversation was read. */
   const appendMarker = (draft: Draft, index: number, lapsed: Message | undefined): AppendOutcome => {
     const through = markedThrough(draft);
     const isAhead = through > context.head;
@@ -128,7 +128,7 @@ export function prepareAppend(database: Database): Append {
   const appendBatch = (batch: readonly Draft[]): AppendResult => {
     const before = context.head;
     try {
-      // A single draft that faults has stored nothing, so it needs no savepoint of its own.
+      // A single draft with a fault has stored nothing, so it needs no savepoint.
       return batch.length === 1 ? batch.map(appendOne) : appendAll(batch);
     } catch (error) {
       context.head = before;
@@ -148,15 +148,15 @@ function isPlain({ idempotencyKey, type }: Draft): boolean {
   return idempotencyKey === null && type !== READ_TYPE;
 }
 
-/** Returns the id through which a read marker says that its sender has read. */
+/** Returns the id up to which a read marker says that its sender has read. */
 function markedThrough(draft: Draft): number {
   return (JSON.parse(draft.content) as { messageId: number }).messageId;
 }
 
 /**
- * Returns whether a draft with a repeated key repeats the message too. The same content may have its fields in another
- * order, which makes a text of the same length. A read marker that was ahead of the log was stored as another one, and
- * repeats that.
+ * Returns whether a draft with a repeated key also repeats the message. The same content may have its fields in a
+ * different order, as text of the same length. A read marker that was ahead of the log was stored with another id, and
+ * repeats that marker.
  */
 function sameMessage(first: Message, draft: Draft): boolean {
   if (first.type !== draft.type) return false;
@@ -167,13 +167,14 @@ function sameMessage(first: Message, draft: Draft): boolean {
 }
 
 /**
- * Prepares looking up the newest message of a read marker's conversation: that of its two addresses, or that of the room.
- * An address is a room if it has sent the reader nothing and the publisher of the marker may read its inbox.
+ * Prepares looking up the newest message of a read marker's conversation, which is between its two addresses or in a
+ * room. An address counts as a room if it has sent the reader nothing and the publisher of the marker may read its
+ * inbox.
  *
- * @returns its id; 1 if there is none, so that the marker covers nothing
+ * @returns a function that returns the id of that message; 1 if there is none, so that the marker covers nothing
  */
 function prepareNewest(database: Database): (marker: Draft) => number {
-  // The few thousand ids that are not projected yet are read from the log.
+  // The ids that are not projected yet, a few thousand, are read from the log.
   const tail = `id > (SELECT projected FROM position) AND ${COUNTS}`;
   const newest = (...selects: readonly string[]): string =>
     `SELECT max(0, ${selects.map((select) => `ifnull((${select}), 0)`).join()})`;

@@ -18,37 +18,37 @@ import { preparePush } from './push-apply.ts';
 import { prepareSettings } from './settings.ts';
 
 /**
- * Applies entries in their order: a plain function of the entries and the rows, without a clock or chance of its own, so
- * that replicas which applied the same entries have the same rows. Call it in a transaction.
+ * Applies entries in order. The result depends only on the entries and the rows, not on a clock or on chance, so that
+ * replicas that applied the same entries have the same rows. Call it in a transaction.
  *
- * An entry of a stream is applied once: its sequence is stored, whatever it changes, and so is its proposer's counter. If it
- * cannot be applied for its content, it is applied as nothing, which is the same on every replica. What the disk refuses
- * undoes the whole transaction.
+ * An entry of a stream is applied once: its sequence and its proposer's counter are stored even if it changes nothing.
+ * An entry whose content cannot be applied changes nothing, on every replica alike. A failure of the disk rolls back
+ * the whole transaction.
  *
- * Log time is stored with entries that change something. Others of a local order need not be remembered: they change
- * nothing when they are applied again.
+ * Log time is stored with entries that change something. In a local order, other entries leave no trace: applying them
+ * again would change nothing either.
  *
  * @returns the outcome of each entry, in order
- * @throws {UnknownEntry} if one is of a newer version; what SQLite throws if the disk fails
+ * @throws {UnknownEntry} if an entry is of a newer version; SQLite's error if the disk fails
  */
 export type Apply = (entries: readonly OrderedEntry[]) => Outcome[];
 
-/** Functions that are called while entries are applied. The transaction may still be undone. */
+/** Callbacks that are called while entries are applied. The transaction may still be rolled back. */
 export interface ApplyListeners {
-  /** Called for each message that a purge removes. @param origin that of the purge entry */
+  /** Called for each message that a purge removes. @param origin the origin of the purge entry */
   readonly removed?: ((id: number, recipient: string, origin: string | undefined) => void) | undefined;
   /** Called with the digest after each entry whose sequence is a multiple of `DIGEST_EVERY`. */
   readonly digested?: ((digest: DigestAt) => void) | undefined;
 }
 
-/** The errors of SQLite that come from what is stored, not from the disk, memory or another process. */
+/** The errors of SQLite that are caused by an entry's content, not by the disk, memory or another process. */
 const CONTENT_FAULT = /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE|ERROR)/;
 
-/** The row of `position`, as far as applying depends on it. */
+/** The columns of `position` that applying depends on. */
 interface PositionRow {
-  /** The highest id given. */
+  /** The highest assigned id. */
   head: number;
-  /** The `createdAt` given last. */
+  /** The last assigned `createdAt`. */
   createdAt: number;
   logTime: number;
   sequence: number | null;
@@ -56,7 +56,7 @@ interface PositionRow {
   digest: string;
 }
 
-/** Prepares applying on a connection that may write. */
+/** Prepares applying entries, on a connection that may write. */
 export function prepareApply(database: Database, { removed, digested }: ApplyListeners = {}): Apply {
   const read = database.prepare<[], PositionRow>(
     'SELECT head, createdAt, logTime, sequence, mark, digest FROM position',
@@ -108,7 +108,7 @@ export function prepareApply(database: Database, { removed, digested }: ApplyLis
       case 'push':
         return { kind: 'push', outcomes: push(entry.changes, time, position.head) };
       case 'epoch': {
-        // It is on record if it was proposed again, since its first commit was not acknowledged.
+        // It is already stored if it was proposed again because its first commit was not acknowledged.
         const firstId = firstOfEpoch.get(entry.epoch) ?? position.head + 1;
         beginEpoch.run(firstId, entry.epoch);
         return { kind: 'epoch', firstId };
@@ -126,7 +126,7 @@ export function prepareApply(database: Database, { removed, digested }: ApplyLis
 
   const applyInSavepoint = database.transaction(applyOne);
 
-  /** Returns whether an entry came after the one before of its proposer. Its counter is stored then. */
+  /** Returns whether an entry comes after the earlier ones of its proposer. If so, stores its counter. */
   const isInTurn = ({ proposer, counter }: EntrySource, time: number): boolean => {
     if (counter <= (lastCounter.get(proposer) ?? 0)) return false;
     setCounter.run(proposer, counter, time);
@@ -136,7 +136,7 @@ export function prepareApply(database: Database, { removed, digested }: ApplyLis
   const applyOnce = (ordered: OrderedEntry, position: PositionRow): Outcome => {
     const { source, time } = ordered;
     if (source !== undefined && !isInTurn(source, time)) {
-      return { kind: 'nothing', why: 'it came twice, or after a later one of its proposer', late: true };
+      return { kind: 'nothing', why: 'it came twice, or after a later entry of its proposer', late: true };
     }
     const { head, createdAt } = position;
     try {
@@ -179,7 +179,7 @@ export function prepareApply(database: Database, { removed, digested }: ApplyLis
   };
 }
 
-/** Returns whether an entry cannot be applied for what is in it, and so on no replica. */
+/** Returns whether an error is caused by an entry's content, so that no replica can apply it. */
 function isContentFault(error: unknown): boolean {
   if (error instanceof UnknownEntry) return false;
   const { code } = error as { code?: unknown };

@@ -9,22 +9,22 @@ import { checkIsDatabase, type DatabaseLook } from './database-look.ts';
 import { type Lock, lockDatabase, lockFileOf } from './lock.ts';
 import { roomFor } from './disk-space.ts';
 
-/** A backup that was made. */
+/** A finished backup. */
 export interface Backup extends DatabaseLook {
   /** Its size in bytes. */
   readonly bytes: number;
 }
 
 /**
- * Copies a database into a new file, as it is at one moment, also while a service writes it, and checks the copy. The file
- * gets its name when it is complete and on the disk. Until then it is beside it, as `…-unfinished-` and a random word; what a
- * killed backup has left there is removed by the next one. Each has a name of its own: the process that copies may outlive a
- * killed backup for a while, and would remove the journal of the next one.
+ * Copies a database into a new file, as of one moment, even while a service writes to it, and checks the copy. The file
+ * gets its name when it is complete and on disk. Until then it is beside the target, as `…-unfinished-` and a random
+ * word. The next backup removes the files that a killed one has left. Each backup uses a new name, since the copying
+ * process may outlive a killed backup for a while, and would remove the journal of the next one.
  *
  * @param file the database, without links
  * @param target the new file; its folder must exist
- * @param takeAlong puts what belongs to it beside it, before it gets its name
- * @throws {StartError} if the target exists, there is no room, or the copy is not sound
+ * @param takeAlong puts the files that belong to the backup beside it, before it gets its name
+ * @throws {StartError} if the target exists, there is no room, or the copy is damaged
  */
 export async function backUp(file: string, target: string, takeAlong: () => void): Promise<Backup> {
   explain(file, () => checkIsDatabase(file));
@@ -76,7 +76,7 @@ function refuseExisting(target: string): void {
   throw new StartError(`${target} exists already: name a new file, or move that one away.`);
 }
 
-/** Returns the files of backups that are not finished. */
+/** Returns the files of unfinished backups. */
 function unfinishedOf(target: string): string[] {
   const prefix = `${basename(target)}-unfinished-`;
   return readdirSync(dirname(target))

@@ -3,11 +3,11 @@ import { StartError } from '../../start-error.ts';
 import { type ReplicaState, stateOf } from './replica-file.ts';
 
 /**
- * Makes the database of one machine a replica that stands at the beginning of a cluster's log: what it has comes before the
- * first entry. It keeps its `logId`, its epochs and all that it has. Does nothing if it stands there already.
+ * Turns the database of a single machine into a replica at the beginning of a cluster's log: its content comes before
+ * the first entry. It keeps its `logId`, its epochs and its content. Does nothing if it is already there.
  *
- * If it is started alone after this, it becomes another log (`leaveCluster`). So a beginning that was interrupted is never
- * completed with a database that went on meanwhile.
+ * If the database is then started as a single machine again, it becomes a different log (`leaveCluster`). So an
+ * interrupted `cluster init` is never completed with a database that was used in between.
  *
  * @param generation the first generation of the log
  * @throws {StartError} if it is a replica of a cluster

@@ -1,6 +1,6 @@
 /**
- * The bound of one piece of work while others wait: a time, and a number of rows that it processes even if that takes
- * longer.
+ * The bound of one piece of work while others wait: a time, and a minimum number of rows that are processed even if
+ * that takes longer.
  */
 export class Budget {
   readonly #clock: () => number;
@@ -9,8 +9,8 @@ export class Budget {
 
   /**
    * @param clock a monotonic clock in milliseconds, such as `performance.now()`
-   * @param milliseconds how long the work may take
-   * @param minRows how many rows it processes in any case
+   * @param milliseconds the time that the work may take
+   * @param minRows the number of rows that are always processed
    */
   constructor(clock: () => number, milliseconds: number, minRows = 0) {
     this.#clock = clock;
@@ -29,13 +29,17 @@ export class Budget {
   }
 }
 
-/** The time after which a read ends, since it is on the thread that serves all sockets. Another one may continue it. */
+/**
+ * The time after which a read ends, since it runs on the thread that serves all sockets. Another read may continue it.
+ */
 const READ_MILLISECONDS = 8;
 
-/** The rows that a read processes in any case, in about 3 ms: a busy machine would end even a small page early. */
+/**
+ * The rows that a read always processes, in about 3 ms. Without it, a busy machine would end even a small page early.
+ */
 const READ_ROWS = 5000;
 
-/** Returns the bound of one read: a few milliseconds, and a few thousand rows in any case. */
+/** Returns the bound of one read: a few milliseconds, but at least a few thousand rows. */
 export function readBudget(): Budget {
   return new Budget(() => performance.now(), READ_MILLISECONDS, READ_ROWS);
 }

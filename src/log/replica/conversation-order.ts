@@ -2,7 +2,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { isExpired } from '../../message.ts';
 import { MAX_OF_SIDE } from './unread.ts';
 
-/** A pair of the queried address, and the newest message between the two that can be shown. */
+/** A peer of the queried address, and the newest message between the two that can be shown. */
 export interface Pair {
   readonly peer: string;
   readonly lastId: number;
@@ -17,7 +17,9 @@ interface ListedPair extends Pair {
 /** The number of conversations read at once. */
 const CHUNK = 100;
 
-/** The number of conversations looked at in advance because their last message has expired but is not purged yet. */
+/**
+ * The maximum number of conversations examined in advance because their last message has expired but is not purged yet.
+ */
 const MAX_EXPIRED = 500;
 
 /** The order in which conversations are shown. Expired messages are not shown, even before they are purged. */
@@ -47,10 +49,11 @@ export class ConversationOrder {
   }
 
   /**
-   * Yields the pairs of an address by the newest message that each can show, the newest first, with ids below `before`.
+   * Yields the pairs of an address in the order of the newest message that each can show, the newest first, with ids
+   * below `before`.
    *
-   * @param tail the last message, by peer, of pairs with messages that are not projected yet
-   * @returns with each step a pair, or none if one was skipped, and `next`: all pairs that show this id or a higher one
+   * @param tail the last message of each pair that has messages not projected yet, by peer
+   * @returns yields a pair, or `undefined` if one was skipped, and `next`: all pairs that show this id or a higher one
    *   have been yielded
    */
   *newestFirst(
@@ -59,7 +62,7 @@ export class ConversationOrder {
     now: number,
     tail: ReadonlyMap<string, { readonly lastId: number }>,
   ): Generator<{ pair: Pair | undefined; next: number }> {
-    // Pairs that show another message than the one they are listed by.
+    // Pairs that show a different message from the one they are listed by.
     const waiting = new WaitingPairs();
     for (const [peer, { lastId }] of tail) if (lastId < before) waiting.add({ peer, lastId });
     for (const { peer, lastId } of this.#expired.all(address, now, MAX_EXPIRED)) {
@@ -88,7 +91,7 @@ export class ConversationOrder {
     return this.#shown(address, { peer, lastId: Infinity }, now).lastId;
   }
 
-  /** Returns a pair with the message shown instead of its expired last one; `lastId` is 0 if there is none. */
+  /** Returns a pair with the message that it shows in place of its expired last one; `lastId` is 0 if there is none. */
   #shown(address: string, { peer, lastId }: Pair, now: number): Pair {
     const ofSide = (recipient: string, sender: string): number =>
       this.#newestOfSide.get({ recipient, sender, before: lastId, now }) ?? 0;

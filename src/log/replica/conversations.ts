@@ -7,13 +7,13 @@ import type { BackPage, MessageVisitor } from '../inboxes.ts';
 import type { Store } from './store.ts';
 import { MAX_UNREAD, Unread } from './unread.ts';
 
-/** The number of conversations in which `unread` counts. */
+/** The maximum number of conversations that `unread` examines. */
 const MAX_LOOKED_AT = 1000;
 
-/** The cost of listing a conversation, in rows that are only counted. */
+/** The cost of listing a conversation, relative to counting one row. */
 const CONVERSATION_ROWS = 10;
 
-/** The bounds of a list, besides its number of conversations. */
+/** The bounds of a list, besides the number of conversations. */
 export interface ListBounds {
   readonly budget: Budget;
   /** Returns whether there is room for a conversation. Called in list order; the first one is always listed. */
@@ -35,8 +35,8 @@ interface Tail {
 }
 
 /**
- * The queries about conversations. They read the projection, which the writer updates about once a second, and the tail
- * of the log that is not projected yet.
+ * Queries about conversations. They read the projection, which the writer updates about once a second, and the tail of
+ * the log that is not projected yet.
  */
 export class Conversations {
   readonly #store: Store;
@@ -82,10 +82,10 @@ export class Conversations {
   }
 
   /**
-   * Lists the conversations of an address by the last message that each shows, the newest first.
+   * Lists the conversations of an address in the order of the last message that each shows, the newest first.
    *
-   * @param before only those whose last message has a lower id
-   * @param dispatched the log is read through this id, or further if the projection is ahead of it
+   * @param before list only conversations whose last message has a lower id
+   * @param dispatched the id up to which the log is read; further if the projection is ahead of it
    */
   list(
     address: string,
@@ -106,7 +106,7 @@ export class Conversations {
         before: next,
       });
       for (const { pair, next } of this.#order.newestFirst(address, before, now, tail)) {
-        // All conversations that show an id of `next` or higher are listed by now.
+        // By now, all conversations that show an id of `next` or higher are listed.
         if (next < before && bounds?.budget.isSpent === true) return page(next);
         bounds?.budget.spend(CONVERSATION_ROWS);
         if (pair === undefined) continue;
@@ -148,14 +148,15 @@ export class Conversations {
   }
 
   /**
-   * Counts the messages with id > `after` that others than the reader sent to a room: up to 1000, for a few milliseconds.
+   * Counts the messages in a room with id > `after` that the reader did not send. Counts up to 1000, for a few
+   * milliseconds.
    */
   unreadOfRoom(reader: string, room: string, after: number, head: number, now: number): number {
     return this.#store.snapshot(() => this.#unread.ofRoom({ reader, room, after, head, now }));
   }
 
   /**
-   * Returns the state of a conversation, even if it has no message.
+   * Returns the state of a conversation, even if it has no messages.
    *
    * @param dispatched as in `list`
    */
@@ -170,8 +171,8 @@ export class Conversations {
   }
 
   /**
-   * Returns the state of a room for a follower. It searches for the last message, and counts the unread ones, for a few
-   * milliseconds.
+   * Returns the state of a room for a follower. Spends a few milliseconds each on finding the last message and counting
+   * unread ones.
    *
    * @param dispatched as in `list`
    */
@@ -198,7 +199,7 @@ export class Conversations {
     return null;
   }
 
-  /** Returns the ids through which the log is projected and read. */
+  /** Returns the ids up to which the log is projected and is read. */
   #range(dispatched: number): { projected: number; head: number } {
     const projected = this.#projected.get() ?? 0;
     return { projected, head: Math.max(dispatched, projected) };
@@ -207,8 +208,8 @@ export class Conversations {
   /**
    * Reads the messages between two addresses with id < `before`, the newest first.
    *
-   * @param head the log is read through this id
-   * @param visit gets each message that has not expired at `now`
+   * @param head the id up to which the log is read
+   * @param visit called with each message that has not expired at `now`
    * @param budget as in `Store.readBack`
    */
   readBack(

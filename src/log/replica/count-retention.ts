@@ -2,7 +2,10 @@ import type { Database } from 'better-sqlite3';
 import { type Draft, READ_TYPE } from '../../message.ts';
 import type { ProposePurge, UpkeepTask } from './upkeep-task.ts';
 
-/** The number of recipients whose counts are kept: those that grew last. Others are counted again when they grow. */
+/**
+ * The maximum number of recipients whose counts are kept: the ones that grew most recently. Others are counted again
+ * when they grow.
+ */
 const MAX_COUNTED = 100_000;
 
 /** The number of index entries that a count reads at once, in well under a millisecond. */
@@ -10,15 +13,15 @@ const COUNT_ROWS = 5000;
 
 /** The count of a recipient's messages. */
 interface Count {
-  /** All messages up to this id are gone, except current read markers. */
+  /** All messages up to this id are removed, except current read markers. */
   boundary: number;
   /** The number of messages after the boundary. */
   rows: number;
 }
 
 /**
- * The task that keeps the newest messages of each recipient, and the current read markers. It counts all recipients
- * after the start and then maintains their counts, so that a recipient that grows costs only its purges.
+ * The task that keeps the newest messages of each recipient, and the current read markers. After the start it counts
+ * all recipients, and then maintains their counts, so that a growing recipient costs only its purges.
  */
 export class CountRetention implements UpkeepTask {
   readonly #max: number;
@@ -32,18 +35,18 @@ export class CountRetention implements UpkeepTask {
   ) => { rows: number; lowest: number | null };
   readonly #markersThrough: (recipient: string, reader: string, through: number) => number[];
 
-  /** In the order of their last growth. */
+  /** The counts, by recipient, in the order of last growth. */
   readonly #counts = new Map<string, Count>();
-  /** Recipients to look at now, and those to look at after the next tick. */
+  /** The recipients to examine now, and those to examine after the next tick. */
   readonly #due = new Set<string>();
   readonly #surplus = new Set<string>();
-  /** Recipients of new read markers, with their readers: the marker before each is no longer current. */
+  /** The recipients of new read markers, with the readers whose previous marker is no longer current. */
   readonly #markers = new Map<string, Set<string>>();
-  /** The recipient after which the count of all recipients continues; `undefined` if it is complete. */
+  /** The recipient after which the count of all recipients continues; `undefined` once it is complete. */
   #scanned: string | undefined = '';
-  /** The current count: a walk back over the index of a recipient, which has reached `before`. */
+  /** The count in progress: a walk back over the index of a recipient, which has reached `before`. */
   #search: { recipient: string; before: number; rows: number } | undefined;
-  /** The surplus found by a count, purged from the oldest message on. */
+  /** The surplus that a count found, being purged from the oldest message on. */
   #sweep: { recipient: string; after: number; through: number } | undefined;
 
   /**
@@ -80,7 +83,7 @@ export class CountRetention implements UpkeepTask {
   stored({ sender, recipient, type }: Draft): void {
     const count = this.#counts.get(recipient);
     if (this.#search?.recipient === recipient) {
-      // A walk that has not begun will count this message itself.
+      // A walk that has not started will count this message itself.
       if (this.#search.before < Number.MAX_SAFE_INTEGER) this.#search.rows++;
     } else if (count === undefined) {
       this.#due.add(recipient);
@@ -96,11 +99,11 @@ export class CountRetention implements UpkeepTask {
         else readers.add(sender);
       }
     }
-    // The set of due recipients is bounded too: beyond it, all recipients are counted again.
+    // The set of due recipients is bounded too: when it overflows, all recipients are counted again.
     if (this.#due.size > MAX_COUNTED) this.recount();
   }
 
-  /** Notes that a message was removed. */
+  /** Notes that a message has been removed. */
   removed(id: number, recipient: string): void {
     const count = this.#counts.get(recipient);
     if (count !== undefined && id > count.boundary) count.rows--;
@@ -113,7 +116,7 @@ export class CountRetention implements UpkeepTask {
     this.#surplus.clear();
   }
 
-  /** Forgets all counts. Call it if changes that were noted are not stored. */
+  /** Forgets all counts. Call it if noted changes were rolled back. */
   recount(): void {
     for (const names of [this.#counts, this.#due, this.#surplus, this.#markers]) names.clear();
     this.#search = undefined;
@@ -146,7 +149,7 @@ export class CountRetention implements UpkeepTask {
     if (!this.#counts.has(recipient)) this.#search = { recipient, before: Number.MAX_SAFE_INTEGER, rows: 0 };
   }
 
-  /** Walks back over more of a recipient's messages, until there are none left or as many as it keeps. */
+  /** Walks further back over a recipient's messages, until none are left or it has as many as the recipient keeps. */
   #count(search: { recipient: string; before: number; rows: number }): number {
     const { recipient } = search;
     const limit = Math.min(COUNT_ROWS, this.#max - search.rows);
@@ -197,7 +200,7 @@ export class CountRetention implements UpkeepTask {
       through: Number.MAX_SAFE_INTEGER,
       limit,
     });
-    // Removed messages are no longer counted. The read markers that stay are now behind the boundary.
+    // `removed` has already uncounted the removed messages. The kept read markers are now behind the boundary.
     count.rows -= limit - messages;
     count.boundary = through;
     // There were fewer messages than counted.
@@ -205,7 +208,7 @@ export class CountRetention implements UpkeepTask {
     return messages + 1;
   }
 
-  /** Purges a reader's markers behind a recipient's boundary after a new one has replaced them. */
+  /** Purges a reader's markers behind a recipient's boundary, once a new one has replaced them. */
   #dropMarkers(now: number, recipient: string, readers: Set<string>): number {
     const boundary = this.#counts.get(recipient)?.boundary ?? 0;
     let messages = 0;

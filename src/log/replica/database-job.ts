@@ -6,16 +6,16 @@ import { isRoomShort } from './disk-space.ts';
 
 const PROGRAM = new URL('./database-process.js', import.meta.url);
 
-/** The interval at which the disks are looked at. */
+/** The interval at which the free space is checked. */
 const LOOK_MILLISECONDS = 200;
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
- * Copies or looks at a database in a process of its own. What a running service writes meanwhile stays in its write-ahead
- * log, so the job is given up when the disk of the database or of the copy is nearly full.
+ * Copies or examines a database in a separate process. Data that a running service writes meanwhile stays in its
+ * write-ahead log, so the job is abandoned when the disk of the database or of the copy is nearly full.
  *
- * @throws {StartError} why it was not done
+ * @throws {StartError} with the reason why it failed
  */
 export async function runDatabaseJob(job: DatabaseJob): Promise<DatabaseLook> {
   const child = fork(PROGRAM, [], { execArgv: [], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
@@ -43,7 +43,7 @@ export async function runDatabaseJob(job: DatabaseJob): Promise<DatabaseLook> {
   }
 }
 
-/** Waits until a process has ended. @returns its reply; `undefined` if it gave none */
+/** Waits until a process ends. @returns its reply; `undefined` if it sent none */
 function replyOf(child: ChildProcess): Promise<DatabaseReply | undefined> {
   return new Promise((resolve) => {
     let reply: DatabaseReply | undefined;

@@ -1,18 +1,18 @@
 /**
- * Copies or looks at a database for a command, and sends the reply. A process can be ended in the middle of that, which a
- * thread inside SQLite cannot.
+ * Copies or examines a database for a command, and sends the reply. It is a process because a process can be killed in
+ * the middle of this, and a thread inside SQLite cannot.
  */
 import { startErrorOf } from '../../files/explain.ts';
 import { lookAtFile, type DatabaseLook } from './database-look.ts';
 import { openForReading } from './database.ts';
 
-/** Something to do with a database; with a `target`, a copy is made there first, and that is looked at. */
+/** A database to examine. With a `target`, the database is first copied there, and the copy is examined. */
 export interface DatabaseJob {
   readonly file: string;
   readonly target?: string | undefined;
 }
 
-/** What was seen, or why there is nothing. */
+/** The result of the job, or the reason why there is none. */
 export type DatabaseReply = { readonly look: DatabaseLook } | { readonly fault: string };
 
 const parent = process.ppid;
@@ -22,13 +22,13 @@ function replyTo({ file, target }: DatabaseJob): DatabaseReply {
     if (target === undefined) return { look: lookAtFile(file) };
     const reader = openForReading(file);
     try {
-      // In one transaction, so that the copy is of one moment. SQLite's backup by pages begins again with each commit of
-      // another process, and would never end beside a busy one.
+      // In one transaction, so that the copy shows one moment. SQLite's page-by-page backup starts over at each commit
+      // of another process, and would never finish beside a busy one.
       reader.prepare('VACUUM INTO ?').run(target);
     } finally {
       reader.close();
     }
-    // Without its parent it leaves the name of the copy to the next one.
+    // If the parent has ended, exit and leave the name of the copy to the next job.
     if (process.ppid !== parent) process.exit(1);
     return { look: lookAtFile(target) };
   } catch (error) {

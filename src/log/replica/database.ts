@@ -9,13 +9,13 @@ import { checkPlace } from './place.ts';
 import { releaseReserve } from './reserve.ts';
 import { keepCopy, type UpgradeOptions } from './upgrade-copy.ts';
 
-/** The time for which a thread waits for another program's lock, before the request is refused for now. */
+/** The time that a thread waits for another program's lock before it refuses the request. */
 const BUSY_MILLISECONDS = 250;
 
-/** The value of `PRAGMA auto_vacuum` by which pages are returned when upkeep asks for it. */
+/** The value of `PRAGMA auto_vacuum` with which pages are returned only on request, by upkeep. */
 const INCREMENTAL = 2;
 
-/** The error codes of SQLite and the system if the disk has no room for a file that is needed beside the database. */
+/** The error codes of SQLite and the system for a disk without room for a file that is needed beside the database. */
 const NO_ROOM = /^(SQLITE_(FULL|IOERR_(WRITE|SHMSIZE|SHMOPEN)|CANTOPEN)|ENOSPC|EDQUOT|EFBIG)/;
 
 /**
@@ -23,9 +23,9 @@ const NO_ROOM = /^(SQLITE_(FULL|IOERR_(WRITE|SHMSIZE|SHMOPEN)|CANTOPEN)|ENOSPC|E
  *
  * Does nothing if the file is missing or empty.
  *
- * @param name the file, by any name
- * @throws {StartError} if it is not a database, belongs to another program, has a newer schema or other migrations, or cannot
- *   be read
+ * @param name any name of the file
+ * @throws {StartError} if it is not a database, belongs to another program, has a newer schema or other migrations, or
+ *   cannot be read
  */
 export function inspect(name: string): void {
   explain(name, () => {
@@ -37,7 +37,8 @@ export function inspect(name: string): void {
         `${name} is not a SQLite database. Set DATABASE to another path, or move that file away.`,
       );
     }
-    // A full disk has no room for the index that readers share. The writer makes room and checks the schema itself.
+    // A full disk has no room for the index that readers share. The writer makes room and then checks the schema
+    // itself.
     ifThereIsRoom(() => {
       const database = new Sqlite(file, { readonly: true, timeout: BUSY_MILLISECONDS });
       try {
@@ -50,11 +51,11 @@ export function inspect(name: string): void {
 }
 
 /**
- * Opens the database for the one writer. Creates it, with its folder, if missing, and applies the migrations it lacks.
+ * Opens the database for the one writer. Creates it, with its folder, if it is missing, and applies missing migrations.
  *
  * @param file without links
- * @param upgrade how a database of an older version is kept before it is migrated; missing: it is not kept
- * @throws {StartError} as `inspect`, and if it cannot be written
+ * @param upgrade how a copy of a database of an older version is kept before it is migrated; if missing, none is kept
+ * @throws {StartError} as `inspect` does, and if the database cannot be written
  */
 export function openForWriting(file: string, upgrade?: UpgradeOptions): Database {
   return explain(file, () => {
@@ -63,19 +64,19 @@ export function openForWriting(file: string, upgrade?: UpgradeOptions): Database
     const database = new Sqlite(file, { timeout: BUSY_MILLISECONDS });
     try {
       checkSchema(database, file);
-      // Takes effect only before the first table exists. It lets upkeep return the pages that purges free. Set again, it would
-      // write the file, and the copy of a database that is migrated goes by the time of its last change.
+      // Lets upkeep return the pages that purges free. Takes effect only before the first table exists. Setting it
+      // again would write to the file, whose modification time names the copy made before a migration.
       if (database.pragma('auto_vacuum', { simple: true }) !== INCREMENTAL)
         database.pragma(`auto_vacuum = ${INCREMENTAL}`);
       database.pragma('journal_mode = WAL');
-      // better-sqlite3 is compiled with NORMAL for WAL, with which a power cut loses acknowledged messages.
+      // better-sqlite3 is compiled with NORMAL for WAL, and then a power cut loses acknowledged messages.
       database.pragma('synchronous = FULL');
       database.pragma('cache_size = -65536');
-      // A long read, such as a backup, lets the write-ahead log grow. After it, the file shrinks to this size again.
+      // A long read, such as a backup, lets the write-ahead log grow. Afterwards the file shrinks to this size again.
       database.pragma('journal_size_limit = 67108864');
       if (upgrade !== undefined) keepCopy(database, file, upgrade);
       migrate(database, file);
-      // SQLite opens a write-protected file without an error, for reading.
+      // SQLite opens a write-protected file for reading, without an error.
       database.exec('BEGIN IMMEDIATE; ROLLBACK');
       const synchronous = database.pragma('synchronous', { simple: true });
       if (synchronous !== 2) throw new Error(`synchronous is ${String(synchronous)}, not FULL (2)`);
@@ -102,11 +103,11 @@ function ifThereIsRoom(step: () => void): void {
 }
 
 /**
- * Creates the database if missing and migrates it. On a full disk, it uses the room of the reserve.
+ * Creates the database if it is missing, and migrates it. On a full disk, uses the room of the reserve.
  *
- * @param prepare makes the last changes before anything reads it
- * @param upgrade as of `openForWriting`
- * @throws {StartError} as `openForWriting`
+ * @param prepare makes final changes before anything reads the database
+ * @param upgrade as in `openForWriting`
+ * @throws {StartError} as `openForWriting` does
  */
 export function makeReady(
   file: string,
@@ -134,7 +135,7 @@ export function openForReading(file: string): Database {
   return new Sqlite(file, { readonly: true, fileMustExist: true, timeout: BUSY_MILLISECONDS });
 }
 
-/** Returns whether a file begins as a SQLite database does. */
+/** Returns whether a file begins with the header of a SQLite database. */
 export function hasSqliteHeader(file: string): boolean {
   const header = Buffer.alloc(16);
   const descriptor = openSync(file, 'r');

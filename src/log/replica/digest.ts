@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { type AppendOutcome, markOf, type OrderedEntry, type Outcome } from '../entry.ts';
 
 /**
- * Folds an entry and its outcome into the digest of those before it. Replicas that have another digest at a sequence have
- * applied other entries, since the servers of the stream disagree; or one of them came to another outcome.
+ * Folds an entry and its outcome into the digest of the entries before it. If two replicas have different digests at a
+ * sequence, then either they have applied different entries, because the servers of the stream disagree, or an entry
+ * had different outcomes.
  *
- * @param head the highest id given after the entry
+ * @param head the highest assigned id after the entry
  * @returns 32 hexadecimal digits
  */
 export function foldDigest(digest: string, ordered: OrderedEntry, outcome: Outcome, head: number): string {
@@ -20,7 +21,7 @@ export function foldDigest(digest: string, ordered: OrderedEntry, outcome: Outco
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
-/** Returns what replicas can compare of an outcome: which ids it gave or found, and what it removed. */
+/** Returns the part of an outcome that replicas can compare: the ids that it assigned or found, and what it removed. */
 function essenceOf(outcome: Outcome): unknown {
   switch (outcome.kind) {
     case 'append':

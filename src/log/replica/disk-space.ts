@@ -3,36 +3,36 @@ import { dirname } from 'node:path';
 
 const MIB = 1024 * 1024;
 
-/** This much is left free beside a copy, or an eighth of a small disk: the log needs room to go on. */
+/** The space left free beside a copy, so that the log can grow; on a small disk, an eighth of it. */
 const SPARE_BYTES = 64 * MIB;
 
-/** The shares of a log's disk, in bytes. */
+/** The division of a log's disk, in bytes. */
 export interface SpacePlan {
-  /** The size of the reserve: room in which a full log can be checkpointed and purged. */
+  /** The size of the reserve, which gives a log on a full disk room to be checkpointed and purged. */
   readonly reserve: number;
-  /** Publishes are refused if less than this is free besides the reserve. A publish of ordinary size is smaller. */
+  /** Publishes are refused if less than this is free besides the reserve. A publish of ordinary size takes less. */
   readonly min: number;
   /**
-   * Publishes are accepted (again) if this much is free besides the reserve: `min`, and twice the size to which an
-   * emptied write-ahead log grows, so that the gate does not flap.
+   * Publishes are accepted at the start, or again, if this much is free besides the reserve: `min`, plus twice the size
+   * to which an emptied write-ahead log grows, so that the gate does not flap.
    */
   readonly enough: number;
 }
 
 /** The use of a log's disk, in bytes. */
 export interface Space {
-  /** Free for this user. */
+  /** The space free for this user. */
   readonly available: number;
   /** The size of the write-ahead log. */
   readonly wal: number;
-  /** The size of the reserve now. */
+  /** The current size of the reserve. */
   readonly reserve: number;
 }
 
 /**
  * Returns the plan for a disk.
  *
- * @param total the size of its file system in bytes; 0 (unknown) sets no bounds
+ * @param total the size of its file system in bytes; 0 (unknown) means no bounds
  */
 export function planFor(total: number): SpacePlan {
   return {
@@ -44,8 +44,8 @@ export function planFor(total: number): SpacePlan {
 
 /**
  * Returns the bytes that publishes may still use. A checkpoint may lengthen the database by the size of the write-ahead
- * log, and a write-ahead log that cannot be checkpointed can never be emptied. So its excess over the reserve is
- * subtracted, and so are the bytes missing from the reserve.
+ * log, and a write-ahead log that cannot be checkpointed can never be emptied. So the excess of the write-ahead log
+ * over the reserve is subtracted, as are the bytes missing from the reserve.
  *
  * @returns a negative number if the reserve and a checkpoint need more than is free
  */
@@ -64,13 +64,13 @@ export function askDisk(file: string): { total: number; available: number } {
   return { total: blocks * bsize, available: bavail * bsize };
 }
 
-/** Returns how many bytes are missing on the disk of a database for another one beside it; 0 or less if there is room. */
+/** Returns how many bytes the disk of a file lacks for another file of `bytes`; 0 or less if there is room. */
 export function roomFor(file: string, bytes: number): number {
   const disk = askDisk(file);
   return bytes + spareOf(disk) - disk.available;
 }
 
-/** Returns whether so little is free on the disk of a database that a copy must be given up. */
+/** Returns whether the disk of a database is so full that a copy in progress must be abandoned. */
 export function isRoomShort(file: string): boolean {
   const disk = askDisk(file);
   return disk.available < spareOf(disk) / 2;

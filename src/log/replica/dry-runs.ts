@@ -19,9 +19,9 @@ interface Draft {
 }
 
 /**
- * Proposals of upkeep in a cluster. The order gives a purge its place later, so upkeep learns its outcome by a dry run: the
- * purge is applied in a transaction that is undone. When the entry comes back it is applied for good, and its outcome is
- * compared: another entry may have come before it.
+ * The proposals of upkeep in a cluster. The order gives a purge its place only later, so upkeep learns the outcome from
+ * a dry run: it applies the purge in a transaction that it rolls back. When the entry comes back it is applied for
+ * good, and the outcomes are compared, since another entry may have come first.
  */
 export class DryRuns {
   readonly #send: (entry: UpkeepEntry) => void;
@@ -30,7 +30,7 @@ export class DryRuns {
   readonly #runUndone: (work: () => void) => void;
   readonly #name = randomBytes(9).toString('base64url');
   #count = 0;
-  /** The number of messages that proposals on their way remove, by their origin. */
+  /** The number of messages that each pending proposal removes, by its origin. */
   readonly #expected = new Map<string, number>();
   #drafts: Draft[] = [];
   #ticks: TickEntry[] = [];
@@ -61,16 +61,15 @@ export class DryRuns {
     };
   }
 
-  /** Whether proposals are on their way. What they remove would be found again. */
+  /** Whether proposals are pending. Another dry run would find the same messages again. */
   get isWaiting(): boolean {
     return this.#expected.size > 0;
   }
 
   /**
-   * Runs work that proposes, and sends its proposals: all purges in one entry, if they are not very many. Nothing that the
-   * work changes is kept.
+   * Runs work that calls `propose`, rolls back its changes, and sends its proposals: up to 100 purges in one entry.
    *
-   * @throws what SQLite throws; nothing is sent then
+   * @throws SQLite's error; then nothing is sent
    */
   run(work: () => void): void {
     this.#drafts = [];
@@ -92,7 +91,7 @@ export class DryRuns {
       this.#ticks.push(entry);
       return { kind: 'tick' };
     }
-    // Neither past this machine's clock nor past that of the order: the outcome must be the same when the entry is applied.
+    // The bound is ahead of neither this machine's clock nor log time, so that applying the entry has the same outcome.
     const purge = { ...entry.purge, now: Math.min(entry.purge.now, this.#logTime()) };
     const outcome = this.#purge(purge, purge.now);
     if (purge.by === 'proposers' || outcome.messages > 0) this.#draft(purge, outcome);
@@ -107,15 +106,16 @@ export class DryRuns {
     draft.messages += messages;
   }
 
-  /** Returns whether a dry run of this process, which still counts, has removed what an entry removes. */
+  /** Returns whether the messages that an entry removes were already counted by a pending dry run of this process. */
   has(origin: string | undefined): boolean {
     return origin !== undefined && this.#expected.has(origin);
   }
 
   /**
-   * Takes the outcome of an entry that was applied, or that it will not be or that nobody knows.
+   * Ends the dry run with an origin. `outcome` is the outcome of its entry; `undefined` if the entry will not be
+   * applied or its fate is unknown.
    *
-   * @returns whether it is that of the dry run, or has nothing to do with one
+   * @returns `false` if the outcome differs from that of the dry run
    */
   settle(origin: string | undefined, outcome: Outcome | undefined): boolean {
     if (origin === undefined || !this.#expected.has(origin)) return true;
@@ -124,7 +124,7 @@ export class DryRuns {
     return outcome?.kind === 'purge' && outcome.messages === expected;
   }
 
-  /** Forgets all dry runs. What was proposed counts as that of another process when it comes. */
+  /** Forgets all dry runs. Their proposals then count as those of another process. */
   forget(): void {
     this.#expected.clear();
   }

@@ -4,17 +4,17 @@ import type { Logger } from 'pino';
 
 /** The limits that keep the check out of the way. */
 export interface CheckLimits {
-  /** The program of the check: it gets the file's name and sends `ok` or the first fault. */
+  /** The program that checks. Its argument is the file's name, and it sends `ok` or the first fault. */
   readonly program: URL;
-  /** The check is given up when the write-ahead log has grown by this many bytes. */
+  /** The check is abandoned when the write-ahead log has grown by this many bytes. */
   readonly walBytes: number;
-  /** It is then started again after this time, which doubles each time, up to an hour. */
+  /** An abandoned check is repeated after this time, which doubles each time, up to an hour. */
   readonly retryMilliseconds: number;
-  /** A sound database is checked again after this time; `undefined`: never. */
+  /** A sound database is checked again after this time; `undefined` for never. */
   readonly againMilliseconds?: number | undefined;
 }
 
-/** The limits of a machine alone, which is checked at its start. */
+/** The limits for a single machine, whose database is checked once, at the start. */
 export const CHECK_LIMITS: CheckLimits = {
   program: new URL('./integrity-process.js', import.meta.url),
   walBytes: 32 * 1024 * 1024,
@@ -26,16 +26,16 @@ const MAX_RETRY_MILLISECONDS = 3_600_000;
 /** The interval at which the size of the write-ahead log is checked. */
 const LOOK_MILLISECONDS = 200;
 
-/** The outcome of one run of the check: its result, `given-up`, or `undefined` if it cannot be run. */
+/** The outcome of one run of the check: its result, `given-up`, or `undefined` if it cannot run or was ended. */
 type Outcome = { readonly result: string } | 'given-up' | undefined;
 
 /**
- * Checks the whole database while the service runs, since reading a large one takes long. The check is a process and not
- * a thread: a thread inside SQLite cannot be stopped, so the service could not end before it. If the check cannot run,
- * that is logged and the service continues without it.
+ * Checks the whole database while the service runs, since reading a large one takes long. The check is a process, not a
+ * thread: a thread inside SQLite cannot be stopped, so the service could not end before it. If the check cannot run,
+ * logs that and continues without it.
  *
- * A check reads one snapshot of the database, which keeps the write-ahead log from being reset. If that grows too much,
- * the check is given up and started again later.
+ * A check reads one snapshot of the database, which keeps the write-ahead log from being reset. If the write-ahead log
+ * grows too much, the check is abandoned and repeated later.
  *
  * @param onFault called at most once, with SQLite's own words; not called if the database is sound
  * @returns a function that ends the check if it is still running
@@ -56,7 +56,7 @@ export function startIntegrityCheck(
   };
 }
 
-/** Checks the database, and a sound one again and again if that is wanted. @returns the last result, as below */
+/** Checks the database, repeatedly if the limits ask for it. @returns the last result, as `checkUntilDone` does */
 async function keepChecking(
   file: string,
   logger: Logger,
@@ -89,7 +89,7 @@ async function checkUntilDone(
     if (run === 1) {
       logger.info(
         { bytes: limits.walBytes },
-        'so much is written that the check of the database is put off: it is tried again later, at most once an hour',
+        'so much is being written that the check of the database is put off: it is tried again later, at most once an hour',
       );
     }
     await sleep(wait, ended);
@@ -124,7 +124,10 @@ async function checkOnce(
   }
 }
 
-/** Waits for the process to end. @returns its result; `undefined` if there is none, which is logged unless intended */
+/**
+ * Waits for the process to end. @returns its result; `undefined` if there is none, which is logged unless it was
+ * stopped
+ */
 function resultOf(
   child: ChildProcess,
   logger: Logger,

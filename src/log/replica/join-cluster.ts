@@ -2,25 +2,26 @@ import type { Database } from 'better-sqlite3';
 import { StartError } from '../../start-error.ts';
 import { type ReplicaState, stateOf } from './replica-file.ts';
 
-/** The end of a generation: the sequence of its last entry that counts, and the digest of all outcomes up to there. */
+/** The end of a generation: the sequence of its last valid entry, and the digest of all outcomes up to it. */
 export interface Branch {
   readonly sequence: number;
   readonly digest: string;
 }
 
-/** The log that a database is to be a replica of. */
+/** The log that a database should become a replica of. */
 export interface LogToJoin {
   readonly logId: string;
   readonly generation: number;
-  /** The end of the generation before; missing in the first. */
+  /** The end of the previous generation; missing in the first. */
   readonly branch?: Branch;
 }
 
 /**
- * Makes an empty database a replica of a cluster's log, which applies its entries from the first one on. A replica that stands
- * at the very end of the generation before goes on in this one. Does nothing if it is one of its replicas already.
+ * Makes an empty database a replica of a cluster's log that applies its entries from the first. A replica that is
+ * exactly at the end of the previous generation continues with this one. Does nothing if the database is already a
+ * replica of this generation.
  *
- * @throws {StartError} if it has content of its own, or is a replica of another log or generation
+ * @throws {StartError} if the database has content of its own, or is a replica of another log or generation
  */
 export function joinCluster(database: Database, log: LogToJoin): void {
   const { logId, generation } = log;
@@ -53,7 +54,7 @@ export function joinCluster(database: Database, log: LogToJoin): void {
     .immediate();
 }
 
-/** Returns whether a replica stands at the very end of the generation before. */
+/** Returns whether a replica is exactly at the end of the previous generation. */
 export function isAtBranch(
   state: Pick<ReplicaState, 'logId' | 'generation' | 'sequence' | 'digest'>,
   { logId, generation, branch }: LogToJoin,

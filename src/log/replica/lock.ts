@@ -6,8 +6,8 @@ import { makeFolder } from '../../files/private-file.ts';
 import { StartError } from '../../start-error.ts';
 
 /**
- * The time to wait for the lock. Two processes that try it in the same instant block each other: both wait a little, and
- * one gets it. A process that holds it keeps it for longer.
+ * The time to wait for the lock. Two processes that try to take it at the same instant block each other: both wait a
+ * little, and one gets it. A service keeps it for much longer.
  */
 const BUSY_MILLISECONDS = 500;
 
@@ -17,10 +17,10 @@ export interface Lock {
 }
 
 /**
- * Returns whether a process has a database, as `lockDatabase` takes it. Makes and changes nothing.
+ * Returns whether a process holds the lock of a database, as taken by `lockDatabase`. Creates and changes nothing.
  *
  * @param file without links
- * @throws what SQLite throws if the lock cannot be read
+ * @throws SQLite's error if the lock cannot be read
  */
 export function isLocked(file: string): boolean {
   const lockFile = lockFileOf(file);
@@ -38,12 +38,12 @@ export function isLocked(file: string): boolean {
 }
 
 /**
- * Locks the database for this process, by an exclusive transaction on a lock database beside it. The system releases the
- * lock however the process ends. SQLite's own lock on the log would also keep out readers (backups, a person with the
- * shell).
+ * Locks the database for this process, with an exclusive transaction on a lock database beside it. The system releases
+ * the lock however the process ends. SQLite's own lock on the log would also keep out readers, such as backups and
+ * people using the SQLite shell.
  *
- * @param file without links, so that two names of one file are one log
- * @throws {StartError} if another process holds it
+ * @param file without links, so that two names of one file count as one log
+ * @throws {StartError} if another process holds the lock
  */
 export function lockDatabase(file: string): Lock {
   const lockFile = lockFileOf(file);
@@ -67,7 +67,7 @@ export function lockDatabase(file: string): Lock {
   });
 }
 
-/** Returns the path of the lock of a database. */
+/** Returns the path of the lock database of a database. */
 export function lockFileOf(file: string): string {
   return `${file}-lock`;
 }

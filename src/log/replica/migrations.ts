@@ -1,18 +1,20 @@
-/** The steps by which the schema has grown: files in db/migrations, of which none is edited once it was released. */
+/**
+ * Applies and checks the migrations of the schema: files in db/migrations, which are never edited after their release.
+ */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { StartError } from '../../start-error.ts';
 
-/** In the header of the file (`PRAGMA application_id`): "TIDG". */
+/** The application id in the file's header (`PRAGMA application_id`): "TIDG". */
 const APPLICATION_ID = 0x54494447;
 
 const FOLDER = new URL('../../../db/migrations/', import.meta.url);
 
-/** The migration that makes the table of applied migrations. Databases that are older have no hashes. */
+/** The migration that creates the table of applied migrations. Databases with an older schema have no hashes. */
 const HASHED_FROM = 9;
 
-/** A migration, as this program has it. */
+/** A migration of this program. */
 interface Migration {
   /** The schema version after it. */
   readonly version: number;
@@ -21,15 +23,16 @@ interface Migration {
   readonly sha256: string;
 }
 
-/** A migration, as a database has it. */
+/** A migration as recorded in a database. */
 type AppliedMigration = Pick<Migration, 'version' | 'name' | 'sha256'>;
 
 let migrations: readonly Migration[] | undefined;
 
 /**
- * Returns the migrations of this program in the order in which they are applied. `user_version` counts the applied ones.
+ * Returns the migrations of this program in the order of their application. A database's `user_version` is the number
+ * of applied ones.
  *
- * @throws {StartError} if the program was installed without one of them
+ * @throws {StartError} if one is missing from the installation
  */
 function knownMigrations(): readonly Migration[] {
   migrations ??= readMigrations(FOLDER);
@@ -62,16 +65,16 @@ export function knownSchema(): number {
   return knownMigrations().length;
 }
 
-/** Returns the version of a database's schema: how many migrations were applied. */
+/** Returns the version of a database's schema: the number of applied migrations. */
 export function schemaOf(database: Database): number {
   return database.pragma('user_version', { simple: true }) as number;
 }
 
 /**
- * Checks that a database was made by this program: that it has no newer schema, and that the migrations that were applied to
- * it are those that this program has.
+ * Checks that a database belongs to this program, has no newer schema, and was made by the same migrations that this
+ * program has.
  *
- * @throws {StartError} which of these is not so, and what to do
+ * @throws {StartError} with the check that failed, and what to do about it
  */
 export function checkSchema(database: Database, file: string): void {
   const version = schemaOf(database);
@@ -113,11 +116,11 @@ function short({ sha256 }: AppliedMigration): string {
 }
 
 /**
- * Applies the migrations that a database lacks, all in one transaction: if one fails, the database stays as it was, and the
- * version of the program before can open it. Does nothing if it has all of them.
+ * Applies the migrations that a database lacks, in one transaction: if one fails, the database stays as it was, and the
+ * previous version of the program can still open it. Does nothing if none are missing.
  *
- * @param file its name, for a person
- * @throws {StartError} which migration failed, and why
+ * @param file the name of the database, for messages
+ * @throws {StartError} with the migration that failed, and the reason
  */
 export function migrate(database: Database, file: string): void {
   const lacking = knownMigrations().slice(schemaOf(database));
@@ -136,7 +139,7 @@ export function migrate(database: Database, file: string): void {
   }
 }
 
-/** Notes which migrations a database has. Those that were applied before this is noted are taken to be this program's. */
+/** Records the migrations of a database. Those applied before such records existed are assumed to be this program's. */
 function record(database: Database, applied: readonly Migration[]): void {
   const now = Date.now();
   const insert = database.prepare<[number, string, string, number | null]>(
@@ -148,7 +151,7 @@ function record(database: Database, applied: readonly Migration[]): void {
   }
 }
 
-/** Returns why a migration failed, with the message of SQLite. It was undone. */
+/** Returns the error for a failed migration, with SQLite's message. The migration was rolled back. */
 function failureOf({ name, version }: Migration, file: string, error: unknown): StartError {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return new StartError(
@@ -159,10 +162,10 @@ function failureOf({ name, version }: Migration, file: string, error: unknown): 
 }
 
 function remedyFor(code: string): string {
-  if (/^SQLITE_(FULL|IOERR)/.test(code)) return 'Make room on its disk or mend that, then start again.';
+  if (/^SQLITE_(FULL|IOERR)/.test(code)) return 'Make room on its disk or repair the disk, then start again.';
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return 'End the other program that has it open, then start again.';
   if (/^SQLITE_(READONLY|CANTOPEN|PERM)/.test(code))
     return 'Give this user the right to write the file and its folder, then start again.';
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return 'The file is damaged: restore a backup.';
-  return 'Start the version of Tidings from before, which still opens it: docs/upgrades.md says more.';
+  return 'Start the previous version of Tidings, which can still open it: docs/upgrades.md says more.';
 }

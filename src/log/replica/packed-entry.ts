@@ -1,6 +1,6 @@
 /**
- * Entries on their way to the writer thread, and outcomes on their way back. A thread gets a copy of what is posted to it,
- * and an object is copied with the names of its fields. So appends, which are most of it, are lists.
+ * Packs entries for the writer thread, and outcomes for the way back. Messages posted to a thread are copied, and an
+ * object is copied with the names of its fields. So appends, which are the bulk, are sent as lists.
  */
 import type { Applied, AppendsOutcome, DigestAt, EntrySource, OrderedEntry, Outcome } from '../entry.ts';
 import { type PackedDrafts, packDrafts, unpackDrafts } from '../packed-drafts.ts';
@@ -26,13 +26,13 @@ export type PackedApplied = readonly [
 
 type PackedOutcome = readonly [createdAt: number, results: AppendsOutcome['results']] | Outcome;
 
-/** Packs an entry; `unpackEntry` returns it again. */
+/** Packs an entry. `unpackEntry` reverses it. */
 export function packEntry(ordered: OrderedEntry): PackedEntry {
   const { entry, time, sequence, source } = ordered;
   return entry.kind === 'append' ? [entry.v, time, sequence, source, ...packDrafts(entry.batches)] : ordered;
 }
 
-/** Returns the entry that was packed. */
+/** Restores a packed entry. */
 export function unpackEntry(packed: PackedEntry): OrderedEntry {
   if ('entry' in packed) return packed;
   const [v, time, sequence, source, ...drafts] = packed;
@@ -41,13 +41,13 @@ export function unpackEntry(packed: PackedEntry): OrderedEntry {
   return source === undefined ? { entry, time, sequence } : { entry, time, sequence, source };
 }
 
-/** Packs the outcome of a transaction; `unpackApplied` returns it again. */
+/** Packs the outcome of a transaction. `unpackApplied` reverses it. */
 export function packApplied({ outcomes, seconds, syncSeconds, digests }: Applied): PackedApplied {
   const packed = outcomes.map(packOutcome);
   return digests === undefined ? [seconds, syncSeconds, packed] : [seconds, syncSeconds, packed, digests];
 }
 
-/** Returns the outcome that was packed. */
+/** Restores a packed outcome. */
 export function unpackApplied([seconds, syncSeconds, outcomes, digests]: PackedApplied): Applied {
   const applied = { outcomes: outcomes.map(unpackOutcome), seconds, syncSeconds };
   return digests === undefined ? applied : { ...applied, digests };

@@ -2,10 +2,11 @@ import { readFileSync, statSync } from 'node:fs';
 import { StartError } from '../../start-error.ts';
 
 /**
- * Checks that a log can be kept in a file. Does nothing if the file does not exist yet.
+ * Checks that a file is a safe place for a log. Does nothing if the file does not exist yet.
  *
  * @param file without links
- * @throws {StartError} if it is not a file, or has a second name: SQLite would keep a second log beside that
+ * @throws {StartError} if it is not a file, is mounted by itself, or has a second name, beside which SQLite would keep
+ *   a second write-ahead log
  */
 export function checkPlace(file: string): void {
   const found = statSync(file, { throwIfNoEntry: false });
@@ -24,7 +25,7 @@ export function checkPlace(file: string): void {
   }
 }
 
-/** Returns the paths of all mounts; none if the system does not list them (proc_pid_mountinfo(5)). */
+/** Returns the paths of all mounts; an empty list if the system does not list them (proc_pid_mountinfo(5)). */
 function mountPoints(): string[] {
   let text: string;
   try {

@@ -4,12 +4,12 @@ import type { UpkeepTask } from './upkeep-task.ts';
 /** The number of ids projected at once. */
 const PROJECTION_ROWS = 50;
 
-/** The projection is updated when it is this many ids behind, or after a second. Queries read the rest of the log. */
+/** The projection is updated when it is this many ids behind, or after a second. Queries read the rest from the log. */
 const PROJECTION_LAG = 5000;
 
 /** The task that keeps the projection up to date with the log. */
 export class ProjectionTask implements UpkeepTask {
-  /** The number of ids it is behind, at least. */
+  /** The minimum number of ids that it is behind. */
   behind = 0;
   isTime = true;
   readonly #project: Project;
@@ -24,7 +24,7 @@ export class ProjectionTask implements UpkeepTask {
 
   run(): number {
     this.behind = this.#project(PROJECTION_ROWS);
-    // Once begun, it continues until it is up to date.
+    // An update, once started, continues until the projection is up to date.
     this.isTime = this.behind > 0;
     return PROJECTION_ROWS;
   }

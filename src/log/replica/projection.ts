@@ -2,14 +2,14 @@ import type { Database } from 'better-sqlite3';
 import { COUNTS } from '../../message.ts';
 
 /**
- * Updates the projection of pairs and conversations from the log, by at most `limit` ids. Call it in a transaction. Does
- * nothing if it is up to date.
+ * Advances the projection of pairs and conversations by at most `limit` ids of the log. Call it in a transaction. Does
+ * nothing if the projection is up to date.
  *
- * @returns how many ids it is still behind
+ * @returns the number of ids that it is still behind
  */
 export type Project = (limit: number) => number;
 
-/** Prepares projecting on a connection that may write. */
+/** Prepares projecting, on a connection that may write. */
 export function prepareProjection(database: Database): Project {
   const position = database.prepare<[], { head: number; projected: number }>(
     'SELECT head, projected FROM position',
@@ -18,7 +18,7 @@ export function prepareProjection(database: Database): Project {
     'INSERT INTO pairMessages (recipient, sender, id, counts, expiresAt) ' +
       `SELECT recipient, sender, id, ${COUNTS}, expiresAt FROM messages WHERE id > ? AND id <= ?`,
   );
-  // One row per pair and side, not per message: a burst is mostly between few pairs, so they are grouped first.
+  // One row per pair and side, not per message: a burst is mostly between few pairs, so messages are grouped first.
   const addConversations = database.prepare(
     'WITH pairs AS (' +
       // With max(), SQLite takes the other columns from the row with the maximum.

@@ -4,12 +4,17 @@ import type { ProposePurge, UpkeepTask } from './upkeep-task.ts';
 
 const HOUR = 3_600_000;
 
-/** A copy of an entry that comes later than this is not noticed by its counter. Copies come within seconds. */
+/**
+ * The time for which counters are kept. A later copy of an entry would go undetected, but copies come within seconds.
+ */
 const KEPT_MILLISECONDS = 24 * HOUR;
 
 const ROWS = 500;
 
-/** The task that forgets the counters of proposers that have proposed nothing for a day: each start of a process has new ones. */
+/**
+ * The task that forgets the counters of proposers that have proposed nothing for a day. Each start of a process uses
+ * new ones.
+ */
 export class ProposersTask implements UpkeepTask {
   isDue = true;
   readonly #clock: () => number;

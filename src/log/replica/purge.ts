@@ -8,15 +8,15 @@ type Row = Parameters<typeof counts>[0] &
 type MessagePurge = Exclude<Purge, { readonly by: 'proposers' }>;
 
 /**
- * Applies a purge: a plain function of its bound and the rows. Call it in a transaction. The newest read marker of a pair
- * stays, whatever the bound.
+ * Applies a purge. The result depends only on its bound and the rows. Call it in a transaction. The newest read marker
+ * of a pair is always kept.
  *
- * @param logTime milliseconds since the Unix epoch: nothing is removed that is not due by then
+ * @param logTime milliseconds since the Unix epoch; only messages due by then are removed
  */
 export type ApplyPurge = (purge: Purge, logTime: number) => PurgeOutcome;
 
 /**
- * Prepares purging on a connection that may write.
+ * Prepares purging, on a connection that may write.
  *
  * @param removed called for each message that is removed
  */
@@ -25,7 +25,7 @@ export function preparePurge(
   removed?: (id: number, recipient: string) => void,
 ): ApplyPurge {
   const columns = `SELECT id, sender, recipient, ${COUNTS_COLUMNS}, createdAt, expiresAt FROM messages`;
-  // Read markers have no ttl. If one had, it might have to stay, and would be found again and again.
+  // Read markers have no ttl. If one had, and it was current, it would be kept and so found again and again.
   const expired = database.prepare<[number, number, number, number], Row>(
     `${columns} WHERE expiresAt > ? AND expiresAt <= ? AND id >= ? AND type <> '${READ_TYPE}' ORDER BY expiresAt, id LIMIT ?`,
   );
@@ -54,7 +54,7 @@ export function preparePurge(
       'ON CONFLICT DO UPDATE SET through = max(through, excluded.through)',
   );
 
-  /** Makes a conversation that lost its newest message show the one before, or removes it if there is none. */
+  /** Updates a conversation that lost its newest message: it shows the one before, or is removed if there is none. */
   const settleConversation = ({ id, sender, recipient }: Row): void => {
     const received = lastOfPair.get(recipient, sender);
     const sent = lastOfPair.get(sender, recipient);
@@ -94,7 +94,7 @@ export function preparePurge(
     const isKept = (row: Row): boolean =>
       isTooYoung(row) ||
       (row.type === READ_TYPE && isStandingMarker.get(row.sender, row.recipient, row.id) !== undefined);
-    // A row dated into the future by a wrong clock is kept, but does not keep those behind it.
+    // A row that a wrong clock dated into the future is kept, but does not stop the purge of the rows after it.
     const end = rows.findIndex((row) => isTooYoung(row) && row.createdAt <= now);
     const covered = end === -1 ? rows : rows.slice(0, end);
     const gone = covered.filter((row) => !isKept(row));

@@ -9,24 +9,27 @@ import type {
 } from '../push-store.ts';
 
 /**
- * Applies changes of the subscriptions to notifications: a plain function of the changes, their time and the rows. Call
- * it in a transaction. A change to a subscription that is gone does nothing.
+ * Applies changes of the subscriptions to notifications. The result depends only on the changes, their time and the
+ * rows. Call it in a transaction. A change to a removed subscription does nothing.
  *
  * @param time milliseconds since the Unix epoch
- * @param head the highest id given: a new subscription begins there
+ * @param head the highest assigned id, where a new subscription begins
  * @returns the outcome of each change, in order
  */
 export type ApplyPush = (changes: readonly PushChange[], time: number, head: number) => PushOutcome[];
 
 const NOTHING: PushOutcome = { stored: undefined, refused: undefined, isNew: false, removed: [] };
 
-/** Open notifications of one subscription. Beyond this the oldest is forgotten, so a read marker does not close it. */
+/**
+ * The maximum number of open notifications of one subscription. Beyond it the oldest is forgotten, so that a read
+ * marker no longer closes it.
+ */
 export const MAX_NOTICES = 1000;
 
-/** The number forgotten at once: a database from before the bound may have very many. */
+/** The number forgotten at once. A database from before the bound existed may have very many. */
 const FORGET_AT_ONCE = 500;
 
-/** Prepares applying on a connection that may write. */
+/** Prepares applying changes, on a connection that may write. */
 export function preparePush(database: Database): ApplyPush {
   const find = database.prepare<[string, string], PushSubscription>(
     'SELECT * FROM pushSubscriptions WHERE recipient = ? AND endpoint = ?',
@@ -47,10 +50,10 @@ export function preparePush(database: Database): ApplyPush {
     'SELECT id, recipient, endpoint FROM pushSubscriptions WHERE id = ?',
   );
   const ofEndpoint = database.prepare<[{ endpoint: string; limit: number }], SubscriptionRef>(
-    // A full order, which is that of an index: all replicas remove the same ones, and nothing is sorted.
+    // A total order that matches an index: all replicas remove the same rows, and nothing needs sorting.
     'SELECT id, recipient, endpoint FROM pushSubscriptions WHERE endpoint = :endpoint ORDER BY reader, id LIMIT :limit',
   );
-  /** Prepares checking whether there are `limit` subscriptions. The check counts no further. */
+  /** Prepares a check whether there are `limit` subscriptions. It stops counting there. */
   const isFull = (column: 'endpoint' | 'client'): ((value: string, limit: number) => boolean) => {
     const count = database
       .prepare<[string, number], number>(
@@ -118,7 +121,7 @@ export function preparePush(database: Database): ApplyPush {
     return { ...NOTHING, stored: find.get(recipient, endpoint), isNew: true, removed };
   };
 
-  /** Moves `through`. Notices past it are kept: their messages are looked at again, and would be sent twice. */
+  /** Moves `through`. Keeps notices past it: their messages are examined again, and would otherwise be sent twice. */
   const moveThrough = (id: number, through: number): void => {
     setThrough.run({ id, through });
     const oldest = oldestKept.get(id);

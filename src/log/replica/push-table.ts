@@ -13,7 +13,9 @@ import type {
 import { reading } from './reading.ts';
 import { MAX_UNREAD } from './unread.ts';
 
-/** The number of a device's inboxes that are counted. A database from before the bound may have more. */
+/**
+ * The maximum number of a device's inboxes that are counted. A database from before the bound existed may have more.
+ */
 const MAX_INBOXES = 100;
 
 /** The fields needed to count an inbox that a device follows. */
@@ -26,7 +28,7 @@ export interface PushTableParts {
   readonly conversations: Conversations;
   /** Returns the milliseconds since the Unix epoch. */
   readonly now: () => number;
-  /** Returns the id through which the log is read. */
+  /** Returns the id up to which the log is read. */
   readonly head: () => number;
   readonly apply: (changes: readonly PushChange[]) => Promise<readonly PushOutcome[]>;
 }
@@ -171,7 +173,7 @@ export class PushTable implements PushStore {
     return reading(() => this.#inboxesOf.all(endpoint, limit));
   }
 
-  /** Counts the unread messages of an inbox. In a room, messages from before it was followed are not unread. */
+  /** Counts the unread messages of an inbox. In a room, messages from before the subscription do not count. */
   #unreadOf({ recipient, reader, since }: Inbox): number {
     const { conversations, now, head } = this.#parts;
     if (reader === recipient) return conversations.unread(recipient, head(), now());

@@ -2,13 +2,13 @@ import Sqlite from 'better-sqlite3';
 import { LogUnreadable } from '../message-log.ts';
 
 /**
- * SQLite's error codes for the disk, damage and locks, but not for a wrong statement. SQLite does not tell a disk error
- * (EIO) from damage: both are SQLITE_CORRUPT.
+ * SQLite's error codes for the disk, damage and locks, but not for a wrong statement. SQLite does not distinguish a
+ * disk error (EIO) from damage: both are SQLITE_CORRUPT.
  */
 const UNREADABLE = /^SQLITE_(IOERR|CORRUPT|CANTOPEN|NOTADB|FULL|READONLY|BUSY|LOCKED|PROTOCOL|NOMEM)/;
 
 /**
- * Runs a read of the database, and turns failures of the disk into those of the log.
+ * Runs a read of the database, and turns failures of the disk into `LogUnreadable`.
  *
  * @throws {LogUnreadable} if the database cannot be read or is closed; other errors of `read` unchanged
  */

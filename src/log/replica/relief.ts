@@ -2,14 +2,14 @@ import type { Database } from 'better-sqlite3';
 import type { Upkeep, UpkeepStep } from './upkeep.ts';
 import type { WriteGate } from './write-gate.ts';
 
-/** The number of pages freed in a step: few, since it has no more room than the reserve. */
+/** The number of pages freed in a step. It is small, since a step has no more room than the reserve. */
 const VACUUM_PAGES = 128;
 
 const NOTHING: UpkeepStep = { purged: 0, logTime: undefined, more: false };
 
 /**
- * The steps that make a log writable again. On a full disk the write-ahead log is stuck: it cannot be checkpointed into a
- * database that cannot grow, so not even a purge can be written. The room of the reserve makes both possible.
+ * Makes a log writable again, step by step. On a full disk the write-ahead log is stuck: it cannot be checkpointed into
+ * a database that cannot grow, so not even a purge can be written. Releasing the reserve makes room for both.
  */
 export class Relief {
   readonly #database: Database;
@@ -26,13 +26,13 @@ export class Relief {
   }
 
   /**
-   * Does one step: purges due messages, returns their room to the disk, and opens the gate if there is enough.
+   * Does one step: purges due messages, returns their space to the disk, and opens the gate if there is enough room.
    *
    * @param now milliseconds since the Unix epoch
    * @throws SQLite's error if that fails; then the gate stays closed
    */
   step(now: number): UpkeepStep {
-    // Writes to a file that is no longer in place are lost.
+    // Writes to a file that has been moved away would be lost.
     if (!this.#gate.isInPlace) return NOTHING;
     let done: UpkeepStep;
     try {
@@ -60,7 +60,7 @@ export class Relief {
  * Checkpoints the write-ahead log into the database and truncates it.
  *
  * @returns whether it is empty; `false` if a reader still needs it
- * @throws SQLite's error, as on a full disk
+ * @throws SQLite's error, for example on a full disk
  */
 export function emptyWal(database: Database): boolean {
   const [result] = database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];

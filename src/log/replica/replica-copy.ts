@@ -1,4 +1,4 @@
-/** A copy of a replica in one file, made beside a service that writes. */
+/** Copies a replica into a single file, even while a service writes to it. */
 import { existsSync, rmSync, statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { StartError } from '../../start-error.ts';
@@ -8,7 +8,7 @@ import { type Lock, lockDatabase } from './lock.ts';
 import { knownSchema, schemaOf } from './migrations.ts';
 import { type ReplicaState, stateOf } from './replica-file.ts';
 
-/** A copy: how the replica in it stands, and the version of its schema. */
+/** A copy: the state of its replica, and the version of its schema. */
 export interface ReplicaCopy {
   readonly state: ReplicaState;
   readonly schema: number;
@@ -16,13 +16,13 @@ export interface ReplicaCopy {
   readonly bytes: number;
 }
 
-/** Returns the name of the copy of a database. There is one at a time. */
+/** Returns the name of the copy of a database. There is only one at a time. */
 export function copyFile(file: string): string {
   return `${file}-snapshot`;
 }
 
 /**
- * Takes the name of the copy for this process, and removes what an interrupted copy has left.
+ * Locks the name of the copy for this process, and removes the files of an interrupted copy.
  *
  * @throws {StartError} if another process is making a copy
  */
@@ -31,7 +31,7 @@ export function lockCopy(file: string): Lock {
   try {
     lock = lockDatabase(copyFile(file));
   } catch (error) {
-    throw new StartError(`A snapshot of ${file} is being made already, or cannot be begun.`, {
+    throw new StartError(`A snapshot of ${file} is already being made, or cannot be started.`, {
       cause: error,
     });
   }
@@ -44,7 +44,7 @@ export function removeCopy(file: string): void {
   for (const part of ['', '-journal']) rmSync(copyFile(file) + part, { force: true });
 }
 
-/** Removes the copy that a killed process has left. Does nothing if there is none, or another process is making it. */
+/** Removes a copy left by a killed process. Does nothing if there is none, or another process is making it. */
 export function removeAbandonedCopy(file: string): void {
   if (!['', '-journal'].some((part) => existsSync(copyFile(file) + part))) return;
   let lock: Lock;
@@ -56,18 +56,18 @@ export function removeAbandonedCopy(file: string): void {
   lock.release();
 }
 
-/** Returns how many bytes are missing on the disk of a database for a copy of it; 0 or less if there is room. */
+/** Returns how many bytes the disk of a database lacks for a copy of it; 0 or less if there is room. */
 export function roomMissing(file: string): number {
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   return roomFor(file, statSync(file).size + wal);
 }
 
 /**
- * Copies a replica into `copyFile`, as it is at one moment, and checks the copy. What is written meanwhile stays in the
+ * Copies a replica into `copyFile`, as of one moment, and checks the copy. Data written meanwhile stays in the
  * write-ahead log until the copy is complete.
  *
- * @param move the copy becomes the beginning of another generation of the log
- * @throws {StartError} if the database has another schema, or the copy is damaged; what SQLite throws otherwise
+ * @param move if given, the copy becomes the beginning of this generation of the log
+ * @throws {StartError} if the database has another schema, or the copy is damaged; SQLite's error if the copy fails
  */
 export function copyReplica(file: string, move: { readonly generation: number } | undefined): ReplicaCopy {
   const target = copyFile(file);
@@ -88,7 +88,7 @@ export function copyReplica(file: string, move: { readonly generation: number } 
     }
     const found = copy.pragma('quick_check(1)', { simple: true });
     if (found !== 'ok')
-      throw new StartError(`${file} is damaged (${String(found)}): no snapshot is made of it.`);
+      throw new StartError(`${file} is damaged (${String(found)}): no snapshot was made of it.`);
     return { state: stateOf(copy), schema: schemaOf(copy), bytes: statSync(target).size };
   } finally {
     copy.close();

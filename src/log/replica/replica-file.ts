@@ -1,4 +1,7 @@
-/** The database of a replica while no service has it: how it stands, and how a copy of another node takes its place. */
+/**
+ * Works on the database of a replica: reads its state, and replaces it with another node's copy while no service has it
+ * open.
+ */
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Database } from 'better-sqlite3';
@@ -9,17 +12,17 @@ import { makeReady, openForReading } from './database.ts';
 import { knownSchema, schemaOf } from './migrations.ts';
 import type { UpgradeOptions } from './upgrade-copy.ts';
 
-/** How a replica stands. */
+/** The state of a replica. */
 export interface ReplicaState extends Position {
-  /** The highest id given. */
+  /** The highest assigned id. */
   readonly head: number;
   /** The digest of all outcomes up to the sequence; empty before the first. */
   readonly digest: string;
-  /** Whether there is anything that another database in its place would lose. */
+  /** Whether it has content that would be lost if another database replaced it. */
   readonly hasContent: boolean;
 }
 
-/** Reads how a replica stands. */
+/** Reads the state of a replica. */
 export function stateOf(database: Database): ReplicaState {
   const state = database
     .prepare<[], Omit<ReplicaState, 'hasContent'> & { hasContent: number }>(
@@ -31,10 +34,10 @@ export function stateOf(database: Database): ReplicaState {
 }
 
 /**
- * Reads how the replica in a file stands. Its schema is brought up to date.
+ * Reads the state of the replica in a file. First migrates it to the current schema.
  *
  * @param file without links; this process must hold its lock
- * @param upgrade how a database of an older version is kept before it is migrated; missing: it is not kept
+ * @param upgrade how a copy of a database of an older version is kept before it is migrated; if missing, none is kept
  * @returns `undefined` if there is no database
  * @throws {StartError} if it cannot be opened
  */
@@ -45,7 +48,10 @@ export function lookAtReplica(file: string, upgrade?: UpgradeOptions): ReplicaSt
   return state;
 }
 
-/** Reads how the replica in a file stands, beside a service that may have it. @throws {StartError} if it is no replica */
+/**
+ * Reads the state of the replica in a file, even while a service has it open. @throws {StartError} if it does not exist
+ * or has another schema
+ */
 export function lookBesideService(file: string): ReplicaState {
   if (!existsSync(file)) throw new StartError(`${file} does not exist: set DATABASE to the one of a node.`);
   const database = openForReading(file);
@@ -60,26 +66,26 @@ export function lookBesideService(file: string): ReplicaState {
   }
 }
 
-/** Returns where a database is put together before it takes the place of another. */
+/** Returns the path at which a database is assembled before it replaces another. */
 export function joiningFile(file: string): string {
   return `${file}-joining`;
 }
 
-/** Removes what an interrupted joining has left. */
+/** Removes the files of an interrupted join. */
 export function removeJoining(file: string): void {
   for (const part of ['', '-journal', '-wal', '-shm']) rmSync(joiningFile(file) + part, { force: true });
 }
 
 /**
- * Puts the finished database in `joiningFile` into the place of another. At each moment there is a whole database under the
- * name, or none: then the node joins again at its next start.
+ * Replaces a database by the finished one in `joiningFile`. At every moment there is either a whole database under the
+ * name, or none, in which case the node joins again at its next start.
  *
  * @param file without links; this process must hold its lock
- * @param aside the name to which the database is moved that is there now, with its files
- * @returns whether there was one
+ * @param aside the name to which the current database is moved, with its files
+ * @returns whether there was a current database
  */
 export function replaceDatabase(file: string, aside: string): boolean {
-  // The copy is on disk before its name says so.
+  // The copy must be on disk before it gets the name.
   sync(joiningFile(file));
   const found = ['', '-wal'].filter((part) => existsSync(file + part));
   for (const part of found) renameSync(file + part, aside + part);
@@ -89,12 +95,12 @@ export function replaceDatabase(file: string, aside: string): boolean {
   return found.includes('');
 }
 
-/** Returns a name beside a database under which it may be put away, at a time in milliseconds since the Unix epoch. */
+/** Returns a name beside a database that it can be moved to, made from a time in milliseconds since the Unix epoch. */
 export function asideFile(file: string, time: number): string {
   return `${file}-before-${new Date(time).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
 }
 
-/** Removes a database that was put aside. */
+/** Removes a database that was moved aside. */
 export function removeAside(aside: string): void {
   for (const part of ['', '-wal']) rmSync(aside + part, { force: true });
 }

@@ -22,21 +22,21 @@ import type { WriterOptions } from './writer.ts';
 
 /** The options of a replica. */
 export interface ReplicaOptions {
-  /** The database, as the operator names it. */
+  /** The path of the database, as the operator gave it. */
   readonly file: string;
   readonly retention: Retention;
-  /** Whether a copy of a database of an older version is kept before it is migrated. */
+  /** Whether to keep a copy of a database of an older version before it is migrated. */
   readonly keepsCopy: boolean;
-  /** Whether retention follows the clock even if the newest message is of another time. */
+  /** Whether retention trusts the clock even if the newest message is from a very different time. */
   readonly trustsClock?: boolean;
   readonly logger: Logger;
   /** Returns milliseconds since the Unix epoch. */
   readonly now: () => number;
   /** Changes the database before anything reads it, on a connection that may write. */
   readonly prepare: (database: Database) => void;
-  /** Called when this process can never write the log again: it must end. */
+  /** Called when this process can never write the log again and must end. */
   readonly onFatal: (error: Error) => void;
-  /** Whether this process gives the order: then what retention removes is removed at once. */
+  /** Whether this process decides the order. Then retention removes messages at once, without a proposal. */
   readonly isLocal: boolean;
 }
 
@@ -44,14 +44,14 @@ export interface ReplicaOptions {
 export interface ReplicaWriter {
   /** Why nothing is written now, in words fit for a client; `undefined` while it is. */
   readonly closed: string | undefined;
-  /** Messages that expired or that retention removed since the start. */
+  /** The number of messages removed since the start, because they expired or by retention. */
   readonly purged: number;
   apply(entries: readonly OrderedEntry[]): Promise<Applied | LogUnavailable>;
-  /** Has upkeep propose to the order of a cluster what this retention removes, or nothing. */
+  /** Makes upkeep propose what this retention removes to the order of a cluster, or nothing if it is `undefined`. */
   retain(retention: Retention | undefined): void;
-  /** Notes that a purge that upkeep proposed may never come back. */
+  /** Notes that a purge proposed by upkeep may never come back. */
   unproposed(origin: string): void;
-  /** Tries a commit that changes nothing. @throws {LogUnavailable} if it fails */
+  /** Tries to write and read. @throws {LogUnavailable} if it fails */
   probe(): Promise<void>;
   close(): Promise<void>;
 }
@@ -65,28 +65,28 @@ export interface ReplicaParts {
   readonly file: string;
 }
 
-/** A node of a cluster is checked each day: its database is one of several copies that have to be the same. */
+/** The database of a cluster's node is checked every day, since it is one of several copies that must be the same. */
 const DAY_MILLISECONDS = 24 * 3_600_000;
 
 const DAMAGED = 'the log is damaged; its operator has to restore a backup';
 
 /**
- * This node's copy of the log in a SQLite database. Writes are in the order of the calls of `apply`, by one thread. Reads
- * are on the calling thread, through a connection that cannot write.
+ * This node's copy of the log, in a SQLite database. One thread writes, in the order of the calls of `apply`. Reads run
+ * on the calling thread, through a read-only connection.
  */
 export class Replica {
-  /** For reading. */
+  /** A connection for reading. */
   readonly database: Database;
   readonly store: Store;
   readonly conversations: Conversations;
-  /** Called when the log is written again after it was not, with the highest id given. */
+  /** Called with the highest assigned id when the log can be written again. */
   onReopened: (head: number) => void = () => undefined;
   /** Called when upkeep proposes an entry to the order of a cluster. */
   onProposed: (entry: UpkeepEntry) => void = () => undefined;
   readonly #writer: ReplicaWriter;
   readonly #file: string;
   #logTime: number;
-  /** Messages that entries of a cluster have removed. */
+  /** The number of messages removed by entries of a cluster. */
   #purged = 0;
   #isDamaged = false;
   #lock: Lock | undefined;
@@ -102,9 +102,9 @@ export class Replica {
   }
 
   /**
-   * Opens the replica: makes the database if it is missing, and takes it for this process alone.
+   * Opens the replica: creates the database if it is missing, and locks it for this process.
    *
-   * @throws {StartError} a line for the person who starts the service
+   * @throws {StartError} with a line for the person who starts the service
    */
   static async open(options: ReplicaOptions): Promise<Replica> {
     const { file: name, logger, retention } = options;
@@ -151,28 +151,28 @@ export class Replica {
     return this.#isDamaged ? DAMAGED : this.#writer.closed;
   }
 
-  /** Messages that expired or that retention removed since the start. */
+  /** The number of messages removed since the start, because they expired or by retention. */
   get purged(): number {
     return this.#purged + this.#writer.purged;
   }
 
   /**
-   * Has upkeep propose to the order of a cluster what this retention removes; nothing without an argument. If a proposal
-   * fails, `unproposed` must be called.
+   * Makes upkeep propose what this retention removes to the order of a cluster; nothing without an argument. Call
+   * `unproposed` if a proposal fails.
    */
   retain(retention?: Retention): void {
     this.#writer.retain(retention);
   }
 
-  /** Notes that the purge with this origin, which upkeep proposed, may never come back. */
+  /** Notes that the purge with this origin, proposed by upkeep, may never come back. */
   unproposed(origin: string): void {
     this.#writer.unproposed(origin);
   }
 
   /**
-   * Applies entries in one transaction. Transactions are in the order of the calls.
+   * Applies entries in one transaction. Calls are applied in order.
    *
-   * @returns their outcomes, once they are on disk; or the reason why none was applied, or may not have been
+   * @returns the outcomes, once they are on disk; or the reason why the entries were not, or may not have been, applied
    */
   apply(entries: readonly OrderedEntry[]): Promise<Applied | LogUnavailable> {
     if (this.#isDamaged) return Promise.resolve(new LogUnavailable(DAMAGED));
@@ -192,12 +192,12 @@ export class Replica {
     this.store.head();
   }
 
-  /** Looks at the files. @throws the error of the file system if they cannot be looked at */
+  /** Returns the sizes of the files. @throws the error of the file system if they cannot be read */
   files(): Promise<LogFiles> {
     return measureFiles(this.#file);
   }
 
-  /** Checkpoints the write-ahead log and closes the database: nothing can be read any more. */
+  /** Checkpoints the write-ahead log and closes the database. Afterwards nothing can be read. */
   async close(): Promise<void> {
     await this.#endCheck?.();
     this.database.close();

@@ -10,15 +10,18 @@ import {
   writeSync,
 } from 'node:fs';
 
-/** Does not follow a link, whose target would be overwritten. */
+/** The flags for opening the file. O_NOFOLLOW prevents overwriting the target of a link. */
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
-/** The bytes written at once. They are random, since a compressing file system would allocate no room for zeros. */
+/**
+ * The number of bytes written at once. They are random, since a compressing file system would allocate no room for
+ * zeros.
+ */
 const PIECE = 1024 * 1024;
 
 /**
  * A file beside the database that reserves room on the disk. When the disk is full, the file is emptied so that the log
- * can be checkpointed and purged: both need room before they make some.
+ * can be checkpointed and purged: both need some room before they can free any.
  */
 export class Reserve {
   readonly #file: string;
@@ -26,7 +29,7 @@ export class Reserve {
   #piece: Buffer | undefined;
   #size = 0;
 
-  /** @param file created when it is first needed */
+  /** @param file the path of the file, which is created when it is first needed */
   constructor(file: string) {
     this.#file = file;
   }
@@ -47,7 +50,7 @@ export class Reserve {
    * @param target the size in bytes
    * @param limit the maximum number of bytes to write
    * @returns whether the reserve has that size
-   * @throws the file system's error; bytes written before it stay
+   * @throws the file system's error; bytes written before it are kept
    */
   grow(target: number, limit = Infinity): boolean {
     const descriptor = this.#opened();
@@ -62,7 +65,7 @@ export class Reserve {
 
   /**
    * Allocates bytes beyond the reserve and frees them again. Only this shows whether there is room: the free space that
-   * the file system reports ignores quotas, say.
+   * the file system reports may ignore quotas, for example.
    *
    * @throws the file system's error if there is no room
    */
@@ -90,7 +93,7 @@ export class Reserve {
   }
 
   #opened(): number {
-    // A person in need of room may have deleted the file: closing it frees the room.
+    // Somebody in need of room may have deleted the file: closing it frees the room.
     if (this.#descriptor !== undefined && fstatSync(this.#descriptor).nlink === 0) this.close();
     if (this.#descriptor === undefined) {
       this.#descriptor = openSync(this.#file, FLAGS, 0o600);
@@ -106,7 +109,7 @@ export class Reserve {
 }
 
 /**
- * Frees the reserve of a database before it is opened, since opening it needs room as well.
+ * Frees the reserve of a database before it is opened, since opening it needs room too.
  *
  * @returns whether there is more room now
  */

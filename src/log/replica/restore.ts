@@ -22,31 +22,32 @@ import { checkPlace } from './place.ts';
 import { roomFor } from './disk-space.ts';
 import { asideFile } from './replica-file.ts';
 
-/** A backup that was put in the place of a database. */
+/** A restored backup. */
 export interface Restored extends DatabaseLook {
-  /** The file that has the database which was there before; `undefined` if there was none. */
+  /** The file that the previous database was moved to; `undefined` if there was none. */
   readonly aside: string | undefined;
 }
 
-/** How a backup is restored. */
+/** The options of a restore. */
 export interface RestoreOptions {
-  /** The time in the name that the present database gets, in milliseconds since the Unix epoch. */
+  /** The time to put into the name that the current database is moved to, in milliseconds since the Unix epoch. */
   readonly time: number;
   /**
-   * Takes along what belongs to the backup, before it takes the name.
+   * Restores the files that belong to the backup, before the backup takes the database's name.
    *
-   * @param aside the file that the present database will be in; `undefined` if there is none
+   * @param aside the file that the current database will be moved to; `undefined` if there is none
    */
   readonly takeAlong: (aside: string | undefined) => void;
 }
 
 /**
- * Puts a backup in the place of a database. It is copied and checked first, and then takes the name in one step: whenever
- * the process is killed, either database is there, whole, and a repeated call finishes what was begun.
+ * Replaces a database by a backup. The backup is copied and checked first, and then takes the name in one step.
+ * Whenever the process is killed, one of the two databases is in place and whole, and repeating the call finishes the
+ * restore.
  *
- * @param file the database, without links; no service may have it
- * @param backup without links; with what its write-ahead log holds, if there is one beside it
- * @throws {StartError} if a service runs, or the backup is not sound; nothing was replaced then
+ * @param file the database, without links; no service may have it open
+ * @param backup without links. If a write-ahead log is beside it, its contents are restored too
+ * @throws {StartError} if a service is running, or the backup is damaged; then nothing was replaced
  */
 export function restoreDatabase(file: string, backup: string, { time, takeAlong }: RestoreOptions): Restored {
   explain(backup, () => {
@@ -77,12 +78,12 @@ export function restoreDatabase(file: string, backup: string, { time, takeAlong 
   }
 }
 
-/** Gives a file to the owner of another one. Does nothing without the right to. */
+/** Gives a file to the owner of another file. Does nothing unless this process is run by root. */
 export function give(file: string, { uid, gid }: Pick<Stats, 'uid' | 'gid'>): void {
   if (process.getuid?.() === 0) chownSync(file, uid, gid);
 }
 
-/** Returns the owner of a database, or of the nearest folder of one that does not exist. */
+/** Returns the owner of a database; if it does not exist, of the nearest existing folder. */
 export function ownerOf(file: string): Stats {
   return statSync(file, { throwIfNoEntry: false }) ?? ownerOf(dirname(file));
 }
@@ -99,7 +100,9 @@ function refuseUsed(file: string, backup: string): void {
   }
 }
 
-/** Copies a backup into `restoringFile`, in one file, and checks it there. @throws {StartError} if it is not sound */
+/**
+ * Copies a backup into `restoringFile`, as a single file, and checks it there. @throws {StartError} if it is damaged
+ */
 function copyChecked(backup: string, file: string): DatabaseLook {
   const restoring = restoringFile(file);
   const parts = ['', '-wal'].filter((part) => existsSync(backup + part));
@@ -133,21 +136,24 @@ function copyChecked(backup: string, file: string): DatabaseLook {
   }
 }
 
-/** Gives the present database another name beside its own, which it has until the backup takes it. */
+/** Gives the current database a second name. It also keeps its own until the backup takes that. */
 function putAside(file: string, aside: string): void {
   checkpoint(file);
   for (const part of ['', '-wal'].filter((each) => existsSync(file + each))) {
     try {
       linkSync(file + part, aside + part);
     } catch {
-      // A file system without links.
+      // The file system has no hard links.
       copyFileSync(file + part, aside + part, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
       give(aside + part, statSync(file + part));
     }
   }
 }
 
-/** Moves what the write-ahead log holds into the database. A damaged one keeps it, and is put aside with it. */
+/**
+ * Checkpoints the write-ahead log into the database. A damaged database keeps its write-ahead log, and is moved away
+ * with it.
+ */
 function checkpoint(file: string): void {
   let database;
   try {
@@ -165,7 +171,7 @@ function newAside(file: string, time: number): string {
   return existsSync(aside) ? newAside(file, time + 1000) : aside;
 }
 
-/** Removes what a killed restore has left: its copy, and a second name of the present database. */
+/** Removes what a killed restore has left: its copy, and a second name of the current database. */
 function removeInterrupted(file: string): void {
   removeRestoring(file);
   const found = statSync(file, { throwIfNoEntry: false });

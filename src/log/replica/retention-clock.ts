@@ -4,13 +4,16 @@ import type { Logger } from 'pino';
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-/** A clock is believed after it has kept its setting this long, by the monotonic clock, which nobody can set. */
+/** A clock is trusted after it has kept its setting for this long, by the monotonic clock, which nobody can set. */
 const HELD_HOURS = 24;
 
 /** A clock that gains more than this was set forward. */
 const SET_MILLISECONDS = 1000;
 
-/** A start is doubtful if the newest message is further away than this: a log may be idle over a long weekend. */
+/**
+ * The clock is doubted at a start if the newest message is further away than this. A log may be idle over a long
+ * weekend.
+ */
 const DOUBTFUL_MILLISECONDS = 3 * DAY;
 
 /** The maximum time from a message's `createdAt` until it is stored, unless the disk hangs. */
@@ -18,24 +21,24 @@ export const LATE_MILLISECONDS = 60_000;
 
 /** The times of retention, in milliseconds since the Unix epoch. */
 export interface RetentionTime {
-  /** The time that has certainly been reached. */
+  /** A time that has certainly been reached. */
   readonly held: number;
-  /** The clock's time. It applies to messages stored since the clock was last set forward. */
+  /** The clock's time. It applies only to messages stored since the clock was last set forward. */
   readonly shown: number;
   /** Messages from this id on were stored since the clock was last set forward; they expire by `shown`. */
   readonly shownFrom: number;
 }
 
 /**
- * The time of retention, whose purges cannot be undone. It never runs ahead of the machine's clock. A clock that is set
- * forward takes effect a day later, if it has kept that setting: in any 24 hours, the time of retention advances by at
- * most what CLOCK_MONOTONIC counts.
+ * The time that retention goes by. It is cautious, since purges cannot be undone: it never runs ahead of the machine's
+ * clock, and if the clock is set forward, it follows only a day later, if the clock has kept that setting. In any 24
+ * hours it advances by no more than CLOCK_MONOTONIC does.
  */
 export class RetentionClock {
   readonly #monotonic: () => number;
   /** The smallest lead of the clock over the monotonic one in each of the last hours. */
   readonly #smallestLeads = new Map<number, number>();
-  /** The smallest of them all. */
+  /** The smallest of `#smallestLeads`. */
   #smallestLead = Infinity;
   /** The clock's lead over the monotonic one when it was last set. */
   #set: number | undefined;
@@ -44,8 +47,8 @@ export class RetentionClock {
 
   /**
    * @param monotonic a monotonic clock in milliseconds, such as `performance.now()`
-   * @param startsAt the time to start from, if that is before the clock's time
-   * @param head the highest id given
+   * @param startsAt the time to start from, if it is before the clock's time
+   * @param head the highest assigned id
    */
   constructor(monotonic: () => number, startsAt: number | undefined, head: number) {
     this.#monotonic = monotonic;
@@ -58,8 +61,8 @@ export class RetentionClock {
   /**
    * Reads the clock. Call it at least once an hour, preferably every second.
    *
-   * @param shown the time of the machine's clock
-   * @param head returns the highest id given
+   * @param shown the machine's clock, in milliseconds since the Unix epoch
+   * @param head returns the highest assigned id
    */
   read(shown: number, head: () => number): RetentionTime {
     const now = this.#monotonic();
@@ -81,10 +84,10 @@ export class RetentionClock {
   }
 
   /**
-   * Notes that a message was stored. One accepted before the clock was set forward does not belong to the new time.
+   * Notes that a message was stored. A message accepted before the clock was set forward does not go by the new time.
    *
    * @param createdAt milliseconds since the Unix epoch, by the clock
-   * @param head returns the highest id given
+   * @param head returns the highest assigned id
    */
   stored(createdAt: number, head: () => number): void {
     if (this.#shown - createdAt > LATE_MILLISECONDS) this.#shownFrom = head() + 1;
@@ -104,11 +107,11 @@ interface ClockStart {
 }
 
 /**
- * Compares the clock with the log at a start. If retention would remove something, and the time it last went by (or the
- * newest message, if that is unknown) is far in the past, either the log was idle or the clock is wrong. That is logged,
- * as is a newest message from the future.
+ * Compares the clock with the log at a start. If retention would remove something, and the time that it last went by
+ * (or that of the newest message, if unknown) is far in the past, then either the log was idle or the clock is wrong.
+ * Logs a warning in that case, and also if the newest message is from the future.
  *
- * @returns the time that retention starts from, in milliseconds since the Unix epoch; `undefined`: the time of the clock
+ * @returns the time that retention starts from, in milliseconds since the Unix epoch; `undefined` for the clock's time
  */
 export function startOfRetention(database: Database, start: ClockStart): number | undefined {
   const { retention, trustsClock = false, logger, now } = start;
@@ -121,7 +124,7 @@ export function startOfRetention(database: Database, start: ClockStart): number 
   if (newest - clock > DOUBTFUL_MILLISECONDS) {
     logger.warn(
       { clock: new Date(clock), newest: new Date(newest) },
-      'the clock is wrong, or was: the newest message lies days ahead of it. Nothing is removed too early. Set the clock',
+      'the clock is or was wrong: the newest message is days ahead of it. Nothing is removed too early. Set the clock',
     );
   }
   const noted = database.prepare<[], number | null>('SELECT retentionTime FROM position').pluck().get();

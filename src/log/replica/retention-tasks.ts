@@ -4,12 +4,14 @@ import { CountRetention } from './count-retention.ts';
 import { LATE_MILLISECONDS, type RetentionTime } from './retention-clock.ts';
 import type { ProposePurge, UpkeepTask } from './upkeep-task.ts';
 
-/** The number of messages that one entry purges if it is in its place at once. A step checks its time after each entry. */
+/** The number of messages that an entry of the local order purges. A step checks its time after each entry. */
 const PURGE_ROWS = 20;
 
 const DAY = 86_400_000;
 
-/** The tasks of retention, which propose purges of expired messages, of old ones, and of each recipient's surplus. */
+/**
+ * The tasks of retention. They propose purges of expired messages, of old messages, and of each recipient's surplus.
+ */
 export class RetentionTasks {
   readonly tasks: readonly UpkeepTask[];
   /** The retention by count; `undefined` if there is no limit. */
@@ -19,7 +21,7 @@ export class RetentionTasks {
   readonly #expiry: Expiry;
   readonly #age: Age | undefined;
 
-  /** @param rows the number of messages that one purge looks at */
+  /** @param rows the number of messages that one purge examines */
   constructor(database: Database, retention: Retention, purge: ProposePurge, rows = PURGE_ROWS) {
     const { days, messages } = retention;
     this.counts = messages === 0 ? undefined : new CountRetention(database, messages, purge, rows);
@@ -28,20 +30,20 @@ export class RetentionTasks {
     this.tasks = [this.#expiry, this.#age, this.counts].filter((task) => task !== undefined);
   }
 
-  /** Notes that a purge removed a message. */
+  /** Notes that a purge has removed a message. */
   removed(id: number, recipient: string): void {
     this.purged++;
     this.counts?.removed(id, recipient);
   }
 
-  /** Forgets what was purged and counted: it was in a transaction that was undone. */
+  /** Forgets what was purged and counted, since the transaction was rolled back. */
   undone(): void {
     this.counts?.recount();
     this.#expiry.restart();
     this.#age?.restart();
   }
 
-  /** Makes the tasks due again, since time has passed. Call it about once a second. */
+  /** Makes the tasks due again. Call it about once a second. */
   tick(): void {
     this.#expiry.isDue = true;
     if (this.#age !== undefined) this.#age.isDue = true;
@@ -53,7 +55,7 @@ export class RetentionTasks {
 class Expiry implements UpkeepTask {
   isDue = true;
   readonly #purge: ProposePurge;
-  /** All messages stored since the clock was set forward that expired by this time are purged. */
+  /** The time up to which expired messages stored since the clock was set forward are purged. */
   #purgedThrough = -Infinity;
 
   readonly #rows: number;
@@ -63,7 +65,7 @@ class Expiry implements UpkeepTask {
     this.#rows = rows;
   }
 
-  /** Looks at all messages again. */
+  /** Makes the task examine all messages again. */
   restart(): void {
     this.isDue = true;
     this.#purgedThrough = -Infinity;
@@ -75,7 +77,7 @@ class Expiry implements UpkeepTask {
     if (more) return messages;
     // The clock was set back.
     if (shown < this.#purgedThrough) this.#purgedThrough = -Infinity;
-    // Messages that go by `held` lie in this range too: each is skipped for a minute.
+    // This range also contains messages that go by `held`. Each is skipped for a minute.
     const expiredAfter = Math.max(held, this.#purgedThrough - LATE_MILLISECONDS);
     const late = this.#purge({ by: 'expiry', now: shown, expiredAfter, from: shownFrom, limit });
     this.isDue = late.more;
@@ -91,7 +93,7 @@ class Age implements UpkeepTask {
   readonly #days: number;
   readonly #rows: number;
   #scanned = 0;
-  /** The time at which the scan restarts: a message that it skipped (a read marker, say) may be due by then. */
+  /** The time at which the scan restarts. A message that it skipped, such as a read marker, may be due by then. */
   #scanAgain = 0;
 
   constructor(purge: ProposePurge, days: number, rows: number) {
@@ -100,7 +102,7 @@ class Age implements UpkeepTask {
     this.#rows = rows;
   }
 
-  /** Looks at all messages again. */
+  /** Makes the task examine all messages again. */
   restart(): void {
     this.isDue = true;
     this.#scanned = 0;

@@ -1,10 +1,10 @@
 import type { RetentionTime } from './retention-clock.ts';
 import type { UpkeepTask } from './upkeep-task.ts';
 
-/** The interval between notes: long, so that an idle log writes next to nothing. */
+/** The interval between notes. It is long, so that an idle log writes next to nothing. */
 const NOTE_MILLISECONDS = 10 * 60_000;
 
-/** The task that notes the time of retention, so that the next start can compare the clock with it. */
+/** The task that stores the time of retention, so that the next start can compare the clock with it. */
 export class RetentionTimeNote implements UpkeepTask {
   isDue = true;
   readonly #clock: () => number;

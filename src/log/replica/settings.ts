@@ -2,9 +2,10 @@ import type { Database } from 'better-sqlite3';
 import { KEEPS_ALL, type Retention } from '../retention.ts';
 
 /**
- * Prepares storing settings, on a connection that may write.
+ * Prepares a function that stores settings, on a connection that may write.
  *
- * @returns stores those that are given. It throws {TypeError} if they are none: the entry changes nothing then
+ * @returns a function that stores the given settings. It throws {TypeError} if they are invalid; the entry then changes
+ *   nothing
  */
 export function prepareSettings(database: Database): (retention: Partial<Retention>) => void {
   const get = database.prepare<[], string>("SELECT value FROM settings WHERE name = 'retention'").pluck();

@@ -8,21 +8,23 @@ import type { Retention } from '../retention.ts';
 import type { Budget } from './budget.ts';
 import { reading } from './reading.ts';
 
-/** In SQLite, a negative limit is none. */
+/** SQLite takes a negative limit as no limit. */
 const UNLIMITED = -1;
 
 /**
- * Reads of the log. Each ends at a head that the caller gives: nobody sees what is committed but not yet handed on, so
- * that streams, lists and polls agree on one order.
+ * Reads the log. Each read ends at a head given by the caller, so that nobody sees messages that are committed but not
+ * yet delivered, and streams, lists and polls agree on one order.
  *
- * Pages take a few milliseconds at most, since they are read on the thread that serves the sockets. None stays open over
- * an await, since an open reader keeps the write-ahead log from being reset.
+ * Pages must take only a few milliseconds, since they are read on the thread that serves the sockets. No read stays
+ * open across an await, since an open reader keeps the write-ahead log from being reset.
  *
- * All of them throw `LogUnreadable` if the disk fails.
+ * All methods throw `LogUnreadable` if the disk fails.
  */
 export class Store {
   readonly #database: Database;
-  /** Prepared pages, by number of inboxes and direction. SQLite merges the ranges of the indexes lazily, by id. */
+  /**
+   * Prepared page queries, by number of inboxes and direction. SQLite merges the ranges of the indexes lazily, by id.
+   */
   readonly #pages = new Map<string, Statement<[Record<string, unknown>], Message>>();
   readonly #byId: Statement<[number], Message>;
   readonly #purgedThrough: Statement<[string], number>;
@@ -36,7 +38,7 @@ export class Store {
       .pluck();
   }
 
-  /** Returns the highest id ever given. */
+  /** Returns the highest id ever assigned. */
   head(): number {
     return reading(() => this.#database.prepare<[], number>('SELECT head FROM position').pluck().get() ?? 0);
   }
@@ -51,14 +53,14 @@ export class Store {
     );
   }
 
-  /** Returns the epochs on record, in order. */
+  /** Returns the stored epochs, in order. */
   epochs(): Epoch[] {
     return reading(() =>
       this.#database.prepare<[], Epoch>('SELECT firstId, epoch FROM epochs ORDER BY firstId').all(),
     );
   }
 
-  /** Returns the retention on record; `undefined` if there is none yet. */
+  /** Returns the stored retention; `undefined` if there is none yet. */
   retention(): Retention | undefined {
     const value = reading(() =>
       this.#database.prepare<[], string>("SELECT value FROM settings WHERE name = 'retention'").pluck().get(),
@@ -66,12 +68,12 @@ export class Store {
     return value === undefined ? undefined : (JSON.parse(value) as Retention);
   }
 
-  /** Runs a function whose reads all see the same moment. */
+  /** Runs a function whose reads all see the same snapshot. */
   snapshot<T>(read: () => T): T {
     return reading(() => this.#database.transaction(read)());
   }
 
-  /** Returns a message by its id; `undefined` if it does not exist, or no longer. */
+  /** Returns a message by its id; `undefined` if it does not exist or has expired. */
   message(id: number, now: number): Message | undefined {
     const message = reading(() => this.#byId.get(id));
     return message === undefined || isExpired(message, now) ? undefined : message;
@@ -87,7 +89,7 @@ export class Store {
   /**
    * Reads messages of inboxes with `after` < id ≤ `head`, the oldest first.
    *
-   * @param limit at most this many are looked at
+   * @param limit the maximum number of messages to examine
    * @param visit gets each that has not expired at `now`
    */
   readAfter(
@@ -112,15 +114,16 @@ export class Store {
 
   /**
    * Reads messages of inboxes with id ≤ `head`, the newest first, until `visit` ends the page, the budget is spent, or
-   * all are read.
+   * none are left.
    *
    * @param visit gets each that has not expired at `now`
-   * @param budget ends the read, since very many messages may have expired; not before the first of them
+   * @param budget bounds the read, since very many messages may have expired. At least one is read
    */
   readBack(inboxes: Inboxes, head: number, now: number, visit: MessageVisitor, budget: Budget): BackPage {
     return reading(() => {
       let before = head + 1;
-      // One statement for the whole page: with a hundred inboxes, to begin another costs as much as to read 500 messages.
+      // One statement reads the whole page: with a hundred inboxes, starting another costs as much as reading 500
+      // messages.
       for (const message of this.#messages(inboxes, 'DESC', { after: 0, head, limit: UNLIMITED, now })) {
         if (before <= head && budget.isSpent) return { more: true, before };
         if (!isExpired(message, now) && !visit(message)) return { more: true, before };
@@ -131,14 +134,14 @@ export class Store {
     });
   }
 
-  /** Returns the messages of inboxes in a range of ids. They are read as they are iterated over. */
+  /** Returns the messages of inboxes in a range of ids, read lazily during the iteration. */
   #messages(
     inboxes: Inboxes,
     direction: 'ASC' | 'DESC',
     range: { after: number; head: number; limit: number; now: number },
   ): IterableIterator<Message> {
     const values: Record<string, unknown> = { ...range };
-    // Nothing equals NULL. A place that is left must not repeat an address: its messages would be merged again.
+    // Unused placeholders are NULL, which equals nothing. Repeating an address instead would merge its messages again.
     for (let index = 0; index < roundUp(inboxes.length); index++)
       values[`a${index}`] = inboxes[index] ?? null;
     return this.#page(inboxes, direction).iterate(values);
@@ -177,7 +180,7 @@ export class Store {
   }
 }
 
-/** Returns a power of two, so that there are few statements to keep. */
+/** Rounds up to a power of two, so that there are few statements to keep. */
 function roundUp(count: number): number {
   return 2 ** Math.ceil(Math.log2(count));
 }

@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 
 /**
- * Returns a function that throws errors which keep their message on their way to another thread. Only errors of JavaScript's
- * own classes do: of one of SQLite's, its code alone would arrive.
+ * Wraps a function so that its errors keep their message when they are sent to another thread. Only errors of
+ * JavaScript's own classes keep it: of SQLite's errors, only the code would arrive.
  */
 export function throwingAcross<Arguments extends unknown[], Result>(
   run: (...values: Arguments) => Result,

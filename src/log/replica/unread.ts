@@ -5,20 +5,20 @@ import { readBudget } from './budget.ts';
 /** Unread messages are counted up to this number. */
 export const MAX_UNREAD = 1000;
 
-/** The number of messages looked at on one side of a conversation. Expired ones among them are skipped. */
+/** The maximum number of messages examined on one side of a conversation. Expired ones among them are skipped. */
 export const MAX_OF_SIDE = 5000;
 
-/** The number of a room's messages looked at between two checks of the time. */
+/** The number of a room's messages examined between two checks of the time. */
 const STEP = 500;
 
 /** The messages of a room to count. */
 export interface RoomRange {
   readonly room: string;
-  /** Their own messages are not unread. */
+  /** The reader, whose own messages are not unread. */
   readonly reader: string;
-  /** Only messages with a higher id. */
+  /** Only messages with a higher id count. */
   readonly after: number;
-  /** The log is read through this id. */
+  /** The id up to which the log is read. */
   readonly head: number;
   /** Milliseconds since the Unix epoch. */
   readonly now: number;
@@ -71,7 +71,7 @@ export class Unread {
     );
   }
 
-  /** Returns the id through which a reader has read a peer or a room; `null` without a read marker. */
+  /** Returns the id up to which a reader has read a peer or a room; `null` without a read marker. */
   readThrough(reader: string, peer: string): number | null {
     return this.#readThrough.get(reader, peer) ?? null;
   }
@@ -82,9 +82,9 @@ export class Unread {
   }
 
   /**
-   * Counts the messages that others sent to a room. It looks at the newest ones one by one. If there are very many (the
-   * reader's own, say, or background ones), it counts the rest sender by sender, which skips those. Each part ends after
-   * a few milliseconds, so with very many senders not all may be counted.
+   * Counts the messages that others sent to a room. Examines the newest ones one by one. If there are very many (such
+   * as the reader's own, or background ones), counts the rest sender by sender, which skips those. Each part ends after
+   * a few milliseconds, so with very many senders some messages may not be counted.
    */
   ofRoom(range: RoomRange): number {
     const { unread, before } = this.#newestOfRoom(range);
@@ -92,7 +92,7 @@ export class Unread {
     return Math.min(all, MAX_UNREAD);
   }
 
-  /** @returns `before`: messages with a lower id are still to be counted; `undefined` if none need be */
+  /** @returns `before`: the id below which messages are still to be counted; `undefined` if none are */
   #newestOfRoom(range: RoomRange): { unread: number; before: number | undefined } {
     const projected = this.#projected.get() ?? 0;
     const budget = readBudget();

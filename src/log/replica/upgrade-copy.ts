@@ -1,4 +1,4 @@
-/** The copy of a database that is kept before a newer version of this program migrates it. */
+/** Keeps a copy of a database before a newer version of this program migrates it. */
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
@@ -12,20 +12,20 @@ import { knownSchema, schemaOf } from './migrations.ts';
 import { emptyWal } from './relief.ts';
 import { releaseReserve, reserveFile } from './reserve.ts';
 
-/** How a database of an older version is migrated. */
+/** The options for migrating a database of an older version. */
 export interface UpgradeOptions {
-  /** Whether a copy is kept of it as it was. */
+  /** Whether to keep a copy from before the migration. */
   readonly keepsCopy: boolean;
   readonly logger: Logger;
 }
 
 /**
- * Keeps a copy of a database that is to be migrated, beside it. The name tells its schema and the time of its last change, so
- * a copy is made once for each state of the database, however often a start is interrupted, and none is ever overwritten.
- * Does nothing if there is nothing to migrate or the copy is there.
+ * Keeps a copy beside a database that is about to be migrated. The name contains the schema version and the time of the
+ * last change, so one copy is made for each state of the database, however often a start is interrupted, and none is
+ * ever overwritten. Does nothing if there is nothing to migrate or the copy exists.
  *
  * @param database a connection that may write; its write-ahead log is emptied
- * @throws {StartError} if there is no room for a copy, or the database is damaged; what SQLite throws if it fails
+ * @throws {StartError} if there is no room for a copy, or the database is damaged; SQLite's error if the copy fails
  */
 export function keepCopy(database: Database, file: string, { keepsCopy, logger }: UpgradeOptions): void {
   const schema = schemaOf(database);
@@ -37,7 +37,7 @@ export function keepCopy(database: Database, file: string, { keepsCopy, logger }
     logger.warn(step, 'the database is changed for this version without a copy, as UPGRADE_COPY says');
     return;
   }
-  // Another program that reads keeps the write-ahead log: then the file's time does not tell the last change.
+  // If another program is reading, the write-ahead log stays, and the file's time is not that of the last change.
   const changedAt = emptyWal(database) ? statSync(file).mtimeMs : Date.now();
   const copy = `${file}-schema-${schema}-${timeText(changedAt)}`;
   if (!existsSync(copy)) {
@@ -64,12 +64,15 @@ function remove(part: string): void {
   for (const name of ['', '-journal']) rmSync(part + name, { force: true });
 }
 
-/** Returns a time in milliseconds since the Unix epoch as it stands in names of files. */
+/** Formats a time in milliseconds since the Unix epoch for file names. */
 function timeText(time: number): string {
   return new Date(time).toISOString().replaceAll(/[-:.]/g, '');
 }
 
-/** Checks that there is room for a copy, if need be with that of the reserve. @throws {StartError} how much is missing */
+/**
+ * Checks that there is room for a copy, and frees the reserve if it is needed. @throws {StartError} with the missing
+ * size
+ */
 function makeRoom(file: string, schema: number): void {
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   const size = statSync(file).size + wal;
@@ -86,7 +89,7 @@ function makeRoom(file: string, schema: number): void {
   if (missing > 0) releaseReserve(file);
 }
 
-/** @throws {StartError} if a copy is not whole */
+/** @throws {StartError} if a copy is damaged */
 function check(copy: string, file: string, schema: number): void {
   const database = new Sqlite(copy, { readonly: true, fileMustExist: true });
   try {

@@ -1,9 +1,10 @@
-/** The time after an append within which another one is expected. */
+/** The time within which an append is expected to be followed by another. */
 const BUSY_MILLISECONDS = 50;
 
 /**
- * The sharing of the writer thread between appends and upkeep. While appends come, each step of upkeep is followed by a
- * pause as long as the step, so that appends have at least half of the time. Without appends, upkeep runs at full speed.
+ * Divides the time of the writer thread between appends and upkeep. While appends keep coming, each step of upkeep is
+ * followed by a pause as long as the step, so that appends get at least half of the time. Without appends, upkeep runs
+ * at full speed.
  */
 export class UpkeepPace {
   readonly #clock: () => number;

@@ -16,11 +16,11 @@ import { Vacuum } from './vacuum.ts';
 /** The options of upkeep. */
 export interface UpkeepOptions {
   readonly retention: Retention;
-  /** The time that retention starts from, in milliseconds since the Unix epoch; `undefined`: the time of the clock. */
+  /** The time that retention starts from, in milliseconds since the Unix epoch; `undefined` for the clock's time. */
   readonly retentionFrom: number | undefined;
   /**
-   * Proposes an entry to the order of a cluster, which has `apply` called later. Then upkeep proposes what retention removes
-   * only after `retain`. Missing if `propose` gives entries their place at once.
+   * Proposes an entry to the order of a cluster, which later leads to a call of `apply`. Upkeep then proposes purges
+   * only after `retain` was called. Missing in a local order, where `propose` applies entries at once.
    */
   readonly send?: ((entry: UpkeepEntry) => void) | undefined;
   /** Returns the milliseconds of a monotonic clock, such as `performance.now()`. */
@@ -35,31 +35,31 @@ export interface UpkeepOptions {
 
 /** The result of one step of upkeep. */
 export interface UpkeepStep {
-  /** The number of messages that expired or that retention removed. */
+  /** The number of messages removed because they expired or by retention. */
   readonly purged: number;
   /** The time of its entries, in milliseconds since the Unix epoch; `undefined` if none changed anything. */
   readonly logTime: number | undefined;
-  /** Whether there is another step to do now. */
+  /** Whether another step is due now. */
   readonly more: boolean;
 }
 
-/** The time of a step with its COMMIT. A publish waits for at most one step. */
+/** The target time of a step with its COMMIT. A publish waits for at most one step. */
 const STEP_MILLISECONDS = 5;
 
-/** The minimum share of work in a step's time, however long commits take. */
+/** The minimum fraction of a step's time spent on work, however long commits take. */
 const MIN_WORK = 0.2;
 
-/** The number of pieces of each kind purged at once on a full disk, which has no more room for it than the reserve. */
+/** The number of pieces of each kind purged at once on a full disk, where a purge has no more room than the reserve. */
 const PIECES_AT_ONCE = 5;
 
-/** The number of messages in one purge that the order of a cluster gives its place: each takes a while. */
+/** The number of messages in one purge in a cluster: larger, since each entry takes a while to get its place. */
 const CLUSTER_ROWS = 250;
 
 /**
  * The upkeep of the log between appends: conversations, expiry, retention and the size of the file, in steps bounded by
- * time. A step also does at least as much as was stored since the one before, so upkeep cannot fall behind.
+ * time. A step processes at least as much as was stored since the one before, so that upkeep cannot fall behind.
  *
- * Steps are not flushed: the next append flushes them too, and steps lost in a power cut are done again.
+ * Steps are not flushed to disk: the next append flushes them, and steps lost in a power cut are repeated.
  */
 export class Upkeep {
   readonly #database: Database;
@@ -69,7 +69,7 @@ export class Upkeep {
   readonly #projection: ProjectionTask;
   readonly #note: RetentionTimeNote;
   readonly #proposers: ProposersTask;
-  /** Of a cluster. */
+  /** The dry runs in a cluster; `undefined` with a local order. */
   readonly #dryRuns: DryRuns | undefined;
   /** Tasks that change the database. */
   #tasks: readonly UpkeepTask[];
@@ -84,7 +84,7 @@ export class Upkeep {
   #logTime: number | undefined;
   readonly #runInTransaction: (time: RetentionTime) => void;
   readonly #purgeInTransaction: (time: RetentionTime) => void;
-  /** The share of work in the last step's time. Its COMMIT took the rest. */
+  /** The fraction of the last step's time spent on work. Its COMMIT took the rest. */
   #workPart = 1;
   #worked = 0;
   /** The task whose turn is next. */
@@ -135,8 +135,7 @@ export class Upkeep {
   }
 
   /**
-   * Begins to propose to the order of a cluster what retention removes; ends that without an argument. What was counted
-   * before is forgotten.
+   * Starts proposing what this retention removes to the order of a cluster; stops if it is omitted. Forgets all counts.
    */
   retain(retention?: Retention): void {
     this.#dryRuns?.forget();
@@ -147,18 +146,18 @@ export class Upkeep {
     this.#proposing = [this.#note, this.#proposers, ...this.#retention.tasks];
   }
 
-  /** Notes the outcome of a purge entry of a cluster; `undefined`: it was not applied, or that is not known. */
+  /** Notes the outcome of a cluster's purge entry; `undefined` if it was not applied or its fate is unknown. */
   settled(origin: string | undefined, outcome: Outcome | undefined): void {
     if (this.#dryRuns?.settle(origin, outcome) === false) this.#undone();
   }
 
-  /** Notes that a transaction was undone. With the order of a cluster it may have had purges in it. */
+  /** Notes that a transaction was rolled back. In a cluster it may have contained purges. */
   notApplied(): void {
     if (this.#dryRuns !== undefined) this.#undone();
   }
 
   /**
-   * Reads the clock before an append, since stored messages go by the clock of their time.
+   * Reads the clock before an append, since messages go by the clock as it was when they were stored.
    *
    * @param now milliseconds since the Unix epoch
    */
@@ -174,12 +173,14 @@ export class Upkeep {
     this.#retention?.counts?.stored(draft);
   }
 
-  /** Notes that a purge removed a message. @param origin that of its entry: its dry run may have been counted */
+  /**
+   * Notes that a purge has removed a message, unless the dry run of its entry, found by its `origin`, has counted it.
+   */
   removed(id: number, recipient: string, origin?: string): void {
     if (this.#dryRuns?.has(origin) !== true) this.#retention?.removed(id, recipient);
   }
 
-  /** Lets the next steps do what the clock has made due. Call it about once a second. */
+  /** Makes time-driven tasks due again. Call it about once a second. */
   tick(): void {
     this.#retention?.tick();
     this.#projection.isTime = true;
@@ -224,11 +225,11 @@ export class Upkeep {
   }
 
   /**
-   * Purges some of the due messages and does nothing else: nothing else may be written while the disk is full. In a cluster
-   * it does nothing: the entry could not be applied here.
+   * Purges some of the due messages and nothing more, since nothing else may be written while the disk is full. Does
+   * nothing in a cluster, where the entry could not be applied now.
    *
    * @param now milliseconds since the Unix epoch
-   * @returns how much was purged, and whether there is more to purge
+   * @returns the number of purged messages, and whether there are more
    * @throws SQLite's error if the log cannot be written
    */
   purge(now: number): UpkeepStep {
@@ -244,14 +245,14 @@ export class Upkeep {
     return { purged: this.#purged - before, logTime: this.#logTime, more };
   }
 
-  /** Has the tasks forget what they did in a transaction that was undone. */
+  /** Makes the tasks forget what they did in a transaction that was rolled back. */
   #undone(): void {
     this.#dryRuns?.forget();
     this.#retention?.undone();
     this.#note.isDue = true;
   }
 
-  /** The number of messages that its own purges removed. Those of a cluster are counted when they are applied. */
+  /** The number of messages that its own purges removed. A cluster's purges are counted when they are applied. */
   get #purged(): number {
     return this.#dryRuns === undefined ? (this.#retention?.purged ?? 0) : 0;
   }
@@ -274,14 +275,14 @@ export class Upkeep {
   #readClock(now: number): RetentionTime {
     this.#now = now;
     this.#logTime = undefined;
-    // The clock was set back. Reads go by log time until it follows, which on an idle log may take long.
+    // The clock was set back. Reads go by log time until the clock has caught up, which may take long on an idle log.
     if (this.#dryRuns === undefined && this.#comparesClock && now < this.#storedLogTime())
       this.#note.isDue = true;
     this.#comparesClock = false;
     return this.#time.read(now, this.#head);
   }
 
-  /** Runs pieces of the tasks in turn until the time is up. */
+  /** Runs pieces of the tasks round-robin until the time is up. */
   #run(time: RetentionTime, tasks: readonly UpkeepTask[]): void {
     // Each stored row is projected once and purged once.
     const milliseconds = STEP_MILLISECONDS * this.#workPart;

@@ -1,12 +1,13 @@
 import type { Database } from 'better-sqlite3';
 import type { Budget } from './budget.ts';
 
-/** Pages are returned to the file system once this part of the file is free, and this many at once. */
+/** Pages are returned to the file system while more than this fraction of the file, and this many pages, are free. */
 const FREE_PART = 0.2;
 const MIN_FREE_PAGES = 256;
+/** The number of pages returned at once. */
 const VACUUM_PAGES = 16;
 
-/** The return of free pages to the file system, some at a time. */
+/** The return of free pages to the file system, a few at a time. */
 export class Vacuum {
   /** Whether there may be pages to return. */
   isDue = true;
@@ -18,7 +19,7 @@ export class Vacuum {
     this.#database = database;
   }
 
-  /** Returns some free pages; after the last of them, checkpoints: only that truncates the file. */
+  /** Returns some free pages. After the last of them it checkpoints, since only that truncates the file. */
   run(budget: Budget): void {
     const pages = this.#database.pragma('page_count', { simple: true }) as number;
     const free = this.#database.pragma('freelist_count', { simple: true }) as number;
@@ -36,7 +37,7 @@ export class Vacuum {
   }
 }
 
-/** The number of pages in the write-ahead log, and of those that are in the database as well. */
+/** The number of pages in the write-ahead log, and how many of them have been copied into the database. */
 interface Checkpoint {
   readonly log: number;
   readonly checkpointed: number;

@@ -4,14 +4,14 @@ import { Folders, OpenFiles } from '../../files/moved-files.ts';
 import { askDisk, planFor, roomIn, type SpacePlan } from './disk-space.ts';
 import { Reserve, reserveFile } from './reserve.ts';
 
-/** The disk is checked after this many bytes of messages, besides once a second. */
+/** The disk is checked each time this many bytes of messages have been written, and once a second. */
 const LOOK_EVERY = 1024 * 1024;
 
-/** The errors after which nothing is written until a trial succeeds. Locks and damaged pages are not among them. */
+/** The errors after which nothing is written until a trial succeeds. They do not include locks and damaged pages. */
 const CLOSING =
   /^(SQLITE_(FULL|READONLY|CANTOPEN|IOERR(?!_((SHORT_)?READ|CORRUPTFS)\b))|ENOSPC|EDQUOT|EFBIG|EIO|EROFS|LOG_)/;
 
-/** A refused write. `message` begins with a code, such as `LOG_FULL` or one of SQLite's. */
+/** A refused write. `message` begins with a code: `LOG_FULL`, say, or one of SQLite's. */
 class WriteRefused extends Error {
   constructor(reason: string) {
     super(reason);
@@ -45,20 +45,20 @@ export interface GateFiles {
 }
 
 /**
- * The gate for writes to the log. It closes when a write fails, when the disk has no room for a publish of ordinary size,
- * and when the log's files are no longer in place. It opens again when a trial finds all of these in order.
+ * The gate for writes to the log. It closes when a write fails, when the disk has no room for a publish of ordinary
+ * size, or when the log's files are no longer in place. It opens again when a trial finds all of these in order.
  */
 export class WriteGate {
   readonly reserve: Reserve;
   readonly #file: string;
   readonly #folders: Folders;
-  /** The files that hold messages: checked after each commit if something has changed in their folders. */
+  /** The files that hold messages. They are checked after each commit if their folders have changed. */
   readonly #essential: OpenFiles;
-  /** The files above and those that keep other processes from writing to the same database. */
+  /** All files, including those that keep other processes from writing to the same database. */
   readonly #all: OpenFiles;
   readonly #plan: SpacePlan;
   #closed: string | undefined;
-  /** Whether the reserve was whole at the last check. */
+  /** Whether the reserve was complete at the last check. */
   #isWhole = false;
   #written = 0;
 
@@ -78,7 +78,7 @@ export class WriteGate {
     this.#lookFor(this.#plan.enough);
   }
 
-  /** The reason that nothing is written; `undefined` while the gate is open. */
+  /** The reason why nothing is written; `undefined` while the gate is open. */
   get closed(): string | undefined {
     return this.#closed;
   }
@@ -103,7 +103,9 @@ export class WriteGate {
     });
   }
 
-  /** Runs a transaction that is not acknowledged: checking the files each second is enough for it. @throws as `run` */
+  /**
+   * Runs a transaction that nobody waits for. For it, checking the files once a second is enough. @throws as `run` does
+   */
   runUpkeep<T>(write: () => T): T {
     if (this.#closed !== undefined) throw new WriteRefused(this.#closed);
     try {
@@ -121,7 +123,7 @@ export class WriteGate {
     if (fault !== undefined) throw new WriteRefused(`LOG_MOVED: ${fault}`);
   }
 
-  /** Notes how many bytes of messages were written, and checks the disk now and then. */
+  /** Notes how many bytes of messages were written, and checks the disk from time to time. */
   wrote(bytes: number): void {
     this.#written += bytes;
     if (this.#written > LOOK_EVERY) this.look();
@@ -161,7 +163,7 @@ export class WriteGate {
   }
 
   /**
-   * Opens the gate if the files are in place, and there is room again for the reserve and for more than the gate needs to
+   * Opens the gate if the files are in place, and there is room for the reserve and for more than the gate needs to
    * stay open.
    *
    * @param write a transaction that changes something
@@ -172,7 +174,7 @@ export class WriteGate {
     const { reserve, enough } = this.#plan;
     try {
       if (this.#room() < enough) {
-        // Keep other programs from taking the little room there is: making more may need some.
+        // Keep other programs from taking the little room there is: making more room may need it.
         this.reserve.grow(reserve);
         return;
       }
@@ -209,7 +211,7 @@ export class WriteGate {
     }
   }
 
-  /** Returns the bytes that publishes may use; `Infinity` if the file system does not tell. */
+  /** Returns the bytes that publishes may use; `Infinity` if the file system does not report its free space. */
   #room(): number {
     try {
       const { available } = askDisk(this.#file);
@@ -220,7 +222,10 @@ export class WriteGate {
     }
   }
 
-  /** Returns whether a failure means lack of room. SQLite reports a quota as a disk error: a trial tells them apart. */
+  /**
+   * Returns whether a failure means lack of room. SQLite reports an exceeded quota as a disk error. A trial tells them
+   * apart.
+   */
   #isOutOfRoom(reason: string): boolean {
     if (/^(SQLITE_FULL|ENOSPC|EDQUOT|EFBIG)/.test(reason)) return true;
     if (!reason.startsWith('SQLITE_IOERR')) return false;

@@ -7,12 +7,12 @@ import type { UpkeepEntry } from './dry-runs.ts';
 import { packEntry, unpackApplied } from './packed-entry.ts';
 import type { WriterReply, WriterRequest } from './writer-thread.ts';
 
-/** The reason that nothing is written after the thread has ended. */
+/** The reason why nothing is written after the thread has ended. */
 const GONE = 'LOG_GONE: the writer thread has ended';
 
 const UNREADABLE = 'the log cannot be read';
 
-/** The reasons given to clients, by SQLite's error code: no path and no SQL leaves the process. */
+/** The reasons given to clients, by SQLite's error code. No path and no SQL leaves the process. */
 const CLIENT_WORDS: readonly [RegExp, string][] = [
   [/^(SQLITE_FULL|LOG_FULL)/, 'the disk of the log is full'],
   [/^LOG_MOVED/, 'the files of the log were moved, removed or replaced'],
@@ -22,16 +22,18 @@ const CLIENT_WORDS: readonly [RegExp, string][] = [
   [/^SQLITE_(CORRUPT|NOTADB|IOERR_((SHORT_)?READ|CORRUPTFS))/, UNREADABLE],
 ];
 
-/** Single failures, as from a damaged page, count as one if they are no further apart than this. */
+/** Failures no further apart than this, such as from a damaged page, count as one. */
 const QUIET_MILLISECONDS = 10_000;
 
 /** Events of the writer thread, besides its replies. */
 export interface WriterEvents {
-  /** Called once, when the open thread has ended by itself: nothing can be stored any more. */
+  /** Called once if the thread ends by itself after it has opened: nothing more can be stored. */
   onFatal(error: Error): void;
-  /** Called when the log is written again. @param head the highest id given */
+  /** Called when the log can be written again. @param head the highest assigned id */
   onReopened(head: number): void;
-  /** Called when upkeep has applied entries. @param logTime that of the newest, in milliseconds since the Unix epoch */
+  /**
+   * Called when upkeep has applied entries. @param logTime the time of the newest, in milliseconds since the Unix epoch
+   */
   onUpkeep(logTime: number): void;
   /** Called when upkeep proposes an entry to the order of a cluster. */
   onProposed(entry: UpkeepEntry): void;
@@ -39,7 +41,7 @@ export interface WriterEvents {
 
 /** The main thread's side of the writer thread, which answers requests in order. */
 export class WriterClient {
-  /** Messages that expired or that retention removed since the start. */
+  /** The number of messages removed since the start, because they expired or by retention. */
   purged = 0;
   readonly #logger: Logger;
   #worker: Worker | undefined;
@@ -48,13 +50,13 @@ export class WriterClient {
   readonly #applying: ((outcome: Applied | LogUnavailable) => void)[] = [];
   #probing: Promise<LogUnavailable | undefined> | undefined;
   #settleProbe: ((outcome: LogUnavailable | undefined) => void) | undefined;
-  /** The thread's reason that nothing is written; `undefined` while the log is written. */
+  /** The thread's reason why nothing is written; `undefined` while the log is written. */
   #closed: string | undefined;
-  /** The `performance.now()` of the last failed write, until it is logged that writes work again. */
+  /** The `performance.now()` of the last failed write; `undefined` once it is logged that writes work again. */
   #failedAt: number | undefined;
   #unreadable = false;
   #closing = false;
-  /** Whether the thread can answer no more. */
+  /** Whether the thread has ended, so that it cannot answer. */
   #isGone = false;
   #exited: Promise<unknown> = Promise.resolve();
 
@@ -63,11 +65,11 @@ export class WriterClient {
   }
 
   /**
-   * Listens to the thread, and waits until it has opened the database. Call it once, before any other method.
+   * Attaches to the thread, and waits until it has opened the database. Call it once, before any other method.
    *
-   * @param worker the thread, which was just made: nothing that it says may be missed
+   * @param worker the thread, just created, so that none of its messages is missed
    * @param events called from now on
-   * @throws {Error} what the thread throws if it cannot open the database
+   * @throws {Error} the thread's error if it cannot open the database
    */
   open(worker: Worker, events: WriterEvents): Promise<void> {
     this.#worker = worker;
@@ -84,7 +86,7 @@ export class WriterClient {
         }
       });
       const end = (error: Error): void => {
-        // A start that has not opened it fails by this promise.
+        // Before the thread has opened, the rejected promise reports the failure.
         if (isOpen && !this.#isGone) events.onFatal(error);
         reject(error);
         this.#end();
@@ -97,15 +99,15 @@ export class WriterClient {
     });
   }
 
-  /** The reason that nothing is written, in words fit for a client; `undefined` while the log is written. */
+  /** The reason why nothing is written, in words fit for a client; `undefined` while the log is written. */
   get closed(): string | undefined {
     return this.#closed === undefined ? undefined : wordsFor(this.#closed);
   }
 
   /**
-   * Applies entries in one transaction, after those of earlier calls.
+   * Applies entries in one transaction. Calls are applied in order.
    *
-   * @returns their outcomes once they are on disk; or the reason that none was applied, or may not have been
+   * @returns the outcomes, once they are on disk; or the reason why the entries were not, or may not have been, applied
    */
   apply(entries: readonly OrderedEntry[]): Promise<Applied | LogUnavailable> {
     if (this.#isGone) return Promise.resolve(gone(false));
@@ -123,7 +125,7 @@ export class WriterClient {
     this.#send({ kind: 'unproposed', origin });
   }
 
-  /** Tries to write and read. Calls during a trial share it. @throws {LogUnavailable} if it fails */
+  /** Tries to write and read. Calls made during a trial share it. @throws {LogUnavailable} if it fails */
   async probe(): Promise<void> {
     if (this.#isGone) throw gone(false);
     this.#probing ??= new Promise((resolve) => {
@@ -134,20 +136,20 @@ export class WriterClient {
     if (failure !== undefined) throw failure;
   }
 
-  /** Ends the thread after it has answered all requests. Does nothing if it has ended. */
+  /** Ends the thread after it has answered all requests. Does nothing if it has already ended. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#send({ kind: 'close' });
     await this.#exited;
   }
 
-  /** Ends the thread at once: the start failed. Does nothing if there is none yet. */
+  /** Ends the thread at once, after a failed start. Does nothing if there is no thread yet. */
   async terminate(): Promise<void> {
     this.#closing = true;
     await this.#worker?.terminate();
   }
 
-  /** Answers all that the thread will never answer. */
+  /** Settles all requests that the thread will never answer. */
   #end(): void {
     this.#isGone = true;
     this.#closed = GONE;

@@ -1,4 +1,4 @@
-/** The writer thread: connects a `Writer` to its port, and lets upkeep run while no entry waits. */
+/** The writer thread: connects a `Writer` to its port, and runs upkeep while no entry waits. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Retention } from '../retention.ts';
 import type { UpkeepEntry } from './dry-runs.ts';
@@ -8,17 +8,20 @@ import { UpkeepPace } from './upkeep-pace.ts';
 import { reasonOf } from './write-gate.ts';
 import { Writer, type WriterOptions } from './writer.ts';
 
-/** A request from the main thread: entries to apply in one transaction, or another. Requests are answered in order. */
+/**
+ * A request from the main thread: a list of entries to apply in one transaction, or another request. They are answered
+ * in order.
+ */
 export type WriterRequest =
   | readonly PackedEntry[]
   | { readonly kind: 'probe' }
   | { readonly kind: 'close' }
-  /** From now on this node proposes what this retention removes, or nothing. There is no reply. */
+  /** Makes upkeep propose what this retention removes, or nothing if it is `undefined`. There is no reply. */
   | { readonly kind: 'retain'; readonly retention: Retention | undefined }
-  /** The purge of this origin may never come back. There is no reply. */
+  /** Says that the purge with this origin may never come back. There is no reply. */
   | { readonly kind: 'unproposed'; readonly origin: string };
 
-/** A message from the writer thread: the outcome of entries that were applied, or another. */
+/** A message from the writer thread: the outcome of applied entries, or another message. */
 export type WriterReply =
   | PackedApplied
   | { readonly kind: 'open' }
@@ -27,19 +30,19 @@ export type WriterReply =
       readonly kind: 'failed';
       readonly request: 'apply' | 'probe' | 'upkeep';
       readonly reason: string;
-      /** Whether the write may be on disk even so. */
+      /** Whether the write may be on disk nevertheless. */
       readonly mayBeStored: boolean;
     }
   /** Upkeep applied entries: the number of messages it purged, and the time of the newest entry. */
   | { readonly kind: 'upkeep'; readonly purged: number; readonly logTime: number }
   /** Upkeep proposes an entry to the order of a cluster. */
   | { readonly kind: 'propose'; readonly entry: UpkeepEntry }
-  /** The gate has closed for this reason, or has opened (`undefined`). `head`: the highest id given. */
+  /** The gate has closed for this reason, or opened (`undefined`). `head` is the highest assigned id. */
   | { readonly kind: 'gate'; readonly closed: string | undefined; readonly head: number };
 
 const TICK_MILLISECONDS = 1000;
 
-if (parentPort === null) throw new Error('writer-thread.ts is to be run as a worker thread');
+if (parentPort === null) throw new Error('writer-thread.ts must be run as a worker thread');
 const port = parentPort;
 const writer = throwingAcross(
   () => new Writer(workerData as WriterOptions, (entry) => reply({ kind: 'propose', entry })),
@@ -51,7 +54,7 @@ let upkeepFails = false;
 
 const reply = (message: WriterReply): void => port.postMessage(message);
 
-/** The last reported reason that the log is not written; `undefined` while it is. */
+/** The last reported reason why the log is not written; `undefined` while it is. */
 let closed: string | undefined;
 
 /** Reports when the gate has closed or opened. Does nothing if it has not. */
@@ -63,7 +66,7 @@ const reportGate = (): void => {
   if (closed !== undefined) planUpkeep();
 };
 
-/** Schedules a step of upkeep after the waiting requests and the appends' share of the time. */
+/** Schedules a step of upkeep, after the waiting requests and a pause that leaves appends their share of the time. */
 const planUpkeep = (): void => {
   const { pause } = pace;
   planned ??= pause === 0 ? setImmediate(keepUp) : setTimeout(keepUp, pause);
@@ -120,7 +123,7 @@ const answer = throwingAcross((request: WriterRequest) => {
       reply(packApplied(writer.apply(entries)));
       const appends = entries.some(({ entry }) => entry.kind === 'append');
       if (appends) pace.appended();
-      // A purge of this node may have come back: the next one is looked for.
+      // A purge of this node may have come back, so look for the next one.
       if ((appends || entries.some(({ entry }) => entry.kind === 'purge')) && writer.isUpkeepDue)
         planUpkeep();
     }

@@ -19,16 +19,16 @@ import { type GateFiles, WriteGate } from './write-gate.ts';
 /** The options of a writer. */
 export interface WriterOptions extends GateFiles {
   readonly retention: Retention;
-  /** Whether this process gives the order: then what retention removes is removed at once. */
+  /** Whether this process decides the order. Then retention removes messages at once, without a proposal. */
   readonly isLocal: boolean;
-  /** The time that retention starts from, in milliseconds since the Unix epoch; `undefined`: the time of the clock. */
+  /** The time that retention starts from, in milliseconds since the Unix epoch; `undefined` for the clock's time. */
   readonly retentionFrom?: number | undefined;
 }
 
-/** The reserve is made in pieces of this many bytes, in a few milliseconds each. */
+/** The reserve is filled in pieces of this many bytes, which take a few milliseconds each. */
 const RESERVE_PIECE = 4 * 1024 * 1024;
 
-/** Thrown in a transaction to undo it: its epoch gave no id, so the order takes all of it back. */
+/** Thrown in a transaction to undo it: no id was assigned in its epoch, so the order withdraws all of it. */
 class Withdrawn extends Error {
   readonly outcomes: readonly Outcome[];
   constructor(outcomes: readonly Outcome[]) {
@@ -38,23 +38,23 @@ class Withdrawn extends Error {
 }
 
 /**
- * The one writer of a replica: it applies all waiting entries in one transaction, and does upkeep in small steps in
- * between. It runs in a thread of its own, since an fsync takes milliseconds in which no socket would be served.
+ * The only writer of a replica. It applies all waiting entries in one transaction, and does upkeep in small steps in
+ * between. It runs in its own thread, since no socket would be served during an fsync, which takes milliseconds.
  */
 export class Writer {
   readonly #database: Database;
   readonly #apply: Apply;
   readonly #applyAll: Apply;
-  /** When the COMMIT of the last entries began; 0 if it did not. */
+  /** The `performance.now()` at which the COMMIT of the last entries began; 0 if it did not begin. */
   #commitBegan = 0;
   readonly #touch: () => void;
   #head = 0;
-  /** Of the entries that are being applied. */
+  /** The digests of the entries being applied. */
   readonly #digests: DigestAt[] = [];
   readonly #upkeep: Upkeep;
   readonly #gate: WriteGate;
   readonly #relief: Relief;
-  /** A connection of its own, whose cache is emptied before each try: what it reads comes from the disk. */
+  /** A separate connection, whose cache is emptied before each probe, so that it reads from the disk. */
   readonly #reader: Database;
 
   /** @param send proposes an entry of upkeep to the order of a cluster */
@@ -85,7 +85,7 @@ export class Writer {
       retentionFrom,
       send: isLocal ? undefined : send,
       clock: () => performance.now(),
-      // With the local order there is nobody to agree with: upkeep's entries are in their place at once.
+      // In a local order there is nobody to agree with: upkeep's entries are applied at once.
       propose: (entry, time) => this.#apply([{ entry: entryOf(entry), time }])[0] as Outcome,
     });
     this.#gate = new WriteGate(options);
@@ -93,31 +93,32 @@ export class Writer {
     this.#reader = openForReading(options.file);
   }
 
-  /** Why nothing is written now; `undefined` while it is. */
+  /** Why nothing is written now; `undefined` while writes work. */
   get closed(): string | undefined {
     return this.#gate.closed;
   }
 
   /**
-   * Whether the last entries, if they failed, may be found on the disk by the next start. SQLite has undone them, but their
-   * pages may have been written: with the mark of a commit at their end, if only the flush failed. Or all of it was
-   * flushed, to files that had been moved away.
+   * Whether the last entries, if they failed, may still be found on disk at the next start. SQLite has rolled them
+   * back, but their pages may have been written, even with a commit mark at the end if only the flush failed. Or
+   * everything was flushed, but to files that had been moved away.
    */
   get mayBeStored(): boolean {
     return this.#commitBegan > 0;
   }
 
-  /** The highest id given, as of the last trial. It was not acknowledged if the log had been moved away. */
+  /** The highest assigned id, as of the last probe. It was never acknowledged if the log had been moved away. */
   get head(): number {
     return this.#head;
   }
 
   /**
-   * Applies entries, all in one transaction. When it returns they are on disk. If the first begins an epoch and the others
-   * give no id, nothing is stored and its outcome is `withdrawn`.
+   * Applies entries in one transaction. When it returns they are on disk. If the first begins an epoch and the others
+   * assign no id, nothing is stored and the first outcome is `withdrawn`.
    *
-   * @throws {WriteRefused} if nothing is written now; what SQLite throws if it fails: then none is acknowledged, and what
-   *   was not flushed is overwritten by the next commit; until then `mayBeStored` tells
+   * @throws {WriteRefused} if nothing is written now; SQLite's error if the write fails. Then no entry is acknowledged,
+   *   and the next commit overwrites anything not flushed. Until then, `mayBeStored` tells whether the entries may
+   *   survive
    */
   apply(entries: readonly OrderedEntry[]): Applied {
     this.#commitBegan = 0;
@@ -169,17 +170,17 @@ export class Writer {
     }
   }
 
-  /** As `Upkeep.retain`. */
+  /** See `Upkeep.retain`. */
   retain(retention: Retention | undefined): void {
     this.#upkeep.retain(retention);
   }
 
-  /** Notes that a purge which was sent will not come back, or that nobody knows whether it will. */
+  /** Notes that a proposed purge may never come back. */
   unproposed(origin: string): void {
     this.#upkeep.settled(origin, undefined);
   }
 
-  /** Lets the next steps do what the clock has made due. Call it about once a second. */
+  /** Checks the disk and makes time-driven tasks due again. Call it about once a second. */
   tick(): void {
     this.#gate.look();
     this.#upkeep.tick();
@@ -194,7 +195,7 @@ export class Writer {
    * Does one step of upkeep, if there is something to do.
    *
    * @param now milliseconds since the Unix epoch
-   * @throws what SQLite throws if the log cannot be written
+   * @throws SQLite's error if the log cannot be written
    */
   upkeep(now: number): UpkeepStep {
     if (this.#gate.closed !== undefined) return this.#relief.step(now);
@@ -204,10 +205,10 @@ export class Writer {
   }
 
   /**
-   * Tries whether a publish of ordinary size would be stored, and whether the disk can be read. The commit changes a value,
-   * since SQLite writes nothing for a value that stays.
+   * Checks that a publish of ordinary size would be stored, and that the disk can be read. The commit changes a value,
+   * since SQLite writes nothing if no value changes.
    *
-   * @throws {WriteRefused} if nothing is written now; what SQLite throws if the log cannot be written or read
+   * @throws {WriteRefused} if nothing is written now; SQLite's error if the log cannot be written or read
    */
   probe(): void {
     this.#gate.run(() => {
@@ -226,7 +227,7 @@ export class Writer {
     this.#gate.close();
   }
 
-  /** Empties the write-ahead log at the end, on a full disk with the room of the reserve. */
+  /** Empties the write-ahead log before closing. On a full disk, uses the room of the reserve. */
   #emptyWal(): void {
     try {
       emptyWal(this.#database);
@@ -241,7 +242,7 @@ export class Writer {
   }
 }
 
-/** Returns a function as a transaction that takes the write lock at its beginning and is undone if it throws. */
+/** Wraps a function in a transaction that takes the write lock at once and is rolled back if the function throws. */
 function immediate<Arguments extends unknown[], Result>(
   database: Database,
   apply: (...values: Arguments) => Result,
