@@ -173,9 +173,7 @@ export class Upkeep {
     this.#retention?.counts?.stored(draft);
   }
 
-  /**
-   * Notes that a purge has removed a message, unless the dry run of its entry, found by its `origin`, has counted it.
-   */
+  /** Notes that a purge has removed a message, unless the dry run with its `origin` has counted it. */
   removed(id: number, recipient: string, origin?: string): void {
     if (this.#dryRuns?.has(origin) !== true) this.#retention?.removed(id, recipient);
   }
