@@ -181,8 +181,8 @@ export class Service {
     const { stream, record } = cluster;
     if (config.vapidKeys !== undefined && config.vapidKeys.publicKey !== record.vapidKeys.publicKey) {
       logger.warn(
-        'VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY of this node have no effect: the cluster has another pair of keys, which ' +
-          'devices have subscribed with',
+        'VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY of this node have no effect: devices have subscribed with the key pair of ' +
+          'the cluster, which is different',
       );
     }
     const { openClusterLog } = await import('./log/open-cluster-log.ts');
@@ -230,7 +230,7 @@ export class Service {
     if (aside === undefined) return;
     logger.warn(
       { file: aside },
-      'the cluster has another key pair for notifications than this node had: that is kept in this file',
+      'the cluster has a different key pair for notifications; the one that this node had is kept in this file',
     );
   }
 

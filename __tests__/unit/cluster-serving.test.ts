@@ -304,9 +304,7 @@ test.each<[string, (stream: MemoryStream) => void, string]>([
     expect(fatal).toHaveLength(1);
     const told = node.lines.map(({ msg }) => msg);
     expect(told.filter((msg) => msg === 'this node serves no clients')).toHaveLength(1);
-    const doubted = told.some((msg) =>
-      msg.includes('looks for a while whether the log in NATS is the one it knows'),
-    );
+    const doubted = told.some((msg) => msg.includes('checks whether the log in NATS is the one it knows'));
     expect(doubted).toBe(advice === 'cluster reseed');
     expect(fatal[0]?.err?.message).toContain(advice);
     expect(node.memory.fatal).toEqual([]);

@@ -7,7 +7,7 @@ import { isJsonLine, TYPE } from '../message-rules.ts';
 /** A node's heartbeat. */
 export interface Beat {
   readonly kind: 'beat';
-  /** For people. Two nodes may have the same one. */
+  /** The name of the node, for people. It need not be unique. */
   readonly name: string;
   /** The version of Tidings. */
   readonly version: string;
@@ -18,49 +18,49 @@ export interface Beat {
   /** Its newest digests. */
   readonly digests: readonly DigestAt[];
   readonly connections: number;
-  /** When it started, in milliseconds since the Unix epoch. */
+  /** The time at which it started, in milliseconds since the Unix epoch. */
   readonly since: number;
-  /** Why it is not ready, in words for a client; `null` if it is. */
+  /** Why it is not ready, in words fit for a client; `null` if it is. */
   readonly unready: string | null;
-  /** The retention of the cluster, as it knows it. */
+  /** The retention of the cluster, as the node knows it. */
   readonly retention: Retention;
-  /** The sequence after which its digest differed from those of others, so that it has stopped; else `null`. */
+  /** The sequence after which its digest differed from the others', so that it has stopped; `null` if it has not. */
   readonly divergedAt: number | null;
-  /** The number of its newest message of presence; 0 before the first. */
+  /** The number of its newest presence message; 0 before the first. */
   readonly presence: number;
 }
 
-/** An address, and how many of the node's devices follow it: 0 if none does any more. */
+/** An address, and the number of the node's devices that follow it; 0 if none does any more. */
 export type Devices = readonly [address: string, devices: number];
 
-/** Devices of a node: those that have changed, or a part of all. */
+/** Devices of a node: changes, or a part of a full report. */
 export interface PresenceMessage {
   readonly kind: 'presence';
-  /** 1 for the first of a node, and one more for each: a receiver sees by it that one was lost. */
+  /** Counts the presence messages of a node from 1, so that a receiver notices a lost one. */
   readonly number: number;
   readonly devices: readonly Devices[];
-  /** `true`: this message and those that follow it, until one that `ends`, have all devices of the node. */
+  /** `true` for the first message of a full report, which continues until a message with `ends`. */
   readonly begins?: boolean;
   readonly ends?: boolean;
 }
 
-/** The messages between nodes. */
+/** A message between nodes. */
 export type BusMessage =
   | Beat
-  /** The node has ended. */
+  /** Says that the node has ended. */
   | { readonly kind: 'bye' }
   /** Asks a node for all of its devices. */
   | { readonly kind: 'ask'; readonly of: string }
   | PresenceMessage
-  /** A message that is not stored. With an `id`, its sender waits for how many devices took it. */
+  /** Carries an ephemeral message. With an `id`, its sender waits for the number of devices that take it. */
   | { readonly kind: 'ephemeral'; readonly id?: number; readonly message: EphemeralMessage }
-  /** Answers the node `of`: so many devices took its ephemeral message. */
+  /** Tells the node `of` how many devices took its ephemeral message. */
   | { readonly kind: 'taken'; readonly of: string; readonly id: number; readonly devices: number };
 
-/** A message, and the node that sent it. */
+/** A received message and its sender. */
 export interface ReceivedMessage {
   readonly from: string;
-  /** The log of that node's cluster, as `Bus` names it. */
+  /** The log of the sender's cluster, in the form that `Bus` uses. */
   readonly log: string;
   readonly message: BusMessage;
 }
@@ -69,15 +69,15 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const MAX_DIGESTS = 100;
 
-/** The addresses of one message. A node sends fewer: its messages have some 32 Ki characters. */
+/** The maximum number of addresses in a message. A node sends fewer, since its messages have about 32 Ki characters. */
 const MAX_DEVICES = 4096;
 
-/** The devices that are counted: those of an address on all nodes are a whole number without loss. */
+/** The maximum number of devices, small enough that an address's total over all nodes is an exact integer. */
 const MAX_COUNT = 1_000_000_000;
 
 const MAX_TEXT = 256;
 
-/** Whether the fields of a message are as its kind has them. */
+/** Checks of the fields of each kind of message. */
 const CHECKS: Readonly<Record<BusMessage['kind'], (fields: Fields) => boolean>> = {
   beat: (beat) =>
     isText(beat['name']) &&
@@ -99,17 +99,17 @@ const CHECKS: Readonly<Record<BusMessage['kind'], (fields: Fields) => boolean>> 
   taken: ({ of, id, devices }) => isText(of) && isCount(id) && isDeviceCount(devices),
 };
 
-/** Returns a message as bytes. They begin with `openingOf(from)`. */
+/** Encodes a message. The bytes begin with `openingOf(from)`. */
 export function encodeBusMessage(from: string, log: string, message: BusMessage): Buffer {
   return Buffer.from(JSON.stringify({ from, log, ...message }));
 }
 
-/** Returns the bytes that all messages of a node begin with: its own can be passed over without parsing them. */
+/** Returns the bytes that all messages of a node begin with, so that it can ignore its own without parsing them. */
 export function openingOf(from: string): Buffer {
   return Buffer.from(JSON.stringify({ from }).slice(0, -1));
 }
 
-/** Returns the message in bytes; `undefined` if there is none: whatever may stand there, nothing is thrown. */
+/** Decodes a message. Returns `undefined` if the bytes are not a valid one; never throws. */
 export function decodeBusMessage(bytes: Uint8Array): ReceivedMessage | undefined {
   let value: unknown;
   try {
@@ -159,7 +159,7 @@ function isDeviceCount(value: unknown): value is number {
   return isCount(value) && value <= MAX_COUNT;
 }
 
-/** The fields of an ephemeral message. Others cannot be given to it, and are empty. */
+/** The fields that an ephemeral message has. All others must be empty. */
 const GIVEN = new Set<string>(['sender', 'recipient', 'type', 'content', 'createdAt']);
 const EMPTY = MESSAGE_COLUMNS.filter((name) => name !== 'id' && !GIVEN.has(name));
 

@@ -7,34 +7,34 @@ import { serverTime } from './entry-stream.ts';
 import { catalogueName } from './names.ts';
 import { NO_SNAPSHOTS, type SnapshotList } from './snapshot-list.ts';
 
-/** The key under which the log stands. */
+/** The key of the log's record. */
 const LOG = 'log';
 
-/** The key under which the list of snapshots stands. */
+/** The key of the list of snapshots. */
 const SNAPSHOTS = 'snapshots';
 
-/** A value that others change at the same time is read and changed again at most this often. */
+/** The maximum number of tries to change a value that others change at the same time. */
 const MAX_TRIES = 20;
 
-/** JetStream's code for a value that was changed meanwhile. */
+/** JetStream's code for a value that was changed in the meantime. */
 const WRONG_REVISION = 10071;
 
-/** JetStream's code for a stream that is not there, and so for a bucket. */
+/** JetStream's code for a stream, and so a bucket, that does not exist. */
 const NO_SUCH_STREAM = 10059;
 
-/** The facts about their log that nodes of a cluster know before they open it. */
+/** The facts about the log that nodes of a cluster need before they open it. */
 export interface LogRecord {
-  /** Random; each replica stores it. */
+  /** The random id of the log, which each replica stores. */
   readonly logId: string;
-  /** The generation of the stream that is followed now. */
+  /** The generation of the stream that nodes follow now. */
   readonly generation: number;
-  /** The end of the generation before, as it goes on in this one; missing in the first. */
+  /** The end of the previous generation, from which this one continues; missing in the first. */
   readonly branch?: Branch;
   /** The keys that all nodes sign notifications with. */
   readonly vapidKeys: VapidKeys;
 }
 
-/** The catalogue of a cluster: a bucket of keys in NATS. */
+/** The catalogue of a cluster: a key-value bucket in NATS. */
 export class Catalogue {
   readonly #bucket: KV;
 
@@ -43,10 +43,10 @@ export class Catalogue {
   }
 
   /**
-   * Opens the catalogue that `cluster init` made. It is never made here: a new one would hide that another was lost.
+   * Opens the catalogue made by `cluster init`. Never creates it, since a new one would hide that the old one was lost.
    *
-   * @throws {StartError} if there is none; {Error} if NATS does not answer: while its servers elect a leader, a bucket that
-   *   is there does not
+   * @throws {StartError} if it does not exist; {Error} if NATS does not answer, for example while its servers elect a
+   *   leader
    */
   static async open(client: JetStreamClient, prefix: string): Promise<Catalogue> {
     const { Kvm } = await import('@nats-io/kv');
@@ -65,25 +65,28 @@ export class Catalogue {
     }
   }
 
-  /** Returns the record of the log; `undefined` if `init` has not come so far. */
+  /** Returns the record of the log; `undefined` if `init` has not written it yet. */
   async log(): Promise<LogRecord | undefined> {
     return (await this.#bucket.get(LOG))?.json<LogRecord>();
   }
 
-  /** Returns the record of the log. @throws {StartError} if `init` has not come so far; {Error} if NATS does not answer */
+  /**
+   * Returns the record of the log. @throws {StartError} if `init` has not written it yet; {Error} if NATS does not
+   * answer
+   */
   async existingLog(): Promise<LogRecord> {
     const record = await this.log();
     if (record !== undefined) return record;
-    throw new StartError('The beginning of the log in NATS is not complete: run `cluster init` again.');
+    throw new StartError('The log in NATS is not completely set up: run `cluster init` again.');
   }
 
-  /** Records the log. @throws if there is a record already */
+  /** Creates the record of the log. @throws {Error} if it already exists */
   async create(record: LogRecord): Promise<void> {
     await this.#bucket.create(LOG, JSON.stringify(record));
   }
 
   /**
-   * Moves the record of the log to another generation. Does nothing if it is there already.
+   * Moves the record of the log to another generation. Does nothing if it is already there.
    *
    * @throws {StartError} if somebody else has moved it
    */
@@ -91,12 +94,15 @@ export class Catalogue {
     await this.#change<LogRecord>(LOG, (record) => {
       if (record?.generation === after.generation && sameBranch(record.branch, after.branch)) return record;
       if (record?.generation === before.generation) return after;
-      throw new StartError('The record of the log was changed by somebody else meanwhile: look at it again.');
+      throw new StartError(
+        'Somebody else has changed the record of the log in the meantime: check it again.',
+      );
     });
   }
 
   /**
-   * Returns the time by the clock of NATS, which all machines share; this machine's if NATS does not say it.
+   * Returns the time by the clock of NATS, which all machines share; by this machine's clock if NATS does not report
+   * its own.
    *
    * @returns milliseconds since the Unix epoch
    * @throws {Error} if NATS does not answer
@@ -105,12 +111,12 @@ export class Catalogue {
     return serverTime((await this.#bucket.status()).streamInfo) ?? Date.now();
   }
 
-  /** When the log was recorded last, in milliseconds since the Unix epoch. */
+  /** Returns the time at which the record of the log was last written, in milliseconds since the Unix epoch. */
   async recordedAt(): Promise<number> {
     return (await this.#bucket.get(LOG))?.created.getTime() ?? 0;
   }
 
-  /** How many servers have the catalogue. */
+  /** Returns the number of servers that have a copy of the catalogue. */
   async replicas(): Promise<number> {
     return (await this.#bucket.status()).replicas;
   }
@@ -123,9 +129,10 @@ export class Catalogue {
   /**
    * Changes the list of snapshots by compare-and-set.
    *
-   * @param change called with the list and NATS's time, and again with a newer list if another node changed it meanwhile
-   * @returns the list as it is now
-   * @throws what `change` throws, and if NATS does not take it
+   * @param change called with the list and NATS's time, and again with a newer list if another node has changed it in
+   *   the meantime
+   * @returns the changed list
+   * @throws the error of `change`; {Error} if NATS does not accept the list
    */
   async changeSnapshots(change: (list: SnapshotList, now: number) => SnapshotList): Promise<SnapshotList> {
     const now = await this.now();

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import type { EntryStream } from '../log/order/entry-stream.ts';
 
-/** A clock that differs more than this from that of the order is wrong. */
+/** A clock is wrong if it differs from the order's clock by more than this. */
 const MAX_OFF_MILLISECONDS = 5000;
 
-/** The clocks are compared this often, and more often while they differ or the order does not answer. */
+/** The interval between comparisons, and the shorter one while the clocks differ or the order does not answer. */
 const CHECK_MILLISECONDS = 10_000;
 const CHECK_AGAIN_MILLISECONDS = 2000;
 
@@ -17,8 +17,8 @@ export interface ClockCheckOptions {
 }
 
 /**
- * Compares the clock of this machine with that of the server that gives entries their time. Either may be the wrong one;
- * one that differs from most others is.
+ * Compares the clock of this machine with that of the server that timestamps entries. Either may be wrong: the one that
+ * differs from most others is.
  */
 export class ClockCheck {
   readonly #options: ClockCheckOptions;
@@ -31,22 +31,25 @@ export class ClockCheck {
     this.#options = options;
   }
 
-  /** Why this node must not act by its clock, in words fit for a client; `undefined` if it may. */
+  /** Why this node must not rely on its clock, in words fit for a client; `undefined` if it may. */
   get fault(): string | undefined {
     return this.#offBy === 0 ? undefined : 'the clock of this node differs from that of the cluster';
   }
 
-  /** Whether the clock was compared, and is right. */
+  /** Whether the clock has been compared and is right. */
   get isRight(): boolean {
     return this.#isKnown && this.#offBy === 0;
   }
 
-  /** How far the clock is ahead (or behind, if negative), in milliseconds, at least; 0 if it is right, as far as is known. */
+  /**
+   * The least amount by which the clock must be ahead (or behind, if negative), in milliseconds; 0 if it is right as
+   * far as is known.
+   */
   get offBy(): number {
     return this.#offBy;
   }
 
-  /** Begins to compare. */
+  /** Starts comparing. */
   start(): void {
     void this.#keepChecking();
   }
@@ -56,7 +59,7 @@ export class ClockCheck {
     clearTimeout(this.#timer);
   }
 
-  /** Compares the clocks once. The order's time lies between the question and the answer. Never throws. */
+  /** Compares the clocks once. The order's time must lie between the request and the answer. Never throws. */
   async check(): Promise<void> {
     const { stream, now } = this.#options;
     const asked = now();
@@ -64,7 +67,7 @@ export class ClockCheck {
     try {
       time = (await stream.extent()).now;
     } catch {
-      // The last answer stays: whether the node hears of others is looked at elsewhere.
+      // Keep the last result: other parts check whether this node is cut off.
       return;
     }
     const answered = now();
@@ -92,8 +95,8 @@ export class ClockCheck {
     }
     logger.error(
       { seconds: Math.round(off / 1000) },
-      'the clock of this machine is ahead of that of NATS (behind, if negative): the node is not ready, and does not lead. ' +
-        'Set the clock of the machine that is wrong',
+      'the clock of this machine is ahead of that of NATS (behind, if negative): the node is not ready and does not hold the lease. ' +
+        'Set the clock that is wrong',
     );
   }
 }

@@ -13,20 +13,20 @@ import { askFlushing, type Flushing, flushingOfAll, whyUnknown } from './sync-ch
 /** The state of the stream of a log. */
 interface StreamStatus {
   readonly name: string;
-  /** The sequence of the oldest entry that is left, and that of the newest ever. */
+  /** The sequences of the oldest remaining entry and of the newest ever. */
   readonly first: number;
   readonly last: number;
   readonly bytes: number;
   readonly replicas: number;
-  /** The servers that have a copy which is not as new as the leader's. */
+  /** The servers whose copy is behind the leader's. */
   readonly behind: readonly string[];
-  /** `undefined` while there is none, or if the server is alone. */
+  /** The leading server; `undefined` while there is none, or with a single server. */
   readonly leader: string | undefined;
 }
 
-/** A node that was heard. */
+/** A node whose heartbeat was received. */
 interface NodeStatus extends HeardNode {
-  /** How many entries of the stream it has not applied; `null` if it follows none, or another one. */
+  /** The number of entries of the stream that it has not applied; `null` if it follows no stream or a different one. */
   readonly lag: number | null;
 }
 
@@ -36,22 +36,25 @@ export interface ClusterStatus {
   readonly generation: number;
   /** `undefined` if NATS has lost it. */
   readonly stream: StreamStatus | undefined;
-  /** The newest first. */
+  /** The snapshots, the newest first. */
   readonly snapshots: readonly Snapshot[];
-  /** How many snapshots are being uploaded and downloaded. */
+  /** The numbers of snapshots being uploaded and downloaded. */
   readonly uploads: number;
   readonly downloads: number;
-  /** The nodes that were heard, by name. */
+  /** The nodes whose heartbeats were received, sorted by name. */
   readonly nodes: readonly NodeStatus[];
-  /** The name of the node that holds the lease; `null` if none does, or that is not known. */
+  /** The name of the node that holds the lease; `null` if no node does, or it is unknown. */
   readonly lease: string | null;
   /** Whether NATS flushes before it acknowledges. */
   readonly flushes: Flushing;
-  /** Why that is not known; `null` if it is. */
+  /** Why it is unknown whether NATS flushes; `null` if it is known. */
   readonly flushesWhy: string | null;
 }
 
-/** Asks NATS how a cluster is, and listens to its nodes for a little more than a second. @throws {Error} if it does not answer */
+/**
+ * Asks NATS for the state of a cluster, and listens for its nodes for a little more than a second. @throws {Error} if
+ * NATS does not answer
+ */
 export async function statusOf(
   connected: JetStreamLink,
   { catalogue, record, nats }: { catalogue: Catalogue; record: LogRecord; nats: NatsConfig },
@@ -100,7 +103,7 @@ async function holderOf({ link, client }: JetStreamLink, prefix: string): Promis
   }
 }
 
-/** Returns the state of a cluster as lines for a person. */
+/** Formats the state of a cluster as lines of text. */
 export function statusText(status: ClusterStatus): string {
   const { logId, generation, stream, snapshots, uploads, downloads, nodes, lease } = status;
   const lines = [
@@ -145,7 +148,7 @@ function nodeText(node: NodeStatus, followed: number): string {
   ].join(', ');
 }
 
-/** Returns a retention in words. */
+/** Describes a retention in words. */
 export function retentionText({ days, messages }: Retention): string {
   const kept = days === 0 ? 'all messages' : `messages for ${days} ${days === 1 ? 'day' : 'days'}`;
   return messages === 0 ? kept : `${kept}, but of each recipient only the newest ${messages}`;

@@ -16,17 +16,17 @@ import type { SnapshotSurroundings } from './snapshot.ts';
 import { SnapshotKeeper, type SnapshotKeeperOptions } from './snapshot-keeper.ts';
 import { newestOf } from './snapshot-list.ts';
 
-/** The options of what knows of the other nodes, and a function that returns the node that holds the lease. */
+/** The options of `ClusterPeers`, and a function that returns the holder of the lease. */
 type PeersOfCluster = Omit<PeersOptions, 'bus' | 'name' | 'stream' | 'sources'> & {
   readonly lease: () => LeaseRecord | undefined;
 };
 
-/** This node's side of a cluster: the connection to NATS, the log that stands there, and the other nodes. */
+/** This node's side of a cluster: the connection to NATS, the log stored there, and the other nodes. */
 export class Cluster {
   readonly record: LogRecord;
   readonly stream: EntryStream;
   readonly #leaseKey: LeaseKey;
-  /** Its `id` is that of this node. */
+  /** The bus. Its `id` is the id of this node. */
   readonly bus: Bus;
   readonly #surroundings: SnapshotSurroundings;
   readonly #link: NatsLink;
@@ -50,7 +50,7 @@ export class Cluster {
   }
 
   /**
-   * Connects to a cluster that `cluster init` made.
+   * Connects to a cluster made by `cluster init`.
    *
    * @returns `undefined` if the signal was aborted
    * @throws {StartError} if NATS cannot be used, or has no log
@@ -76,7 +76,7 @@ export class Cluster {
         generation,
         maxPayload: link.maxPayload,
       });
-      // The start does not wait for it.
+      // The start does not wait for this check.
       void warnUnlessFlushing(config.monitorUrls, logger);
       return new Cluster(
         record,
@@ -91,7 +91,7 @@ export class Cluster {
     }
   }
 
-  /** Returns this node's side of the lease, which does nothing before its start. */
+  /** Returns this node's part in the leadership, which does nothing before its start. */
   leadership(options: Omit<LeadershipOptions, 'key' | 'stream' | 'id' | 'node'>): Leadership {
     return new Leadership({
       ...options,
@@ -102,7 +102,7 @@ export class Cluster {
     });
   }
 
-  /** Makes what knows of the other nodes. It does nothing before its start. */
+  /** Creates the view of the other nodes. It does nothing before its start. */
   peers({ lease, ...options }: PeersOfCluster): ClusterPeers {
     const { catalogue, nats } = this.#surroundings;
     const { generation } = this.record;
@@ -117,16 +117,16 @@ export class Cluster {
     return new ClusterPeers({ bus: this.bus, name: this.#name, stream: this.stream, sources, ...options });
   }
 
-  /** Makes what keeps snapshots while this node holds the lease. It does nothing before its start. */
+  /** Creates the keeper of snapshots, which works while this node holds the lease. It does nothing before its start. */
   snapshots(options: Omit<SnapshotKeeperOptions, 'surroundings' | 'record'>): SnapshotKeeper {
     return new SnapshotKeeper({ surroundings: this.#surroundings, record: this.record, ...options });
   }
 
   /**
-   * Prepares the database of this node for the stream, by a snapshot if it cannot follow as it is.
+   * Prepares the database of this node to follow the stream. Replaces it by a snapshot if it cannot follow as it is.
    *
-   * @param database as the operator names it
-   * @param keepsCopy whether a copy of a database of an older version is kept before it is migrated
+   * @param database the path, as the operator gave it
+   * @param keepsCopy whether to keep a copy of a database of an older version before it is migrated
    * @throws {StartError} if this node cannot join
    */
   prepareReplica(database: string, keepsCopy: boolean): Promise<void> {
@@ -140,7 +140,9 @@ export class Cluster {
   }
 }
 
-/** Opens what NATS keeps beside the stream. @throws {StartError} if it is not there; {Error} if NATS does not answer */
+/**
+ * Opens the data in NATS beside the stream. @throws {StartError} if it does not exist; {Error} if NATS does not answer
+ */
 async function openLog({ link, client }: JetStreamLink, prefix: string) {
   const catalogue = await Catalogue.open(client, prefix);
   const record = await catalogue.existingLog();
@@ -152,7 +154,7 @@ function unreadable({ message }: Error): string {
   return `NATS cannot say which log it has (${message}): are most of its servers up? Start again when they are.`;
 }
 
-/** Returns a subject of NATS as the line of a bus. */
+/** Wraps a subject of NATS as the line of a bus. */
 function busLine(link: NatsLink, subject: string): BusLine {
   return {
     get isConnected() {

@@ -35,11 +35,11 @@ interface Surroundings extends InitSurroundings {
 }
 
 interface Command {
-  /** The flags that it knows. */
+  /** The flags that the command accepts. */
   readonly flags: readonly (keyof Flags)[];
-  /** As `--help` shows it. */
+  /** The text that `--help` shows. */
   readonly about: string;
-  /** @returns what it prints */
+  /** @returns the text to print */
   readonly run: (surroundings: Surroundings, flags: Flags) => Promise<string>;
 }
 
@@ -47,38 +47,38 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   init: {
     flags: ['replicas'],
     about: `init [--replicas 3]
-      Makes the log in NATS, once for all nodes. If DATABASE has messages, it becomes the beginning of the log, with its
-      epochs, its retention and its keys for notifications, and this machine goes on with it as one of the nodes. The
-      service must be stopped. Repeat it if it was interrupted.`,
+      Creates the log in NATS, once for all nodes. If DATABASE has messages, it becomes the beginning of the log, with its
+      epochs, its retention and its keys for notifications, and this machine keeps it as one of the nodes. The service
+      must be stopped. If the command is interrupted, repeat it.`,
     run: init,
   },
   retention: {
     flags: ['days', 'messages'],
     about: `retention [--days N] [--messages N]
-      Changes how long all nodes keep messages, and how many of one recipient; 0: all. What is not given stays as it is.
-      Without a flag, prints what it is.`,
+      Changes how long all nodes keep messages, and how many per recipient; 0 keeps all. An omitted flag leaves its
+      setting as it is. Without flags, prints the settings.`,
     run: retention,
   },
   status: {
     flags: ['json'],
     about: `status [--json]
-      Prints the log, its stream, its snapshots, whether NATS flushes what it acknowledges, which node holds the lease, and
-      the nodes that are heard within a second: nodes with other digests after the same entry have different states. The lag
-      of a node is counted from its newest heartbeat, which may be a second old.`,
+      Prints the log, its stream, its snapshots, whether NATS flushes before it acknowledges, which node holds the lease,
+      and the nodes heard within a second. Nodes with different digests after the same entry have different states. The
+      lag of a node is counted from its newest heartbeat, which may be a second old.`,
     run: status,
   },
   snapshot: {
     flags: [],
     about: `snapshot
-      Makes a snapshot of DATABASE now, beside the node that has it. Nodes with an empty or old database begin with it.`,
+      Makes a snapshot of DATABASE now, while its node runs. Nodes with an empty or old database start from it.`,
     run: snapshot,
   },
   reseed: {
     flags: ['replicas', 'yes'],
     about: `reseed [--yes] [--replicas 3]
-      For a log that NATS has lost or that nodes disagree about. Shows where DATABASE stands; with --yes its content goes
-      on in a new stream. Run it on the node with the newest database, which must be stopped. Other nodes keep their
-      databases beside the one that they join with. Repeat it if it was interrupted.`,
+      For a log that NATS has lost or that nodes disagree about. Shows the state of DATABASE; with --yes, the log
+      continues from it in a new stream. Run it on the node with the newest database, which must be stopped. Other nodes
+      keep their old databases beside the new ones. If the command is interrupted, repeat it.`,
     run: reseedFrom,
   },
 };
@@ -89,7 +89,7 @@ export const CLUSTER_USAGE = `Usage: tidings cluster COMMAND [--flag value]...
 ${Object.values(COMMANDS)
   .map(({ about }) => `  ${about}\n`)
   .join('\n')}
-NATS is reached as by the service: NATS_URL and the variables beside it. DATABASE is the one of this node.
+NATS is reached as the service reaches it: by NATS_URL and the related variables. DATABASE is this node's.
 A command that fails prints one line and ends with exit code 1; with 2 if the command line is wrong.
 
 Examples:
@@ -101,9 +101,9 @@ Examples:
 /**
  * Runs a command on a cluster, and prints what it did.
  *
- * @param args the arguments behind `cluster`
- * @param openFiles how many files this process may open
- * @throws {StartError} if the arguments are wrong, or NATS cannot be used; what was begun can be repeated
+ * @param args the arguments after `cluster`
+ * @param openFiles the number of files that this process may open
+ * @throws {StartError} if the arguments are wrong, or NATS cannot be used. The command can then be repeated
  */
 export async function runClusterCommand(args: readonly string[], openFiles: number): Promise<void> {
   const [name, ...rest] = args;
@@ -125,8 +125,8 @@ async function init(surroundings: Surroundings, flags: Flags): Promise<string> {
     const { vapidKeys = newVapidKeys(), before, retention } = inheritanceOf(database, config);
     const { record, isNew } = await initCluster(surroundings, { before, retention, vapidKeys, replicas });
     const name = streamName(nats.stream, record.generation);
-    if (!isNew) return `The log ${record.logId} stands in the stream ${name} already: nothing was changed.\n`;
-    const from = before === undefined ? '' : `, and begins with what ${before.file} has`;
+    if (!isNew) return `The log ${record.logId} already exists in the stream ${name}: nothing was changed.\n`;
+    const from = before === undefined ? '' : `, and begins with the content of ${before.file}`;
     return `The log ${record.logId} was made in the stream ${name}${from}.\n`;
   });
 }
@@ -138,7 +138,7 @@ async function retention({ connected, nats }: Surroundings, { days, messages }: 
   const [node] = await listenForNodes(connected.link.connection, nats.stream, record.logId);
   const known =
     node === undefined
-      ? 'No node was heard, which could say what is kept.'
+      ? 'No node was heard, so the setting is unknown.'
       : `${node.name} keeps ${retentionText(node.retention)}.`;
   return isChanged ? `The retention of all nodes was changed. ${known}\n` : `${known}\n`;
 }
@@ -157,7 +157,7 @@ async function snapshot(surroundings: Surroundings): Promise<string> {
   const state = explain(file, () => lookBesideService(file));
   if (state.logId !== logId || state.generation !== generation) {
     throw new StartError(
-      `DATABASE is no replica of generation ${generation} of the log ${logId}: name that of a node.`,
+      `DATABASE is not a replica of generation ${generation} of the log ${logId}: set it to that of a node.`,
     );
   }
   const made = await makeSnapshot({ ...surroundings, catalogue }, { file, logId, generation });
@@ -173,15 +173,15 @@ async function reseedFrom(surroundings: Surroundings, flags: Flags): Promise<str
     const after = recordAfter(record, state);
     const name = streamName(nats.stream, after.generation);
     if (after === record || state === undefined)
-      return `The log goes on in ${name} already: nothing was changed.\n`;
+      return `The log already continues in ${name}: nothing was changed.\n`;
     const { sequence, digest, head } = state;
     const place = `entry ${String(sequence)}, message ${head}, digest ${digest === '' ? 'none' : digest}`;
     if (flags.yes !== true) {
       const found = await statusOf(connected, { catalogue, record, nats });
-      return `${statusText(found)}database   ${place}\n\nWith --yes, the log goes on with ${file}, in the stream ${name}.\n`;
+      return `${statusText(found)}database   ${place}\n\nWith --yes, the log continues from ${file}, in the stream ${name}.\n`;
     }
     await reseed({ ...surroundings, catalogue }, { file, state, record, replicas });
-    return `The log goes on in the stream ${name}, after ${place}. Start this node first, then the others.\n`;
+    return `The log continues in the stream ${name}, after ${place}. Start this node first, then the others.\n`;
   });
 }
 
@@ -232,16 +232,16 @@ async function withJetStream(
   }
 }
 
-/** Returns the line of a command that NATS did not let come to its end. */
+/** Returns the error line for a command that NATS did not let finish. */
 function faultOf({ message }: Error): string {
   const [, action, subject] = /permissions violation for (\w+) to "([^"]*)"/i.exec(message) ?? [];
   if (message.includes('replicas > 1 not supported')) {
-    return 'This server of NATS is no cluster, so it keeps one copy: repeat the command with --replicas 1.';
+    return 'This server of NATS is not in a cluster, so it keeps one copy: repeat the command with --replicas 1.';
   }
-  if (subject === undefined) return `It was not completed (${message}). Repeat the command.`;
+  if (subject === undefined) return `The command was not completed (${message}). Repeat it.`;
   const may = action?.toLowerCase() === 'subscription' ? 'subscribe to' : 'publish to';
   return (
-    `NATS does not let this user ${may} "${subject}": allow it in the permissions of each server (for another NATS_STREAM they ` +
-    'need its name), let them read these again, and repeat the command.'
+    `NATS does not let this user ${may} "${subject}": allow it in the permissions of each server (with another NATS_STREAM ` +
+    'they need its name), reload their configuration, and repeat the command.'
   );
 }

@@ -11,15 +11,15 @@ import { faultOf, type ProbeOptions } from './probe.ts';
 import { authenticatorOf } from './sign-in.ts';
 import { tlsOf } from './tls.ts';
 
-/** The first connection fails after this time, whatever the number of servers and their addresses. */
+/** The first connection fails after this time, however many servers and addresses there are. */
 const CONNECT_MILLISECONDS = 5000;
 
-/** Then each server is asked for this time why. */
+/** The time in which each server is then probed for the reason. */
 const PROBE_MILLISECONDS = 2000;
 
 /**
- * A server that was killed, or cut off without a word, is noticed after two or three seconds. Another one is tried at
- * once, the same one after half a second to a second.
+ * A server that is killed or silently cut off is noticed after two or three seconds. Another server is tried at once,
+ * the same one after half a second to a second.
  */
 const PACE = {
   timeout: 1500,
@@ -30,22 +30,22 @@ const PACE = {
   reconnectJitterTLS: 500,
 };
 
-/** It connects again until it is closed: credentials that are refused may be mended, here or there. */
+/** The client reconnects until it is closed, since refused credentials may be corrected, here or in NATS. */
 const PATIENCE = { maxReconnectAttempts: -1, ignoreAuthErrorAbort: true };
 
 /** The surroundings of a connection. */
 export interface NatsSurroundings {
   readonly config: NatsConfig;
   readonly logger: Logger;
-  /** Ends the start if it is aborted. It has no effect on a connection that was made. */
+  /** Cancels the start when it is aborted. It has no effect on an established connection. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Connects to NATS, and checks that its JetStream may be used. The client of NATS is loaded only now.
+ * Connects to NATS, and checks that JetStream can be used. Loads the client of NATS only now.
  *
- * @returns the connection, which connects again by itself until it is closed; `undefined` if the signal was aborted
- * @throws {StartError} within about ten seconds, with each server and why it cannot be used
+ * @returns the connection, which reconnects by itself until it is closed; `undefined` if the signal was aborted
+ * @throws {StartError} within about ten seconds, with the reason why each server cannot be used
  */
 export async function connectNats({
   config,
@@ -62,7 +62,7 @@ export async function connectNats({
     name: `tidings ${config.nodeName}`,
     servers: config.servers.map(addressOf),
     authenticator: (nonce) => {
-      // The client goes on with a connection that is being made when it is closed.
+      // If the client is closed while it is connecting, it continues to connect.
       closed.signal.throwIfAborted();
       return signIn(nonce);
     },
@@ -85,7 +85,7 @@ export async function connectNats({
 }
 
 /**
- * Makes the first connection. If it fails although a server can be used, such as one that has just come up, it is tried
+ * Makes the first connection. If it fails although a server can be used, for example one that has just come up, tries
  * once more.
  */
 async function connectFirst(
@@ -113,7 +113,7 @@ async function connectFirst(
   }
 }
 
-/** Waits for a connection. One that comes after that is closed. @throws {Error} if there is none in time */
+/** Waits for a connection. Closes one that comes too late. @throws {Error} if there is none in time */
 async function inTime(connecting: Promise<NatsConnection>, signal: AbortSignal): Promise<NatsConnection> {
   const done = new AbortController();
   const stopped = AbortSignal.any([signal, done.signal]);

@@ -1,29 +1,31 @@
 import type { DigestAt } from '../log/entry.ts';
 
-/** How many digests of a node are kept, the newest: as much as nodes that keep up with each other can lie apart. */
+/**
+ * The number of newest digests kept per node: enough to cover the distance between nodes that keep up with each other.
+ */
 const KEPT = 256;
 
-/** The votes of so many nodes are kept that have ended or are silent: those that were heard last. */
+/** The number of ended or silent nodes whose votes are kept: the ones heard most recently. */
 const MAX_ABSENT = 100;
 
-/** Nodes that have not reported a sequence are waited for no longer than this, if nothing can be decided without them. */
+/** The longest wait for nodes that have not reported a sequence, if nothing can be decided without them. */
 const WAIT_MILLISECONDS = 60_000;
 
-/** A sequence after which nodes have other digests. */
+/** A sequence after which nodes have different digests. */
 export interface Difference {
   readonly sequence: number;
   readonly own: string;
-  /** The digest that more than half of the nodes have; `undefined` if there is none. */
+  /** The digest of more than half of the nodes; `undefined` if there is none. */
   readonly majority: string | undefined;
-  /** The digest of each node that has reported this sequence, this one among them. */
+  /** The digests of all nodes that have reported this sequence, including this one. */
   readonly votes: ReadonlyMap<string, string>;
 }
 
-/** The digests that one start of a node has reported. Times are on a clock that never jumps. */
+/** The digests reported by one start of a node. Times are on a monotonic clock. */
 interface Ballot {
-  /** Random for each start of the node. */
+  /** Its random id, new at each start of the node. */
   readonly id: string;
-  /** The same for all starts of a node. */
+  /** The name of the node, the same for all of its starts. */
   readonly name: string;
   readonly firstAt: number;
   lastAt: number;
@@ -31,15 +33,15 @@ interface Ballot {
 }
 
 /**
- * The digests that nodes have reported, each after the same sequences. Digests build on each other: nodes that have differed
- * once differ from then on. A digest that was reported counts also while its node is silent, or has ended: it is a fact about
+ * The digests that nodes have reported, all after the same sequences. Digests build on each other, so nodes that have
+ * differed once keep differing. A reported digest still counts when its node is silent or has ended: it is a fact about
  * the sequence.
  */
 export class DigestVotes {
   readonly #self: string;
-  /** The nodes that were heard last come last. */
+  /** The ballots, by the id of the node, in the order in which the nodes were last heard. */
   readonly #ballots = new Map<string, Ballot>();
-  /** When a difference was seen first. */
+  /** The time at which each difference was first seen, by sequence. */
   readonly #since = new Map<number, number>();
 
   /** @param self the id of this node */
@@ -48,10 +50,10 @@ export class DigestVotes {
   }
 
   /**
-   * Notes digests of a node. One that has reported a sequence before does not change that.
+   * Records digests of a node. A digest that it has already reported for a sequence stays.
    *
-   * @param id of this start of the node
-   * @param now milliseconds of a clock that never jumps
+   * @param id the id of this start of the node
+   * @param now milliseconds of a monotonic clock
    */
   note({ id, name }: { id: string; name: string }, reported: readonly DigestAt[], now: number): void {
     const ballot = this.#ballots.get(id) ?? {
@@ -73,10 +75,11 @@ export class DigestVotes {
   }
 
   /**
-   * Forgets votes that must not count any more. A node that is started again with an older copy of the log reports sequences
-   * again that it has reported before. It has one vote, else one that is started again and again outvotes all others.
+   * Forgets votes that must no longer count. A node restarted with an older copy of the log reports sequences that it
+   * has already reported. It gets only one vote for each, since a node that restarts repeatedly would otherwise outvote
+   * all others.
    *
-   * @param isThere returns whether a node is there now
+   * @param isThere returns whether a node is live
    */
   tidy(isThere: (id: string) => boolean): void {
     const absent = [...this.#ballots.values()].filter(({ id }) => id !== this.#self && !isThere(id));
@@ -90,7 +93,7 @@ export class DigestVotes {
     }
   }
 
-  /** Returns for each of these names, and each sequence, when the last start began that has reported it. */
+  /** Returns, for each name and sequence, the start time of the latest start that has reported it. */
   #lastReported(names: ReadonlySet<string>): Map<string, Map<number, number>> {
     const reported = new Map(Array.from(names, (name) => [name, new Map<number, number>()]));
     for (const { name, firstAt, digests } of this.#ballots.values()) {
@@ -106,11 +109,11 @@ export class DigestVotes {
   /**
    * Looks for a difference among the nodes that have reported the same sequence as this one.
    *
-   * @param countAwaited returns how many other nodes are expected to report a sequence, after which others have differed
-   *   since a time
-   * @param now milliseconds of a clock that never jumps
-   * @returns one by which this node is not in the majority, if there is one; `undefined` if there is none, or it cannot be
-   *   judged yet
+   * @param countAwaited returns the number of other nodes still expected to report a sequence after which nodes have
+   *   differed since a time
+   * @param now milliseconds of a monotonic clock
+   * @returns preferably a difference in which this node is not in the majority; `undefined` if there is none, or none
+   *   can be judged yet
    */
   judge(countAwaited: (sequence: number, since: number) => number, now: number): Difference | undefined {
     let found: Difference | undefined;
@@ -142,7 +145,7 @@ export class DigestVotes {
   }
 }
 
-/** Returns the digest that more than half of so many nodes have reported. */
+/** Returns the digest that more than half of `nodes` nodes have reported; `undefined` if there is none. */
 function majorityOf(digests: readonly string[], nodes: number): string | undefined {
   const counts = new Map<string, number>();
   for (const digest of digests) counts.set(digest, (counts.get(digest) ?? 0) + 1);

@@ -10,34 +10,37 @@ import { entriesSubject, GENERATION, LOG_ID, streamName } from './names.ts';
 import { readStream } from './stream-reader.ts';
 
 /**
- * A publish that is not confirmed within this time is tried again. A server that is killed takes what was on its way with
- * it, and a stream without a leader answers nothing: waiting longer makes each election longer.
+ * A publish is retried if it is not confirmed within this time. Requests to a killed server are lost, and a stream
+ * without a leader does not answer, so waiting longer would prolong each election.
  */
 const APPEND_MILLISECONDS = 2000;
 
 /** JetStream's code for a stream that does not exist. */
 const STREAM_NOT_FOUND = 10059;
 
-/** The room for headers in a message of NATS. */
+/** The space reserved for the headers of a message of NATS. */
 const HEADER_BYTES = 1024;
 
-/** Returns the clock of the server that has described a stream, in milliseconds since the Unix epoch, if it says so. */
+/**
+ * Returns the clock of the server that described a stream, in milliseconds since the Unix epoch; `undefined` if the
+ * server does not report it.
+ */
 export function serverTime(info: StreamInfo): number | undefined {
   const { ts } = info as StreamInfo & { readonly ts?: string };
   return ts === undefined ? undefined : Date.parse(ts);
 }
 
-/** The parts of a stream of JetStream. */
+/** The options of `JetStreamEntries`. */
 export interface JetStreamParts {
   readonly client: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly prefix: string;
   readonly generation: number;
-  /** The bytes that the servers take in one message. */
+  /** The maximum size of a message that the servers accept, in bytes. */
   readonly maxPayload: number;
 }
 
-/** A stream of JetStream as the stream of entries. */
+/** A stream of entries that is a stream of JetStream. */
 export class JetStreamEntries implements EntryStream {
   readonly maxBytes: number;
   readonly #name: string;
@@ -86,7 +89,8 @@ export class JetStreamEntries implements EntryStream {
 
   async *read(after: number, signal: AbortSignal): AsyncGenerator<StreamedEntry> {
     for await (const { seq, data, timestampNanos } of readStream(this.#link, this.#name, { after }, signal)) {
-      // As a number, these nanoseconds may be rounded up to the next millisecond, and the mark of the entry would be another.
+      // Converted to a number, these nanoseconds could round up to the next millisecond, which would change the entry's
+      // mark.
       yield { sequence: seq, time: Number(timestampNanos / 1_000_000n), bytes: data };
     }
   }

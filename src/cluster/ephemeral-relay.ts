@@ -1,13 +1,13 @@
 import type { EphemeralMessage } from '../message.ts';
 import type { Bus } from './bus.ts';
 
-/** Nodes that have not said by then how many devices took a message are not counted. */
+/** The time in which other nodes must report how many devices took a message, or they are not counted. */
 const ANSWER_MILLISECONDS = 250;
 
-/** A message whose publisher is to learn how many devices took it. */
+/** A message whose publisher waits for the number of devices that took it. */
 interface Counted {
   devices: number;
-  /** The nodes that have not answered. */
+  /** The nodes that have not answered yet. */
   readonly missing: Set<string>;
   readonly settle: () => void;
 }
@@ -15,13 +15,13 @@ interface Counted {
 /** The options of a relay. */
 export interface EphemeralRelayOptions {
   readonly bus: Bus;
-  /** Returns the ids of the other nodes that are there. */
+  /** Returns the ids of the other live nodes. */
   readonly others: () => readonly string[];
-  /** Dispatches a message to the devices of this node. @returns how many took it */
+  /** Dispatches a message to the devices of this node. @returns the number of devices that took it */
   readonly dispatchHere: (message: EphemeralMessage) => Promise<number>;
 }
 
-/** Brings messages that are not stored to the devices of other nodes, in the order in which they are sent. */
+/** Relays ephemeral messages to the devices of other nodes, in the order in which they are sent. */
 export class EphemeralRelay {
   readonly #options: EphemeralRelayOptions;
   readonly #counted = new Map<number, Counted>();
@@ -32,9 +32,11 @@ export class EphemeralRelay {
   }
 
   /**
-   * Sends a message to the other nodes, also to those that this one has not heard yet. Does nothing if none can be reached.
+   * Sends a message to the other nodes, including any that this one has not heard from yet. Does nothing if the bus is
+   * disconnected.
    *
-   * @returns how many devices took it, of the nodes that were heard and answer within 250 ms; 0 at once if that is not wanted
+   * @returns the number of devices that took it, on known nodes that answer within 250 ms; 0 at once if it is not
+   *   counted
    */
   async send(message: EphemeralMessage, isCounted: boolean): Promise<number> {
     const { bus, others } = this.#options;
@@ -54,14 +56,17 @@ export class EphemeralRelay {
     });
   }
 
-  /** Takes a message of another node, and answers it if it has an id. */
+  /** Handles a message of another node, and answers it if it has an id. */
   async received(from: string, message: EphemeralMessage, id: number | undefined): Promise<void> {
     const { bus, dispatchHere } = this.#options;
     const devices = await dispatchHere(message);
     if (id !== undefined) bus.send({ kind: 'taken', of: from, id, devices });
   }
 
-  /** Takes the answer of another node. Does nothing if it comes late, twice, or of a node that was not there. */
+  /**
+   * Handles the answer of another node. Does nothing if it comes late, twice, or from a node that was not expected to
+   * answer.
+   */
   taken(from: string, id: number, devices: number): void {
     const counted = this.#counted.get(id);
     if (counted?.missing.delete(from) !== true) return;

@@ -7,7 +7,7 @@ import type { JetStreamLink } from './jetstream-link.ts';
 import { JetStreamEntries } from './entry-stream.ts';
 import { BRANCH, entriesSubject, GENERATION, LOG_ID, streamName } from './names.ts';
 
-/** Publishes that are repeated within this time are recognized by the servers. Nothing depends on it. */
+/** The time within which the servers recognize repeated publishes. Nothing depends on it. */
 const DUPLICATE_WINDOW_NANOSECONDS = 120_000_000_000;
 
 /** JetStream's code for a stream that does not exist. */
@@ -18,13 +18,13 @@ export interface Generation {
   readonly prefix: string;
   readonly logId: string;
   readonly generation: number;
-  /** How many servers have each entry. */
+  /** The number of servers that store each entry. */
   readonly replicas: number;
-  /** The end of the generation before; missing in the first. */
+  /** The end of the previous generation; missing in the first. */
   readonly branch?: Branch;
 }
 
-/** Returns what JetStream says of the stream of a generation; `undefined` if there is none. */
+/** Returns JetStream's information about the stream of a generation; `undefined` if the stream does not exist. */
 export async function streamInfo(
   { manager }: Pick<JetStreamLink, 'manager'>,
   prefix: string,
@@ -39,11 +39,11 @@ export async function streamInfo(
 }
 
 /**
- * Makes the stream of a generation, with its first entries. It can be repeated: a stream that is there already is taken if it
- * is of the same beginning, and entries of a repetition are applied as nothing.
+ * Creates the stream of a generation, with its first entries. It can be repeated: an existing stream is used if it has
+ * the same origin, and repeated entries change nothing when they are applied.
  *
- * @param proposer of the first entries
- * @throws {StartError} if there is a stream of another beginning
+ * @param proposer the proposer of the first entries
+ * @throws {StartError} if a stream with a different origin exists
  */
 export async function makeGeneration(
   connected: JetStreamLink,
@@ -59,7 +59,7 @@ export async function makeGeneration(
   } else if ([LOG_ID, BRANCH].some((key) => before.config.metadata?.[key] !== config.metadata?.[key])) {
     const { name } = config;
     throw new StartError(
-      `NATS has a stream ${name} already, of another beginning that was interrupted. Repeat the command with the DATABASE that ` +
+      `NATS already has a stream ${name}, which another, interrupted command has made. Repeat the command with the DATABASE that ` +
         `it was given, or remove that stream, which no node follows: nats stream rm ${name}`,
     );
   }
@@ -83,7 +83,7 @@ function configOf({ prefix, logId, generation, replicas, branch }: Generation): 
     subjects: [entriesSubject(prefix, generation)],
     storage: 'file',
     retention: 'limits',
-    // Old entries are trimmed by a node, when no node needs them: a full stream refuses new ones.
+    // A full stream refuses new entries. A node trims old ones once no node needs them.
     discard: 'new',
     num_replicas: replicas,
     duplicate_window: DUPLICATE_WINDOW_NANOSECONDS,

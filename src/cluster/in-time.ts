@@ -1,12 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** A server that is killed takes what was on its way with it, and a stream without a leader answers nothing: so ask again soon. */
+/**
+ * The default time limit. It is short, so that callers soon ask again: requests to a killed server are lost, and a
+ * stream without a leader does not answer.
+ */
 const ASK_MILLISECONDS = 2000;
 
 /**
- * Awaits an answer of NATS. One that comes later is ignored.
+ * Awaits an answer of NATS, within a time limit. Ignores a later one.
  *
- * @throws {Error} if it is not there in time
+ * @throws {Error} if it does not come in time
  */
 export async function inTime<T>(asked: Promise<T>, milliseconds = ASK_MILLISECONDS): Promise<T> {
   const done = new AbortController();

@@ -12,25 +12,25 @@ import { catalogueName, LOG_ID } from './names.ts';
 import { makeSnapshot, type SnapshotSurroundings } from './snapshot.ts';
 import { newestOf } from './snapshot-list.ts';
 
-/** The generation that a log begins with. */
+/** The first generation of a log. */
 export const FIRST_GENERATION = 1;
 
-/** The log of one machine that becomes that of a cluster. */
+/** The log of a single machine that becomes the log of a cluster. */
 export interface LogOfOne {
-  /** The database, without links. This process holds its lock. */
+  /** The path of the database, without links. This process holds its lock. */
   readonly file: string;
   readonly logId: string;
-  /** Makes the database a replica that stands at the beginning of the cluster's log. Can be repeated. */
+  /** Turns the database into a replica at the beginning of the cluster's log. Can be repeated. */
   readonly begin: () => void;
 }
 
-/** The options of the beginning of a cluster. */
+/** The options of `initCluster`. */
 export interface InitOptions {
-  /** How many servers have each entry. */
+  /** The number of servers that store each entry. */
   readonly replicas: number;
   readonly retention: Retention;
   readonly vapidKeys: VapidKeys;
-  /** `undefined`: the log begins empty. */
+  /** The log to begin with; `undefined` to begin empty. */
   readonly before: LogOfOne | undefined;
 }
 
@@ -40,11 +40,11 @@ export interface InitSurroundings extends Omit<SnapshotSurroundings, 'catalogue'
 }
 
 /**
- * Makes the stream, the catalogue and the bucket of the lease of a log in NATS. It can be repeated after it was interrupted:
- * what is there already is taken, and the record in the catalogue, which nodes ask for, is written last.
+ * Creates the stream, the catalogue and the lease bucket of a log in NATS. It can be repeated after an interruption:
+ * existing parts are used, and the record in the catalogue, which nodes look for, is written last.
  *
- * @returns the record, and whether it was there already
- * @throws {StartError} if there is another log; {Error} if NATS refuses something
+ * @returns the record, and whether it is new
+ * @throws {StartError} if NATS has a different log; {Error} if NATS refuses something
  */
 export async function initCluster(
   surroundings: InitSurroundings,
@@ -76,7 +76,7 @@ export async function initCluster(
   return { record, isNew: true };
 }
 
-/** @throws {StartError} if NATS has another log than DATABASE */
+/** Returns the record. @throws {StartError} if NATS has a different log from DATABASE */
 function checked(record: LogRecord, before: LogOfOne | undefined): LogRecord {
   if (before === undefined || before.logId === record.logId) return record;
   throw new StartError(

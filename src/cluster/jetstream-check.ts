@@ -2,18 +2,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { StartError } from '../start-error.ts';
 
-/** While the servers elect a leader, JetStream answers that it is not enabled, or not at all. */
+/**
+ * The time to keep trying. While the servers elect a leader, JetStream answers that it is not enabled, or does not
+ * answer.
+ */
 const PATIENCE_MILLISECONDS = 4000;
 const RETRY_MILLISECONDS = 300;
 const ANSWER_MILLISECONDS = 1500;
 
-/** The code of JetStream's error for an account without it. */
+/** JetStream's error code for an account without JetStream. */
 const NOT_ENABLED_FOR_ACCOUNT = 10_039;
 
 /**
- * Checks that JetStream can be used on a connection. Settles when it can, or the signal is aborted.
+ * Waits until JetStream can be used on a connection, or the signal is aborted.
  *
- * @throws {StartError} if it cannot be used for some seconds
+ * @throws {StartError} if it still cannot be used after some seconds
  */
 export async function checkJetStream(connection: NatsConnection, signal: AbortSignal): Promise<void> {
   const { jetstreamManager } = await import('@nats-io/jetstream');
@@ -30,7 +33,7 @@ export async function checkJetStream(connection: NatsConnection, signal: AbortSi
   }
 }
 
-/** Returns whether the user lacks a permission, which does not change by waiting. */
+/** Returns whether the user lacks a permission, which waiting does not change. */
 function isRefusal(error: unknown): boolean {
   return /permissions violation/i.test((error as Error).message);
 }

@@ -5,17 +5,17 @@ import { StartError } from '../start-error.ts';
 import { connectNats } from './connection.ts';
 import type { NatsLink } from './nats-link.ts';
 
-/** A request to JetStream that is not answered within this time has failed. */
+/** The time in which JetStream must answer a request. */
 const ASK_MILLISECONDS = 5000;
 
-/** The servers must take this much in one message: twice the size of the largest single message of a client. */
+/** The minimum message size that the servers must accept: twice the size of a client's largest message. */
 export const MIN_PAYLOAD_BYTES = 256 * 1024;
 
 /** The surroundings of a connection. */
 export interface JetStreamSurroundings {
   readonly config: NatsConfig;
   readonly logger: Logger;
-  /** Ends the start if it is aborted. */
+  /** Cancels the start when it is aborted. */
   readonly signal: AbortSignal;
 }
 
@@ -30,7 +30,7 @@ export interface JetStreamLink {
  * Connects to NATS and its JetStream.
  *
  * @returns `undefined` if the signal was aborted
- * @throws {StartError} if it cannot be used
+ * @throws {StartError} if NATS cannot be used
  */
 export async function connectJetStream(
   surroundings: JetStreamSurroundings,

@@ -27,11 +27,14 @@ import { runJob } from './snapshot-job.ts';
 import { type Snapshot, type SnapshotList, snapshotsOf } from './snapshot-list.ts';
 import { newId, withAnnouncement } from './transfer.ts';
 
-/** A plan for a database before it follows the stream. */
+/** A plan for a database that should follow the stream. */
 type JoinPlan =
-  /** It follows as it is, or says itself why it cannot. */
+  /** Follow as it is. If that is impossible, opening it fails with the reason. */
   | { readonly kind: 'follow' }
-  /** The first of these snapshots that is whole takes its place, for a reason. What it has is kept beside it if others may not have it. */
+  /**
+   * Replace it by the first of these snapshots that is intact. `keepsOld` keeps the old database if it may have data
+   * that others lack.
+   */
   | {
       readonly kind: 'take';
       readonly snapshots: Snapshot[];
@@ -39,11 +42,11 @@ type JoinPlan =
       readonly keepsOld: boolean;
     };
 
-/** A node that is to join: its database, and the log. */
+/** A joining node: its database, and the log. */
 export interface JoinOptions {
-  /** The database, as the operator names it. */
+  /** The path of the database, as the operator gave it. */
   readonly database: string;
-  /** Whether a copy of a database of an older version is kept before it is migrated. */
+  /** Whether to keep a copy of a database of an older version before it is migrated. */
   readonly keepsCopy: boolean;
   readonly record: LogRecord;
   readonly stream: EntryStream;
@@ -52,7 +55,7 @@ export interface JoinOptions {
 /**
  * Decides how a node joins.
  *
- * @param state how its database stands; `undefined` if there is none
+ * @param state the state of its database; `undefined` if there is none
  * @throws {StartError} if it cannot join, with what an operator has to do
  */
 function planJoin(
@@ -90,8 +93,9 @@ function planJoin(
 }
 
 /**
- * Prepares the database of a node for the stream. If there is none, or the stream does not continue it, the newest snapshot
- * that is whole takes its place. It can be interrupted at any moment: a database is whole or not there, and the next start begins again.
+ * Prepares the database of a node to follow the stream. If there is none, or the stream does not continue it, replaces
+ * it by the newest intact snapshot. It can be interrupted at any moment: a database is whole or does not exist, and the
+ * next start begins again.
  *
  * @throws {StartError} if the node cannot join, with what an operator has to do
  */
@@ -113,7 +117,7 @@ export async function prepareReplica(
     const plan = planJoin(state, record, extent, await catalogue.snapshots());
     if (state !== undefined && isAtBranch(state, record) && state.generation !== record.generation) {
       const [before, now] = [state.generation, record.generation];
-      logger.info({ before, now }, 'the database goes on in a new generation of the log');
+      logger.info({ before, now }, 'the database continues in a new generation of the log');
     }
     if (plan.kind === 'take') await takeSnapshot(surroundings, file, plan);
   } finally {
@@ -150,7 +154,7 @@ async function takeSnapshot(
   }
 }
 
-/** Checks that a snapshot can be taken here. @throws {StartError} */
+/** Checks that this node can use a snapshot. @throws {StartError} if it has a newer schema, or the disk has no room */
 function checkRoom(file: string, { id, bytes, schema }: Snapshot): void {
   if (schema > knownSchema()) {
     throw new StartError(
@@ -166,7 +170,10 @@ function checkRoom(file: string, { id, bytes, schema }: Snapshot): void {
   }
 }
 
-/** Downloads a snapshot beside the database, and checks it. @returns why it cannot be taken: then nothing of it is left */
+/**
+ * Downloads a snapshot beside the database, and checks it. @returns an error if it cannot be used; then its files are
+ * removed
+ */
 async function download(
   surroundings: SnapshotSurroundings,
   file: string,
@@ -180,7 +187,7 @@ async function download(
     await withAnnouncement(surroundings, { kind: 'downloads', id: newId(), snapshot: id }, () =>
       runJob({ kind: 'take', nats, bucket, file, target, bytes, sha256 }, { signal, program }),
     );
-    // It is refused before it is in place.
+    // Refuse a bad copy before it is put in place.
     inspect(target);
     checkCopy(target, snapshot);
     return undefined;
@@ -195,7 +202,7 @@ async function download(
   }
 }
 
-/** Gives what was downloaded the name of the database. */
+/** Gives the downloaded copy the name of the database. */
 function putInPlace({ logger }: SnapshotSurroundings, file: string, keepsOld: boolean): void {
   const aside = asideFile(file, Date.now());
   const isThere = explain(file, () => replaceDatabase(file, aside));
@@ -204,7 +211,9 @@ function putInPlace({ logger }: SnapshotSurroundings, file: string, keepsOld: bo
   else removeAside(aside);
 }
 
-/** Checks that a copy is what the catalogue says. It is as it was uploaded. @throws {StartError} */
+/**
+ * Checks that a copy, already verified to be as uploaded, is what the catalogue says. @throws {StartError} if it is not
+ */
 function checkCopy(target: string, { id, logId, generation, sequence }: Snapshot): void {
   const state = lookAtReplica(target);
   if (state?.logId === logId && state.generation === generation && state.sequence === sequence) return;
@@ -217,5 +226,5 @@ function unusable(error: Error): string {
   return error instanceof StreamGone
     ? `NATS has lost the log: ${error.message}. If the servers cannot be restored, run \`cluster reseed\` on the node whose ` +
         'database is the newest.'
-    : sentence(`NATS cannot say how the stream is: ${error.message}`);
+    : sentence(`NATS cannot report the state of the stream: ${error.message}`);
 }

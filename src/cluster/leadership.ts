@@ -11,9 +11,9 @@ export interface LeadershipOptions {
   readonly key: LeaseKey;
   readonly stream: Pick<EntryStream, 'extent'>;
   readonly order: JetStreamOrder;
-  /** Returns why this node refuses publishes; `undefined` while it does not. */
+  /** Returns why this node refuses publishes; `undefined` while it accepts them. */
   readonly refusing: () => string | undefined;
-  /** The id of this node: random for each start. */
+  /** The random id of this node, new at each start. */
   readonly id: string;
   /** Its name, for people. */
   readonly node: string;
@@ -22,7 +22,7 @@ export interface LeadershipOptions {
   readonly now: () => number;
 }
 
-/** The duties of one node of a cluster: which node has them, and the entries that say that time passes. */
+/** The duties of one node of a cluster: the lease that says which node has them, the check of its clock, and ticks. */
 export class Leadership {
   readonly lease: Lease;
   readonly clock: ClockCheck;
@@ -36,14 +36,15 @@ export class Leadership {
       id,
       node,
       logger,
-      unfit: () => refusing() ?? clock.fault ?? (clock.isRight ? undefined : 'its clock is not compared yet'),
-      // The holder before has stopped by now: whatever it has written lies before the end of the stream.
+      unfit: () =>
+        refusing() ?? clock.fault ?? (clock.isRight ? undefined : 'its clock has not been compared yet'),
+      // The previous holder has stopped by now, so everything that it wrote is before the end of the stream.
       begin: (signal) => order.caughtUpUntil(signal),
     });
     this.#ticks = new Ticks({ order, isHolder: () => this.lease.isHeld });
   }
 
-  /** Begins to try for the lease. */
+  /** Starts trying to get the lease. */
   start(): void {
     this.clock.start();
     this.lease.start();

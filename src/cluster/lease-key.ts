@@ -4,53 +4,55 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { inTime } from './in-time.ts';
 import { leaseBucketName } from './names.ts';
 
-/** The key of the lease vanishes after this time unless it is written again. */
+/** The time after which the key of the lease expires unless it is written again. */
 export const LEASE_MILLISECONDS = 3000;
 
 /** The value of the key. */
 export interface LeaseRecord {
-  /** Random for each start of a process. */
+  /** The random id of the holder, new at each start of its process. */
   readonly id: string;
   /** The name of the node, for people. */
   readonly node: string;
-  /** The number of the write by this process: an answer that was lost is recognized by it. */
+  /** The number of this write by its process, which identifies a write whose answer was lost. */
   readonly write: number;
 }
 
-/** The key as it was read. `record` is `undefined` if nobody holds the lease. */
+/** The state of the key. `record` is `undefined` if nobody holds the lease. */
 export interface LeaseKeyState {
   readonly record: LeaseRecord | undefined;
-  /** The revision that the next write replaces; 0 if there is none. */
+  /** The revision that the next write must replace; 0 if there is none. */
   readonly revision: number;
 }
 
-/** A key that several nodes share. It vanishes `LEASE_MILLISECONDS` after it was written. */
+/** A key that several nodes share. It expires `LEASE_MILLISECONDS` after it was written. */
 export interface LeaseKey {
-  /** @throws {Error} if it cannot be read */
+  /** Reads the key. @throws {Error} if it cannot be read */
   read(): Promise<LeaseKeyState>;
 
   /**
-   * Writes the key if its revision is this one.
+   * Writes the key if it still has this revision.
    *
    * @returns the new revision
-   * @throws {Error} if it has another one, or that is not known
+   * @throws {Error} if it has a different one, or the result is unknown
    */
   write(record: LeaseRecord, revision: number): Promise<number>;
 
-  /** Removes the key if its revision is this one. @throws {Error} if it has another one, or that is not known */
+  /**
+   * Removes the key if it still has this revision. @throws {Error} if it has a different one, or the result is unknown
+   */
   remove(revision: number): Promise<void>;
 
-  /** Calls `listener` when a node has removed the key, as far as that is heard of. */
+  /** Calls `listener` when a node has removed the key. The call is only a hint, and may be missed. */
   onRemoved(listener: () => void): void;
 }
 
-/** The key in the bucket. */
+/** The name of the key in the bucket. */
 const HOLDER = 'holder';
 
-/** An answer that has not come within this time is counted as lost. */
+/** The time after which an answer counts as lost. */
 const ASK_MILLISECONDS = 1000;
 
-/** The header by which a bucket marks a removal. */
+/** The header with which a bucket marks a removal. */
 const OPERATION = 'KV-Operation';
 
 /** The key of a lease in a bucket of NATS. */
@@ -65,7 +67,7 @@ export class NatsLeaseKey implements LeaseKey {
     this.#subject = subject;
   }
 
-  /** Opens the bucket that `cluster init` made. A missing one is noticed when it is asked. */
+  /** Opens the bucket made by `cluster init`. A missing one is noticed at the first request. */
   static async open(
     connection: NatsConnection,
     client: JetStreamClient,
@@ -84,7 +86,7 @@ export class NatsLeaseKey implements LeaseKey {
   }
 
   write(record: LeaseRecord, revision: number): Promise<number> {
-    // `update` refuses 0, which stands for a key that was never written or has vanished.
+    // `update` would refuse 0, which means that the key was never written or has expired.
     return inTime(
       this.#bucket.put(HOLDER, JSON.stringify(record), { previousSeq: revision }),
       ASK_MILLISECONDS,
@@ -104,7 +106,7 @@ export class NatsLeaseKey implements LeaseKey {
   }
 }
 
-/** Makes the bucket of the lease, if it is missing. */
+/** Creates the bucket of the lease if it is missing. */
 export async function makeLeaseBucket(
   client: JetStreamClient,
   prefix: string,
@@ -113,7 +115,7 @@ export async function makeLeaseBucket(
   const { Kvm } = await import('@nats-io/kv');
   await new Kvm(client).create(leaseBucketName(prefix), {
     replicas,
-    // A bucket in memory is gone, and not only empty, when a single server has been restarted.
+    // With a single server, a bucket in memory would be gone after a restart, and not just empty.
     storage: 'file',
     history: 1,
     ttl: LEASE_MILLISECONDS,

@@ -1,54 +1,58 @@
 import type { Logger } from 'pino';
 import { LEASE_MILLISECONDS, type LeaseKey, type LeaseKeyState, type LeaseRecord } from './lease-key.ts';
 
-/** The holder stops this much earlier by its own clock, so that it has stopped when another node takes the lease. */
+/** The holder stops this much early by its own clock, so that it has stopped when another node takes the lease. */
 const MARGIN_MILLISECONDS = 500;
 
-/** The holder writes the key again after this time. */
+/** The interval at which the holder writes the key again. */
 const RENEW_MILLISECONDS = 1000;
 
-/** The holder tries again after this time if a write failed. */
+/** The pause after a failed write of the holder. */
 const AGAIN_MILLISECONDS = 200;
 
-/** Other nodes look at the key this often. */
+/** The interval at which other nodes look at the key. */
 const LOOK_MILLISECONDS = 400;
 
-/** After the key was removed, another node looks this often and this many times: the removal may be under way. */
+/**
+ * After a hint that the key was removed, another node looks at this interval, this many times: the removal may still be
+ * under way.
+ */
 const HINT_MILLISECONDS = 15;
 const HINT_LOOKS = 10;
 
-/** A holder that is not ready to begin within this time gives the lease back, and stays away for a while. */
+/** A holder that cannot begin its duties within this time gives the lease back, and does not try again for a while. */
 const BEGIN_MILLISECONDS = 10_000;
 const AWAY_MILLISECONDS = 5000;
 
-/** A key that could not be read or written for this long is logged. */
+/** The time after which a warning is logged if the key cannot be read or written. */
 const MISSED_MILLISECONDS = 10_000;
 
 /** The options of a lease. */
 export interface LeaseOptions {
   readonly key: LeaseKey;
-  /** The id of this node: random for each start. */
+  /** The random id of this node, new at each start. */
   readonly id: string;
   /** The name of this node, for people. */
   readonly node: string;
   /** Returns why this node must not hold the lease; `undefined` if it may. */
   readonly unfit: () => string | undefined;
   /**
-   * Settles when this node may begin its duties: it has applied everything that was in the log when the lease was taken.
+   * Settles when this node may begin its duties: it has applied everything that was in the log when the lease was
+   * taken.
    *
-   * @throws {Error} if that takes too long or cannot be known
+   * @throws {Error} if that takes too long or cannot be determined
    */
   readonly begin: (signal: AbortSignal) => Promise<void>;
   readonly logger: Logger;
-  /** Returns milliseconds that only grow, such as `performance.now()`. */
+  /** Returns the milliseconds of a monotonic clock, such as `performance.now()`. */
   readonly clock?: () => number;
 }
 
 /**
- * A lease that at most one node of a cluster holds. The holder writes a key every second; if it stops, the key vanishes, and
- * another node writes its own. The holder ends its time by its own monotonic clock before the key can vanish, counted from
- * the moment at which it sent the write, whatever the answers say. A machine that was suspended may notice too late: all
- * that the holder does must be harmless if two nodes do it.
+ * A lease that at most one node of a cluster holds. The holder writes a key every second. If it stops, the key expires,
+ * and another node writes its own. The holder's term ends by its own monotonic clock before the key can expire, counted
+ * from when it sent the write, whatever the answers say. A machine that was suspended may notice too late, so
+ * everything that the holder does must be harmless if two nodes do it.
  */
 export class Lease {
   readonly #options: LeaseOptions;
@@ -56,15 +60,15 @@ export class Lease {
   readonly #id: string;
   readonly #holdListeners: (() => void)[] = [];
   readonly #loseListeners: (() => void)[] = [];
-  /** The state of the key as it was known last; `undefined` if a write failed since. */
+  /** The last known state of the key; `undefined` if a write has failed since. */
   #known: LeaseKeyState | undefined;
   #holder: LeaseRecord | undefined;
-  /** When writes were sent that may stand in the key, by their numbers. */
+  /** The times at which writes were sent that may now be in the key, by their numbers. */
   readonly #sent = new Map<number, number>();
   #writes = 0;
-  /** The end of this node's time, by the clock; past if it does not hold the lease. */
+  /** The end of this node's term, by the clock; in the past if it does not hold the lease. */
   #until = -Infinity;
-  /** Aborted when this node's time has ended; `undefined` while it has none. */
+  /** Aborted when this node's term ends; `undefined` while it has none. */
   #term: AbortController | undefined;
   /** Whether the duties have begun. */
   #begun = false;
@@ -86,27 +90,30 @@ export class Lease {
     this.#answeredAt = this.#clock();
   }
 
-  /** Calls `listener` when this node begins to do what the holder alone does. */
+  /** Calls `listener` when this node begins the holder's duties. */
   onHold(listener: () => void): void {
     this.#holdListeners.push(listener);
   }
 
-  /** Calls `listener` when this node must stop that: after each `onHold` once. */
+  /** Calls `listener` when this node must stop the holder's duties, once after each `onHold`. */
   onLose(listener: () => void): void {
     this.#loseListeners.push(listener);
   }
 
-  /** Whether this node does what the holder alone does. It is `false` as soon as its time has ended, events or not. */
+  /**
+   * Whether this node performs the holder's duties. It is `false` as soon as the term has ended, even before listeners
+   * are called.
+   */
   get isHeld(): boolean {
     return this.#begun && this.#clock() < this.#until;
   }
 
-  /** The holder, as this node knows it; `undefined` if there is none, or it cannot be asked. */
+  /** The holder, as far as this node knows; `undefined` if there is none, or the key cannot be read. */
   get holder(): LeaseRecord | undefined {
     return this.#clock() - this.#answeredAt > LEASE_MILLISECONDS ? undefined : this.#holder;
   }
 
-  /** Begins to try for the lease. */
+  /** Starts trying to get the lease. */
   start(): void {
     this.#options.key.onRemoved(() => {
       if (this.#term !== undefined) return;
@@ -132,7 +139,7 @@ export class Lease {
     }
   }
 
-  /** Waits, unless it is woken earlier. */
+  /** Waits for a time, or until `#wake` is called. */
   #pause(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, milliseconds).unref();
@@ -144,7 +151,7 @@ export class Lease {
   }
 
   /**
-   * Does one step: takes the lease, holds it longer, or looks who has it. Only `start` and tests call it.
+   * Does one step: takes the lease, renews it, or checks who holds it. Only `start` and tests call it.
    *
    * @returns the milliseconds until the next step
    */
@@ -183,7 +190,9 @@ export class Lease {
     return state;
   }
 
-  /** Takes over what was read. A write of this process whose answer was lost counts from the moment it was sent. */
+  /**
+   * Handles a record that was read. A write of this process whose answer was lost counts from the moment it was sent.
+   */
   #adopt(record: LeaseRecord | undefined): void {
     if (record?.id === this.#id) this.#extend(this.#sent.get(record.write) ?? -Infinity);
     else if (record !== undefined) this.#end('another node has taken it');
@@ -193,7 +202,7 @@ export class Lease {
     const { key, node } = this.#options;
     const record = { id: this.#id, node, write: ++this.#writes };
     const sentAt = this.#clock();
-    // A write whose answer was lost is of no use after this time.
+    // Older writes whose answers were lost no longer matter.
     for (const [write, time] of this.#sent) if (time < sentAt - LEASE_MILLISECONDS) this.#sent.delete(write);
     this.#sent.set(record.write, sentAt);
     const written = await key.write(record, revision);
@@ -203,7 +212,7 @@ export class Lease {
     this.#extend(sentAt);
   }
 
-  /** Prolongs this node's time, or begins it. A time that has ended is not continued: another one begins. */
+  /** Extends this node's term, or begins a new one. A term that has ended is not continued. */
   #extend(sentAt: number): void {
     const until = sentAt + LEASE_MILLISECONDS - MARGIN_MILLISECONDS;
     this.#endIfExpired();
@@ -224,7 +233,7 @@ export class Lease {
       await begin(AbortSignal.any([term.signal, late]));
     } catch (error) {
       if (this.#term !== term) return;
-      logger.debug({ err: error }, 'this node cannot begin what the holder of the lease does');
+      logger.debug({ err: error }, 'this node cannot begin the duties of the lease holder');
       this.#awayUntil = this.#clock() + AWAY_MILLISECONDS;
       await this.#giveBack('it has not caught up');
       return;
@@ -249,11 +258,11 @@ export class Lease {
     clearTimeout(this.#expiry);
     if (!this.#begun) return;
     this.#begun = false;
-    this.#options.logger.info({ why }, 'this node does not hold the lease of the cluster any more');
+    this.#options.logger.info({ why }, 'this node no longer holds the lease of the cluster');
     for (const listener of this.#loseListeners) listener();
   }
 
-  /** Ends this node's time, and removes the key if it is this node's. */
+  /** Ends this node's term, and removes the key if it is this node's. */
   async #giveBack(why: string): Promise<void> {
     this.#end(why);
     const known = this.#known;
@@ -263,23 +272,23 @@ export class Lease {
       await this.#options.key.remove(known.revision);
       this.#holder = undefined;
     } catch (error) {
-      this.#options.logger.debug({ err: error }, 'the lease could not be given back: it ends by itself');
+      this.#options.logger.debug({ err: error }, 'the lease could not be given back: it expires by itself');
     }
   }
 
   #answered(): void {
     this.#answeredAt = this.#clock();
-    if (this.#missed) this.#options.logger.info('the lease of the cluster can be asked for again');
+    if (this.#missed) this.#options.logger.info('the lease of the cluster can be read again');
     this.#missed = false;
   }
 
-  /** Logs once that the key cannot be used. A write that lost against another node's is an answer, too. */
+  /** Logs once that the key cannot be read or written. */
   #noteMissed(error: unknown): void {
     if (this.#missed || this.#clock() - this.#answeredAt < MISSED_MILLISECONDS) return;
     this.#missed = true;
     this.#options.logger.warn(
       { err: error },
-      'the lease of the cluster cannot be asked for: while no node holds it, old messages stay and no notification is sent',
+      'the lease of the cluster cannot be read: while no node holds it, old messages stay and no notification is sent',
     );
   }
 }

@@ -12,18 +12,18 @@ import { Store } from '../log/replica/store.ts';
 import { readVapidKeys, type VapidKeys, vapidFile } from '../push/vapid.ts';
 import { FIRST_GENERATION, type LogOfOne } from './init.ts';
 
-/** The database of a node that is stopped. */
+/** The database of a stopped node. */
 export interface StoppedDatabase {
-  /** Without links. */
+  /** The path of the database, without links. */
   readonly file: string;
-  /** `undefined` if there is no database. */
+  /** The state of the replica; `undefined` if there is no database. */
   readonly state: ReplicaState | undefined;
 }
 
 /**
- * Runs a function on the database of a node that is stopped, and keeps it locked meanwhile.
+ * Runs a function on the database of a stopped node, which stays locked meanwhile.
  *
- * @throws {StartError} if a service has it, or it cannot be opened
+ * @throws {StartError} if a service has it open, or it cannot be opened
  */
 export async function withStoppedDatabase<T>(
   { database: name, upgradeCopy }: Pick<Config, 'database' | 'upgradeCopy'>,
@@ -42,18 +42,18 @@ export async function withStoppedDatabase<T>(
   }
 }
 
-/** The parts of one machine's log that a cluster begins with. */
+/** The parts of a single machine's log that a cluster takes over. */
 export interface Inheritance {
-  /** `undefined` if there is nothing in the database. */
+  /** The log to take over; `undefined` if the database is empty. */
   readonly before: LogOfOne | undefined;
   readonly retention: Retention;
-  /** `undefined` if there are none yet. */
+  /** The keys for notifications; `undefined` if there are none yet. */
   readonly vapidKeys: VapidKeys | undefined;
 }
 
 /**
- * Returns what a database brings along into a cluster: itself if there is something in it, with its retention; and the key
- * pair beside it.
+ * Returns the parts that a database contributes to a new cluster: its content, if it has any, with its retention, and
+ * the key pair beside it.
  *
  * @throws {StartError} if it cannot be read
  */

@@ -8,54 +8,60 @@ import { Positions } from './positions.ts';
 
 const BEAT_MILLISECONDS = 1000;
 
-/** A node is gone when it has been silent for this time. */
+/** A node counts as gone after this much silence. */
 const SILENT_MILLISECONDS = 5000;
 
-/** One that was silent for less than this may have been starved or cut off: its digest is waited for. */
+/** A node silent for less than this may be starved or cut off, so its digest is still waited for. */
 const ABSENT_MILLISECONDS = 60_000;
 
-/** One that has not applied an entry for this time is not waited for: there is one every two seconds. */
+/** A node that has not applied an entry for this time is not waited for, since there is one every two seconds. */
 const STUCK_MILLISECONDS = 10_000;
 
-/** A node that was seen for the first time is answered with a heartbeat after at most this time. */
+/** The maximum delay before a node seen for the first time is answered with a heartbeat. */
 const GREETING_MILLISECONDS = 100;
 
-/** One that has sent so many heartbeats, and for this long, counts: a single wrong message on the bus does nothing. */
+/**
+ * A node counts once it has sent this many heartbeats over this time, so that a single wrong message on the bus has no
+ * effect.
+ */
 const ESTABLISHED_BEATS = 5;
 const ESTABLISHED_MILLISECONDS = 3500;
 
-/** Further nodes are ignored. */
+/** The maximum number of nodes. Further ones are ignored. */
 const MAX_MEMBERS = 100;
 
-/** Of so many nodes it is known, at least, that something was logged of them. */
+/** The minimum number of nodes for which it is remembered that something was logged about them. */
 const REMEMBERED = 1000;
 
-/** Another node, as its newest heartbeat shows it. */
+/** A node, as described by its newest heartbeat. */
 export interface Member extends Beat {
-  /** Random for each start. */
+  /** Its random id, new at each start. */
   readonly id: string;
 }
 
-/** The part of a heartbeat that changes: the state of this node. */
+/** The changing part of this node's heartbeat: its state. */
 type OwnState = Pick<Beat, 'through' | 'connections' | 'unready' | 'retention' | 'presence' | 'digests'>;
 
 /** The options of the members of a cluster. */
 export interface MembersOptions {
   readonly bus: Bus;
-  /** For people. */
+  /** The name of this node, for people. */
   readonly name: string;
   /** The version of Tidings. */
   readonly version: string;
-  /** When this node started, in milliseconds since the Unix epoch. */
+  /** The time at which this node started, in milliseconds since the Unix epoch. */
   readonly since: number;
   readonly logger: Logger;
-  /** Returns the state of this node now. */
+  /** Returns the current state of this node. */
   readonly read: () => OwnState;
   /** Called for each heartbeat of another node. */
   readonly onBeat: (member: Member) => void;
-  /** Called when another node has ended, or was silent for 5 s. */
+  /** Called when another node has ended, or has been silent for 5 s. */
   readonly onGone: (id: string) => void;
-  /** Called once, if this node must stop because its digest differs from the others'. @param why words for a client */
+  /**
+   * Called once, if this node must stop because its digest differs from the others'. @param why the reason, in words
+   * for a client
+   */
   readonly onDiverged: (why: string) => void;
 }
 
@@ -65,19 +71,19 @@ interface Seen {
   /** Times on the clock of `performance.now()`. */
   readonly firstAt: number;
   heardAt: number;
-  /** When it had applied another entry. */
+  /** The time at which it reported a new position. */
   movedAt: number;
 }
 
-/** The nodes of a cluster that are there now, by their heartbeats, with what they came to. */
+/** The live nodes of a cluster, by their heartbeats, and a comparison of their digests. */
 export class Members {
   readonly #options: MembersOptions;
   readonly #votes: DigestVotes;
   readonly #seen = new Map<string, Seen>();
-  /** Nodes that are silent and have not said that they end. */
+  /** Nodes that are silent but have not announced their end. */
   readonly #absent = new Map<string, Seen>();
   readonly #positions = new Positions();
-  /** Nodes of which something was logged, so that it is logged once. */
+  /** Nodes about which something was logged, so that it is logged only once. */
   readonly #sameName = new Recent<string, true>(REMEMBERED);
   readonly #differing = new Recent<string, true>(REMEMBERED);
   #divergedAt: number | null = null;
@@ -96,32 +102,30 @@ export class Members {
     return Array.from(this.#seen.values(), ({ member }) => member);
   }
 
-  /** This node, as its heartbeats show it. */
+  /** This node, as described by its heartbeats. */
   get self(): Member {
     return { id: this.#options.bus.id, ...this.#ownBeat() };
   }
 
-  /** How often a node was found to differ: another one, or this one. */
+  /** The number of times that a node, this one or another, was found to differ. */
   get mismatches(): number {
     return this.#mismatches;
   }
 
   /**
-   * Returns the sequences that the nodes had applied which were seen in the last 15 minutes, this one among them.
-   *
-   * @returns `undefined` if they are not all known
+   * The sequences applied by this node and the others seen in the last 15 minutes; `undefined` if some may be unknown.
    */
   get positions(): readonly number[] | undefined {
     const others = this.#positions.lately(performance.now());
     return others === undefined ? undefined : [this.#options.read().through, ...others];
   }
 
-  /** Returns whether a node is there: it has sent a heartbeat within the last 5 s. */
+  /** Returns whether a node is live: it has sent a heartbeat within the last 5 s. */
   has(id: string): boolean {
     return this.#seen.has(id);
   }
 
-  /** Begins to send heartbeats. */
+  /** Starts sending heartbeats. */
   start(): void {
     this.#lookedAt = performance.now();
     this.#timer = setInterval(() => this.#look(), BEAT_MILLISECONDS);
@@ -129,14 +133,14 @@ export class Members {
     this.#beat();
   }
 
-  /** Sends no more heartbeats, and tells the others that this node has ended. */
+  /** Stops sending heartbeats, and tells the others that this node has ended. */
   stop(): void {
     clearInterval(this.#timer);
     clearTimeout(this.#greeting);
     this.#options.bus.send({ kind: 'bye' });
   }
 
-  /** Takes a heartbeat of another node. */
+  /** Handles a heartbeat of another node. */
   heard(id: string, beat: Beat): void {
     const now = performance.now();
     const member = { id, ...beat };
@@ -150,7 +154,7 @@ export class Members {
       seen = this.#absent.get(id) ?? { member, beats: 0, firstAt: now, heardAt: now, movedAt: now };
       this.#absent.delete(id);
       this.#seen.set(id, seen);
-      // So that a node that joins knows the others at once.
+      // Greet it, so that a joining node knows the others at once.
       this.#greeting ??= setTimeout(() => this.#greet(), Math.random() * GREETING_MILLISECONDS).unref();
     }
     if (beat.through !== seen.member.through) seen.movedAt = now;
@@ -166,7 +170,7 @@ export class Members {
   }
 
   #note({ id, name, digests, divergedAt }: Member, now: number): void {
-    // One that has stopped has no vote on what follows: it must not stop others when there are fewer of them.
+    // A node that has stopped has no vote on later sequences: it must not stop others when only few are left.
     this.#votes.note(
       { id, name },
       digests.filter(({ sequence }) => divergedAt === null || sequence <= divergedAt),
@@ -203,7 +207,7 @@ export class Members {
     this.#positions.tidy(now);
     this.#positions.hearing(this.#options.bus.isConnected && pause <= BEAT_MILLISECONDS, now);
     for (const [id, seen] of this.#seen) {
-      // While this process stood still, it heard nobody.
+      // While this process was suspended, it could hear nobody.
       if (pause > BEAT_MILLISECONDS) seen.heardAt += pause;
       if (now - seen.heardAt < SILENT_MILLISECONDS) continue;
       this.left(id);
@@ -227,7 +231,10 @@ export class Members {
     else this.#diverge(difference);
   }
 
-  /** Returns how many nodes may still report the digest after a sequence, of which others were seen to differ `since` a time. */
+  /**
+   * Returns the number of nodes that may still report the digest after a sequence at which nodes have differed `since`
+   * a time.
+   */
   #countAwaited(sequence: number, since: number, now: number): number {
     const isBehind = ({ member }: Seen): boolean => member.divergedAt === null && member.through < sequence;
     const isAwaited = (seen: Seen): boolean =>
@@ -246,7 +253,7 @@ export class Members {
       this.#mismatches++;
       this.#options.logger.error(
         { sequence, digest: own, node, name: this.#nameOf(node), itsDigest: digest },
-        'another node has come to another state than most: it should have stopped',
+        'another node has a different state than most: it should have stopped',
       );
     }
   }
@@ -259,14 +266,14 @@ export class Members {
     if (majority === undefined) {
       this.#options.logger.fatal(
         line,
-        'the nodes have come to different states, and none of these has a majority: all stop taking publishes. ' +
-          'An operator has to choose: cluster reseed',
+        'the nodes have different states, and none of these has a majority: all stop taking publishes. ' +
+          'An operator must decide: see cluster reseed',
       );
       this.#options.onDiverged('the nodes of the cluster have different states, and none has a majority');
     } else {
       this.#options.logger.fatal(
         line,
-        'this node has come to another state than most: it stops taking publishes. ' +
+        'this node has a different state than most: it stops taking publishes. ' +
           'Keep its database to find out why, and start it with an empty one',
       );
       this.#options.onDiverged('this node has another state than the others of its cluster');
@@ -279,7 +286,7 @@ export class Members {
   }
 }
 
-/** Returns whether a node counts. It changes only when a heartbeat comes, which is noted at the same time. */
+/** Returns whether a node counts. This changes only when a heartbeat arrives. */
 function isEstablished({ beats, firstAt, heardAt }: Seen): boolean {
   return beats >= ESTABLISHED_BEATS && heardAt - firstAt >= ESTABLISHED_MILLISECONDS;
 }

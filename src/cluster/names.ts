@@ -1,6 +1,4 @@
-/**
- * The names that a cluster has in NATS. All begin with the prefix, so that several services can share a NATS.
- */
+/** The names that a cluster uses in NATS. All begin with the prefix, so that several services can share a NATS. */
 
 /** The keys of a stream's metadata. */
 export const LOG_ID = 'tidings-log';
@@ -12,17 +10,17 @@ export function streamName(prefix: string, generation: number): string {
   return `${prefix}-${generation}`;
 }
 
-/** Returns the one subject of that stream. */
+/** Returns the only subject of the stream of a generation. */
 export function entriesSubject(prefix: string, generation: number): string {
   return `${prefix}.${generation}.entries`;
 }
 
-/** Returns the subject on which nodes tell each other what no log keeps. */
+/** Returns the subject of the messages between nodes that are not stored in the log. */
 export function busSubject(prefix: string): string {
   return `${prefix}.bus`;
 }
 
-/** Returns the name of the bucket of keys: the catalogue of the log. */
+/** Returns the name of the key-value bucket that is the catalogue of the log. */
 export function catalogueName(prefix: string): string {
   return prefix;
 }

@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection, Status } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 
-/** At the end, messages that were not sent after this time are given up. */
+/** On closing, messages not sent within this time are dropped. */
 const DRAIN_MILLISECONDS = 500;
 
-/** The connection of this node to NATS. It connects again by itself until it is closed, and logs what happens to it. */
+/** The connection of this node to NATS. It reconnects by itself until it is closed, and logs its events. */
 export class NatsLink {
-  /** The client's connection. An error that a callback of a subscription throws would end its reading for good. */
+  /** The client's connection. The callback of a subscription must not throw: that would stop all reading for good. */
   readonly connection: NatsConnection;
   readonly #closed: AbortController;
   readonly #logger: Logger;
@@ -26,9 +26,9 @@ export class NatsLink {
   }
 
   /**
-   * Begins to watch a connection that was just made.
+   * Starts watching a new connection.
    *
-   * @param closed aborted by `close`: no connection is made after that
+   * @param closed aborted by `close`; no connection is made after that
    */
   static open(connection: NatsConnection, closed: AbortController, logger: Logger): NatsLink {
     const link = new NatsLink(connection, closed, logger);
@@ -38,17 +38,17 @@ export class NatsLink {
     return link;
   }
 
-  /** Whether a server is connected, as far as it is known: one that is cut off without a word is noticed after 3 s. */
+  /** Whether a server is connected, as far as is known. A server that is cut off silently is noticed after 3 s. */
   get isConnected(): boolean {
     return this.#isConnected;
   }
 
-  /** The most bytes of one message, headers included: the least that any server said to which this was connected. */
+  /** The maximum size of a message in bytes, with headers: the smallest limit of all servers connected to so far. */
   get maxPayload(): number {
     return this.#maxPayload;
   }
 
-  /** Closes the connection, after what was published is sent. Settles when nothing of it is open; never rejects. */
+  /** Sends published messages, and closes the connection. Settles when it is closed; never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -72,7 +72,7 @@ export class NatsLink {
     this.#isConnected = false;
     if (this.#closed.signal.aborted) return;
     const error = await this.connection.closed();
-    this.#logger.error({ err: error }, 'the connection to NATS has ended, and does not come back');
+    this.#logger.error({ err: error }, 'the connection to NATS has ended and will not be restored');
   }
 
   #onStatus(status: Status): void {
@@ -101,7 +101,7 @@ export class NatsLink {
     }
   }
 
-  /** Attempts to connect again end with this status, too. */
+  /** Handles a lost connection. Failed attempts to reconnect also report this status. */
   #onDisconnect(): void {
     if (!this.#isConnected) return;
     this.#isConnected = false;
@@ -120,13 +120,16 @@ export class NatsLink {
     this.#logger.info({ server: this.#server }, 'connected to NATS again');
   }
 
-  /** Each attempt to connect may be refused for the same reason, which is logged once. */
+  /** Logs an error. If each attempt to connect is refused for the same reason, that is logged once. */
   #onError(error: Error): void {
     if (error.message === this.#refusal) return;
     this.#refusal = error.message;
     const line = { server: this.#server, answer: error.message };
     if (error.name === 'AuthorizationError' || error.name === 'UserAuthenticationExpiredError') {
-      this.#logger.error(line, 'NATS does not accept the credentials of this node: mend them, here or there');
+      this.#logger.error(
+        line,
+        'NATS does not accept the credentials of this node: correct them on this node or in NATS',
+      );
     } else if (error.name === 'PermissionViolationError') {
       this.#logger.error(
         line,

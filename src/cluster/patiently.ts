@@ -1,16 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { StartError } from '../start-error.ts';
 
-/** Servers of NATS that start, or elect a leader, know and answer nothing for some seconds. */
+/** Servers of NATS that are starting or electing a leader answer nothing for some seconds. */
 const TIMES = { patience: 15_000, again: 500 };
 
 /**
- * Asks NATS again and again while a node starts.
+ * Asks NATS repeatedly while a node starts, until it answers.
  *
- * @param describe returns the line of a question that has failed for 15 s
- * @param times milliseconds, which tests make shorter
+ * @param describe returns the error line for a request that has failed for 15 s
+ * @param times milliseconds, which tests shorten
  * @returns `undefined` if the signal was aborted
- * @throws {StartError} of the question itself, at once; or with that line
+ * @throws {StartError} at once, if `ask` throws one; else with the line of `describe` after 15 s
  */
 export async function patiently<T>(
   ask: () => Promise<T>,

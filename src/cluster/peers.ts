@@ -15,7 +15,7 @@ import { Members } from './members.ts';
 import { type PresenceElsewhere, SharedPresence } from './shared-presence.ts';
 import { tidingsVersion } from '../version.ts';
 
-/** The options of the other nodes of a cluster. */
+/** The options of `ClusterPeers`. */
 export interface PeersOptions {
   readonly bus: Bus;
   /** The name of this node, for people. */
@@ -28,11 +28,11 @@ export interface PeersOptions {
   readonly logger: Logger;
   /** Returns milliseconds since the Unix epoch. */
   readonly now: () => number;
-  /** The parts of `GET /cluster` beside the nodes. */
+  /** The sources of the other facts in `GET /cluster`. */
   readonly sources?: StatusSources;
 }
 
-/** The parts of this node that other nodes concern. */
+/** The parts of this node that interact with other nodes. */
 export interface LocalParts {
   readonly hub: Pick<Hub, 'dispatchEphemeralHere'>;
   readonly presence: PresenceElsewhere;
@@ -41,7 +41,7 @@ export interface LocalParts {
   readonly log: { readonly refusing: string | undefined };
 }
 
-/** The other nodes of a cluster: who is there, whose devices are online, and what is told to them. */
+/** The other nodes of a cluster: which are live, which of their devices are online, and the messages to them. */
 export class ClusterPeers implements Peers {
   readonly #options: PeersOptions;
   readonly #members: Members;
@@ -81,7 +81,7 @@ export class ClusterPeers implements Peers {
     this.#status = new ClusterStatus({ members: this.#members, order, stream, sources });
   }
 
-  /** Begins to tell other nodes of this one, and to take what they tell. */
+  /** Starts sending to other nodes and handling their messages. */
   start(parts: LocalParts): void {
     const { bus } = this.#options;
     this.#parts = parts;
@@ -90,7 +90,7 @@ export class ClusterPeers implements Peers {
     this.#members.start();
   }
 
-  /** Tells the other nodes that this one has ended. Nothing is sent or taken after that. */
+  /** Tells the other nodes that this one is ending, and stops sending and handling messages. */
   stop(): void {
     this.#stopListening();
     this.#presence.stop();
@@ -109,17 +109,17 @@ export class ClusterPeers implements Peers {
     return this.#relay.send(message, isCounted);
   }
 
-  /** How many other nodes are there. */
+  /** The number of other live nodes. */
   get others(): number {
     return this.#members.others.length;
   }
 
-  /** How often a node was found to have another state than most, or than this one. */
+  /** The number of times that a node's state was found to differ from the majority's or this node's. */
   get mismatches(): number {
     return this.#members.mismatches;
   }
 
-  /** The sequences that the nodes had applied which were seen lately; `undefined` if they are not all known. */
+  /** The sequences applied by all nodes seen recently; `undefined` if some may be unknown. */
   get positions(): readonly number[] | undefined {
     return this.#members.positions;
   }
@@ -136,12 +136,12 @@ export class ClusterPeers implements Peers {
     return this.#options.bus.counts;
   }
 
-  /** Returns how many entries of the stream this node has not applied; NaN if that cannot be known. */
+  /** Returns the number of entries of the stream that this node has not applied; NaN if it is unknown. */
   lag(): Promise<number> {
     return this.#status.lag();
   }
 
-  /** Returns what `GET /cluster` shows. Does not reject if NATS does not answer. */
+  /** Returns the data of `GET /cluster`. Does not reject if NATS does not answer. */
   view(): Promise<ClusterView> {
     return this.#status.view();
   }

@@ -1,39 +1,42 @@
-/** A node that was seen within this time may come back and go on from where it was. */
+/** A node seen within this time may come back and continue from its position. */
 const REMEMBERED_MILLISECONDS = 15 * 60_000;
 
-/** So many nodes are remembered. What is not known of further ones must not lead to trimming. */
+/** The maximum number of remembered nodes. If there are more, nothing is trimmed, since their positions are unknown. */
 const MAX_REMEMBERED = 1000;
 
-/** The sequences that the nodes of a cluster had applied when they were seen last. They bound what is trimmed. */
+/**
+ * The sequences that the nodes of a cluster had applied when they were last seen. They limit how much of the stream is
+ * trimmed.
+ */
 export class Positions {
   readonly #seen = new Map<string, { through: number; at: number }>();
-  /** Since when every node is heard; times are those of `performance.now()`. */
+  /** The time since which this node has heard the others without a break; all times are of `performance.now()`. */
   #heardSince: number | undefined;
-  /** When a node was left out last because there were too many. */
+  /** The last time that a node was left out because there were too many. */
   #leftOutAt = -Infinity;
 
-  /** Notes how far a node is. A further one than can be remembered is left out. */
+  /** Records the position of a node. Beyond the maximum, further nodes are left out. */
   note(id: string, through: number, now: number): void {
     if (this.#seen.size < MAX_REMEMBERED || this.#seen.has(id)) this.#seen.set(id, { through, at: now });
     else this.#leftOutAt = now;
   }
 
-  /** Forgets nodes that were not seen in the last 15 minutes. */
+  /** Forgets nodes not seen in the last 15 minutes. */
   tidy(now: number): void {
     for (const [id, { at }] of this.#seen) {
       if (now - at >= REMEMBERED_MILLISECONDS) this.#seen.delete(id);
     }
   }
 
-  /** Notes whether this node hears others now. One that did not may have missed a node that is there. */
+  /** Notes whether this node hears others now. While it does not, it may miss live nodes. */
   hearing(isHearing: boolean, now: number): void {
     this.#heardSince = isHearing ? (this.#heardSince ?? now) : undefined;
   }
 
   /**
-   * Returns the sequences of the nodes that were seen in the last 15 minutes.
+   * Returns the sequences of the nodes seen in the last 15 minutes.
    *
-   * @returns `undefined` if this node has not heard others for as long without a break, or has left one of them out
+   * @returns `undefined` if this node has not heard the others for 15 minutes without a break, or has left one out
    */
   lately(now: number): readonly number[] | undefined {
     const since = this.#heardSince;

@@ -5,22 +5,22 @@ import type { NatsSignIn } from '../config/nats.ts';
 import type { NatsServer } from '../config/nats-url.ts';
 import type { TlsFiles } from './tls.ts';
 
-/** How a server is asked. */
+/** The options of a probe. */
 export interface ProbeOptions {
   readonly tls: TlsFiles | undefined;
   readonly authenticator: Authenticator;
   readonly signIn: NatsSignIn | undefined;
-  /** When the server has not answered after this time, it is not asked any further. */
+  /** The time after which the probe gives up if the server has not answered. */
   readonly milliseconds: number;
 }
 
-/** More than the first lines of a server need. */
+/** The maximum length of the server's first lines: more than they need. */
 const MAX_LENGTH = 64 * 1024;
 
-/** The most of what a server says that is repeated. */
+/** The maximum length of a quotation from the server. */
 const MAX_QUOTED = 100;
 
-/** The first line of a server, about itself. */
+/** The first line of a server, in which it describes itself. */
 interface Info {
   readonly nonce?: string;
   readonly tls_required?: boolean;
@@ -38,10 +38,10 @@ const SILENCES: Readonly<Record<Stage, string>> = {
 };
 
 /**
- * Goes through the beginning of a connection to a server, to tell a person why it fails. The client of NATS only knows the
- * reason of the server that it tried last, and calls some of them a timeout.
+ * Goes through the first steps of a connection to a server, to find out why it fails. The client of NATS reports only
+ * the reason of the last server that it tried, and reports some reasons as a timeout.
  *
- * @returns words that follow the name of the server; `undefined` if it accepts this client. Never rejects
+ * @returns a phrase that follows the name of the server; `undefined` if the server accepts this client. Never rejects
  */
 export function faultOf(server: NatsServer, options: ProbeOptions): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -115,7 +115,7 @@ class Probe {
     const raw = this.#socket;
     if (raw === undefined) return;
     this.#stage = 'tls';
-    // Whatever ends it is told by the TLS connection on top of it.
+    // The TLS connection on top of it reports its end.
     raw.removeAllListeners();
     raw.on('error', () => undefined);
     try {

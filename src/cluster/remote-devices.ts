@@ -1,10 +1,13 @@
 import type { Devices } from './bus-message.ts';
 
-/** So many addresses are kept of one node, and of all. Further ones are ignored until they are told when there is room. */
+/**
+ * The maximum number of addresses kept for one node, and for all nodes. Further ones are ignored until they are
+ * reported again when there is room.
+ */
 const MAX_OF_NODE = 100_000;
 export const MAX_OF_ALL = 500_000;
 
-/** The addresses that are kept of all nodes together. */
+/** The number of addresses kept for all nodes together. */
 export interface AddressRoom {
   taken: number;
 }
@@ -13,28 +16,28 @@ export interface AddressRoom {
 export class RemoteDevices {
   /** The number of the newest message. */
   number = 0;
-  /** While all devices are being told. */
+  /** Whether a full report is in progress. */
   isBeingTold = false;
-  /** Whether every message up to `number` came, or all devices were told since. */
+  /** Whether every message up to `number` has arrived, or a full report since. */
   isComplete = false;
-  /** When it was asked last, on the clock of `performance.now()`. */
+  /** The `performance.now()` at which the node was last asked. */
   askedAt = -Infinity;
   readonly #room: AddressRoom;
   #devices = new Map<string, number>();
-  /** While all devices are being told: those of before that were not named yet. */
+  /** During a full report: earlier devices that it has not mentioned yet. */
   #unnamed = new Map<string, number>();
 
   constructor(room: AddressRoom) {
     this.#room = room;
   }
 
-  /** Notes that a message did not come. */
+  /** Notes that a message is missing. */
   lose(): void {
     this.isComplete = false;
     this.isBeingTold = false;
   }
 
-  /** Takes it that from now on all devices are named. */
+  /** Begins a full report: from now on all devices are mentioned. */
   begin(): void {
     const [few, many] =
       this.#unnamed.size < this.#devices.size
@@ -46,9 +49,9 @@ export class RemoteDevices {
   }
 
   /**
-   * Sets how many devices an address has.
+   * Sets the number of devices of an address.
    *
-   * @returns by how many that is more; `undefined` if there is no room for the address
+   * @returns the change of the number; `undefined` if there is no room for the address
    */
   set(address: string, devices: number): number | undefined {
     const before = this.#devices.get(address) ?? this.#unnamed.get(address) ?? 0;
@@ -66,7 +69,10 @@ export class RemoteDevices {
     return devices - before;
   }
 
-  /** Takes away what was not named since `begin`. @returns by how many devices each address has more: all negative */
+  /**
+   * Removes devices not mentioned since `begin`. @returns the change of each address's number of devices, always
+   * negative
+   */
   end(): Iterable<Devices> {
     const gone = this.#unnamed;
     this.#unnamed = new Map();
@@ -74,7 +80,7 @@ export class RemoteDevices {
     return lossOf(gone);
   }
 
-  /** Takes all away. @returns by how many devices each address has more: all negative */
+  /** Removes all devices. @returns the change of each address's number of devices, always negative */
   clear(): Iterable<Devices> {
     this.begin();
     return this.end();

@@ -9,13 +9,13 @@ import { makeGeneration } from './generation.ts';
 import { makeSnapshot, type SnapshotSurroundings } from './snapshot.ts';
 import { newestOf } from './snapshot-list.ts';
 
-/** The database whose content is to go on. This process holds its lock. */
+/** The database whose content the log should continue with. This process holds its lock. */
 export interface ReseedOptions {
-  /** Without links. */
+  /** The path of the database, without links. */
   readonly file: string;
   readonly state: ReplicaState;
   readonly record: LogRecord;
-  /** How many servers have each entry. */
+  /** The number of servers that store each entry. */
   readonly replicas: number;
 }
 
@@ -27,18 +27,20 @@ export interface ReseedSurroundings extends Omit<SnapshotSurroundings, 'connecte
 /**
  * Returns the record that makes the content of a database the beginning of the next generation.
  *
- * @returns the same record if that was done before
- * @throws {StartError} if the database is not a replica of the generation that is followed
+ * @returns the same record if that has already been done
+ * @throws {StartError} if the database is not a replica of the current generation
  */
 export function recordAfter(record: LogRecord, state: ReplicaState | undefined): LogRecord {
   if (state === undefined) {
-    throw new StartError('There is no database: set DATABASE to that of the node whose content is to go on.');
+    throw new StartError(
+      'There is no database: set DATABASE to that of the node whose content the log should continue with.',
+    );
   }
   const { logId, generation, sequence, digest } = state;
   if (isAtBranch(state, record)) return record;
   if (logId !== record.logId || sequence === null) {
     throw new StartError(
-      `DATABASE has the log ${logId}, and the cluster has ${record.logId}: name that of a node.`,
+      `DATABASE has the log ${logId}, and the cluster has ${record.logId}: set DATABASE to that of a node.`,
     );
   }
   if (generation !== record.generation) {
@@ -51,11 +53,11 @@ export function recordAfter(record: LogRecord, state: ReplicaState | undefined):
 }
 
 /**
- * Makes the content of a database the beginning of the next generation: makes its stream, with a new epoch, and a first
- * snapshot, then moves the record to it. It can be repeated after it was interrupted. The old stream stays.
+ * Makes the content of a database the beginning of the next generation: creates its stream, with a new epoch, and a
+ * first snapshot, and then moves the record to it. It can be repeated after an interruption. The old stream stays.
  *
  * @returns the new record
- * @throws {StartError} if this database cannot go on; {Error} if NATS refuses something
+ * @throws {StartError} if the log cannot continue with this database; {Error} if NATS refuses something
  */
 export async function reseed(
   surroundings: ReseedSurroundings,

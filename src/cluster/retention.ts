@@ -6,15 +6,15 @@ import type { LogRecord } from './catalogue.ts';
 import type { JetStreamLink } from './jetstream-link.ts';
 import { JetStreamEntries } from './entry-stream.ts';
 
-/** The bounds of retention, as of RETENTION_DAYS and RETENTION_MESSAGES. */
+/** The bounds of retention: the same as for RETENTION_DAYS and RETENTION_MESSAGES. */
 const MAX_DAYS = 36_500;
 const MAX_MESSAGES = 1_000_000_000;
 
 /**
- * Changes the retention of a cluster. Nodes that run apply it at once.
+ * Changes the retention of a cluster. Running nodes apply it at once.
  *
- * @param bounds as they were typed; what is `undefined` stays
- * @throws {StartError} if one is not a number within its bound
+ * @param bounds the bounds as they were typed. An `undefined` one stays unchanged
+ * @throws {StartError} if one is not a number in its range
  */
 export async function changeRetention(
   { link, client, manager }: JetStreamLink,
@@ -30,7 +30,7 @@ export async function changeRetention(
   const stream = new JetStreamEntries({ client, manager, prefix, generation, maxPayload });
   const proposer = randomBytes(9).toString('base64url');
   const entry = entryOf({ kind: 'settings', retention });
-  // A repeat of the command is another entry, which says the same.
+  // Repeating the command appends another entry with the same content, which does no harm.
   await stream.append(encodeEntry({ logId, generation }, { proposer, counter: 1 }, entry), proposer);
 }
 

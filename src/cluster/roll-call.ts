@@ -4,27 +4,27 @@ import type { DigestAt } from '../log/entry.ts';
 import { type Beat, decodeBusMessage } from './bus-message.ts';
 import { busSubject } from './names.ts';
 
-/** Each node sends a heartbeat a second. */
+/** The time to listen. Each node sends a heartbeat every second. */
 const LISTEN_MILLISECONDS = 1500;
 
-/** Further nodes are ignored. */
+/** The maximum number of nodes. Further ones are ignored. */
 const MAX_NODES = 100;
 
 /** A node that sends heartbeats. */
 export interface HeardNode extends Pick<Beat, 'name' | 'version' | 'unready' | 'retention' | 'divergedAt'> {
-  /** Random for each start. */
+  /** Its random id, new at each start. */
   readonly id: string;
   readonly generation: number;
   /** The sequence of the newest entry that it has applied. */
   readonly position: number;
-  /** Its newest digest after a multiple of 1,000 entries; `null` if it has come to none since its start. */
+  /** Its newest digest after a multiple of 1,000 entries; `null` if it has none since its start. */
   readonly digest: DigestAt | null;
 }
 
 /**
- * Listens to the nodes of a log for a little more than a second.
+ * Listens for the nodes of a log for a little more than a second.
  *
- * @returns those that were heard, by name; none if the connection is closed meanwhile
+ * @returns the nodes heard, sorted by name; none if the connection closes meanwhile
  */
 export async function listenForNodes(
   connection: NatsConnection,

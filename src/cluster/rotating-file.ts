@@ -3,25 +3,28 @@ import type { Logger } from 'pino';
 import { sentence } from '../sentence.ts';
 import { StartError } from '../start-error.ts';
 
-/** More than credentials and certificates need. */
+/** The maximum size of a file: more than credentials and certificates need. */
 const MAX_BYTES = 256 * 1024;
 
-/** A file that a variable names. */
+/** A file named by an environment variable. */
 interface FileOfVariable<T> {
   readonly variable: string;
   readonly path: string;
-  /** @throws {Error} with the rule that the text breaks, as the end of the sentence "… names a file …"; it repeats no secret */
+  /**
+   * Parses the text. @throws {Error} with the rule that the text breaks, as the end of the sentence "… names a file …",
+   * without quoting secrets
+   */
   readonly parse: (text: string) => T;
 }
 
 /**
- * A file of credentials or certificates, which is read at the start and again for each connection, because they rotate.
- * While it cannot be read or is malformed, the last content stays in use.
+ * A file of credentials or certificates. It is read at the start and again for each connection, because such files
+ * rotate. While it cannot be read or is malformed, the last content stays in use.
  */
 export class RotatingFile<T> {
   readonly #source: FileOfVariable<T>;
   readonly #logger: Logger;
-  /** A pipe has its content once. */
+  /** Whether it is a regular file. A pipe can be read only once. */
   readonly #isRegular: boolean;
   #bytes: Buffer;
   #content: T;
@@ -44,13 +47,15 @@ export class RotatingFile<T> {
     }
   }
 
-  /** Reads the file again, and logs when that begins or ceases to fail. Never throws. @returns the newest good content */
+  /**
+   * Reads the file again, and logs when that starts or stops failing. Never throws. @returns the newest valid content
+   */
   latest(): T {
     if (!this.#isRegular) return this.#content;
     const { variable } = this.#source;
     try {
       const bytes = read(this.#source);
-      // The check of a seed takes a tenth of a second.
+      // Parse only if it has changed: checking a seed takes a tenth of a second.
       if (!bytes.equals(this.#bytes)) this.#content = parse(this.#source, bytes);
       this.#bytes = bytes;
       if (this.#fault !== undefined) this.#logger.info(`${variable} can be read again`);
@@ -66,7 +71,7 @@ export class RotatingFile<T> {
   }
 }
 
-/** @throws {Error} with what is wrong, as the end of the sentence "NAME …" */
+/** Reads the file. @throws {Error} with the reason, as the end of the sentence "NAME …" */
 function read<T>({ path }: FileOfVariable<T>): Buffer {
   try {
     return readFileSync(path);
@@ -75,7 +80,7 @@ function read<T>({ path }: FileOfVariable<T>): Buffer {
   }
 }
 
-/** @throws {Error} with the rule that the file breaks, as the end of the sentence "NAME …" */
+/** Parses the file. @throws {Error} with the rule that the file breaks, as the end of the sentence "NAME …" */
 function parse<T>({ path, parse }: FileOfVariable<T>, bytes: Buffer): T {
   try {
     if (bytes.length > MAX_BYTES) throw new Error(`that must have ${MAX_BYTES} bytes at most`);

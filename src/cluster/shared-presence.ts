@@ -3,24 +3,27 @@ import type { Bus } from './bus.ts';
 import type { Devices, PresenceMessage } from './bus-message.ts';
 import { type AddressRoom, MAX_OF_ALL, RemoteDevices } from './remote-devices.ts';
 
-/** Changes of this node gather for this time. */
+/** The time for which changes of this node are collected. */
 const GATHER_MILLISECONDS = 200;
 
-/** The characters of one message, so that it stays far below what servers take: each may be four bytes. */
+/**
+ * The maximum number of characters in a message. Each may be four bytes, and this keeps it far below the servers'
+ * limit.
+ */
 const MAX_CHARACTERS = 32 * 1024;
 
-/** The characters around an address in a message, and of its count. */
+/** The number of characters around an address in a message, including its count. */
 const PAIR_CHARACTERS = 8;
 
-/** A node that is asked for all of its devices is asked again after this time, if the answer has not come. */
+/** The time after which a node is asked again for all of its devices if it has not answered. */
 const ASK_AGAIN_MILLISECONDS = 2000;
 
-/** How many addresses of other nodes are changed in one step. */
+/** The number of other nodes' addresses changed in one step. */
 const STEP = 100;
 
-/** The presence of this node, which takes the devices of other nodes, too. */
+/** The presence of this node, which also includes the devices of other nodes. */
 export interface PresenceElsewhere {
-  /** @param changes by how many devices: negative if there are fewer */
+  /** @param changes the change of each address's number of devices: negative if there are fewer */
   changeElsewhere(changes: Iterable<Devices>): void;
 }
 
@@ -32,18 +35,18 @@ export interface SharedPresenceOptions {
 }
 
 /**
- * The devices of all nodes. Each node says how many devices follow an address, whenever that changes. These messages are
- * numbered, and heartbeats have the newest number. So a receiver notices that it has missed one, and asks for all devices.
- * Counts are absolute: it does no harm if a message comes while all devices are being told, or twice.
+ * The devices of all nodes. Each node reports the number of devices that follow an address whenever it changes. These
+ * messages are numbered, and heartbeats carry the newest number, so a receiver that has missed one notices, and asks
+ * for all devices. Counts are absolute, so a message does no harm if it arrives twice or during a full report.
  */
 export class SharedPresence {
   readonly #bus: Bus;
-  /** How many devices of this node follow an address. */
+  /** The number of this node's devices that follow each address. */
   readonly #own = new Map<string, number>();
   readonly #changed = new Set<string>();
   readonly #remote = new Map<string, RemoteDevices>();
   readonly #room: AddressRoom = { taken: 0 };
-  /** How many addresses of messages have not been looked at yet. */
+  /** The number of received addresses that are not processed yet. */
   #waiting = 0;
   #started: SharedPresenceOptions | undefined;
   #number = 0;
@@ -75,19 +78,22 @@ export class SharedPresence {
     this.#note(addresses);
   }
 
-  /** Begins to tell others, and to take what they tell. */
+  /** Starts reporting to other nodes and handling their reports. */
   start(options: SharedPresenceOptions): void {
     this.#started = options;
   }
 
-  /** Tells others nothing more. */
+  /** Stops reporting to other nodes and handling their reports. */
   stop(): void {
     clearTimeout(this.#gathering);
     clearTimeout(this.#telling);
     this.#started = undefined;
   }
 
-  /** Takes the number of a node's newest message from its heartbeat. Asks it for its devices if a message is missing. */
+  /**
+   * Handles the number of a node's newest message, from its heartbeat. Asks the node for its devices if a message is
+   * missing.
+   */
   beat(node: string, number: number): void {
     let remote = this.#remote.get(node);
     if (remote === undefined) this.#remote.set(node, (remote = new RemoteDevices(this.#room)));
@@ -101,8 +107,8 @@ export class SharedPresence {
   }
 
   /**
-   * Takes what a node tells, in steps. Does nothing if it has sent no heartbeat, or said that before. What is more than can be
-   * kept is ignored; if more messages come than can be looked at, some count as lost.
+   * Handles a report of a node, in steps. Does nothing if the node has sent no heartbeat, or the report is not new.
+   * Addresses beyond the limits are ignored. If reports arrive faster than they can be processed, some count as lost.
    */
   told(node: string, message: PresenceMessage): void {
     const { number, devices, begins = false, ends = false } = message;
@@ -123,7 +129,7 @@ export class SharedPresence {
     void this.#started.scheduler.run(this.#take(remote, message, isLast));
   }
 
-  /** Takes the devices of a node away, which has ended or is silent. */
+  /** Removes the devices of a node that has ended or is silent. */
   gone(node: string): void {
     const remote = this.#remote.get(node);
     if (remote === undefined) return;
@@ -131,7 +137,9 @@ export class SharedPresence {
     void this.#started?.scheduler.run(this.#drop(remote));
   }
 
-  /** Tells all devices of this node, since another one asks for them. Questions that come together have one answer. */
+  /**
+   * Reports all devices of this node, since another node asks for them. Requests that arrive together get one answer.
+   */
   asked(): void {
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
@@ -155,7 +163,7 @@ export class SharedPresence {
     if (isLast) yield* this.#change(remote.end());
   }
 
-  /** Earlier messages of the node are taken by now, since jobs run one after the other. */
+  /** Removes a node's devices. Its earlier messages are processed by now, since jobs run one after the other. */
   *#drop(remote: RemoteDevices): Generator {
     yield* this.#change(remote.clear());
   }
@@ -187,7 +195,7 @@ export class SharedPresence {
     if (this.#changed.size === 0) return;
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
-      // Nothing is lost meanwhile: what has changed by then is told when there is a connection again.
+      // Nothing is lost while disconnected: all changes are reported once there is a connection again.
       if (this.#bus.isConnected) void this.#started?.scheduler.run(this.#tellChanges());
       else this.#gather();
     }, GATHER_MILLISECONDS).unref();
@@ -216,7 +224,7 @@ export class SharedPresence {
     this.#send({ devices: last, begins, ends: true });
   }
 
-  /** Divides addresses into lists for one message each, with the counts at that time. */
+  /** Divides addresses into lists that fit into one message each, with the current counts. */
   *#parts(addresses: Iterable<string>): Generator<Devices[]> {
     let devices: Devices[] = [];
     let characters = 0;

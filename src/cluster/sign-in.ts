@@ -4,17 +4,17 @@ import type { Logger } from 'pino';
 import type { NatsSignIn, Secret } from '../config/nats.ts';
 import { RotatingFile } from './rotating-file.ts';
 
-/** A block of a file of credentials, as `nsc` writes it: a text between two lines that begin and end with dashes. */
+/** A block of a credentials file as written by `nsc`: a text between two lines that begin and end with dashes. */
 const BLOCK = /-{3,}[^\n]*-{3,}\r?\n\s*([\w\-.=]+)\s*\r?\n\s*-{3,}[^\n]*-{3,}/g;
 
-/** The seed of a user, in base32, in a line of its own. */
+/** The seed of a user, in base32, on a line of its own. */
 const USER_SEED = /^\s*(SU[A-Z2-7]{56})\s*$/m;
 
 /**
- * Returns what signs in to NATS. Files are read now, and again for each connection.
+ * Returns the function that signs in to NATS. Files are read now, and again for each connection.
  *
- * @param signIn `undefined` for none
- * @returns never throws, since the client would close for good
+ * @param signIn `undefined` to connect without credentials
+ * @returns a function that never throws, since the client would then close for good
  * @throws {StartError} if a file cannot be read or is malformed
  */
 export function authenticatorOf(

@@ -1,26 +1,26 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { JobReply, MadeSnapshot, MakeJob, TakeJob } from './snapshot-process.ts';
 
-/** The program of the jobs. */
+/** The program that runs jobs. */
 const PROGRAM = new URL('./snapshot-process.js', import.meta.url);
 
-/** The interval at which a job is looked after. */
+/** The interval at which a running job is checked. */
 const LOOK_MILLISECONDS = 200;
 
-/** How a job runs. */
+/** The options of a job. */
 interface JobOptions {
   /** Ends the job. */
   readonly signal: AbortSignal;
-  /** Called again and again: ends the job with a reason. */
+  /** Called repeatedly; ends the job if it returns a reason. */
   readonly faultOf?: () => string | undefined;
-  /** The program of the jobs, if it is not beside this file. */
+  /** The program that runs jobs, if it is not beside this file. */
   readonly program?: URL | undefined;
 }
 
 /**
- * Runs a job on a snapshot in a process of its own, since it takes minutes and much memory.
+ * Runs a snapshot job in a separate process, since it takes minutes and much memory.
  *
- * @throws {Error} why there is no result
+ * @throws {Error} with the reason why there is no result
  */
 export async function runJob(job: MakeJob, options: JobOptions): Promise<MadeSnapshot>;
 export async function runJob(job: TakeJob, options: JobOptions): Promise<void>;
@@ -49,7 +49,7 @@ export async function runJob(
   }
 }
 
-/** Waits until a process has ended. @returns its reply; `undefined` if it gave none */
+/** Waits until a process ends. @returns its reply; `undefined` if it sent none */
 function replyOf(child: ChildProcess): Promise<JobReply<unknown> | undefined> {
   return new Promise((resolve) => {
     let reply: JobReply<unknown> | undefined;

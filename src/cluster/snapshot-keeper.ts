@@ -4,22 +4,25 @@ import { streamInfo } from './generation.ts';
 import { isSnapshotThere, makeSnapshot, type SnapshotSurroundings } from './snapshot.ts';
 import { newestOf, type Snapshot, trimBound } from './snapshot-list.ts';
 
-/** A snapshot is made after this time, or after so many messages. */
+/** A snapshot is made after this time, or after this many messages. */
 const DAY_MILLISECONDS = 24 * 3_600_000;
 const MANY_MESSAGES = 10_000_000;
 
-/** It takes at most a fifth of the time: the next one waits for so many times as long as the last one took. */
+/**
+ * The next snapshot waits for this many times the duration of the last one, so that they take at most a fifth of the
+ * time.
+ */
 const REST = 4;
 
-/** One that failed is tried again after this time, or longer if it took long. */
+/** A failed snapshot is tried again after this time, or later if it took long. */
 const AGAIN_MILLISECONDS = 10 * 60_000;
 
-/** The interval at which it is looked whether there is something to do. */
+/** The interval between checks for work. */
 const LOOK_MILLISECONDS = 60_000;
 
-/** The end of an attempt that failed. */
+/** A failed attempt. */
 interface FailedSnapshot {
-  /** Milliseconds since the Unix epoch. */
+  /** The time at which it ended, in milliseconds since the Unix epoch. */
   readonly time: number;
   readonly seconds: number;
 }
@@ -27,15 +30,17 @@ interface FailedSnapshot {
 /** The facts that decide whether a snapshot is due. Times are in milliseconds since the Unix epoch. */
 export interface SnapshotTimes {
   readonly now: number;
-  /** The highest id given. */
+  /** The highest assigned id. */
   readonly head: number;
-  /** When the log began or moved to another generation. */
+  /** The time at which the log began or moved to another generation. */
   readonly recordedAt: number;
   readonly newest: Pick<Snapshot, 'time' | 'seconds' | 'head'> | undefined;
   readonly failed: FailedSnapshot | undefined;
 }
 
-/** Returns whether a snapshot is to be made now. A time after `now` is that of a wrong clock, and counts as long past. */
+/**
+ * Returns whether a snapshot should be made now. A time after `now` comes from a wrong clock and counts as long past.
+ */
 export function isSnapshotDue({ now, head, recordedAt, newest, failed }: SnapshotTimes): boolean {
   const passed = (time: number): number => (time > now ? Infinity : now - time);
   const rests = (end: number, seconds: number, least: number): boolean =>
@@ -50,19 +55,19 @@ export function isSnapshotDue({ now, head, recordedAt, newest, failed }: Snapsho
 export interface SnapshotKeeperOptions {
   readonly surroundings: SnapshotSurroundings;
   readonly record: LogRecord;
-  /** This node's database, as the operator names it. */
+  /** The path of this node's database, as the operator gave it. */
   readonly database: string;
   /** Whether this node holds the lease. */
   readonly isHolder: () => boolean;
-  /** Returns the highest id given. */
+  /** Returns the highest assigned id. */
   readonly head: () => number;
   /**
-   * Returns the sequences that the nodes have applied which were seen in the last 15 minutes.
+   * Returns the sequences applied by the nodes seen in the last 15 minutes.
    *
-   * @returns `undefined` while that is not known: then nothing is trimmed
+   * @returns `undefined` while they are unknown; then nothing is trimmed
    */
   readonly positions: () => readonly number[] | undefined;
-  /** Returns milliseconds since the Unix epoch; missing: NATS's time. */
+  /** Returns milliseconds since the Unix epoch; if missing, NATS's clock is used. */
   readonly now?: () => Promise<number>;
 }
 
@@ -77,7 +82,7 @@ export class SnapshotKeeper {
     this.#options = options;
   }
 
-  /** Begins to look whether there is something to do. */
+  /** Starts checking for work. */
   start(): void {
     this.#timer = setInterval(() => {
       this.#keeping ??= this.keep().finally(() => (this.#keeping = undefined));
@@ -85,13 +90,13 @@ export class SnapshotKeeper {
     this.#timer.unref();
   }
 
-  /** Settles when nothing goes on any more. Abort the signal of the surroundings before. */
+  /** Stops, and waits until work in progress has ended. Abort the signal of the surroundings first. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#keeping;
   }
 
-  /** Does what is due, if this node holds the lease. Never rejects. */
+  /** Does the work that is due, if this node holds the lease. Never rejects. */
   async keep(): Promise<void> {
     const { isHolder, surroundings } = this.#options;
     try {
@@ -101,7 +106,7 @@ export class SnapshotKeeper {
       if (surroundings.signal.aborted) return;
       surroundings.logger.warn(
         { err: error },
-        'the snapshots in NATS cannot be looked at: it is tried again',
+        'the snapshots in NATS cannot be looked at: this is tried again',
       );
     }
   }
@@ -129,12 +134,12 @@ export class SnapshotKeeper {
       this.#failed = { time: now + took, seconds: took / 1000 };
       logger.error(
         { why: (error as Error).message },
-        'no snapshot was made: the stream in NATS grows until one is; it is tried again in some minutes',
+        'no snapshot was made: the stream in NATS grows until one is; another attempt follows in some minutes',
       );
     }
   }
 
-  /** Removes entries from the stream that neither a node nor a snapshot needs. */
+  /** Removes entries from the stream that no node and no snapshot needs. */
   async #trim(): Promise<void> {
     const { surroundings, record, positions } = this.#options;
     const { connected, catalogue, nats, logger } = surroundings;

@@ -1,57 +1,60 @@
 /**
- * The list of snapshots in the catalogue. A snapshot exists when it is in the list. The bucket of each is announced before it
- * is made, so no bucket is ever forgotten, and whoever uploads or downloads one says again and again that this goes on.
+ * The list of snapshots in the catalogue. A snapshot exists once it is in the list. Each bucket is announced before it
+ * is created, so that none is ever forgotten, and announcements of uploads and downloads are renewed while they run.
  */
 
-/** A snapshot: a copy of a replica in a bucket of its own. */
+/** A snapshot: a copy of a replica, in its own bucket. */
 export interface Snapshot {
   readonly id: string;
   readonly logId: string;
   readonly generation: number;
-  /** The sequence of the entry that was applied last. */
+  /** The sequence of the last applied entry. */
   readonly sequence: number;
-  /** The highest id given. */
+  /** The highest assigned id. */
   readonly head: number;
   readonly bytes: number;
-  /** SHA-256 of the copy, in hexadecimal digits. */
+  /** The SHA-256 hash of the copy, in hexadecimal digits. */
   readonly sha256: string;
   /** The version of its schema. */
   readonly schema: number;
-  /** When it was complete, in milliseconds since the Unix epoch. */
+  /** The time at which it was complete, in milliseconds since the Unix epoch. */
   readonly time: number;
-  /** Seconds that it took. */
+  /** The time that it took to make. */
   readonly seconds: number;
 }
 
-/** Somebody uploads or downloads a snapshot. */
+/** An upload or a download of a snapshot. */
 export interface Transfer {
-  /** Of this upload or download. */
+  /** The id of this upload or download. */
   readonly id: string;
-  /** The snapshot's id. */
+  /** The id of the snapshot. */
   readonly snapshot: string;
-  /** When it went on last, in milliseconds since the Unix epoch. */
+  /** The time at which it was last renewed, in milliseconds since the Unix epoch. */
   readonly time: number;
 }
 
 /** The list of snapshots. */
 export interface SnapshotList {
-  /** The newest first. */
+  /** The snapshots, the newest first. */
   readonly snapshots: readonly Snapshot[];
   readonly uploads: readonly Transfer[];
   readonly downloads: readonly Transfer[];
-  /** Snapshots whose buckets are to be removed. */
+  /** The ids of snapshots whose buckets must be removed. */
   readonly removed: readonly string[];
 }
 
 export const NO_SNAPSHOTS: SnapshotList = { snapshots: [], uploads: [], downloads: [], removed: [] };
 
-/** So many snapshots are kept of a generation. */
+/** The number of snapshots kept of a generation. */
 const KEPT = 2;
 
-/** A transfer that was not heard of for this time has ended. */
+/** A transfer that has not been renewed for this time has ended. */
 const SILENT_MILLISECONDS = 15 * 60_000;
 
-/** Returns a list in which an upload or a download has begun. An upload whose snapshot is in the list has ended. */
+/**
+ * Returns a list with a new upload or download. If the snapshot of an upload is already in the list, returns the list
+ * unchanged.
+ */
 export function withTransfer(
   list: SnapshotList,
   kind: 'uploads' | 'downloads',
@@ -61,14 +64,16 @@ export function withTransfer(
   return { ...list, [kind]: [...list[kind].filter(({ id }) => id !== transfer.id), transfer] };
 }
 
-/** Returns a list in which an upload or a download has gone on at a time. It stays as it is if that is not in the list. */
+/** Returns a list in which an upload or download is renewed at a time. If it is not in the list, nothing changes. */
 export function withRenewal(list: SnapshotList, id: string, time: number): SnapshotList {
   const renewed = (transfers: readonly Transfer[]): Transfer[] =>
     transfers.map((one) => (one.id === id ? { ...one, time } : one));
   return { ...list, uploads: renewed(list.uploads), downloads: renewed(list.downloads) };
 }
 
-/** Returns a list without an upload or download. The bucket of an upload that made no snapshot is to be removed. */
+/**
+ * Returns a list without an upload or download. The bucket of an upload that made no snapshot is marked for removal.
+ */
 export function withoutTransfer(list: SnapshotList, id: string): SnapshotList {
   const others = (transfers: readonly Transfer[]): Transfer[] => transfers.filter((one) => one.id !== id);
   const given = list.uploads.filter((upload) => upload.id === id).map(({ snapshot }) => snapshot);
@@ -76,20 +81,20 @@ export function withoutTransfer(list: SnapshotList, id: string): SnapshotList {
   return withRemoved(without, given);
 }
 
-/** Returns a list of which further buckets are to be removed: never that of a snapshot in the list. */
+/** Returns a list in which further buckets are marked for removal, but never the bucket of a snapshot in the list. */
 function withRemoved(list: SnapshotList, ids: readonly string[]): SnapshotList {
   const kept = new Set(list.snapshots.map(({ id }) => id));
   return { ...list, removed: [...list.removed, ...ids].filter((id) => !kept.has(id)) };
 }
 
 /**
- * Returns a list with a snapshot that was uploaded.
+ * Returns a list with an uploaded snapshot.
  *
- * @returns `undefined` if its upload is not announced any more: its bucket may be gone
+ * @returns `undefined` if its upload is no longer announced, since its bucket may be gone
  */
 export function withSnapshot(list: SnapshotList, snapshot: Snapshot): SnapshotList | undefined {
   if (!list.uploads.some(({ id }) => id === snapshot.id)) return undefined;
-  // Of two of one sequence, this one is the newer, whatever their clocks have said.
+  // Of two with the same sequence, this one is newer, whatever the clocks said.
   const snapshots = [snapshot, ...list.snapshots].sort(
     (one, other) => other.generation - one.generation || other.sequence - one.sequence,
   );
@@ -97,10 +102,11 @@ export function withSnapshot(list: SnapshotList, snapshot: Snapshot): SnapshotLi
 }
 
 /**
- * Returns a list without what is not needed any more: of each generation the two newest snapshots are kept, and those of
- * older generations until a newer one has two. One that is being downloaded is kept, too.
+ * Returns a list without snapshots and transfers that are no longer needed. Keeps the two newest snapshots of each
+ * generation, but those of older generations only until the newest has two. Also keeps snapshots being downloaded.
  *
- * @param now milliseconds since the Unix epoch. A transfer that is as far ahead of it as a silent one is behind is silent, too
+ * @param now milliseconds since the Unix epoch. A transfer has ended if its time differs from it by 15 minutes, in
+ *   either direction
  */
 export function tidied(list: SnapshotList, now: number): SnapshotList {
   const goesOn = ({ time }: Transfer): boolean => Math.abs(now - time) < SILENT_MILLISECONDS;
@@ -136,10 +142,10 @@ export function snapshotsOf({ snapshots }: SnapshotList, generation: number): Sn
 }
 
 /**
- * Returns the sequence through which the stream may be trimmed: that of the older of two snapshots, or less if a node or a
- * download needs more.
+ * Returns the sequence up to which the stream may be trimmed: the sequence of the older of two snapshots, or less if a
+ * node or a download needs more.
  *
- * @param positions the sequences that the nodes have applied which were seen lately
+ * @param positions the sequences applied by the nodes seen recently
  * @returns 0 if nothing may be trimmed
  */
 export function trimBound(list: SnapshotList, generation: number, positions: readonly number[]): number {

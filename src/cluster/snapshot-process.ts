@@ -1,4 +1,7 @@
-/** Makes or takes one snapshot, as a job that comes by IPC, and sends what came of it. It ends with the process that started it. */
+/**
+ * Makes or downloads one snapshot: runs a job received by IPC, and sends the result. Ends with the process that started
+ * it.
+ */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -27,15 +30,15 @@ interface Place {
   readonly file: string;
 }
 
-/** Copies the database, uploads the copy, and reads it back. */
+/** A job that copies the database, uploads the copy, and reads it back. */
 export interface MakeJob extends Place {
   readonly kind: 'make';
   readonly replicas: number;
-  /** The generation that the copy begins; `undefined`: it is a copy of the one that is followed. */
+  /** The generation that the copy begins; `undefined` if it stays in the current one. */
   readonly move: { readonly generation: number } | undefined;
 }
 
-/** Downloads a snapshot to a file that does not exist. */
+/** A job that downloads a snapshot to a new file. */
 export interface TakeJob extends Place {
   readonly kind: 'take';
   readonly target: string;
@@ -43,7 +46,7 @@ export interface TakeJob extends Place {
   readonly sha256: string;
 }
 
-/** The reply of a job: its result, or why there is none. */
+/** The reply of a job: its result, or the reason why there is none. */
 export type JobReply<T> = { readonly result: T } | { readonly fault: string };
 
 /** The result of `MakeJob`. */
@@ -51,41 +54,41 @@ export interface MadeSnapshot extends ReplicaCopy {
   readonly sha256: string;
 }
 
-/** The one object in the bucket of a snapshot. */
+/** The name of the only object in a snapshot's bucket. */
 const OBJECT = 'replica';
 
-/** The bytes that are read at once, which is a message of NATS. */
+/** The number of bytes read at once, which become one message of NATS. */
 const CHUNK_BYTES = 128 * 1024;
 
-/** A transfer of which nothing was heard for this time has failed. */
+/** A transfer without progress for this time has failed. */
 const STALLED_MILLISECONDS = 60_000;
 
-/** The pause before a reading that broke is begun again. */
+/** The pause before an interrupted read is resumed. */
 const AGAIN_MILLISECONDS = 250;
 
-/** Others on this machine go first. */
+/** The scheduling priority: other processes on this machine go first. */
 const NICE = 10;
 
-/** The end of a transfer that makes no progress. */
+/** A watchdog that ends a transfer that makes no progress. */
 class Stall {
-  /** Rejects when there was no progress for too long. */
+  /** Rejects when there has been no progress for too long. */
   readonly noticed: Promise<never>;
   readonly #timer: NodeJS.Timeout;
   readonly #aborted = new AbortController();
   #bytes = 0;
 
-  /** @param what is transferred, as the subject of a sentence */
+  /** @param what names the transfer, as the subject of a sentence */
   constructor(what: string) {
     let notice: (error: Error) => void;
     this.noticed = new Promise((_, reject) => (notice = reject));
     this.noticed.catch(() => undefined);
     this.#timer = setTimeout(() => {
-      notice(new Error(`${what} has stopped after ${this.#bytes} bytes: NATS does not go on`));
+      notice(new Error(`${what} has stopped after ${this.#bytes} bytes: NATS does not continue it`));
       this.#aborted.abort();
     }, STALLED_MILLISECONDS);
   }
 
-  /** Aborted at the same moment. */
+  /** Aborted when `noticed` rejects. */
   get signal(): AbortSignal {
     return this.#aborted.signal;
   }
@@ -152,15 +155,15 @@ async function take({ nats, bucket, target, bytes, sha256 }: TakeJob): Promise<v
 }
 
 /**
- * Reads the object in a bucket. What breaks is begun again behind the last part that came.
+ * Reads the object in a bucket. After an interruption, resumes after the last part that arrived.
  *
- * @throws {Error} if the object is missing or incomplete, or nothing comes for a minute
+ * @throws {Error} if the object is missing or incomplete, or nothing arrives for a minute
  */
 async function* read(connected: JetStreamLink, bucket: string): AsyncGenerator<Uint8Array> {
   const store = await new Objm(connected.client).open(bucket);
   const info = await store.info(OBJECT);
   if (info === null) throw new Error('its bucket is empty');
-  // As the client names the stream of a bucket, and the subject of the parts of an object.
+  // The client's names for the stream of a bucket and for the subject of an object's parts.
   const [name, subject] = [`OBJ_${bucket}`, `$O.${bucket}.C.${info.nuid}`];
   const { state } = await connected.manager.streams.info(name, { subjects_filter: subject });
   let left = info.chunks;
@@ -177,7 +180,7 @@ async function* read(connected: JetStreamLink, bucket: string): AsyncGenerator<U
           if (left === 0) return;
         }
       } catch {
-        // A lost connection, an election. Whoever writes what comes throws outside of this generator.
+        // The connection was lost, or an election is running. Errors of the consumer are thrown outside this generator.
         await wait(AGAIN_MILLISECONDS);
       }
     }
@@ -206,7 +209,7 @@ function chunksOf(file: string, hash: Hash, stall: Stall): ReadableStream<Uint8A
   );
 }
 
-/** Runs a function with a connection, which is closed after it. */
+/** Runs a function with a connection, and then closes the connection. */
 async function withJetStream<T>(
   config: NatsConfig,
   run: (connected: JetStreamLink) => Promise<T>,
@@ -221,7 +224,7 @@ async function withJetStream<T>(
   }
 }
 
-/** Returns why there is no result, as the end of a sentence. */
+/** Returns the reason of a failure, as the end of a sentence. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const code = String((error as { code?: unknown }).code);

@@ -13,32 +13,32 @@ import { newId, withAnnouncement } from './transfer.ts';
 /** JetStream's code for a stream that does not exist. */
 const STREAM_NOT_FOUND = 10059;
 
-/** The surroundings of snapshots. */
+/** The surroundings that snapshots are made and used in. */
 export interface SnapshotSurroundings {
   readonly connected: Pick<JetStreamLink, 'manager'>;
   readonly catalogue: Catalogue;
   readonly nats: NatsConfig;
   readonly logger: Logger;
-  /** Ends what goes on if it is aborted. */
+  /** Ends running work when it is aborted. */
   readonly signal: AbortSignal;
-  /** The program that makes and takes snapshots, if it is not beside `snapshot-job.ts`. */
+  /** The program that makes and downloads snapshots, if it is not beside `snapshot-job.ts`. */
   readonly program?: URL;
 }
 
 /** The source of a snapshot. */
 export interface SnapshotSource {
-  /** The database, without links. A service may write it. */
+  /** The path of the database, without links. A service may be writing to it. */
   readonly file: string;
   readonly logId: string;
   /** The generation that the database must have. */
   readonly generation: number;
-  /** The generation that the snapshot begins; missing: it is one of the same generation. */
+  /** The generation that the snapshot begins; missing if it stays in the same one. */
   readonly move?: { readonly generation: number };
 }
 
 /**
- * Makes a snapshot of a replica: copies it beside a service that writes, uploads the copy to a bucket of its own, reads it
- * back, and enters it in the catalogue. Then removes what is not needed any more. A failure leaves nothing in the catalogue.
+ * Makes a snapshot of a replica: copies it, even while a service writes to it, uploads the copy to its own bucket,
+ * reads it back, and adds it to the catalogue. Then removes old snapshots. A failure leaves nothing in the catalogue.
  *
  * @throws {Error} with the reason, as the end of a sentence
  */
@@ -57,7 +57,7 @@ export async function makeSnapshot(
   const stream = await connected.manager.streams.info(streamName(nats.stream, made.generation));
   const { num_replicas: replicas } = stream.config;
   const faultOf = (): string | undefined =>
-    isRoomShort(file) ? 'its disk is full: the copy was given up, so that the log can go on' : undefined;
+    isRoomShort(file) ? 'its disk is full: the copy was abandoned, so that the log can go on' : undefined;
   try {
     return await withAnnouncement(surroundings, { kind: 'uploads', id, snapshot: id }, async () => {
       const job = { kind: 'make', nats, bucket, file, replicas, move } as const;
@@ -71,19 +71,19 @@ export async function makeSnapshot(
       const snapshot = { ...about, bytes, sha256, schema, time: await catalogue.now(), seconds };
       await catalogue.changeSnapshots((list) => {
         const entered = withSnapshot(list, snapshot);
-        if (entered === undefined) throw new Error('it took so long that its bucket was given up');
+        if (entered === undefined) throw new Error('it took so long that its bucket was removed');
         return entered;
       });
       return snapshot;
     });
   } finally {
-    // Its process was killed if the disk was full: the log needs the room.
+    // If the disk was full, the process was killed and has left its copy: the log needs the room.
     removeAbandonedCopy(file);
     await tidySnapshots(surroundings);
   }
 }
 
-/** Takes snapshots that are not needed any more out of the catalogue, and removes their buckets. Never throws: it is tried again. */
+/** Removes old snapshots from the catalogue, and their buckets. Never throws: the next snapshot tries again. */
 async function tidySnapshots(surroundings: SnapshotSurroundings): Promise<void> {
   const { catalogue, logger } = surroundings;
   try {
@@ -95,11 +95,11 @@ async function tidySnapshots(surroundings: SnapshotSurroundings): Promise<void> 
       removed: list.removed.filter((id) => !removed.includes(id)),
     }));
   } catch (error) {
-    logger.warn({ err: error }, 'old snapshots cannot be removed now: the next one tries it again');
+    logger.warn({ err: error }, 'old snapshots cannot be removed now: the next snapshot tries again');
   }
 }
 
-/** Returns whether the bucket of a snapshot has something in it. @throws {Error} if NATS does not answer */
+/** Returns whether the bucket of a snapshot still has its data. @throws {Error} if NATS does not answer */
 export async function isSnapshotThere(
   { connected, nats }: SnapshotSurroundings,
   { id, bytes }: Snapshot,
@@ -118,7 +118,7 @@ function streamOfBucket(prefix: string, id: string): string {
   return `OBJ_${snapshotBucket(prefix, id)}`;
 }
 
-/** Removes the bucket of a snapshot as a whole. Does nothing if there is none. */
+/** Removes the bucket of a snapshot. Does nothing if it does not exist. */
 async function removeBucket({ connected, nats }: SnapshotSurroundings, id: string): Promise<void> {
   try {
     await connected.manager.streams.delete(streamOfBucket(nats.stream, id));

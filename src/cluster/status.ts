@@ -4,10 +4,13 @@ import { inTime } from './in-time.ts';
 import type { Retention } from '../log/retention.ts';
 import type { Member, Members } from './members.ts';
 
-/** NATS is asked for no longer than this. */
+/** The longest wait for an answer of NATS. */
 const ASK_MILLISECONDS = 1500;
 
-/** The facts that other parts of a cluster know. One that is missing, or is not there in time, is shown as not known. */
+/**
+ * The sources of facts that other parts of a cluster know. If a source is missing or late, its fact is shown as
+ * unknown.
+ */
 export interface StatusSources {
   /** Returns the node that holds the lease. */
   readonly lease?: () => NodeName | undefined;
@@ -17,7 +20,7 @@ export interface StatusSources {
   readonly flushes?: () => Promise<Flushes>;
 }
 
-/** A node by its id, and its name for people. */
+/** A node: its id, and its name for people. */
 export interface NodeName {
   readonly id: string;
   readonly name: string;
@@ -26,7 +29,7 @@ export interface NodeName {
 /** Whether all servers of NATS flush before they acknowledge. */
 type Flushes = 'yes' | 'no' | 'unknown';
 
-/** A cluster, as `GET /cluster` shows it. */
+/** The state of a cluster in the form of `GET /cluster`. */
 export interface ClusterView {
   /** The id of the node that answers. */
   readonly node: string;
@@ -38,7 +41,7 @@ export interface ClusterView {
   readonly natsFlushes: Flushes;
 }
 
-/** A node: what its newest heartbeat said. */
+/** A node, as described by its newest heartbeat. */
 export interface NodeView {
   readonly id: string;
   readonly name: string;
@@ -46,16 +49,16 @@ export interface NodeView {
   readonly ready: boolean;
   /** Why it is not ready; `null` if it is. */
   readonly why: string | null;
-  /** The sequence after which it differed from others, and has stopped. */
+  /** The sequence after which it differed from the others and has stopped; `null` if it has not. */
   readonly divergedAt: number | null;
   readonly position: number;
-  /** `null` if the end of the stream is not known. */
+  /** The number of entries that it has not applied; `null` if the end of the stream is unknown. */
   readonly lag: number | null;
   readonly connections: number;
   readonly since: string;
 }
 
-/** The stream. What NATS did not answer is `null`. */
+/** The stream. Values that NATS did not report are `null`. */
 export interface LogView {
   readonly logId: string | null;
   readonly generation: number | null;
@@ -74,14 +77,17 @@ export interface ClusterStatusOptions {
 /** The state of a cluster, for people and for metrics. */
 export class ClusterStatus {
   readonly #options: ClusterStatusOptions;
-  /** One question for all who ask at the same time. */
+  /** The pending request, shared by all who ask at the same time. */
   #asking: Promise<StreamExtent | undefined> | undefined;
 
   constructor(options: ClusterStatusOptions) {
     this.#options = options;
   }
 
-  /** Returns how many entries of the stream this node has not applied; NaN if NATS does not say where it ends. */
+  /**
+   * Returns the number of entries of the stream that this node has not applied; NaN if NATS does not report the end of
+   * the stream.
+   */
   async lag(): Promise<number> {
     const extent = await this.#extent();
     return extent === undefined ? NaN : Math.max(0, extent.last - this.#options.order.through);
@@ -135,7 +141,7 @@ function viewOf(node: Member, last: number | undefined): NodeView {
   };
 }
 
-/** Returns what a promise brings; `undefined` if it fails, or takes too long. */
+/** Returns the result of a promise; `undefined` if it fails or takes too long. */
 async function ifKnown<T>(asked: Promise<T> | undefined): Promise<T | undefined> {
   return asked === undefined ? undefined : inTime(asked, ASK_MILLISECONDS).catch(() => undefined);
 }

@@ -1,33 +1,36 @@
 import type { Consumer, JsMsg, JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import { inTime } from './in-time.ts';
 
-/** One pull asks for this much, or 100 messages, which the client of NATS sets; and is renewed after this time. */
+/** A pull asks for this many bytes, or for 100 messages, the client's default, and is renewed after this time. */
 const PULL_BYTES = 16 * 1024 * 1024;
 const PULL_MILLISECONDS = 30_000;
 
-/** The server says that often that it is there, also if there is nothing new. Two that are missing end the reading. */
+/** The interval of the server's heartbeats while there is nothing new. If two are missing, reading ends. */
 const HEARTBEAT_MILLISECONDS = 500;
 
-/** The status of a pull that has got all it asked for, or whose next entry does not fit. The client makes an error of it. */
+/**
+ * The status of a pull that received everything it asked for, or whose next message does not fit. The client turns it
+ * into an error.
+ */
 const PULL_ENDED = 409;
 const PULL_IS_FULL: ReadonlySet<string> = new Set(['batch completed', 'message size exceeds maxbytes']);
 
-/** A consumer that nobody asks is removed by the server after this time. */
+/** The time after which the server removes a consumer that nobody pulls from. */
 const INACTIVE_NANOSECONDS = 10_000_000_000;
 
-/** The part of a stream that is read. */
+/** The part of a stream to read. */
 export interface ReadOptions {
-  /** The sequence to begin behind. */
+  /** The sequence to start after. */
   readonly after: number;
-  /** The subject of the messages; missing: all of them. */
+  /** The subject of the messages; if missing, all messages are read. */
   readonly subject?: string;
 }
 
 /**
- * Reads a stream on and on, in its order, until the signal is aborted.
+ * Reads a stream in order, and waits for new messages, until the signal is aborted.
  *
- * @param name of the stream
- * @throws {Error} at the first sign of trouble: the reading can be begun again behind the last message that came
+ * @param name the name of the stream
+ * @throws {Error} at the first sign of trouble. The caller can start again after the last message that arrived
  */
 export async function* readStream(
   { client, manager }: { readonly client: JetStreamClient; readonly manager: JetStreamManager },
@@ -50,19 +53,20 @@ export async function* readStream(
   try {
     while (!signal.aborted) yield* pull(consumer, signal);
   } finally {
-    // The server removes it otherwise, a little later.
+    // If this fails, the server removes it a little later.
     void manager.consumers.delete(name, info.name).catch(() => undefined);
   }
 }
 
-/** Reads until one pull has ended. @throws {Error} if it could not go on */
+/** Reads until one pull ends. @throws {Error} if the pull failed */
 async function* pull(consumer: Consumer, signal: AbortSignal): AsyncGenerator<JsMsg> {
   const messages = await consumer.fetch({
     max_bytes: PULL_BYTES,
     expires: PULL_MILLISECONDS,
     idle_heartbeat: HEARTBEAT_MILLISECONDS,
-    // After a lost connection the client would ask for the consumer first, and if an election keeps the answer away, wait
-    // for 30 s, without heeding heartbeats. So it asks for messages at once, and ends if neither these nor heartbeats come.
+    // After a lost connection the client would first ask for the consumer, and if an election prevents an answer, wait
+    // for 30 s, ignoring missing heartbeats. With `bind` it asks for messages at once, and ends if neither messages nor
+    // heartbeats arrive.
     bind: true,
   });
   const stop = (): void => messages.stop();
@@ -74,7 +78,7 @@ async function* pull(consumer: Consumer, signal: AbortSignal): AsyncGenerator<Js
       yield message;
     }
   } catch (error) {
-    // A message larger than a pull would be asked for again and again.
+    // If the pull was empty, its first message is larger than a pull. Asking again would never end.
     if (isEmpty || !isFull(error)) throw error;
   } finally {
     signal.removeEventListener('abort', stop);

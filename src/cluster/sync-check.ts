@@ -1,25 +1,25 @@
 import type { Logger } from 'pino';
 
-/** Whether the servers of NATS flush what they have stored before they acknowledge it. */
+/** Whether the servers of NATS flush messages to disk before they acknowledge them. */
 export type Flushing = 'yes' | 'no' | 'unknown';
 
-/** A server of NATS, by its monitoring port, and whether it flushes. */
+/** Whether one server of NATS, identified by its monitoring port, flushes. */
 export interface ServerFlushing {
   /** The URL of the monitoring port. */
   readonly url: string;
   /** The server's name in its cluster; `undefined` if it could not be asked. */
   readonly name: string | undefined;
   readonly flushes: Flushing;
-  /** Why that is not known; `undefined` if it is. */
+  /** Why it is unknown; `undefined` if it is known. */
   readonly why: string | undefined;
 }
 
 const ANSWER_MILLISECONDS = 2000;
 
-/** A server says some kilobytes. */
+/** The maximum size of an answer. A normal one has some kilobytes. */
 const MAX_BYTES = 1024 * 1024;
 
-/** The part of the answer of `/varz` that is read. `sync_always` is left out if it is false. */
+/** The part of the answer of `/varz` that is read. `sync_always` is omitted if it is false. */
 interface Varz {
   readonly server_name?: unknown;
   readonly jetstream?: {
@@ -28,23 +28,23 @@ interface Varz {
 }
 
 /**
- * Asks servers of NATS whether they flush. Clients cannot see that, but the monitoring ports say it.
+ * Asks servers of NATS whether they flush. Clients cannot see it, but the monitoring ports report it.
  *
- * @param urls of monitoring ports, without a slash at the end
- * @returns an answer for each URL, in their order, within about two seconds; never rejects
+ * @param urls the URLs of monitoring ports, without a trailing slash
+ * @returns an answer for each URL, in order, within about two seconds; never rejects
  */
 export function askFlushing(urls: readonly string[]): Promise<readonly ServerFlushing[]> {
   return Promise.all(urls.map(askServer));
 }
 
-/** Returns whether all servers flush: `no` if one does not, `unknown` if one, or none, could be asked. */
+/** Returns whether all servers flush: `no` if one does not, else `unknown` if one is unknown or there are none. */
 export function flushingOfAll(servers: readonly ServerFlushing[]): Flushing {
   const answers = new Set(servers.map(({ flushes }) => flushes));
   if (answers.has('no')) return 'no';
   return answers.has('unknown') || answers.size === 0 ? 'unknown' : 'yes';
 }
 
-/** Returns why it is not known whether all servers flush, in words; `undefined` if it is known. */
+/** Returns why it is unknown whether all servers flush, in words; `undefined` if it is known. */
 export function whyUnknown(servers: readonly ServerFlushing[]): string | undefined {
   if (servers.length === 0) return 'NATS_MONITOR_URL is not set';
   if (flushingOfAll(servers) !== 'unknown') return undefined;
@@ -58,7 +58,7 @@ export async function warnUnlessFlushing(
 ): Promise<readonly ServerFlushing[]> {
   if (urls.length === 0) {
     logger.warn(
-      'whether NATS flushes before it acknowledges is not known: set NATS_MONITOR_URL to the monitoring ports of its servers',
+      'it is unknown whether NATS flushes before it acknowledges: set NATS_MONITOR_URL to the monitoring ports of its servers',
     );
   }
   const servers = await askFlushing(urls);
@@ -108,7 +108,7 @@ async function textOf(answer: Response): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-/** The error of `fetch` says little: its cause has the code. */
+/** Returns the reason of a failed request. The error of `fetch` says little, but its cause has the code. */
 function whyOf(error: Error): string {
   if (error.name === 'TimeoutError') return `it does not answer within ${ANSWER_MILLISECONDS} ms`;
   const { code, message } = (error.cause ?? error) as NodeJS.ErrnoException;

@@ -1,10 +1,10 @@
 import { entryOf } from '../log/entry.ts';
 import type { Order } from '../log/order/order.ts';
 
-/** The holder of the lease says this often that time passes. */
+/** The interval of the lease holder's ticks. */
 const TICK_MILLISECONDS = 2000;
 
-/** Another node does so after this silence, and up to that much later: not all of them at once. */
+/** Another node proposes a tick after this much silence plus a random delay, so that not all do it at once. */
 const SILENT_MILLISECONDS = 6000;
 const JITTER_MILLISECONDS = 4000;
 
@@ -13,7 +13,7 @@ const LOOK_MILLISECONDS = 250;
 /** The options of ticks. */
 export interface TicksOptions {
   readonly order: Pick<Order, 'propose'> & {
-    /** Milliseconds since an entry came last. */
+    /** The milliseconds since the last entry arrived. */
     readonly silence: number;
   };
   /** Whether this node holds the lease. */
@@ -21,13 +21,14 @@ export interface TicksOptions {
 }
 
 /**
- * The entries that say that time passes: a node that hears none is cut off. The holder of the lease proposes one every two
- * seconds. If none comes, since nobody holds the lease, the other nodes do it, more seldom.
+ * Proposes ticks, the entries that show that time passes: a node that receives none is cut off. The holder of the lease
+ * proposes one every two seconds. If none arrives because nobody holds the lease, the other nodes propose them, less
+ * often.
  */
 export class Ticks {
   readonly #options: TicksOptions;
   #timer: NodeJS.Timeout | undefined;
-  /** Whether the last one has not come back yet. */
+  /** Whether the last tick has not come back yet. */
   #isProposing = false;
   #proposedAt = -Infinity;
   #patience = newPatience();
@@ -44,7 +45,7 @@ export class Ticks {
     clearInterval(this.#timer);
   }
 
-  /** Proposes an entry if it is time. */
+  /** Proposes a tick if one is due. */
   look(): void {
     const { order, isHolder } = this.#options;
     if (this.#isProposing) return;
@@ -58,7 +59,7 @@ export class Ticks {
     this.#isProposing = true;
     this.#proposedAt = performance.now();
     this.#patience = newPatience();
-    // Whether it failed is seen by what comes.
+    // The result does not matter: if it failed, no entry arrives, and `silence` grows.
     await this.#options.order.propose(entryOf({ kind: 'tick' }));
     this.#isProposing = false;
   }

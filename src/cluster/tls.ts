@@ -5,7 +5,7 @@ import type { NatsConfig } from '../config/nats.ts';
 import { StartError } from '../start-error.ts';
 import { RotatingFile } from './rotating-file.ts';
 
-/** Options of a TLS connection. Each reading of a property reads its file again. */
+/** The options of a TLS connection. Each access to a property reads its file again. */
 export interface TlsFiles {
   readonly ca?: string;
   readonly cert?: string;
@@ -16,8 +16,8 @@ export interface TlsFiles {
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /**
- * Returns the options for TLS, with the content of their files: if the client of NATS read them itself, an error of the
- * connection meanwhile would end the process.
+ * Returns the options for TLS, with the contents of the files. The client of NATS must not read the files itself: a
+ * connection error in the meantime would end the process.
  *
  * @returns `undefined` if connections need no TLS
  * @throws {StartError} if a file cannot be read or is malformed, or the key does not belong to the certificate
@@ -42,9 +42,9 @@ export function tlsOf({ tls, servers }: NatsConfig, logger: Logger): TlsFiles | 
 }
 
 /**
- * Checks that a certificate is for one of the hosts of `NATS_URL`. The client of NATS gives no name for a server that is
- * known by its address alone, whether it stands in `NATS_URL` or was learnt from another server, and Node would then look
- * for "localhost" in the certificate.
+ * Checks that a certificate is for one of the hosts of `NATS_URL`. If a server is known only by its IP address, whether
+ * from `NATS_URL` or from another server, the client of NATS passes no name, and Node would look for "localhost" in the
+ * certificate.
  */
 function identityFault(hosts: readonly string[], certificate: PeerCertificate): Error | undefined {
   const faults = hosts.map((host) => checkServerIdentity(host, certificate));
@@ -77,6 +77,6 @@ function keyIn(text: string): string {
 function checkPair(cert: string, key: string): void {
   if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
   throw new StartError(
-    'NATS_KEY must be the key of the certificate in NATS_CERT: it belongs to another one.',
+    'NATS_KEY must be the key of the certificate in NATS_CERT: it belongs to a different one.',
   );
 }

@@ -3,19 +3,19 @@ import type { Logger } from 'pino';
 import type { Catalogue } from './catalogue.ts';
 import { withoutTransfer, withRenewal, withTransfer } from './snapshot-list.ts';
 
-/** A transfer says that it goes on at this interval. */
+/** The interval at which the announcement of a transfer is renewed. */
 const RENEW_MILLISECONDS = 60_000;
 
-/** Returns a new id of a snapshot or a transfer. */
+/** Returns a new random id for a snapshot or a transfer. */
 export function newId(): string {
   return randomBytes(6).toString('hex');
 }
 
 /**
- * Runs an upload or a download of a snapshot, and says in the catalogue that it goes on, so that nobody removes or trims what
- * it needs.
+ * Runs an upload or a download of a snapshot, and keeps it announced in the catalogue, so that nobody removes or trims
+ * data that it needs.
  *
- * @param id of the transfer; that of an upload is the id of its snapshot
+ * @param id the id of the transfer; for an upload, the id of the snapshot
  */
 export async function withAnnouncement<T>(
   { catalogue, logger }: { readonly catalogue: Pick<Catalogue, 'changeSnapshots'>; readonly logger: Logger },

@@ -75,7 +75,7 @@ const server = new WebSocketServer(options);
 
 // Emitted by `handleUpgrade` before it has written anything. It throws what is thrown here.
 server.on('wsClientError', ({ message }) => {
-  throw new Refusal('malformed', `This is no handshake of a WebSocket: ${message}.`);
+  throw new Refusal('malformed', `This is not a valid WebSocket handshake: ${message}.`);
 });
 
 /**

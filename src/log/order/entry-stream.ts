@@ -58,7 +58,7 @@ export interface EntryStream {
 /** The error for a stream that does not exist. */
 export class StreamGone extends Error {
   constructor(name: string) {
-    super(`the stream ${name} does not exist: NATS has lost it. An operator has to choose: cluster reseed`);
+    super(`the stream ${name} does not exist: NATS has lost it. An operator must decide: see cluster reseed`);
     this.name = 'StreamGone';
   }
 }

@@ -31,7 +31,7 @@ const APPLY_AGAIN_MILLISECONDS = 250;
 
 /** The log line about a node that has stopped following; the error logged with it says why. */
 const LOST =
-  'this node has stopped following the log of the cluster: it serves nobody until it is mended and started again';
+  'this node has stopped following the log of the cluster: it serves nobody until it is repaired and restarted';
 
 /**
  * The order of a cluster: a durable stream that all nodes append to and follow. A node applies only what the stream
@@ -128,7 +128,7 @@ export class JetStreamOrder implements Order {
   get refusing(): string | undefined {
     return (
       this.cutOff ??
-      (this.#tail.isDoubting ? 'this node looks whether the log is the one it knows' : undefined)
+      (this.#tail.isDoubting ? 'this node is checking whether the log is the one it knows' : undefined)
     );
   }
 

@@ -25,7 +25,7 @@ const DOUBT_MILLISECONDS = 15_000;
 class Forked extends Error {
   constructor(what: string) {
     super(
-      `${what}: the stream is not the one that this node has followed. An operator has to choose: cluster reseed`,
+      `${what}: the stream is not the one that this node has followed. An operator must decide: see cluster reseed`,
     );
     this.name = 'Forked';
   }
@@ -155,7 +155,7 @@ export class Tail {
           const why = error.message;
           logger.warn(
             { why },
-            'this node takes no publishes, and looks for a while whether the log in NATS is the one it knows',
+            'this node takes no publishes for a while, and checks whether the log in NATS is the one it knows',
           );
         }
         doubtedSince = isDoubted ? (doubtedSince ?? performance.now()) : undefined;

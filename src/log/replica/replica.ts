@@ -68,7 +68,7 @@ export interface ReplicaParts {
 /** The database of a cluster's node is checked every day, since it is one of several copies that must be the same. */
 const DAY_MILLISECONDS = 24 * 3_600_000;
 
-const DAMAGED = 'the log is damaged; its operator has to restore a backup';
+const DAMAGED = 'the log is damaged; its operator must restore a backup';
 
 /**
  * This node's copy of the log, in a SQLite database. One thread writes, in the order of the calls of `apply`. Reads run

@@ -133,9 +133,9 @@ export function startOfRetention(database: Database, start: ClockStart): number 
     return undefined;
   logger.warn(
     { clock: new Date(clock), last: new Date(last) },
-    'the clock is days ahead of when the log was last in use: it was idle, or the clock is wrong. So that nothing is removed ' +
-      'by a wrong clock, retention and expiry go on from that time, and by the clock only after a day. If the clock is ' +
-      'right, start with RETENTION_CLOCK=trusted to remove what is due now',
+    'the clock is days ahead of the last use of the log: the log was idle, or the clock is wrong. So that a wrong clock ' +
+      'removes nothing, retention and expiry continue from that time, and follow the clock only after a day. If the ' +
+      'clock is right, start with RETENTION_CLOCK=trusted to remove what is due now',
   );
   return last;
 }
