@@ -26,24 +26,24 @@ import { VapidSigner } from './push/vapid-signer.ts';
 import { Heartbeats } from './stream/heartbeats.ts';
 import { Pings } from './ws/pings.ts';
 
-/** The surroundings that the parts of a service work in. */
+/** The surroundings of the parts of a service. */
 export interface Surroundings {
   readonly config: Config;
   readonly logger: Logger;
-  /** How many lines of the log of the service were dropped. */
+  /** The number of dropped log lines. */
   readonly lines: { readonly dropped: number };
   /** Returns milliseconds since the Unix epoch. */
   readonly now: () => number;
 }
 
-/** The parts of a service that are opened, and closed again. */
+/** The parts of a service that must be opened and closed. */
 interface OpenedParts {
   /** `undefined` in open mode. */
   readonly tokens: Tokens | undefined;
   readonly http: HttpServer;
   readonly log: ReplicatedLog;
   readonly vapidKeys: VapidKeys;
-  /** Other times than usual, for tests. */
+  /** Times for tests, in place of the defaults. */
   readonly outageTimes?: OutageTimes;
   /** `undefined` if this is the only node. */
   readonly leadership?: Leadership | undefined;
@@ -51,7 +51,7 @@ interface OpenedParts {
   readonly peers?: ClusterPeers | undefined;
 }
 
-/** Makes the parts between the log and the port, and connects them. None of them works before its start. */
+/** Creates the parts between the log and the port, and connects them. None of them works before its start. */
 export function assemble(
   { config, logger, lines, now }: Surroundings,
   { tokens, http, log, vapidKeys, leadership, peers, outageTimes }: OpenedParts,

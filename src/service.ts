@@ -15,19 +15,19 @@ import { openLocalLog } from './log/open-local-log.ts';
 import type { ReplicatedLog } from './log/replicated-log.ts';
 import { keepVapidKeys, makeVapidKeys, readVapidKeys, vapidFile, type VapidKeys } from './push/vapid.ts';
 
-/** Connections that have not ended after this time are cut, so that closing takes less than five seconds. */
+/** Connections that have not ended within this time are cut, so that closing takes less than five seconds. */
 const DRAIN_MILLISECONDS = 3000;
 
-/** Notifications that are in flight after this time are aborted: the next start finds them in the log again. */
+/** Notifications still in flight after this time are aborted. The next start finds them in the log again. */
 const PUSH_MILLISECONDS = 1000;
 
-/** The surroundings of a service, and a callback for its end. */
+/** The surroundings of a service, and a callback for a fatal error. */
 interface ServiceOptions extends Surroundings {
-  /** Called if the log can never be written again by this process, which should then end. */
+  /** Called if this process can never write the log again, and should end. */
   readonly onFatal: (error: Error) => void;
 }
 
-/** An open log, and with several nodes what this one does for the others and knows of them. */
+/** An open log and, in a cluster, the parts that work with the other nodes. */
 interface OpenLog {
   readonly log: ReplicatedLog;
   readonly leadership?: Leadership;
@@ -35,14 +35,16 @@ interface OpenLog {
   readonly snapshots?: SnapshotKeeper;
 }
 
-/** The service in one process, from its start to its end. It starts once; for another start, make another one. */
+/**
+ * The service in one process, from its start to its end. It starts only once. For another start, create another one.
+ */
 export class Service {
   readonly #options: ServiceOptions;
-  /** Functions that close what is open. What was opened last is closed first. */
+  /** Functions that close the open parts, called in reverse order of opening. */
   readonly #closers: (() => Promise<void> | void)[] = [];
   #starting: Promise<string | undefined> | undefined;
   #closing: Promise<void> | undefined;
-  /** Aborted when the service is to be closed. */
+  /** Aborted when the service should close. */
   readonly #ending = new AbortController();
   #log: ReplicatedLog | undefined;
 
@@ -51,12 +53,12 @@ export class Service {
   }
 
   /**
-   * Starts the service. The keys are read and the database is inspected first, then the port is taken, then the
-   * database is locked and its schema brought up to date. If any of that fails, everything that was opened is closed
-   * again. A second call returns the promise of the first.
+   * Starts the service. Reads the keys and inspects the database, then takes the port, then locks the database and
+   * migrates it to the current schema. If any of this fails, closes everything that was opened. A second call returns
+   * the promise of the first.
    *
-   * @returns the URL at which it listens, without a slash at its end; `undefined` if `close` was called before it did
-   * @throws {StartError} a line for the person who starts the service
+   * @returns the URL at which it listens, without a trailing slash; `undefined` if `close` was called before that
+   * @throws {StartError} with a line for the person who starts the service
    */
   start(): Promise<string | undefined> {
     this.#starting ??= this.#start();
@@ -64,11 +66,11 @@ export class Service {
   }
 
   /**
-   * Closes the service: stores and answers the publishes that were accepted, says goodbye to streams, answers polls,
-   * and closes the log. A start that is under way is cancelled. A second call returns the promise of the first. A
-   * service that is closed before its start never starts.
+   * Closes the service: stores and answers accepted publishes, says goodbye to streams, answers polls, and closes the
+   * log. Cancels a start that is under way. A second call returns the promise of the first. A service closed before its
+   * start never starts.
    *
-   * @returns settles when nothing is open any more
+   * @returns a promise that settles when everything is closed
    */
   close(): Promise<void> {
     this.#ending.abort();
@@ -93,7 +95,7 @@ export class Service {
   }
 
   async #close(): Promise<void> {
-    // A start that is under way itself closes whatever it opens after this.
+    // A start that is under way closes by itself anything that it opens after this.
     await this.#closeAll();
     await this.#starting?.catch(() => undefined);
   }
@@ -158,7 +160,10 @@ export class Service {
     return http.origin;
   }
 
-  /** Connects to the cluster; `undefined` if this is the only node, which loads neither NATS's client nor what uses it. */
+  /**
+   * Connects to the cluster. Returns `undefined` if this is the only node, and then loads neither the client of NATS
+   * nor any code that uses it.
+   */
   async #openCluster(): Promise<Cluster | undefined> {
     const { config, logger } = this.#options;
     if (config.nats === undefined) return undefined;
@@ -239,7 +244,7 @@ export class Service {
   }
 }
 
-/** Makes the verifier of tokens. It has no keys before its start. */
+/** Creates the verifier of tokens. It has no keys before its start. */
 function tokensOf(config: AuthConfig, logger: Logger, now: () => number): Tokens {
   const { secrets, keySource, issuer, audience } = config;
   const keys = {

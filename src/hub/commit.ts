@@ -3,12 +3,12 @@ import type { EphemeralMessage, Message } from '../message.ts';
 import { CommitFrames, Delivery } from './delivery.ts';
 
 /**
- * How many combinations of inboxes are remembered for one commit. Each keeps as many bytes as a socket takes at once.
- * Others are put together again when they are needed.
+ * The maximum number of combinations of inboxes cached for one commit. Each holds as many bytes as a socket takes at
+ * once. Beyond it, combinations are built again when they are needed.
  */
 const MAX_UNIONS = 32;
 
-/** The messages of one commit, for each inbox that is followed. */
+/** The messages of one commit, grouped by followed inbox. */
 export class Commit {
   readonly #messages: readonly Message[];
   readonly #frames: CommitFrames;
@@ -20,7 +20,7 @@ export class Commit {
   /**
    * @param messages in id order
    * @param cursor returns the cursor of an id
-   * @param isFollowed tells whether an inbox is followed now
+   * @param isFollowed returns whether an inbox is followed now
    */
   constructor(
     messages: readonly Message[],
@@ -42,22 +42,22 @@ export class Commit {
     }
   }
 
-  /** The inboxes that got messages and are followed. */
+  /** The followed inboxes that got messages. */
   get inboxes(): Iterable<string> {
     return this.#places.keys();
   }
 
   /**
-   * Returns the messages for a subscriber: in id order, and each once. Subscribers whose inboxes got the same messages
-   * share one delivery, so it is encoded once.
+   * Returns the messages for a subscriber, in id order and without duplicates. Subscribers whose inboxes got the same
+   * messages share one delivery, so it is encoded once.
    *
    * @param inboxes the inboxes that the subscriber follows
-   * @param follows tells whether an address is one of them
+   * @param follows returns whether an address is one of them
    * @returns `undefined` if there is no message for it
    */
   deliveryFor(inboxes: readonly string[], follows: (address: string) => boolean): Delivery | undefined {
     const places: number[] = [];
-    // Loop over the shorter of the two: a commit to one room has two inboxes, a subscriber may have a hundred.
+    // Loop over the shorter list: a commit to one room has two inboxes, a subscriber may have a hundred.
     if (inboxes.length <= this.#places.size) {
       for (const address of inboxes) {
         const place = this.#places.get(address);
@@ -86,7 +86,7 @@ export class Commit {
   }
 }
 
-/** Returns the inboxes of a message: one fewer if its sender is its recipient. */
+/** Returns the inboxes of a message: one fewer if the sender is also the recipient. */
 export function inboxesOf({ sender, recipient }: EphemeralMessage): readonly string[] {
   return sender === recipient ? [recipient, EVERYTHING] : [recipient, sender, EVERYTHING];
 }

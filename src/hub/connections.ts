@@ -15,36 +15,42 @@ export interface OpenConnection extends Term {
   readonly inboxes: Inboxes;
   /** The token's `sub`; `undefined` in open mode. */
   readonly client: string | undefined;
-  /** Tells the client that its token has expired, or that the token's key was removed, and closes. */
+  /** Tells the client that its token has expired or that the token's key was removed, and closes. */
   expire(): void;
   /** The name of its protocol. */
   readonly protocol: Framing['protocol'] | 'poll';
-  /** Its state now. `waiting`: this node has not caught up with its cursor. */
+  /** Its current state. `waiting` means that this node has not caught up with its cursor. */
   readonly state: SubscriptionState | 'waiting' | 'polling';
-  /** How many bytes wait in the buffer of its socket. */
+  /** The number of bytes in the buffer of its socket. */
   readonly buffered: number;
-  /** Returns how many ids it is behind the head of the log; 0 if it is not replaying. */
+  /** Returns the number of ids that it is behind the head of the log; 0 if it is not replaying. */
   behind(head: number): number;
   /** Tells the client that the service is ending, and closes. */
   shutdown(): void;
-  /** Tells the client that this node is cut off from the others, and closes. @param retry when it comes back */
+  /**
+   * Tells the client that this node is cut off from the others, and closes. @param retry when the client should come
+   * back
+   */
   disconnect(retry: RetrySpread): void;
 }
 
-/** The limits for open streams and held polls. */
+/** The limits on open streams and held polls. */
 export interface ConnectionLimits {
   readonly total: number;
-  /** For one client. Has no effect in open mode, in which clients are not known. */
+  /** The limit per client. Has no effect in open mode, in which clients are unknown. */
   readonly perClient: number;
 }
 
 /**
- * How often ended tokens are looked for. They expire by the system clock, which may be set meanwhile. Connections whose
- * key is removed end within this time, too.
+ * The interval between checks for ended tokens. They expire by the system clock, which may be set meanwhile.
+ * Connections whose key is removed also end within this time.
  */
 const EXPIRY_MILLISECONDS = 250;
 
-/** All open streams and held polls. It limits them, tells presence, and ends them with their tokens or the service. */
+/**
+ * All open streams and held polls. Limits their number, reports them to presence, and ends them with their tokens or
+ * the service.
+ */
 export class Connections {
   readonly #presence: Presence;
   readonly #scheduler: FairScheduler;
@@ -64,7 +70,7 @@ export class Connections {
     this.#now = now;
   }
 
-  /** Begins to end connections whose token has ended. */
+  /** Starts ending connections whose token has ended. */
   start(): void {
     this.#stop = this.#scheduler.every(EXPIRY_MILLISECONDS, () => this.#endExpired(this.#now()));
   }
@@ -74,7 +80,7 @@ export class Connections {
     this.#stop?.();
   }
 
-  /** The streams and held polls that are open now. */
+  /** The currently open streams and held polls. */
   get open(): ReadonlySet<OpenConnection> {
     return this.#open;
   }
@@ -101,7 +107,7 @@ export class Connections {
     this.#presence.join(presentAs(connection));
   }
 
-  /** Removes a connection. Does nothing if it was removed already. */
+  /** Removes a connection. Does nothing if it was already removed. */
   leave(connection: OpenConnection): void {
     if (!this.#open.delete(connection)) return;
     this.#expiring.delete(connection);
@@ -113,12 +119,12 @@ export class Connections {
     this.#presence.leave(presentAs(connection));
   }
 
-  /** From now on, no client can connect. */
+  /** Refuses new connections from now on. */
   beginShutdown(): void {
     this.#ending = true;
   }
 
-  /** Ends all connections, in turns. Settles when each client has been told. */
+  /** Ends all connections, in turns. Settles when all clients have been told. */
   shutdown(): Promise<void> {
     return this.#scheduler.run(this.#endAll());
   }
@@ -139,7 +145,7 @@ export class Connections {
   }
 }
 
-/** Returns the addresses that a connection makes present: a follower of everything has no presence. */
+/** Returns the addresses that a connection makes present. Wildcard followers have no presence. */
 function presentAs({ inboxes }: OpenConnection): readonly string[] {
   return inboxes[0] === EVERYTHING ? [] : inboxes;
 }

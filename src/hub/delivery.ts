@@ -9,17 +9,19 @@ export interface Slice {
   readonly lastId: number;
 }
 
-/** The longest slice (a single frame may be a little longer), so that the bound on a socket's buffer holds. */
+/**
+ * The maximum size of a slice (a single frame may be slightly larger), so that the bound on a socket's buffer holds.
+ */
 const SLICE_BYTES = 64 * 1024;
 
-/** The frame of a message that is not stored, in each framing. */
+/** The frame of an ephemeral message, in each framing. */
 export class EphemeralFrames extends ByFraming<Buffer> {
   constructor(message: EphemeralMessage) {
     super((framing) => framing.encode([framing.ephemeral(message)]));
   }
 }
 
-/** Returns the frame of a message of a commit, which is encoded once. */
+/** A function that returns the frame of a commit's message, encoded only once. */
 type Frames = (message: Message) => Buffer;
 
 /** The frames of one commit, in each framing. */
@@ -40,9 +42,9 @@ export class CommitFrames extends ByFraming<Frames> {
   }
 }
 
-/** Messages of one commit that go to several subscribers, as the same bytes for all of them. */
+/** Messages of one commit for several subscribers, with the same bytes for all of them. */
 export class Delivery {
-  /** In id order. */
+  /** The messages, in id order. */
   readonly messages: readonly Message[];
   readonly #frames: CommitFrames;
   readonly #slices = new ByFraming((framing) => new Slices(this.messages, this.#frames.in(framing)));
@@ -62,7 +64,7 @@ export class Delivery {
     return this.messages.at(-1)?.id ?? 0;
   }
 
-  /** Returns the messages as bytes: the same buffers for every subscriber, made when the first one needs them. */
+  /** Returns the messages as bytes: the same buffers for every subscriber, created when the first one needs them. */
   slices(framing: Framing): Iterable<Slice> {
     return this.#slices.in(framing);
   }
@@ -76,12 +78,15 @@ export class Delivery {
   }
 }
 
-/** The slices of a delivery. A commit of thousands of large messages is encoded no further than some socket has room. */
+/**
+ * The slices of a delivery, made lazily: a commit of thousands of large messages is encoded only as far as some socket
+ * has room.
+ */
 class Slices implements Iterable<Slice> {
   readonly #messages: readonly Message[];
   readonly #frames: Frames;
   readonly #cut: Slice[] = [];
-  /** How many messages are in `#cut`. */
+  /** The number of messages in `#cut`. */
   #through = 0;
 
   constructor(messages: readonly Message[], frames: Frames) {

@@ -10,7 +10,9 @@ import type { FairScheduler } from '../fair-scheduler.ts';
 export class HeldPoll extends HeldRequest implements Subscriber {
   #mayRead = true;
 
-  /** The head of the log when it began: a commit up to there may still be on its way, and was read. */
+  /**
+   * The head of the log when it began. A commit up to it may still be on its way, but its messages were already read.
+   */
   readonly #head: number;
 
   private constructor(inboxes: Inboxes, head: number, identity: Identity) {
@@ -19,11 +21,12 @@ export class HeldPoll extends HeldRequest implements Subscriber {
   }
 
   /**
-   * Waits until one of the inboxes gets a message, the time has passed, the token has ended, the signal is aborted, or the
-   * service ends or is cut off.
+   * Waits until one of the inboxes gets a message, the time has passed, the token has ended, the signal is aborted, or
+   * the service ends or is cut off.
    *
-   * @param head the highest id of the log, as of the read before
-   * @param cut aborted if the client has gone or can no longer be watched; if it is aborted already, the wait ends at once
+   * @param head the head of the log at the previous read
+   * @param cut aborted if the client has gone or can no longer be watched; if it is already aborted, the wait ends at
+   *   once
    * @returns whether the inboxes may still be read: `false` if the token has ended or the service is cut off
    */
   static async hold(
@@ -44,7 +47,7 @@ export class HeldPoll extends HeldRequest implements Subscriber {
     clearTimeout(timer);
     hub.remove(poll);
     connections.leave(poll);
-    // Many polls may have waited for the same message, and each now reads a page.
+    // Take turns: many polls may have waited for the same message, and each now reads a page.
     await new Promise<void>((resolve) => scheduler.add({ turn: resolve }));
     return poll.#mayRead;
   }

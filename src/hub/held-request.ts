@@ -4,7 +4,7 @@ import type { Inboxes } from '../log/inboxes.ts';
 import type { Connections, OpenConnection } from './connections.ts';
 import { Waiter } from './waiter.ts';
 
-/** A request for messages that is not answered yet. It counts as a connection of its client. */
+/** An unanswered request for messages. It counts as a connection of its client. */
 export class HeldRequest implements OpenConnection {
   readonly inboxes: Inboxes;
   readonly client: string | undefined;
@@ -13,7 +13,7 @@ export class HeldRequest implements OpenConnection {
   readonly protocol = 'poll';
   readonly buffered = 0;
   readonly state: 'polling' | 'waiting';
-  /** Settles when it need not wait any more. */
+  /** Settles when the wait ends. */
   protected readonly ended: Promise<void>;
   #end: () => void = () => undefined;
 
@@ -27,10 +27,10 @@ export class HeldRequest implements OpenConnection {
   }
 
   /**
-   * Waits until this node has caught up with a client's cursor; until its token has ended, the signal is aborted, or the node
-   * ends or is cut off.
+   * Waits until this node has caught up with a client's cursor, the token has ended, the signal is aborted, or the
+   * service ends or is cut off.
    *
-   * @param reached what `MessageLog.reach` returned
+   * @param reached the promise of `MessageLog.reach`
    * @param cut aborted if the client has gone or can no longer be watched
    * @returns whether the node has caught up
    */
@@ -63,7 +63,7 @@ export class HeldRequest implements OpenConnection {
     this.end();
   }
 
-  /** Returns 0: it has received every message so far. */
+  /** Returns 0: a held request is never behind. */
   behind(): number {
     return 0;
   }

@@ -6,36 +6,36 @@ import { DeliveryCounters } from '../metrics/counters/delivery-counters.ts';
 import type { FairScheduler } from '../fair-scheduler.ts';
 import type { Peers } from './peers.ts';
 
-/** A follower of inboxes: the subscription of a stream, or a held poll. */
+/** A subscriber to inboxes: the subscription of a stream, or a held poll. */
 export interface Subscriber {
   readonly inboxes: Inboxes;
-  /** Takes the messages of a commit for its inboxes: at least one. */
+  /** Receives the messages of a commit for its inboxes: at least one. */
   deliver(delivery: Delivery): void;
-  /** Takes a message that is not stored. @returns whether it was written */
+  /** Receives an ephemeral message. @returns whether it was written */
   deliverEphemeral(frames: EphemeralFrames): boolean;
 }
 
 /**
- * How many messages that are not stored may wait to be dispatched, for example while a commit goes to many subscribers.
- * Further ones are dropped, as they are for a stream without room.
+ * The maximum number of ephemeral messages waiting to be dispatched, for example while a commit goes to many
+ * subscribers. Further ones are dropped, as they are for a stream without room.
  */
 const MAX_EPHEMERAL = 1000;
 
-/** The subscribers of each inbox. It dispatches each commit to them. */
+/** The subscribers of each inbox. Dispatches each commit to them. */
 export class Hub {
-  /** The messages that went to subscribers since the start. */
+  /** Counts of messages sent to subscribers since the start. */
   readonly deliveries = new DeliveryCounters();
   readonly #cursor: (id: number) => string;
   readonly #scheduler: Pick<FairScheduler, 'run'>;
   readonly #peers: Pick<Peers, 'dispatchEphemeral'> | undefined;
   readonly #subscribers = new Map<string, Set<Subscriber>>();
-  /** How many messages that are not stored are being dispatched. */
+  /** The number of ephemeral messages being dispatched. */
   #ephemeral = 0;
 
   /**
    * @param cursor returns the cursor of an id
    * @param scheduler runs the dispatches in the order of the calls
-   * @param peers brings messages that are not stored to other nodes; missing if this is the only one
+   * @param peers relays ephemeral messages to other nodes; missing if this is the only node
    */
   constructor(
     cursor: (id: number) => string,
@@ -47,7 +47,7 @@ export class Hub {
     this.#peers = peers;
   }
 
-  /** Adds a subscriber, which gets every later commit. Does nothing if it was added already. */
+  /** Adds a subscriber, which gets every later commit. Does nothing if it was already added. */
   add(subscriber: Subscriber): void {
     for (const address of subscriber.inboxes) {
       const subscribers = this.#subscribers.get(address);
@@ -56,7 +56,7 @@ export class Hub {
     }
   }
 
-  /** Removes a subscriber, which gets nothing more. Does nothing if it is not known. */
+  /** Removes a subscriber, which then gets nothing more. Does nothing if it is unknown. */
   remove(subscriber: Subscriber): void {
     for (const address of subscriber.inboxes) {
       const subscribers = this.#subscribers.get(address);
@@ -66,11 +66,11 @@ export class Hub {
   }
 
   /**
-   * Dispatches the messages of a commit to their subscribers: to a few at once, to many in turns. A subscriber that is
-   * added meanwhile finds them in the log.
+   * Dispatches the messages of a commit to their subscribers: to a few at once, to many in turns. A subscriber added
+   * meanwhile finds them in the log.
    *
    * @param messages in id order
-   * @returns settles when every subscriber has them
+   * @returns a promise that settles when every subscriber has them
    */
   dispatch(messages: readonly Message[]): Promise<void> {
     const commit = new Commit(messages, this.#cursor, (address) => this.#subscribers.has(address));
@@ -86,11 +86,11 @@ export class Hub {
   }
 
   /**
-   * Dispatches a message that is not stored to the live streams of its recipient and its sender, on all nodes, after
-   * everything of its kind that was dispatched before it.
+   * Dispatches an ephemeral message to the live streams of its recipient and its sender, on all nodes, after earlier
+   * ephemeral messages.
    *
-   * @param isCounted whether to wait for other nodes, for a moment, to say how many streams they wrote it to
-   * @returns how many streams it was written to; 0 if too many such messages wait
+   * @param isCounted whether to wait a moment for other nodes to report how many streams they wrote it to
+   * @returns the number of streams it was written to; 0 if too many such messages are waiting
    */
   async dispatchEphemeral(message: EphemeralMessage, isCounted = true): Promise<number> {
     this.deliveries.ephemeral++;
@@ -101,10 +101,9 @@ export class Hub {
   }
 
   /**
-   * Dispatches a message that is not stored to the live streams of this node, after everything that was dispatched here
-   * before it.
+   * Dispatches an ephemeral message to the live streams of this node, after everything dispatched here before it.
    *
-   * @returns how many streams it was written to; 0 if too many such messages wait
+   * @returns the number of streams it was written to; 0 if too many such messages are waiting
    */
   async dispatchEphemeralHere(message: EphemeralMessage): Promise<number> {
     if (this.#ephemeral >= MAX_EPHEMERAL) return 0;
@@ -121,7 +120,7 @@ export class Hub {
     return delivered;
   }
 
-  /** Visits each subscriber of any of these inboxes once, in one step for each. */
+  /** Visits each subscriber of any of these inboxes once, one per step. */
   *#eachOf(addresses: Iterable<string>, visit: (subscriber: Subscriber) => void): Generator {
     const visited = new Set<Subscriber>();
     for (const address of addresses) {

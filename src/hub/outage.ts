@@ -4,13 +4,13 @@ import type { MessageLog } from '../log/message-log.ts';
 import { RETRY_REFUSED, type RetrySpread } from '../wire/server-events.ts';
 import type { Connections } from './connections.ts';
 
-/** How often the node is looked at. */
+/** The interval between checks of the node. */
 const LOOK_MILLISECONDS = 250;
 
-/** Connections are ended over this time, so that the other nodes do not get all their clients at once. */
+/** Connections are ended over this time, so that the other nodes do not get all the clients at once. */
 const SPREAD_MILLISECONDS = 10_000;
 
-/** The longest wait that clients are told while the node stays cut off. */
+/** The longest wait that clients are told to observe while the node stays cut off. */
 export const MAX_RETRY_MILLISECONDS = 60_000;
 
 /** The times of an outage, in milliseconds. */
@@ -20,9 +20,9 @@ export interface OutageTimes {
 }
 
 /**
- * The time in which this node is cut off from the others of its cluster. It may have missed messages, and grants that are
- * gone, so it serves no client: open connections are ended, a part at each look. When it is no longer cut off, it serves
- * again, and the connections that are left stay. One machine alone is never cut off.
+ * The time in which this node is cut off from the others of its cluster. It may have missed messages, and revoked
+ * grants, so it serves no clients: open connections are ended, some at each check. When the node is no longer cut off,
+ * it serves clients again, and the remaining connections stay. A single machine is never cut off.
  */
 export class Outage {
   readonly #log: Pick<MessageLog, 'cutOff'>;
@@ -31,7 +31,7 @@ export class Outage {
   readonly #logger: Logger;
   readonly #look: number;
   readonly #spread: number;
-  /** When it began, on the clock of `performance.now()`; `undefined` if there is none. */
+  /** The `performance.now()` at which the outage began; `undefined` if there is none. */
   #since: number | undefined;
   #stop: (() => void) | undefined;
 
@@ -50,29 +50,32 @@ export class Outage {
     this.#spread = spread;
   }
 
-  /** Begins to look. Only a node of a cluster needs that. */
+  /** Starts checking. Needed only on a node of a cluster. */
   start(): void {
     this.#stop = this.#scheduler.every(this.#look, () => this.#endSome());
   }
 
-  /** Stops looking. */
+  /** Stops checking. */
   stop(): void {
     this.#stop?.();
   }
 
-  /** Why no client is served now, in words fit for it; `undefined` if there is no outage. */
+  /** Why no clients are served now, in words fit for them; `undefined` if there is no outage. */
   get reason(): string | undefined {
     return this.#log.cutOff;
   }
 
-  /** When clients come back: the longer it lasts, the later, from 5–15 s at first to 20–60 s after a minute and a half. */
+  /**
+   * The wait after which clients should come back. It grows with the outage, from 5–15 s at first to 20–60 s after a
+   * minute and a half.
+   */
   get retry(): RetrySpread {
     const lasted = this.#since === undefined ? 0 : performance.now() - this.#since;
     const growth = Math.min(1 + lasted / 30_000, MAX_RETRY_MILLISECONDS / RETRY_REFUSED.max);
     return { min: Math.round(RETRY_REFUSED.min * growth), max: Math.round(RETRY_REFUSED.max * growth) };
   }
 
-  /** Ends as many of the open connections as are due. */
+  /** Ends the share of the open connections that is due. */
   *#endSome(): Generator {
     const why = this.reason;
     if (why === undefined) {
@@ -87,7 +90,7 @@ export class Outage {
     const { open } = this.#connections;
     let due = Math.ceil(open.size * Math.min(1, this.#look / Math.max(left, this.#look)));
     for (const connection of open) {
-      // It may serve again since the step before.
+      // The node may have recovered since the previous step.
       if (due-- === 0 || this.#log.cutOff === undefined) return;
       connection.disconnect(this.retry);
       yield;

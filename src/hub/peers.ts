@@ -1,16 +1,16 @@
 import type { EphemeralMessage } from '../message.ts';
 
-/** The other nodes of a cluster, as far as connections of this node concern them. */
+/** The other nodes of a cluster, as recipients of news about connections and ephemeral messages of this node. */
 export interface Peers {
-  /** Notes that a stream or poll of these addresses has begun on this node. */
+  /** Reports that a stream or poll of these addresses has begun on this node. */
   joined(addresses: readonly string[]): void;
-  /** Notes that it has ended. */
+  /** Reports that a stream or poll of these addresses has ended on this node. */
   left(addresses: readonly string[]): void;
   /**
-   * Brings a message that is not stored to the live streams of other nodes, in the order of the calls.
+   * Relays an ephemeral message to the live streams of other nodes, in the order of the calls.
    *
    * @param isCounted whether the number of streams is wanted
-   * @returns how many streams of the nodes that answered soon it was written to; 0 at once if that is not wanted
+   * @returns the number of streams it was written to, on nodes that answered soon; 0 at once if it is not counted
    */
   dispatchEphemeral(message: EphemeralMessage, isCounted: boolean): Promise<number>;
 }

@@ -11,35 +11,35 @@ export class PresenceFrame extends ByFraming<Buffer> {
   }
 }
 
-/** A stream that watches addresses. */
+/** A stream that watches the presence of addresses. */
 export interface Watcher {
   readonly watched: readonly string[];
-  /** Notes that an address has changed, for the next `tell`. */
+  /** Notes that an address has changed, so that the next `tell` sends its state. */
   note(address: string): void;
   /** Sends the states of the noted addresses. */
   tell(): void;
 }
 
 /**
- * The watchers of each address. They are told of changes in steps: each gets one write with everything that has changed
- * by then. A frame is encoded once for all of them.
+ * The watchers of each address. They are told of changes in steps: each watcher gets one write with everything that has
+ * changed by then. A frame is encoded once for all watchers.
  */
 export class PresenceWatchers {
   readonly #state: (address: string) => PresenceState;
   readonly #watchers = new Map<string, Set<Watcher>>();
-  /** Changed addresses whose watchers have not noted it yet. */
+  /** Changed addresses that their watchers have not noted yet. */
   #changed = new Set<string>();
   readonly #toTell = new Set<Watcher>();
-  /** The frames of the addresses that watchers are being told of. */
+  /** Cached frames of addresses, while watchers are being told. */
   readonly #frames = new Map<string, PresenceFrame>();
   #isTelling = false;
 
-  /** @param state returns the state of an address now */
+  /** @param state returns the current state of an address */
   constructor(state: (address: string) => PresenceState) {
     this.#state = state;
   }
 
-  /** Adds a watcher, which is told of later changes of its addresses. */
+  /** Adds a watcher, which is told of later changes to its addresses. */
   add(watcher: Watcher): void {
     for (const address of watcher.watched) {
       const watchers = this.#watchers.get(address);
@@ -48,7 +48,7 @@ export class PresenceWatchers {
     }
   }
 
-  /** Removes a watcher, which is told nothing more. Does nothing if it is not known. */
+  /** Removes a watcher, which is then told nothing more. Does nothing if it is unknown. */
   remove(watcher: Watcher): void {
     this.#toTell.delete(watcher);
     for (const address of watcher.watched) {
@@ -57,7 +57,7 @@ export class PresenceWatchers {
     }
   }
 
-  /** Returns the state of an address now as frames. */
+  /** Returns the current state of an address as frames. */
   frame(address: string): PresenceFrame {
     let frame = this.#frames.get(address);
     if (frame === undefined) {
@@ -67,13 +67,19 @@ export class PresenceWatchers {
     return frame;
   }
 
-  /** Notes that the state of an address has changed. @param cameOrWent whether its watchers are told */
+  /**
+   * Notes that the state of an address has changed. @param cameOrWent whether it went online or offline, so that its
+   * watchers must be told
+   */
   changed(address: string, cameOrWent: boolean): void {
     this.#frames.delete(address);
     if (cameOrWent && this.#watchers.has(address)) this.#changed.add(address);
   }
 
-  /** Returns a job that tells watchers of all changes; empty if an earlier job is running, which tells these too. */
+  /**
+   * Returns a job that tells watchers of all changes. The job is empty if an earlier one is still running, since that
+   * tells these too.
+   */
   tell(): Iterable<unknown> {
     if (this.#isTelling || this.#changed.size === 0) return [];
     this.#isTelling = true;

@@ -9,16 +9,19 @@ interface Entry {
   lastSeen: number;
 }
 
-/** An address that is back within this time was not offline: a reload, a reconnect, the pause between two polls. */
+/**
+ * An address that returns within this time does not go offline. It covers a reload, a reconnect, or the pause between
+ * two polls.
+ */
 const GRACE_MILLISECONDS = 6000;
 
-/** How often addresses without a connection are checked, at most. */
+/** The minimum interval between checks of addresses without a connection. */
 const LOOK_MILLISECONDS = 100;
 
-/** How many of them may wait to go offline. */
+/** The maximum number of addresses waiting to go offline. */
 const MAX_LEAVING = 100_000;
 
-/** How many offline addresses are remembered, at least. */
+/** The minimum number of offline addresses that are remembered. */
 const REMEMBERED = 100_000;
 
 /** The presence of all addresses, on all nodes. */
@@ -28,17 +31,17 @@ export class Presence {
   readonly #peers: Pick<Peers, 'joined' | 'left'> | undefined;
   readonly #watchers: PresenceWatchers;
   readonly #online = new Map<string, Entry>();
-  /** When each address without a connection goes offline, on the clock of `performance.now()`, in that order. */
+  /** The `performance.now()` at which each address without a connection goes offline, in that order. */
   readonly #leaving = new Map<string, number>();
-  /** One check of all that are leaving, instead of a timer for each: planned, or under way. */
+  /** The next check of all leaving addresses, or the one under way. It replaces a timer for each. */
   #look: NodeJS.Timeout | 'under way' | undefined;
   #isStopped = false;
-  /** When each offline address was last online. */
+  /** The time at which each offline address was last online. */
   readonly #lastSeen = new Recent<string, number>(REMEMBERED);
 
   /**
    * @param now milliseconds since the Unix epoch
-   * @param peers is told of the connections of this node; missing if it is the only one
+   * @param peers the other nodes, which are told of this node's connections; missing if there are none
    */
   constructor(
     scheduler: Pick<FairScheduler, 'run'>,
@@ -58,7 +61,9 @@ export class Presence {
     this.#peers?.joined(addresses);
   }
 
-  /** Notes that a stream or poll of these addresses has ended on this node. Its `join` had the same addresses. */
+  /**
+   * Notes that a stream or poll of these addresses has ended on this node. Pass the same addresses as to its `join`.
+   */
   leave(addresses: readonly string[]): void {
     for (const address of addresses) this.#go(address, 1);
     this.#planLook();
@@ -66,9 +71,9 @@ export class Presence {
   }
 
   /**
-   * Notes that the devices of addresses have changed on other nodes.
+   * Notes changes of the numbers of devices on other nodes.
    *
-   * @param changes by how many: negative if there are fewer
+   * @param changes the change of each address's number of devices: negative if there are fewer
    */
   changeElsewhere(changes: Iterable<readonly [address: string, change: number]>): void {
     for (const [address, change] of changes) {
@@ -79,7 +84,7 @@ export class Presence {
     this.#planLook();
   }
 
-  /** Returns the state of an address now. */
+  /** Returns the current state of an address. */
   state(address: string): PresenceState {
     const entry = this.#online.get(address);
     if (entry === undefined) {
@@ -89,7 +94,7 @@ export class Presence {
     return { online: true, devices: entry.devices, lastSeen };
   }
 
-  /** Returns the state of an address now as frames. */
+  /** Returns the current state of an address as frames. */
   frame(address: string): PresenceFrame {
     return this.#watchers.frame(address);
   }
@@ -97,7 +102,7 @@ export class Presence {
   /**
    * Tells a watcher when its addresses come online or go offline.
    *
-   * @returns a function that stops that
+   * @returns a function that stops watching
    */
   watch(watcher: Watcher): () => void {
     this.#watchers.add(watcher);
@@ -151,7 +156,7 @@ export class Presence {
   }
 
   *#takeOffline(): Generator {
-    // Past the maximum, a tenth is removed together: each pass over a Map skips the entries deleted at its beginning.
+    // Past the maximum, remove a tenth at once: each pass over a Map has to skip the entries deleted at its beginning.
     const keep = this.#leaving.size > MAX_LEAVING ? MAX_LEAVING * 0.9 : MAX_LEAVING;
     const now = performance.now();
     for (const [address, due] of this.#leaving) {

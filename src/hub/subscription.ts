@@ -10,14 +10,14 @@ import type { Task, FairScheduler } from '../fair-scheduler.ts';
 /** The stream that a subscription writes to. */
 export interface SubscriptionTarget {
   readonly inboxes: Inboxes;
-  /** If it had no room, `drained` must be called on the subscription when it has some again. */
+  /** The connection to write to. After it had no room, call `drained` on the subscription when it has room again. */
   readonly connection: Pick<Connection, 'room' | 'write'>;
   readonly framing: Framing;
 }
 
-/** The owner of a subscription, which is told of its progress. */
+/** The owner of a subscription, which is notified of its progress. */
 export interface SubscriptionOwner {
-  /** Called once, when the first replay is finished: from here on messages are written as they are committed. */
+  /** Called once, when the first replay is finished. From then on, messages are written as they are committed. */
   onLive(replayed: number): void;
   /** Called when retention has removed messages that the client had not received. The subscription is closed. */
   onOvertaken(): void;
@@ -35,10 +35,13 @@ export interface SubscriptionParts {
 /** The state of a subscription. */
 export type SubscriptionState = 'replaying' | 'live' | 'closed';
 
-/** A page is read on the thread that serves all sockets: this many messages take a few milliseconds at most. */
+/**
+ * The maximum number of messages in a page. Reading them takes a few milliseconds at most on the thread that serves all
+ * sockets.
+ */
 const PAGE_MESSAGES = 500;
 
-/** With less room than this, a page is not worth reading. No single frame needs as much. */
+/** The minimum room for which reading a page is worthwhile. No single frame needs as much. */
 const MIN_ROOM = 72 * 1024;
 
 /**
@@ -52,7 +55,7 @@ export class Subscription implements Subscriber, Task {
   readonly #parts: SubscriptionParts;
   readonly #connection: Pick<Connection, 'room' | 'write'>;
   readonly #framing: Framing;
-  /** The client was told of a gap through this id when the stream began. */
+  /** The id up to which the client was told of a gap when the stream began. */
   readonly #toldThrough: number;
   #owner: SubscriptionOwner | undefined;
   #cursor: number;
@@ -61,7 +64,7 @@ export class Subscription implements Subscriber, Task {
   #delivered = 0;
   #wasLive = false;
 
-  /** @param start the position where it begins. The client knows of the gap there */
+  /** @param start the position to begin at. The client has been told of the gap there */
   constructor(
     parts: SubscriptionParts,
     { inboxes, connection, framing }: SubscriptionTarget,
@@ -75,7 +78,7 @@ export class Subscription implements Subscriber, Task {
     this.#toldThrough = start.purgedThrough;
   }
 
-  /** The id through which everything has been written. */
+  /** The id up to which everything has been written. */
   get cursor(): number {
     return this.#cursor;
   }
@@ -84,26 +87,26 @@ export class Subscription implements Subscriber, Task {
     return this.#state;
   }
 
-  /** How many messages were written: replayed, live, and those that are not stored. */
+  /** The number of messages written: replayed, live and ephemeral. */
   get messages(): number {
     return this.#replayed + this.#delivered;
   }
 
-  /** Begins. It joins the hub before it first reads the log, so no message falls between the two. */
+  /** Starts. Joins the hub before the first read of the log, so that no message falls between the two. */
   start(owner: SubscriptionOwner): void {
     this.#owner = owner;
     this.#parts.hub.add(this);
     this.#parts.scheduler.add(this);
   }
 
-  /** Ends: nothing is written after this. Does nothing if it has ended. */
+  /** Ends. Nothing is written after this. Does nothing if it has already ended. */
   close(): void {
     this.#state = 'closed';
     this.#parts.scheduler.remove(this);
     this.#parts.hub.remove(this);
   }
 
-  /** Continues the replay: the connection has room again. */
+  /** Continues the replay, since the connection has room again. */
   drained(): void {
     if (this.#state === 'replaying') this.#parts.scheduler.add(this);
   }

@@ -1,14 +1,14 @@
-/** The outcome of a wait: `undefined` if what was waited for has come, else why it has not. */
+/** The outcome of a wait: `undefined` if the promise was fulfilled, or the error if it was rejected. */
 type Outcome = { readonly error: unknown } | undefined;
 
 /**
- * One of many who wait for the same promise. The promise cannot forget a waiter that has gone before it settles, so it only
- * knows this object, and not what waits.
+ * One of many waiters for the same promise. The promise cannot forget a waiter that leaves before it settles, so it
+ * refers only to this small object, which drops its callback.
  */
 export class Waiter {
   #then: ((outcome: Outcome) => void) | undefined;
 
-  /** @param then called when the promise settles, unless the waiter has gone */
+  /** @param then called when the promise settles, unless the waiter has left */
   constructor(promise: Promise<unknown>, then: (outcome: Outcome) => void) {
     this.#then = then;
     promise.then(
@@ -17,7 +17,7 @@ export class Waiter {
     );
   }
 
-  /** Waits no longer. Does nothing if the promise has settled. */
+  /** Stops waiting. Does nothing if the promise has settled. */
   leave(): void {
     this.#then = undefined;
   }

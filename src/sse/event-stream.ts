@@ -3,22 +3,28 @@ import type { Connection } from '../wire/connection.ts';
 import { SocketConnection } from '../wire/socket-connection.ts';
 
 /**
- * Without `charset`: an event stream is always UTF-8 (WHATWG HTML §9.2.5), and the README of fetch-event-source tells
- * its users to accept exactly this type.
+ * The content type, without `charset`: an event stream is always UTF-8 (WHATWG HTML §9.2.5), and the README of
+ * fetch-event-source tells its users to accept exactly this type.
  */
 const TYPE = 'text/event-stream';
 
-/** Python's requests, and libraries built on it, decode text without a charset as ISO 8859-1. */
+/**
+ * The beginning of the user agent of Python's requests. It and libraries built on it decode text without a charset as
+ * ISO 8859-1.
+ */
 const NEEDS_CHARSET = 'python-requests/';
 
-/** Passed to `writeHead` together: headers that `setHeader` is given stay in memory as long as the stream is open. */
+/**
+ * The headers, passed to `writeHead` together. Headers set by `setHeader` would stay in memory as long as the stream is
+ * open.
+ */
 const HEADERS = {
   'Content-Type': TYPE,
   'Cache-Control': 'no-store, no-transform',
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
   Vary: 'Origin',
-  // nginx, and proxies built on it, would buffer the stream otherwise.
+  // Without it, nginx and proxies built on it would buffer the stream.
   'X-Accel-Buffering': 'no',
 } as const;
 
@@ -28,15 +34,16 @@ const HEADERS_WITH_CHARSET = { ...HEADERS, 'Content-Type': `${TYPE}; charset=utf
  * Sends the headers of a `text/event-stream`, and takes over the socket of the response.
  *
  * The response ends when the connection closes (RFC 9112 §6.3), so every client gets the same bytes: a commit's buffer
- * goes to each socket as it is, without a chunk header of its own.
+ * goes to each socket unchanged, without a chunk header.
  *
- * @throws {TypeError} if the response has no socket: its request is pipelined after one that is not answered yet
+ * @throws {TypeError} if the response has no socket, because its request is pipelined after an unanswered one
  */
 export function openEventStream(response: ServerResponse): Connection {
   const { socket } = response;
   if (socket === null) throw new TypeError('the response has no socket yet');
   sendHeaders(response);
-  // Timed by the response: node:http destroys a socket that times out without a listener there.
+  // The response is the object to watch for timeouts: without a listener there, node:http destroys a socket that times
+  // out.
   return new SocketConnection(socket, response);
 }
 

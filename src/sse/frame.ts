@@ -1,10 +1,10 @@
 /**
  * Server-Sent Events (WHATWG HTML §9.2.5, "Parsing an event stream"), as pure functions. Every `data` is one line of
- * JSON. JSON escapes CR and LF; the characters that only some clients take for a line end are escaped when the text is
+ * JSON. JSON escapes CR and LF. Characters that only some clients treat as line ends are escaped when the text is
  * encoded.
  *
- * `id` is the last line of its block. Some clients change their position when they read that line, not when the block
- * ends: with `id` before `data`, they would lose the message if the connection broke in between.
+ * `id` is the last line of its block. Some clients update their position when they read that line, not when the block
+ * ends. With `id` before `data`, they would lose the message if the connection broke in between.
  */
 import { ephemeralJson, messageJson } from '../message.ts';
 import { oneLine } from '../one-line.ts';
@@ -19,7 +19,8 @@ export const sseFraming: Framing = {
   ephemeral: (message) => `data: ${ephemeralJson(message)}\n\n`,
   event: (name, data, { cursor, retry } = {}) => {
     const id = cursor === undefined ? '' : `id: ${cursor}\n`;
-    // Inside the block of an event: some clients dispatch an event for a block without data.
+    // `retry:` is sent inside the block of an event, because some clients dispatch an event even for a block without
+    // data.
     const wait = retry === undefined ? '' : `retry: ${retry}\n`;
     return `event: ${name}\n${wait}data: ${JSON.stringify({ type: name, ...data })}\n${id}\n`;
   },
@@ -28,6 +29,6 @@ export const sseFraming: Framing = {
     // ASCII only: nothing is escaped.
     return bytes === text.length ? bytes : Buffer.byteLength(oneLine(text));
   },
-  // Once for a whole page: the escaped characters occur only in its JSON.
+  // Escape a whole page at once: the characters occur only in its JSON.
   encode: (texts) => Buffer.from(oneLine(texts.join(''))),
 };

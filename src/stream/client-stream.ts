@@ -33,15 +33,15 @@ export interface StreamParts {
   readonly heartbeats: Heartbeats;
 }
 
-/** The properties of one stream, as its client asked for them. */
+/** The properties of one stream, as requested by its client. */
 export interface StreamOptions {
   readonly identity: Identity;
   readonly inboxes: Inboxes;
-  /** Returns where it starts. @throws {LogUnreadable} if the log cannot be read */
+  /** Returns its start position. @throws {LogUnreadable} if the log cannot be read */
   readonly start: () => Start;
-  /** Settles when the log can tell where that is; `undefined`: it can now. */
+  /** Settles when the log can determine the start position; `undefined` if it can now. */
   readonly reached: Promise<void> | undefined;
-  /** Addresses whose presence is sent. */
+  /** The addresses whose presence is sent. */
   readonly watched: readonly string[];
   /** Called if the log cannot be read. The stream is cut. */
   readonly onFailed: (error: unknown) => void;
@@ -65,7 +65,7 @@ export class ClientStream implements OpenConnection, ConnectionOwner, Subscripti
   readonly #parts: StreamParts;
   readonly #watched: WatchedPresence | undefined;
   readonly #onFailed: (error: unknown) => void;
-  /** What it waits for before it begins; `undefined` if it began at once. */
+  /** Its wait before it begins; `undefined` if it began at once. */
   #waiter: Waiter | undefined;
   /** Its progress; `undefined` while it waits. */
   #subscription: Subscription | undefined;
@@ -90,10 +90,10 @@ export class ClientStream implements OpenConnection, ConnectionOwner, Subscripti
   }
 
   /**
-   * Opens a stream, writes everything that comes before its first message, and subscribes to its inboxes. If the log cannot
-   * tell yet where it starts, nothing is written until it can, or has not caught up in time.
+   * Opens a stream, writes everything that precedes its first message, and subscribes to its inboxes. If the log cannot
+   * determine the start position yet, writes nothing until it can, or until it has failed to catch up in time.
    *
-   * @throws {LogUnreadable} if the log cannot be read; then nothing was sent
+   * @throws {LogUnreadable} if the log cannot be read. Then nothing was sent
    */
   static open(parts: StreamParts, transport: Transport, options: StreamOptions): ClientStream {
     const { start, reached } = options;
@@ -101,7 +101,7 @@ export class ClientStream implements OpenConnection, ConnectionOwner, Subscripti
     const stream = new ClientStream(parts, transport.open(), transport.framing, options);
     stream.connection.start(stream);
     if (position !== undefined) stream.#sayReady(position);
-    // Before the presence that it watches: a stream that watches its own address sees itself online.
+    // Before the watched presence is sent, so that a stream that watches its own address sees itself online.
     parts.connections.join(stream);
     parts.hub.deliveries.opened++;
     if (reached === undefined) stream.#begin();
@@ -118,7 +118,7 @@ export class ClientStream implements OpenConnection, ConnectionOwner, Subscripti
     return this.#ended;
   }
 
-  /** How many messages were written. */
+  /** The number of messages written. */
   get messages(): number {
     return this.#subscription?.messages ?? 0;
   }
@@ -170,7 +170,10 @@ export class ClientStream implements OpenConnection, ConnectionOwner, Subscripti
     this.connection.cut();
   }
 
-  /** Begins when the log has reached the client's cursor. Many streams may have waited for the same moment. */
+  /**
+   * Begins when the log has reached the client's cursor. Streams take turns, since many may have waited for the same
+   * moment.
+   */
   #wait(reached: Promise<void>, start: () => Start): void {
     this.#waiter = new Waiter(reached, (failed) => {
       if (failed?.error instanceof LogBehind) this.#end('behind', RETRY_REFUSED);
@@ -218,13 +221,13 @@ export class ClientStream implements OpenConnection, ConnectionOwner, Subscripti
     spread: RetrySpread | undefined,
   ): Buffer {
     const retry = spread === undefined ? undefined : spreadRetry(spread);
-    // While it waits, the client keeps its own cursor.
+    // While the stream waits, the client keeps its own cursor.
     const cursor = this.#subscription === undefined ? undefined : this.#cursor;
     const fields: EventFields = { cursor, retry };
     return this.framing.encode([this.framing.event(name, data, fields)]);
   }
 
-  /** Sends the reason and the cursor, with which the client comes back, and closes. */
+  /** Sends the reason and the cursor to come back with, and closes. */
   #end(reason: ByeReason, retry = RETRY_SERVED): void {
     const bye = this.#encode('bye', { reason }, retry);
     this.#leave(reason);

@@ -8,7 +8,7 @@ export interface HeartbeatTarget {
   readonly framing: Framing;
 }
 
-/** The heartbeats of all streams. A client knows by them that a quiet stream is not dead. */
+/** The heartbeats of all streams. They show clients that a quiet stream is not dead. */
 export class Heartbeats {
   /** The silence after which a heartbeat is due, in seconds. */
   readonly seconds: number;
@@ -29,9 +29,9 @@ export class Heartbeats {
     this.#now = now;
   }
 
-  /** Begins to look for silent streams. */
+  /** Starts checking for silent streams. */
   start(): void {
-    // One look at all streams instead of a timer for each: a second late at most.
+    // One check of all streams instead of a timer for each. A heartbeat is late by at most a second.
     this.#stop = this.#scheduler.every(Math.min(1000, this.#silence / 4), () => this.#beat(this.#now()));
   }
 

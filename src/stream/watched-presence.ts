@@ -3,13 +3,13 @@ import type { Watcher } from '../hub/presence-watchers.ts';
 import type { Connection } from '../wire/connection.ts';
 import type { Framing } from '../wire/framing.ts';
 
-/** The presence of other addresses on one stream: their states when it begins, and each change. */
+/** The presence of watched addresses on one stream: their states when it begins, and each change. */
 export class WatchedPresence implements Watcher {
   readonly watched: readonly string[];
   readonly #presence: Presence;
   readonly #connection: Pick<Connection, 'room' | 'write'>;
   readonly #framing: Framing;
-  /** Addresses whose state is still to be sent. The state at the time of sending counts. */
+  /** The addresses whose state must still be sent. Their state is read when it is sent. */
   readonly #unsent: Set<string>;
   /** Whether each address was online when its state was last sent. */
   readonly #sent = new Map<string, boolean>();
@@ -28,7 +28,7 @@ export class WatchedPresence implements Watcher {
     this.#unsent = new Set(addresses);
   }
 
-  /** Sends the states of all addresses, and from now on their changes. */
+  /** Sends the states of all addresses, and then their changes. */
   start(): void {
     this.#unwatch = this.#presence.watch(this);
     this.tell();
@@ -38,14 +38,14 @@ export class WatchedPresence implements Watcher {
     this.#unsent.add(address);
   }
 
-  /** Sends the states that are still to be sent in one write, as far as there is room. */
+  /** Sends the unsent states in one write, as far as there is room. */
   tell(): void {
     const { room } = this.#connection;
     const frames: Buffer[] = [];
     let length = 0;
     for (const address of this.#unsent) {
       const state = this.#presence.frame(address);
-      // It left and came back, or its newest state was sent already.
+      // It left and came back, or its newest state has already been sent.
       if (state.online === this.#sent.get(address)) {
         this.#unsent.delete(address);
         continue;
@@ -60,7 +60,7 @@ export class WatchedPresence implements Watcher {
     if (length > 0) this.#connection.write(Buffer.concat(frames, length));
   }
 
-  /** Sends nothing more. Does nothing if it was not started. */
+  /** Stops sending. Does nothing if it was not started. */
   stop(): void {
     this.#unwatch();
   }

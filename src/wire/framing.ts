@@ -1,13 +1,13 @@
 import type { EphemeralMessage, Message } from '../message.ts';
 import type { EventFields, ServerEvents } from './server-events.ts';
 
-/** The form of a stream on the wire. Frames are texts first, because a page of them is encoded in one go. */
+/** The form of a stream on the wire. Frames are texts at first, so that a page of them is encoded at once. */
 export interface Framing {
   /** The name of the protocol, for metrics. */
   readonly protocol: 'sse' | 'websocket';
-  /** Returns the text of a stored message. @param cursor the client's position after it */
+  /** Returns the text of a stored message. @param cursor the client's position after the message */
   message(message: Message, cursor: string): string;
-  /** Returns the text of a message that is not stored, and has no position. */
+  /** Returns the text of an ephemeral message, which has no position. */
   ephemeral(message: EphemeralMessage): string;
   /** Returns the text of an event of the server. */
   event<Name extends keyof ServerEvents>(name: Name, data: ServerEvents[Name], fields?: EventFields): string;

@@ -1,8 +1,11 @@
-/** The presence of an address. It is online while a stream is open or a poll is held that follows it. */
+/** The presence of an address. It is online while an open stream or a held poll follows it. */
 export interface PresenceState {
   readonly online: boolean;
   readonly devices: number;
-  /** When it was last online, in milliseconds since the Unix epoch; `null` if it has not been since the start. */
+  /**
+   * The time at which it was last online, in milliseconds since the Unix epoch; `null` if it has not been online since
+   * the start.
+   */
   readonly lastSeen: number | null;
 }
 
@@ -13,7 +16,7 @@ export interface WirePresence {
   readonly lastSeen: string | null;
 }
 
-/** Returns a state with its time as text. */
+/** Converts a state to the form that clients see. */
 export function toWire({ online, devices, lastSeen }: PresenceState): WirePresence {
   return { online, devices, lastSeen: lastSeen === null ? null : new Date(lastSeen).toISOString() };
 }

@@ -1,16 +1,16 @@
-/** A body or message of at least this many bytes is parsed in a turn of its own. */
+/** Bodies and messages of at least this many bytes are each parsed in a separate turn. */
 export const LARGE_BYTES = 32 * 1024;
 
 /**
- * A queue of connections that have used enough of one turn of the event loop, or have a large body or message to parse.
- * One of them continues in each turn, so that many cost a turn no more than one.
+ * A queue of connections that have used up their share of a turn of the event loop, or have a large body or message to
+ * parse. One continues in each turn, so that many cost a turn no more than one does.
  */
 export class ReadingTurns {
   readonly #waiting = new Set<() => void>();
   #planned = false;
 
   /**
-   * Calls a function in a later turn, after those that already wait.
+   * Calls a function in a later turn, after the functions already waiting.
    *
    * @param resume must not throw
    */
@@ -19,7 +19,7 @@ export class ReadingTurns {
     this.#plan();
   }
 
-  /** Settles in a later turn, after those that already wait. */
+  /** Settles in a later turn, after the functions already waiting. */
   turn(): Promise<void> {
     return new Promise((resolve) => this.wait(resolve));
   }

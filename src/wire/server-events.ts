@@ -1,10 +1,10 @@
 import type { WirePresence } from './presence-state.ts';
 
-/** The events of the server on a stream, by name. */
+/** The server's events on a stream, by name. */
 export interface ServerEvents {
   /**
-   * `heartbeatSeconds`: if a client receives nothing for much longer, the connection is dead. `expiresAt`: when the
-   * token expires, which ends the stream.
+   * If a client receives nothing for much longer than `heartbeatSeconds`, the connection is dead. The token expires at
+   * `expiresAt`, which ends the stream.
    */
   ready: {
     readonly cursor: string;
@@ -24,7 +24,7 @@ export const BYE_REASONS = [
   'token-expired',
   'too-slow',
   'over-limit',
-  // Other nodes have more than this one, which does not know the client's cursor yet.
+  // This node is behind other nodes and does not know the client's cursor yet.
   'behind',
   // This node is cut off from the others.
   'disconnected',
@@ -32,20 +32,20 @@ export const BYE_REASONS = [
 
 export type ByeReason = (typeof BYE_REASONS)[number];
 
-/** The reason for which a stream is not opened when other requests get 503. */
+/** The reason why a stream is not opened, in the cases in which other requests get 503. */
 export const UNAVAILABLE = 'unavailable';
 
 export type Unavailable = typeof UNAVAILABLE;
 
-/** The fields beside the data of an event. */
+/** The fields of an event besides its data. */
 export interface EventFields {
-  /** The client's position after it; left out if the event does not change it. */
+  /** The client's position after the event; omitted if the event does not change it. */
   readonly cursor?: string | undefined;
-  /** How long the client waits before it reconnects, in whole milliseconds. */
+  /** The time that the client should wait before it reconnects, in whole milliseconds. */
   readonly retry?: number | undefined;
 }
 
-/** A range of milliseconds from which each client gets a random wait, so that they do not all return at once. */
+/** A range of milliseconds from which each client gets a random wait, so that clients do not all return at once. */
 export interface RetrySpread {
   readonly min: number;
   readonly max: number;
@@ -54,15 +54,15 @@ export interface RetrySpread {
 /** The wait after a stream that was served. */
 export const RETRY_SERVED: RetrySpread = { min: 1000, max: 4000 };
 
-/** The wait of a client that is sent away. */
+/** The wait of a client that is turned away. */
 export const RETRY_REFUSED: RetrySpread = { min: 5000, max: 15_000 };
 
-/** Returns a random wait of a range, in whole seconds, as `Retry-After` has it. */
+/** Returns a random wait from a range, in whole seconds, for `Retry-After`. */
 export function spreadRetrySeconds(spread: RetrySpread): number {
   return Math.ceil(spreadRetry(spread) / 1000);
 }
 
-/** Returns a random wait of a range, in whole milliseconds. */
+/** Returns a random wait from a range, in whole milliseconds. */
 export function spreadRetry({ min, max }: RetrySpread): number {
   return min + Math.floor(Math.random() * (max - min + 1));
 }

@@ -5,17 +5,19 @@ import type { Connection, ConnectionOwner } from './connection.ts';
 import type { ByeReason } from './server-events.ts';
 import { LOOK_MILLISECONDS, StalledPeer } from './stalled-peer.ts';
 
-/** At most this much waits in memory for one connection. The rest stays in the log. */
+/** The maximum number of bytes waiting in memory for one connection. The rest stays in the log. */
 const BUFFER_BYTES = 256 * 1024;
 
-/** A socket as the connection of a stream. */
+/** The connection of a stream that is a plain socket. */
 export class SocketConnection implements Connection {
   readonly #socket: Socket;
   readonly #timed: Socket | ServerResponse;
   #owner: ConnectionOwner | undefined;
   #lastWrite = 0;
 
-  /** @param timed the object that has the socket's timeout: the socket, or the response that node:http sends on it */
+  /**
+   * @param timed the object that emits the socket's timeouts: the socket, or the response that node:http sends on it
+   */
   constructor(socket: Socket, timed: Socket | ServerResponse) {
     this.#socket = socket;
     this.#timed = timed;
@@ -51,7 +53,7 @@ export class SocketConnection implements Connection {
 
   end(bytes: Uint8Array, _reason: ByeReason): void {
     this.#socket.end(bytes);
-    // In both directions: a client that keeps its side open would hold a descriptor that nothing counts.
+    // Close both directions: a client that keeps its side open would hold a descriptor that nothing counts.
     this.#socket.destroySoon();
   }
 
@@ -61,7 +63,7 @@ export class SocketConnection implements Connection {
 
   /** Closes at once, because the peer reads nothing. */
   protected cutStalled(): void {
-    // First: the owner asks why the connection closed, and the listeners of `close` are called after this.
+    // Tell the owner the reason first: the listeners of `close` are called after this.
     this.#owner?.closed(true);
     this.#socket.destroy();
   }
@@ -72,7 +74,7 @@ export class SocketConnection implements Connection {
     timed.setTimeout(LOOK_MILLISECONDS);
     const emitter: EventEmitter = timed;
     emitter.on('timeout', () => {
-      // A connection with nothing to send times out too. Its next write starts the timeout again.
+      // A connection with nothing to send also times out. Its next write restarts the timeout.
       if (this.idle) return;
       if (peer.look()) this.cutStalled();
       else timed.setTimeout(LOOK_MILLISECONDS);

@@ -1,20 +1,19 @@
 import type { Socket } from 'node:net';
 
-/** How often unsent bytes are checked while nothing is written. */
+/** The interval between checks of unsent bytes while nothing is written. */
 export const LOOK_MILLISECONDS = 10_000;
 
 const STALLED_LOOKS = 6;
 
 /**
- * The difference between a peer that reads nothing and a slow one. A peer is stalled if it had taken none of the unsent
- * bytes at six checks in a row: after 60 to 70 s, because node:net skips the first check after a write that was taken in
- * part.
+ * Tells a peer that reads nothing from a slow one. A peer is stalled if it has taken none of the unsent bytes at six
+ * checks in a row. That takes 60 to 70 s, because node:net skips the first check after a partly taken write.
  */
 export class StalledPeer {
   readonly #socket: Socket;
   readonly #lookMilliseconds: number;
   #lastLook = 0;
-  /** How many checks in a row found `#taken` unchanged. */
+  /** The number of checks in a row that found `#taken` unchanged. */
   #looks = 0;
   #taken = 0;
 
@@ -28,7 +27,7 @@ export class StalledPeer {
   look(): boolean {
     const now = performance.now();
     const taken = this.#socket.bytesWritten - this.#socket.writableLength;
-    // node:net skipped a check: part of a write was taken, which the numbers show only when the whole write is.
+    // node:net skips a check if part of a write was taken, which the numbers show only once the whole write is.
     const wasSkipped = now - this.#lastLook > 1.5 * this.#lookMilliseconds;
     this.#looks = taken === this.#taken && !wasSkipped ? this.#looks + 1 : 1;
     this.#lastLook = now;

@@ -2,10 +2,10 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Arriving, ArrivingBytes } from '../wire/arriving-bytes.ts';
 
-/** A message has as long to arrive as a request. */
+/** The time in which a message must arrive: the same as for a request. */
 const MAX_MILLISECONDS = 30_000;
 
-/** The memory that `ws` needs for each piece of a frame, beside its bytes. */
+/** The memory that `ws` needs for each piece of a frame, besides its bytes. */
 const BYTES_OF_PIECE = 512;
 
 /** The length of a client's control frame without its payload: two bytes, and the mask (RFC 6455 §5.2). */
@@ -16,17 +16,17 @@ const TOO_SLOW = 1008;
 const TRY_AGAIN_LATER = 1013;
 
 /**
- * The message that a client has begun to send on its WebSocket, of which `ws` keeps the part that has arrived. It
- * counts towards the bound of everything that is arriving, and has a time limit.
+ * The message that a client is sending on its WebSocket. `ws` keeps the part that has arrived. It counts towards the
+ * bound on everything that is arriving, and has a time limit.
  */
 export class ArrivingMessage implements Arriving {
   readonly #webSocket: WebSocket;
   readonly #arriving: ArrivingBytes;
   #bytes = 0;
   #pieces = 0;
-  /** When its first bytes arrived, on the clock of `performance.now()`. */
+  /** The `performance.now()` at which its first bytes arrived. */
   #since = 0;
-  /** Whether a message ended in the piece that is being read. */
+  /** Whether a message ended in the piece being read. */
   #hasEnded = false;
 
   constructor(webSocket: WebSocket, arriving: ArrivingBytes) {
@@ -34,14 +34,14 @@ export class ArrivingMessage implements Arriving {
     this.#arriving = arriving;
   }
 
-  /** Begins to count. @param socket the socket of the WebSocket, which `ws` already reads */
+  /** Starts counting. @param socket the socket of the WebSocket, which `ws` already reads */
   start(socket: Socket): void {
     this.#webSocket.on('message', () => (this.#hasEnded = true));
     // Control frames may come between the fragments of a message.
     for (const event of ['ping', 'pong'] as const) {
       this.#webSocket.on(event, (payload) => (this.#bytes -= CONTROL_HEADER_BYTES + payload.length));
     }
-    // Called after the listener of `ws`, which has emitted everything in the piece by then.
+    // Called after the listener of `ws`, which by then has emitted everything in the piece.
     socket.on('data', (piece: Buffer) => this.#count(piece.length));
     socket.once('close', () => this.#arriving.delete(this));
   }
@@ -63,14 +63,15 @@ export class ArrivingMessage implements Arriving {
   #count(bytes: number): void {
     if (this.#bytes <= 0) this.#since = performance.now();
     if (this.#hasEnded) {
-      // It is not known where in the piece it ended. The bytes after it are less than a piece, and are not counted.
+      // Where in the piece it ended is unknown. The bytes after it are less than a piece, and are not counted.
       this.#hasEnded = false;
       this.#bytes = 0;
       this.#pieces = 0;
       this.#arriving.delete(this);
       return;
     }
-    // If the beginning of a control frame was not counted, more was subtracted for it than added.
+    // The difference can be negative: the beginning of a control frame may not have been counted, but all of it was
+    // subtracted.
     this.#bytes = Math.max(0, this.#bytes + bytes);
     if (this.#bytes === 0) return;
     this.#pieces++;

@@ -8,13 +8,19 @@ import type { Framing } from '../wire/framing.ts';
 /** The first byte of a frame: FIN, and the opcode of a text message. */
 const WHOLE_TEXT = 0x81;
 
-/** The largest length in seven bits. Larger values there say how many bytes the length has. */
+/**
+ * The largest length that the seven bits hold directly. The two larger values mean that the length follows in two or
+ * eight bytes.
+ */
 const SHORT = 125;
 const TWO_BYTES = 126;
 const EIGHT_BYTES = 127;
 const MAX_OF_TWO_BYTES = 0xffff;
 
-/** The frames of a WebSocket. Their fields are those of an event stream, which has no `event` for `message`. */
+/**
+ * The frames of a WebSocket. They have the same fields as an event stream, except that an event stream omits `event`
+ * for `message`.
+ */
 export const webSocketFraming: Framing = {
   protocol: 'websocket',
   message: (message, cursor) => `{"event":"message","id":"${cursor}","data":${messageJson(message)}}`,

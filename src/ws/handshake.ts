@@ -6,19 +6,19 @@ import { Refusal } from '../errors.ts';
 /** The path of the only endpoint that speaks WebSocket. */
 export const WEB_SOCKET_PATH = '/ws';
 
-/** The longest message of a client: the same as for the body of a request. */
+/** The maximum size of a client's message: the same as for the body of a request. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
-/** If the peer does not answer a closing handshake (RFC 6455 §7.1.2) in this time, the connection is closed. */
+/** The time in which the peer must answer a closing handshake (RFC 6455 §7.1.2) before the connection is closed. */
 const CLOSE_MILLISECONDS = 2000;
 
-/** The only version (RFC 6455 §4.1). */
+/** The only version of the protocol (RFC 6455 §4.1). */
 const VERSION = '13';
 
-/** The connection of a request that asks to leave HTTP. */
+/** The connection of a request to upgrade from HTTP. */
 export interface Upgrade {
   readonly socket: Socket;
-  /** Bytes that came after the request. */
+  /** Bytes that arrived after the request. */
   readonly head: Buffer;
 }
 
@@ -37,7 +37,7 @@ export function isHandshake({ method, url = '', httpVersion, headers }: Incoming
   );
 }
 
-/** Returns the refusal (426) of a request that is not a handshake, or asks for another version. */
+/** Returns the refusal (426) for a request that is not a handshake, or asks for another version. */
 export function upgradeRequired(): Refusal {
   return new Refusal(
     'upgrade-required',
@@ -47,10 +47,10 @@ export function upgradeRequired(): Refusal {
   );
 }
 
-/** How many pieces a frame may come in, and how many fragments a message: enough for 4 MiB in the shortest packets. */
+/** The maximum number of pieces of a frame, and of fragments of a message: enough for 4 MiB in the shortest packets. */
 const MAX_PIECES = 16 * 1024;
 
-/** Options that the types lack. */
+/** Options missing from the types. */
 interface NewOptions {
   readonly closeTimeout: number;
   readonly maxBufferedChunks: number;
@@ -60,35 +60,35 @@ interface NewOptions {
 const options: ServerOptions & NewOptions = {
   noServer: true,
   clientTracking: false,
-  // WebSocketConnection sends pongs, and not one by one.
+  // WebSocketConnection sends the pongs, one for several pings.
   autoPong: false,
   // WebSocketConnection writes frames to the socket itself: `ws` would hold back its own while it compresses.
   perMessageDeflate: false,
   maxPayload: MAX_MESSAGE_BYTES,
   maxBufferedChunks: MAX_PIECES,
   maxFragments: MAX_PIECES,
-  // There is no subprotocol, so none is named. A client that insists on one closes (RFC 6455 §4.1).
+  // There are no subprotocols, so none is selected. A client that insists on one closes the connection (RFC 6455 §4.1).
   handleProtocols: () => false,
   closeTimeout: CLOSE_MILLISECONDS,
 };
 const server = new WebSocketServer(options);
 
-// Emitted by `handleUpgrade` before it has written anything. It throws what is thrown here.
+// `handleUpgrade` emits this before it has written anything, and passes on the error thrown here.
 server.on('wsClientError', ({ message }) => {
   throw new Refusal('malformed', `This is not a valid WebSocket handshake: ${message}.`);
 });
 
 /**
- * Answers a handshake with 101. From here on the connection speaks WebSocket.
+ * Answers a handshake with 101. From then on the connection speaks WebSocket.
  *
- * @throws {Refusal} 400 or 426 if it is not valid (RFC 6455 §4.2.1). Nothing was written then
+ * @throws {Refusal} 400 or 426 if it is not valid (RFC 6455 §4.2.1). Then nothing was written
  */
 export function acceptHandshake(request: IncomingMessage, { socket, head }: Upgrade): WebSocket {
   if (request.headers['sec-websocket-version'] !== VERSION) throw upgradeRequired();
   let webSocket: WebSocket | undefined;
   server.handleUpgrade(request, socket, head, (opened) => (webSocket = opened));
   if (webSocket === undefined) throw new Error('the socket of a handshake is gone');
-  // The peer broke the protocol. `ws` says so in its close frame, and there is nothing to log.
+  // The peer broke the protocol. `ws` reports it in its close frame, and there is nothing to log.
   webSocket.on('error', () => undefined);
   return webSocket;
 }

@@ -5,13 +5,18 @@ import type { Connection } from '../wire/connection.ts';
 import { webSocketFraming } from './frame.ts';
 import { MAX_MESSAGE_BYTES } from './handshake.ts';
 
-/** Returns the answer to a message of a client, which is UTF-8; `undefined` if there is none. It never rejects. */
+/**
+ * A function that returns the answer to a client's message, which is UTF-8; `undefined` if there is none. It never
+ * rejects.
+ */
 export type Answer = (message: Buffer) => Promise<string | undefined>;
 
-/** How many messages of one socket are answered at once. Others are not read until then. */
+/** The maximum number of messages of one socket being answered at once. Further ones are not read until then. */
 export const MAX_UNDER_WAY = 64;
 
-/** After this many messages, or bytes in one read, others have their turn: a frame may be a few bytes long. */
+/**
+ * After this many messages, or bytes in one read, other sockets get their turn. A frame may be only a few bytes long.
+ */
 const MESSAGES_IN_TURN = 64;
 const BYTES_IN_TURN = 16 * 1024;
 
@@ -19,15 +24,15 @@ const BYTES_IN_TURN = 16 * 1024;
 const NOT_TEXT = 1003;
 
 /**
- * The messages of a client on its WebSocket. Each is answered, in any order. While too many are being answered, or the
- * client does not read its answers, or it has used up its turn, nothing is read, and TCP slows the client down. Memory
- * then holds only the last read and the messages that are being answered.
+ * The messages of a client on its WebSocket. Each is answered, in any order. While too many are being answered, the
+ * client does not read its answers, or its turn is used up, nothing is read, and TCP slows the client down. Memory then
+ * holds only the last read and the messages being answered.
  */
 export class IncomingMessages {
   readonly #webSocket: WebSocket;
   readonly #connection: Connection;
   readonly #answer: Answer;
-  /** Messages that came in the same chunk as the one at which reading stopped. */
+  /** Messages that arrived in the same chunk as the one at which reading stopped. */
   readonly #waiting: Buffer[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #bytesUnderWay = 0;
@@ -41,7 +46,7 @@ export class IncomingMessages {
     this.#answer = answer;
   }
 
-  /** Begins to answer messages. */
+  /** Starts answering messages. */
   start(): void {
     this.#webSocket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) {
@@ -55,13 +60,13 @@ export class IncomingMessages {
     });
   }
 
-  /** Notes a read, after the messages that are whole in it were emitted. */
+  /** Notes a read, after the messages completed by it were emitted. */
   wasRead(bytes: number): void {
     if (bytes >= BYTES_IN_TURN) this.#rest();
     this.go();
   }
 
-  /** Answers messages that wait, and reads on, as far as it is allowed now. */
+  /** Answers waiting messages, and continues reading, as far as allowed now. */
   go(): void {
     while (this.#hasRoom && !this.#isResting) {
       const message = this.#waiting.shift();
@@ -73,7 +78,7 @@ export class IncomingMessages {
     if (!mayRead && !this.#webSocket.isPaused) this.#webSocket.pause();
   }
 
-  /** Ignores later messages. Settles when the earlier ones are answered. */
+  /** Ignores later messages. Settles when earlier ones are answered. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.go();
@@ -82,7 +87,7 @@ export class IncomingMessages {
 
   get #hasRoom(): boolean {
     return (
-      // Ignored messages are read, up to the client's close frame.
+      // Ignored messages must still be read, up to the client's close frame.
       this.#stopped ||
       (this.#underWay.size < MAX_UNDER_WAY &&
         this.#bytesUnderWay < MAX_MESSAGE_BYTES &&
@@ -114,7 +119,7 @@ export class IncomingMessages {
   }
 }
 
-/** Gives others their turn after each large read of a socket whose messages are ignored until it closes. */
+/** Gives other sockets their turn after each large read of a socket whose messages are ignored until it closes. */
 export function restBetweenReads(webSocket: WebSocket, socket: Socket): void {
   socket.on('data', (piece: Buffer) => {
     if (piece.length < BYTES_IN_TURN || webSocket.isPaused) return;

@@ -1,14 +1,14 @@
 import type { FairScheduler } from '../fair-scheduler.ts';
 
-/** A peer that is pinged. */
+/** A peer to ping. */
 interface PingTarget {
-  /** Pings it if it is time. @returns whether anything was done */
+  /** Pings it if it is due. @returns whether anything was done */
   ping(now: number, interval: number): boolean;
 }
 
 /**
- * The pings of all WebSockets, which detect peers that vanished without closing (RFC 6455 §5.5.2). TCP alone takes
- * minutes if bytes wait for such a peer, and never notices it if none do.
+ * The pings of all WebSockets. They detect peers that vanished without closing (RFC 6455 §5.5.2). TCP alone takes
+ * minutes to notice if bytes wait for such a peer, and never notices if none do.
  */
 export class Pings {
   readonly #peers = new Set<PingTarget>();
@@ -16,15 +16,15 @@ export class Pings {
   readonly #scheduler: FairScheduler;
   #stop: (() => void) | undefined;
 
-  /** @param interval milliseconds from one ping of a peer to the next */
+  /** @param interval milliseconds between two pings of a peer */
   constructor(interval: number, scheduler: FairScheduler) {
     this.#interval = interval;
     this.#scheduler = scheduler;
   }
 
-  /** Begins to ping. */
+  /** Starts pinging. */
   start(): void {
-    // One look at all of them instead of a timer for each.
+    // One check of all peers instead of a timer for each.
     this.#stop = this.#scheduler.every(Math.min(1000, this.#interval / 4), () => this.#pingAll());
   }
 

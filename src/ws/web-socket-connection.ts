@@ -22,15 +22,15 @@ export const CLOSE_CODES: Readonly<Record<ByeReason | Unavailable, number>> = {
   'token-expired': 3000,
 };
 
-/** A peer that answers none of this many pings is gone. */
+/** The number of unanswered pings after which a peer is considered gone. */
 const MAX_UNANSWERED = 4;
 
 /**
- * A WebSocket as the connection of a stream. The stream writes whole frames to the raw socket, the same bytes for all
- * clients. `ws` does the rest: it reads what the client sends, and writes pongs, pings and the close frame.
+ * The connection of a stream that is a WebSocket. The stream writes whole frames to the raw socket, the same bytes for
+ * all clients. `ws` does the rest: it reads the client's frames, and writes pongs, pings and the close frame.
  *
- * Both can write, because `ws` too writes each frame in one piece: without compression and blobs, its `Sender` never
- * has half of a frame left to write (lib/sender.js: `sendFrame` corks the socket around header and payload).
+ * Both can write, because `ws` also writes each frame in one piece: without compression and blobs, its `Sender` never
+ * has half a frame left to write (lib/sender.js: `sendFrame` corks the socket around header and payload).
  */
 export class WebSocketConnection extends SocketConnection {
   readonly #webSocket: WebSocket;
@@ -43,7 +43,7 @@ export class WebSocketConnection extends SocketConnection {
   #unanswered = 0;
   /** The payload of the peer's newest ping, until it is answered. */
   #unansweredPing: Buffer | undefined;
-  /** How many bytes had arrived at the last check. */
+  /** The number of bytes that had arrived at the last check. */
   #heard: number;
 
   /**
@@ -76,12 +76,12 @@ export class WebSocketConnection extends SocketConnection {
     });
   }
 
-  /** Writes bytes. After a close frame nothing may be sent (RFC 6455 §5.5.1), and they are dropped. */
+  /** Writes bytes. Drops them after a close frame, since nothing may follow it (RFC 6455 §5.5.1). */
   override write(bytes: Uint8Array): void {
     if (!this.#ending && this.#isOpen) super.write(bytes);
   }
 
-  /** Writes the last bytes after the answers to earlier messages, and then begins the closing handshake. */
+  /** Writes the last bytes after the answers to earlier messages, and then starts the closing handshake. */
   override end(bytes: Uint8Array, reason: ByeReason): void {
     void this.#incoming?.stop().then(() => {
       this.#ending = true;
@@ -92,12 +92,13 @@ export class WebSocketConnection extends SocketConnection {
   }
 
   /**
-   * Pings the peer if it is time, and cuts it if it no longer answers. Anything that it sends is an answer.
+   * Pings the peer if it is due, and cuts the connection if the peer no longer answers. Anything that it sends counts
+   * as an answer.
    *
-   * A peer for which bytes still wait is not pinged. One whose socket is not read is not either: it cannot answer.
+   * Does not ping a peer while bytes wait for it, or while its socket is not read, since it could not answer.
    *
    * @param now on the clock of `performance.now()`
-   * @param interval milliseconds from one ping to the next
+   * @param interval milliseconds between two pings
    * @returns whether it was pinged or cut
    */
   ping(now: number, interval: number): boolean {
@@ -117,7 +118,7 @@ export class WebSocketConnection extends SocketConnection {
     return true;
   }
 
-  /** Answers only the newest of several pings, as RFC 6455 §5.5.3 allows: ten thousand fit in one read. */
+  /** Answers only the newest of several pings, as RFC 6455 §5.5.3 allows, since ten thousand fit in one read. */
   #pong(): void {
     if (this.#unansweredPing === undefined) return;
     if (!this.#ending && this.#isOpen) this.#webSocket.pong(this.#unansweredPing);
