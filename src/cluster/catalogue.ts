@@ -71,8 +71,9 @@ export class Catalogue {
   }
 
   /**
-   * Returns the record of the log. @throws {StartError} if `init` has not written it yet; {Error} if NATS does not
-   * answer
+   * Returns the record of the log.
+   *
+   * @throws {StartError} if `init` has not written it yet; {Error} if NATS does not answer
    */
   async existingLog(): Promise<LogRecord> {
     const record = await this.log();

@@ -52,8 +52,9 @@ export interface ClusterStatus {
 }
 
 /**
- * Asks NATS for the state of a cluster, and listens for its nodes for a little more than a second. @throws {Error} if
- * NATS does not answer
+ * Asks NATS for the state of a cluster, and listens for its nodes for a little more than a second.
+ *
+ * @throws {Error} if NATS does not answer
  */
 export async function statusOf(
   connected: JetStreamLink,

@@ -141,7 +141,9 @@ export class Cluster {
 }
 
 /**
- * Opens the data in NATS beside the stream. @throws {StartError} if it does not exist; {Error} if NATS does not answer
+ * Opens the data in NATS beside the stream.
+ *
+ * @throws {StartError} if it does not exist; {Error} if NATS does not answer
  */
 async function openLog({ link, client }: JetStreamLink, prefix: string) {
   const catalogue = await Catalogue.open(client, prefix);

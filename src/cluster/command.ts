@@ -99,7 +99,7 @@ Examples:
 `;
 
 /**
- * Runs a command on a cluster, and prints what it did.
+ * Runs a command on a cluster, and prints its output.
  *
  * @param args the arguments after `cluster`
  * @param openFiles the number of files that this process may open

@@ -56,7 +56,7 @@ export interface JoinOptions {
  * Decides how a node joins.
  *
  * @param state the state of its database; `undefined` if there is none
- * @throws {StartError} if it cannot join, with what an operator has to do
+ * @throws {StartError} if it cannot join, with instructions for the operator
  */
 function planJoin(
   state: ReplicaState | undefined,
@@ -97,7 +97,7 @@ function planJoin(
  * it by the newest intact snapshot. It can be interrupted at any moment: a database is whole or does not exist, and the
  * next start begins again.
  *
- * @throws {StartError} if the node cannot join, with what an operator has to do
+ * @throws {StartError} if the node cannot join, with instructions for the operator
  */
 export async function prepareReplica(
   surroundings: SnapshotSurroundings,
@@ -171,8 +171,9 @@ function checkRoom(file: string, { id, bytes, schema }: Snapshot): void {
 }
 
 /**
- * Downloads a snapshot beside the database, and checks it. @returns an error if it cannot be used; then its files are
- * removed
+ * Downloads a snapshot beside the database, and checks it.
+ *
+ * @returns an error if it cannot be used; then its files are removed
  */
 async function download(
   surroundings: SnapshotSurroundings,
@@ -212,7 +213,9 @@ function putInPlace({ logger }: SnapshotSurroundings, file: string, keepsOld: bo
 }
 
 /**
- * Checks that a copy, already verified to be as uploaded, is what the catalogue says. @throws {StartError} if it is not
+ * Checks that a copy, already verified to be as uploaded, is what the catalogue says.
+ *
+ * @throws {StartError} if it is not
  */
 function checkCopy(target: string, { id, logId, generation, sequence }: Snapshot): void {
   const state = lookAtReplica(target);

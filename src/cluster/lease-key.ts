@@ -38,7 +38,9 @@ export interface LeaseKey {
   write(record: LeaseRecord, revision: number): Promise<number>;
 
   /**
-   * Removes the key if it still has this revision. @throws {Error} if it has a different one, or the result is unknown
+   * Removes the key if it still has this revision.
+   *
+   * @throws {Error} if it has a different one, or the result is unknown
    */
   remove(revision: number): Promise<void>;
 

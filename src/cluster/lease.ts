@@ -37,8 +37,7 @@ export interface LeaseOptions {
   /** Returns why this node must not hold the lease; `undefined` if it may. */
   readonly unfit: () => string | undefined;
   /**
-   * Settles when this node may begin its duties: it has applied everything that was in the log when the lease was
-   * taken.
+   * Settles when this node may begin its duties, having applied everything that was in the log when it took the lease.
    *
    * @throws {Error} if that takes too long or cannot be determined
    */

@@ -59,8 +59,9 @@ export interface MembersOptions {
   /** Called when another node has ended, or has been silent for 5 s. */
   readonly onGone: (id: string) => void;
   /**
-   * Called once, if this node must stop because its digest differs from the others'. @param why the reason, in words
-   * for a client
+   * Called once, if this node must stop because its digest differs from the others'.
+   *
+   * @param why the reason, in words for a client
    */
   readonly onDiverged: (why: string) => void;
 }
@@ -163,7 +164,7 @@ export class Members {
     this.#options.onBeat(member);
   }
 
-  /** Notes that a node has ended. Does nothing if it is not known. */
+  /** Notes that a node has ended. Does nothing if the node is unknown. */
   left(id: string): void {
     this.#absent.delete(id);
     if (this.#seen.delete(id)) this.#options.onGone(id);

@@ -70,8 +70,9 @@ export class RemoteDevices {
   }
 
   /**
-   * Removes devices not mentioned since `begin`. @returns the change of each address's number of devices, always
-   * negative
+   * Removes devices not mentioned since `begin`.
+   *
+   * @returns the change of each address's number of devices, always negative
    */
   end(): Iterable<Devices> {
     const gone = this.#unnamed;

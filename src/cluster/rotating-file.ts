@@ -11,8 +11,10 @@ interface FileOfVariable<T> {
   readonly variable: string;
   readonly path: string;
   /**
-   * Parses the text. @throws {Error} with the rule that the text breaks, as the end of the sentence "… names a file …",
-   * without quoting secrets
+   * Parses the text.
+   *
+   * @throws {Error} with the rule that the text breaks, as the end of the sentence "… names a file …", without quoting
+   *   secrets
    */
   readonly parse: (text: string) => T;
 }
@@ -48,7 +50,9 @@ export class RotatingFile<T> {
   }
 
   /**
-   * Reads the file again, and logs when that starts or stops failing. Never throws. @returns the newest valid content
+   * Reads the file again, and logs when that starts or stops failing. Never throws.
+   *
+   * @returns the newest valid content
    */
   latest(): T {
     if (!this.#isRegular) return this.#content;

@@ -62,13 +62,13 @@ export class SharedPresence {
     return this.#number;
   }
 
-  /** Notes that a connection of this node with these addresses was opened. */
+  /** Notes that a connection of this node that follows these addresses was opened. */
   joined(addresses: readonly string[]): void {
     for (const address of addresses) this.#own.set(address, (this.#own.get(address) ?? 0) + 1);
     this.#note(addresses);
   }
 
-  /** Notes that a connection of this node with these addresses was closed. */
+  /** Notes that a connection of this node that followed these addresses was closed. */
   left(addresses: readonly string[]): void {
     for (const address of addresses) {
       const devices = (this.#own.get(address) ?? 0) - 1;

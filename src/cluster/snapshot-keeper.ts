@@ -71,7 +71,10 @@ export interface SnapshotKeeperOptions {
   readonly now?: () => Promise<number>;
 }
 
-/** Makes snapshots and trims the stream while this node holds the lease. Both are harmless if two nodes do it for a moment. */
+/**
+ * Makes snapshots and trims the stream while this node holds the lease. It is harmless if two nodes do either for a
+ * moment.
+ */
 export class SnapshotKeeper {
   readonly #options: SnapshotKeeperOptions;
   #failed: FailedSnapshot | undefined;

@@ -53,7 +53,7 @@ export class Commit {
    *
    * @param inboxes the inboxes that the subscriber follows
    * @param follows returns whether an address is one of them
-   * @returns `undefined` if there is no message for it
+   * @returns `undefined` if there are no messages for it
    */
   deliveryFor(inboxes: readonly string[], follows: (address: string) => boolean): Delivery | undefined {
     const places: number[] = [];

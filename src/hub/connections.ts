@@ -28,8 +28,9 @@ export interface OpenConnection extends Term {
   /** Tells the client that the service is ending, and closes. */
   shutdown(): void;
   /**
-   * Tells the client that this node is cut off from the others, and closes. @param retry when the client should come
-   * back
+   * Tells the client that this node is cut off from the others, and closes.
+   *
+   * @param retry when the client should come back
    */
   disconnect(retry: RetrySpread): void;
 }

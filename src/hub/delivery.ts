@@ -2,7 +2,7 @@ import type { EphemeralMessage, Message } from '../message.ts';
 import { ByFraming } from '../wire/by-framing.ts';
 import type { Framing } from '../wire/framing.ts';
 
-/** A run of whole frames, the number of their messages, and the id of the last. */
+/** A run of whole frames, with the number of their messages and the id of the last. */
 export interface Slice {
   readonly bytes: Buffer;
   readonly messages: number;

@@ -9,7 +9,7 @@ export interface Peers {
   /**
    * Relays an ephemeral message to the live streams of other nodes, in the order of the calls.
    *
-   * @param isCounted whether the number of streams is wanted
+   * @param isCounted whether the caller wants the number of streams
    * @returns the number of streams it was written to, on nodes that answered soon; 0 at once if it is not counted
    */
   dispatchEphemeral(message: EphemeralMessage, isCounted: boolean): Promise<number>;

@@ -68,8 +68,9 @@ export class PresenceWatchers {
   }
 
   /**
-   * Notes that the state of an address has changed. @param cameOrWent whether it went online or offline, so that its
-   * watchers must be told
+   * Notes that the state of an address has changed.
+   *
+   * @param cameOrWent whether it went online or offline, so that its watchers must be told
    */
   changed(address: string, cameOrWent: boolean): void {
     this.#frames.delete(address);

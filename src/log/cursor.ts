@@ -13,7 +13,7 @@ export const GAPS = [false, 'purged', 'restored', 'unknown'] as const;
 
 export type Gap = (typeof GAPS)[number];
 
-/** A range of ids in one history of the log: from `firstId` up to the first id of the next epoch. */
+/** A range of ids in one history of the log: from `firstId` to just before the first id of the next epoch. */
 export interface Epoch {
   readonly firstId: number;
   readonly epoch: string;
@@ -68,9 +68,9 @@ export class Epochs {
   }
 
   /**
-   * Returns whether a cursor points into this log: its id belongs to the epoch that it names, and is not above the head
-   * or the highest position that a cursor was issued for. The latter can be higher, since conversations include
-   * committed messages that are delivered slightly later.
+   * Returns whether a cursor points into this log: its id belongs to the epoch that it names, and is not above both the
+   * head and the highest position that a cursor was issued for. The latter can be higher than the head, since
+   * conversations include committed messages that are delivered slightly later.
    *
    * @param head the id of the newest message passed to the listeners
    */

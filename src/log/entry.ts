@@ -2,7 +2,7 @@ import type { Draft, Message } from '../message.ts';
 import type { PushOutcome, PushChange } from './push-store.ts';
 import type { Retention } from './retention.ts';
 
-/** The version of the entries that this program makes, and the newest that it applies. */
+/** The version of the entries that this program creates, which is also the newest that it can apply. */
 export const ENTRY_VERSION = 1;
 
 /**
@@ -72,7 +72,7 @@ interface UnreadableEntry {
 export interface PurgeEntry {
   readonly kind: 'purge';
   readonly purge: Purge;
-  /** Purges that are applied after it, in this order. */
+  /** Further purges, applied after it in this order. */
   readonly also?: readonly Purge[];
   /** Identifies the proposal to its proposer, which already knows the outcome from a dry run. */
   readonly origin?: string;
@@ -112,7 +112,7 @@ export function entryOf(body: EntryBody): Entry {
 /** An entry with its place in the order. */
 export interface OrderedEntry {
   readonly entry: Entry;
-  /** The time that the order gave it, in milliseconds since the Unix epoch. */
+  /** The time that the order assigned to it, in milliseconds since the Unix epoch. */
   readonly time: number;
   /**
    * Its number in the stream of a cluster. Missing in the local order, which is simply the order in which one process

@@ -10,7 +10,7 @@ export type MessageVisitor = (message: Message) => boolean;
 
 /** The end of a page. */
 export interface PageEnd {
-  /** The highest id looked at: the next page begins after it. */
+  /** The highest id examined: the next page begins after it. */
   readonly through: number;
   /** Whether there may be more messages up to the head. */
   readonly more: boolean;
@@ -28,6 +28,6 @@ export interface ForwardPage extends PageEnd {
 export interface BackPage {
   /** Whether there may be more. */
   readonly more: boolean;
-  /** The lowest id looked at: the next page is read before it. */
+  /** The lowest id examined: the next page is read before it. */
   readonly before: number;
 }

@@ -16,7 +16,7 @@ export interface Stored {
 
 /** The beginning of a replay. */
 export interface Start {
-  /** The position just before the first message to come. */
+  /** The position just before the first message of the replay. */
   readonly after: number;
   readonly gap: Gap;
   /**
@@ -86,7 +86,7 @@ export class LogUnreadable extends LogUnavailable {
 }
 
 /**
- * The one ordered, durable sequence of messages. Callers do not depend on how the order is chosen.
+ * The ordered, durable sequence of all messages. Callers do not depend on how the order is chosen.
  *
  * Every read ends at `head`, so nobody sees a message before the listeners have received it. Expired messages are never
  * returned. All reads throw `LogUnreadable` if the disk fails.
@@ -131,8 +131,8 @@ export interface MessageLog {
    *
    * @returns each draft as it is in the log, in order
    * @throws {BatchRefused} if one of its drafts contradicts the log
-   * @throws {BatchTooLarge} if it is too large for one entry
-   * @throws {LogUnavailable} if the log cannot be written or is being closed
+   * @throws {BatchTooLarge} if the batch is too large for one entry
+   * @throws {LogUnavailable} if the log cannot be written or is closing
    */
   append(batch: readonly Draft[]): Promise<Stored[]>;
 
@@ -143,7 +143,7 @@ export interface MessageLog {
    */
   checkRoom(): void;
 
-  /** Returns a message by its id; `undefined` if it does not exist or has been removed. */
+  /** Returns a message by its id; `undefined` if it does not exist, has expired or was removed. */
   message(id: number): Message | undefined;
 
   /** Reads messages of inboxes with id > `after`, the oldest first. Looks at no more than `limit`. */

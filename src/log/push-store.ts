@@ -123,7 +123,7 @@ export interface PushStore {
   /** Returns up to `limit` messages of any kind that an address received with `after` < id ≤ `head`, the oldest first. */
   received(recipient: string, after: number, head: number, limit: number): Received[];
 
-  /** Returns the id through which a reader has read a peer; 0 without a read marker. */
+  /** Returns the id up to which a reader has read a peer; 0 without a read marker. */
   readThrough(reader: string, peer: string): number;
 
   /** Returns the id of the message that a conversation's open notification shows; 0 if none is open. */

@@ -260,8 +260,8 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
   }
 
   /**
-   * Passes messages to the listeners that were stored but could not be acknowledged, because the log's files had been
-   * moved away. Does nothing if there are none.
+   * Passes stored messages to the listeners that were not delivered at the time, for example because the log's files
+   * had been moved away. Does nothing if there are none.
    *
    * @param head the highest id in the database
    */
@@ -279,7 +279,7 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
   /**
    * Passes messages to the listeners, except those that `#catchUp` has already passed on.
    *
-   * @returns settles when all listeners are done with it; `undefined` if they are done already
+   * @returns a promise that settles when all listeners are done; `undefined` if they already are
    */
   #handOn(fresh: readonly Message[]): Promise<unknown> | undefined {
     const before = this.#head;

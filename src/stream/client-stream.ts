@@ -43,7 +43,7 @@ export interface StreamOptions {
   readonly reached: Promise<void> | undefined;
   /** The addresses whose presence is sent. */
   readonly watched: readonly string[];
-  /** Called if the log cannot be read. The stream is cut. */
+  /** Called if the log cannot be read. The connection is cut. */
   readonly onFailed: (error: unknown) => void;
 }
 

@@ -15,7 +15,9 @@ export interface Connection {
   /** Writes bytes, even if there is no room. */
   write(bytes: Uint8Array): void;
   /**
-   * Writes the last bytes, and closes when they are sent. @param reason for protocols whose close frame has a reason
+   * Writes the last bytes, and closes when they are sent.
+   *
+   * @param reason for protocols whose close frame has a reason
    */
   end(bytes: Uint8Array, reason: ByeReason): void;
   /** Closes at once. */
@@ -27,8 +29,9 @@ export interface ConnectionOwner {
   /** Called when everything written has been sent, so that there is room again. */
   drained(): void;
   /**
-   * Called when the connection is gone, whoever ended it. @param stalled whether it was cut because the client read
-   * nothing
+   * Called when the connection is gone, whoever ended it.
+   *
+   * @param stalled whether it was cut because the client read nothing
    */
   closed(stalled: boolean): void;
 }

@@ -11,7 +11,7 @@ const BYTES_OF_PIECE = 512;
 /** The length of a client's control frame without its payload: two bytes, and the mask (RFC 6455 §5.2). */
 const CONTROL_HEADER_BYTES = 6;
 
-/** Policy Violation, and Try Again Later (RFC 6455 §7.4; the codes are in IANA's registry). */
+/** The close codes Policy Violation and Try Again Later (RFC 6455 §7.4; the codes are in IANA's registry). */
 const TOO_SLOW = 1008;
 const TRY_AGAIN_LATER = 1013;
 
@@ -63,7 +63,7 @@ export class ArrivingMessage implements Arriving {
   #count(bytes: number): void {
     if (this.#bytes <= 0) this.#since = performance.now();
     if (this.#hasEnded) {
-      // Where in the piece it ended is unknown. The bytes after it are less than a piece, and are not counted.
+      // It is unknown at which byte of the piece it ended. The rest is less than a piece, and is not counted.
       this.#hasEnded = false;
       this.#bytes = 0;
       this.#pieces = 0;

@@ -5,7 +5,7 @@
 import { ephemeralJson, messageJson } from '../message.ts';
 import type { Framing } from '../wire/framing.ts';
 
-/** The first byte of a frame: FIN, and the opcode of a text message. */
+/** The first byte of a frame: FIN and the opcode of a text message. */
 const WHOLE_TEXT = 0x81;
 
 /**

@@ -37,12 +37,16 @@ export interface EntryStream {
   append(bytes: Uint8Array, id: string): Promise<void>;
 
   /**
-   * Returns the current extent of the stream. @throws {Error} if it cannot be asked; {StreamGone} if it does not exist
+   * Returns the current extent of the stream.
+   *
+   * @throws {Error} if it cannot be asked; {StreamGone} if it does not exist
    */
   extent(): Promise<StreamExtent>;
 
   /**
-   * Returns one entry; `undefined` if it does not exist or was removed. @throws {Error} if the stream cannot be asked
+   * Returns one entry; `undefined` if it does not exist or was removed.
+   *
+   * @throws {Error} if the stream cannot be asked
    */
   entry(sequence: number): Promise<StreamedEntry | undefined>;
 

@@ -82,7 +82,7 @@ export class GroupCommit {
     this.#settle = settle;
   }
 
-  /** Whether the queue is full: nothing more is accepted for now. */
+  /** Whether the queue is full, so that nothing more is accepted for now. */
   get isFull(): boolean {
     return this.#waitingBytes > WAITING_BYTES;
   }
@@ -92,7 +92,7 @@ export class GroupCommit {
    *
    * @returns each draft as it is in the log, once it is on disk and being delivered
    * @throws {BatchRefused} if one of its drafts contradicts the log
-   * @throws {BatchTooLarge} if it is too large for one entry
+   * @throws {BatchTooLarge} if the batch is too large for one entry
    * @throws {LogUnavailable} if the log cannot be written, or the queue is full
    */
   append(batch: readonly Draft[]): Promise<Stored[]> {
@@ -131,7 +131,7 @@ export class GroupCommit {
       } catch (error) {
         commit = error as Error;
       }
-      // The next group is written while this one is fanned out.
+      // Write the next group while this one is fanned out.
       group = this.#propose();
       this.#answer(waiting, commit);
       group ??= this.#propose();

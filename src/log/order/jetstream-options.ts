@@ -23,7 +23,7 @@ export interface JetStreamOrderOptions {
 export interface OrderTimes {
   /** A node counts as hearing the stream if an entry arrived within this time. */
   readonly hearing?: number;
-  /** The longest wait until the node has caught up. */
+  /** The longest wait for the node to catch up. */
   readonly catchUp?: number;
   /** The longest wait for a proposal to come back. */
   readonly settle?: number;

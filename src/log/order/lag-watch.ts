@@ -26,7 +26,7 @@ export class LagWatch {
     this.#catchUp = catchUp;
   }
 
-  /** Whether the node has caught up since it began to follow. */
+  /** Whether the node has caught up since it started following. */
   get hasCaughtUp(): boolean {
     return this.#hasCaughtUp;
   }

@@ -8,7 +8,7 @@ export interface Proposed {
   readonly outcome: Outcome;
   /** The answers to the batches of an append, if the order has already delivered their messages. */
   readonly answers?: readonly Answer[];
-  /** The time that the order gave it, in milliseconds since the Unix epoch. */
+  /** The time that the order assigned to it, in milliseconds since the Unix epoch. */
   readonly time: number;
   /** The duration of the transaction in which it was applied, and of that transaction's COMMIT. */
   readonly seconds: number;

@@ -185,7 +185,9 @@ export class Tail {
 
   /**
    * Compares the last entry that arrived with the stream's current entry of that sequence: a stream restored from older
-   * files may have grown past it again. @throws {Forked} if they differ
+   * files may have grown past it again.
+   *
+   * @throws {Forked} if they differ
    */
   async #compare(): Promise<void> {
     const { stream, mark, markOf } = this.#options;

@@ -143,7 +143,7 @@ export function prepareAppend(database: Database): Append {
   };
 }
 
-/** Returns whether a draft is always stored: no earlier message can take its place. */
+/** Returns whether a draft is always stored, because no earlier message can take its place. */
 function isPlain({ idempotencyKey, type }: Draft): boolean {
   return idempotencyKey === null && type !== READ_TYPE;
 }

@@ -22,7 +22,7 @@ const CHUNK = 100;
  */
 const MAX_EXPIRED = 500;
 
-/** The order in which conversations are shown. Expired messages are not shown, even before they are purged. */
+/** The display order of conversations. Expired messages are not shown, even before they are purged. */
 export class ConversationOrder {
   readonly #listed: Statement<[string, number, number], ListedPair>;
   readonly #expired: Statement<[string, number, number], Pair>;

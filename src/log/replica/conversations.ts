@@ -16,7 +16,7 @@ const CONVERSATION_ROWS = 10;
 /** The bounds of a list, besides the number of conversations. */
 export interface ListBounds {
   readonly budget: Budget;
-  /** Returns whether there is room for a conversation. Called in list order; the first one is always listed. */
+  /** Returns whether a conversation fits on the page. Called in list order. The first one is always listed. */
   fits(conversation: Conversation): boolean;
 }
 
@@ -124,8 +124,8 @@ export class Conversations {
   }
 
   /**
-   * Counts the unread messages of an address, up to 1000, in its newest 1000 conversations. Messages to itself are not
-   * counted.
+   * Counts the unread messages of an address, up to 1000, in its newest 1000 conversations. Does not count messages to
+   * itself.
    *
    * @param dispatched as in `list`
    */

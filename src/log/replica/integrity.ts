@@ -125,8 +125,9 @@ async function checkOnce(
 }
 
 /**
- * Waits for the process to end. @returns its result; `undefined` if there is none, which is logged unless it was
- * stopped
+ * Waits for the process to end.
+ *
+ * @returns its result; `undefined` if there is none, which is logged unless it was stopped
  */
 function resultOf(
   child: ChildProcess,

@@ -7,7 +7,7 @@ const PROJECTION_ROWS = 50;
 /** The projection is updated when it is this many ids behind, or after a second. Queries read the rest from the log. */
 const PROJECTION_LAG = 5000;
 
-/** The task that keeps the projection up to date with the log. */
+/** The task that keeps the projection up to date. */
 export class ProjectionTask implements UpkeepTask {
   /** The minimum number of ids that it is behind. */
   behind = 0;

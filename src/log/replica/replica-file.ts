@@ -49,8 +49,9 @@ export function lookAtReplica(file: string, upgrade?: UpgradeOptions): ReplicaSt
 }
 
 /**
- * Reads the state of the replica in a file, even while a service has it open. @throws {StartError} if it does not exist
- * or has another schema
+ * Reads the state of the replica in a file, even while a service has it open.
+ *
+ * @throws {StartError} if it does not exist or has another schema
  */
 export function lookBesideService(file: string): ReplicaState {
   if (!existsSync(file)) throw new StartError(`${file} does not exist: set DATABASE to the one of a node.`);

@@ -101,7 +101,9 @@ function refuseUsed(file: string, backup: string): void {
 }
 
 /**
- * Copies a backup into `restoringFile`, as a single file, and checks it there. @throws {StartError} if it is damaged
+ * Copies a backup into `restoringFile`, as a single file, and checks it there.
+ *
+ * @throws {StartError} if it is damaged
  */
 function copyChecked(backup: string, file: string): DatabaseLook {
   const restoring = restoringFile(file);

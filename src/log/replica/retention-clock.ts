@@ -7,7 +7,7 @@ const DAY = 24 * HOUR;
 /** A clock is trusted after it has kept its setting for this long, by the monotonic clock, which nobody can set. */
 const HELD_HOURS = 24;
 
-/** A clock that gains more than this was set forward. */
+/** A clock that gains more than this on the monotonic clock was set forward. */
 const SET_MILLISECONDS = 1000;
 
 /**
@@ -25,7 +25,7 @@ export interface RetentionTime {
   readonly held: number;
   /** The clock's time. It applies only to messages stored since the clock was last set forward. */
   readonly shown: number;
-  /** Messages from this id on were stored since the clock was last set forward; they expire by `shown`. */
+  /** The first id stored since the clock was last set forward. Messages from this id on expire by `shown`. */
   readonly shownFrom: number;
 }
 

@@ -86,7 +86,7 @@ class Expiry implements UpkeepTask {
   }
 }
 
-/** The task that purges old messages: a scan from the oldest message to the first that is young enough. */
+/** The task that purges old messages. It scans from the oldest message to the first that is young enough. */
 class Age implements UpkeepTask {
   isDue = true;
   readonly #purge: ProposePurge;

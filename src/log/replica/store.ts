@@ -90,7 +90,7 @@ export class Store {
    * Reads messages of inboxes with `after` < id ≤ `head`, the oldest first.
    *
    * @param limit the maximum number of messages to examine
-   * @param visit gets each that has not expired at `now`
+   * @param visit called with each message that has not expired at `now`
    */
   readAfter(
     inboxes: Inboxes,
@@ -116,7 +116,7 @@ export class Store {
    * Reads messages of inboxes with id ≤ `head`, the newest first, until `visit` ends the page, the budget is spent, or
    * none are left.
    *
-   * @param visit gets each that has not expired at `now`
+   * @param visit called with each message that has not expired at `now`
    * @param budget bounds the read, since very many messages may have expired. At least one is read
    */
   readBack(inboxes: Inboxes, head: number, now: number, visit: MessageVisitor, budget: Budget): BackPage {

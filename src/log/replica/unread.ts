@@ -2,7 +2,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { COUNTS, COUNTS_COLUMNS } from '../../message.ts';
 import { readBudget } from './budget.ts';
 
-/** Unread messages are counted up to this number. */
+/** The number at which counting of unread messages stops. */
 export const MAX_UNREAD = 1000;
 
 /** The maximum number of messages examined on one side of a conversation. Expired ones among them are skipped. */

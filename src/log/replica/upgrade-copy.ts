@@ -70,8 +70,9 @@ function timeText(time: number): string {
 }
 
 /**
- * Checks that there is room for a copy, and frees the reserve if it is needed. @throws {StartError} with the missing
- * size
+ * Checks that there is room for a copy, and frees the reserve if it is needed.
+ *
+ * @throws {StartError} with the missing size
  */
 function makeRoom(file: string, schema: number): void {
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;

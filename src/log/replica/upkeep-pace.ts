@@ -21,12 +21,12 @@ export class UpkeepPace {
     this.#appended = this.#clock();
   }
 
-  /** Notes that a step was done, and how long it took. */
+  /** Notes that a step has ended, and how long it took. */
   stepped(milliseconds: number): void {
     this.#pauseEnds = this.#clock() + milliseconds;
   }
 
-  /** The milliseconds until the next step may begin; 0 if it may begin as soon as no request waits. */
+  /** The milliseconds until the next step may begin; 0 if it may begin as soon as no requests wait. */
   get pause(): number {
     const now = this.#clock();
     return now - this.#appended > BUSY_MILLISECONDS ? 0 : Math.max(0, this.#pauseEnds - now);

@@ -1,7 +1,10 @@
 import type { Database } from 'better-sqlite3';
 import type { Budget } from './budget.ts';
 
-/** Pages are returned to the file system while more than this fraction of the file, and this many pages, are free. */
+/**
+ * Pages are returned to the file system once more than this fraction of the file, and more than this many pages, are
+ * free.
+ */
 const FREE_PART = 0.2;
 const MIN_FREE_PAGES = 256;
 /** The number of pages returned at once. */

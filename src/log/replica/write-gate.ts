@@ -104,7 +104,9 @@ export class WriteGate {
   }
 
   /**
-   * Runs a transaction that nobody waits for. For it, checking the files once a second is enough. @throws as `run` does
+   * Runs a transaction that nobody waits for. For it, checking the files once a second is enough.
+   *
+   * @throws as `run` does
    */
   runUpkeep<T>(write: () => T): T {
     if (this.#closed !== undefined) throw new WriteRefused(this.#closed);
@@ -188,7 +190,7 @@ export class WriteGate {
     this.#closed = undefined;
   }
 
-  /** Closes the reserve. Fills it as far as there is room, since the next start may need it. */
+  /** Fills the reserve as far as there is room, since the next start may need it, and closes it. */
   close(): void {
     try {
       this.reserve.grow(this.#plan.reserve);

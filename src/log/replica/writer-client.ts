@@ -32,7 +32,9 @@ export interface WriterEvents {
   /** Called when the log can be written again. @param head the highest assigned id */
   onReopened(head: number): void;
   /**
-   * Called when upkeep has applied entries. @param logTime the time of the newest, in milliseconds since the Unix epoch
+   * Called when upkeep has applied entries.
+   *
+   * @param logTime the time of the newest, in milliseconds since the Unix epoch
    */
   onUpkeep(logTime: number): void;
   /** Called when upkeep proposes an entry to the order of a cluster. */

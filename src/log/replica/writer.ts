@@ -186,7 +186,7 @@ export class Writer {
     this.#upkeep.tick();
   }
 
-  /** Whether a step of upkeep has something to do. The reserve grows with the next tick. */
+  /** Whether a step of upkeep has something to do, apart from growing the reserve, which waits for the next tick. */
   get isUpkeepDue(): boolean {
     return this.#gate.closed !== undefined || this.#upkeep.isDue;
   }
