@@ -207,7 +207,7 @@ describeNats('the keeper of snapshots', () => {
     expect(log.said(50)).toHaveLength(2);
     await log.parts.connected.link.close();
     await log.keeper.keep();
-    expect(log.said(40)).toEqual([expect.stringContaining('the snapshots in NATS cannot be looked at')]);
+    expect(log.said(40)).toEqual([expect.stringContaining('the snapshots in NATS cannot be checked now')]);
   });
 
   natsTest('does no harm if two nodes hold the lease for a moment', async () => {

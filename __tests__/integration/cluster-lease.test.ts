@@ -48,17 +48,17 @@ natsTest(
     await expectMessages([second], 5);
     const changed = await command(servers, ['retention', '--messages', '3']);
     expect([changed.code, changed.stderr]).toEqual([0, '']);
-    expect(changed.stdout).toMatch(/ keeps .*messages.*, but of each recipient only the newest 3\.$/m);
+    expect(changed.stdout).toMatch(/ keeps .*messages.*, but only the newest 3 of each recipient\.$/m);
     const negative = await command(servers, ['retention', '--messages', '-1']);
     expect([negative.code, negative.stderr]).toEqual([
       2,
       expect.stringContaining('--messages needs a value that does not begin with "-".'),
     ]);
     expect((await command(servers, ['retention'])).stdout).toMatch(
-      / keeps .*messages.*, but of each recipient only the newest 3\.$/m,
+      / keeps .*messages.*, but only the newest 3 of each recipient\.$/m,
     );
     expect((await command(servers, ['status'])).stdout).toMatch(
-      /^retention +.*messages.*, but of each recipient only the newest 3$/m,
+      /^retention +.*messages.*, but only the newest 3 of each recipient$/m,
     );
     await expectMessages([second], 3);
     const third = await Server.start({ env, database: first.database });

@@ -153,7 +153,7 @@ describeNats('nodes of a cluster', () => {
       const connection = await connect({ servers: nats.url });
       for (let entry = 0; entry < 1000; entry++) connection.publish('fork.1.entries', 'no entry');
       await connection.drain();
-      const said = 'this node has a different state than most';
+      const said = 'this node has a different state from most';
       await until(() => again.stderr.includes(said), 'the node to stop');
       expect((await get(again.url, '/readyz')).status).toBe(503);
       const refused = await publish(again.url, { recipient: 'bob', content: 'no' });

@@ -99,7 +99,7 @@ describeNats('a snapshot', () => {
         );
       });
       await withClaim({ sha256: 'other' }, async () => {
-        expect(await refusal()).toMatch(/NATS gives back other bytes than were uploaded\. Start again; if/);
+        expect(await refusal()).toMatch(/NATS returns different bytes from those uploaded\. Start again; if/);
       });
     },
   );
@@ -116,7 +116,7 @@ describeNats('a snapshot', () => {
       const joining = refusal(roomy.database);
       await until(() => existsSync(`${roomy.database}-joining`), 'the download');
       roomy.fill();
-      expect(await joining).toMatch(/cannot be taken: its disk is full \(.*ENOSPC.*\): make room there/);
+      expect(await joining).toMatch(/cannot be used: its disk is full \(.*ENOSPC.*\): make room there/);
       roomy.makeRoom();
       const node = await cluster.node({ database: roomy.database });
       await until(async () => (await pullAll(node.url, 'bob')).length === 1, 'the message');
@@ -201,7 +201,7 @@ describeNats('a snapshot', () => {
       const { snapshots } = await catalogue.snapshots();
       for (const snapshot of snapshots) await loseAPart(snapshot);
       expect(await refusal()).toMatch(
-        /cannot be taken: NATS has lost a part of it.*run `cluster snapshot` on another/,
+        /cannot be used: NATS has lost a part of it.*run `cluster snapshot` on another/,
       );
       const { sequence, head } = positionOf(large);
       await manager.streams.purge('faults-1', { seq: (sequence ?? 0) + 2 });

@@ -24,7 +24,7 @@ function startNodes(...names: string[]): BusNode[] {
 
 const refusals = (nodes: readonly BusNode[]): (string | undefined)[] => nodes.map(({ refused }) => refused);
 
-const OUTVOTED = 'this node has another state than the others of its cluster';
+const OUTVOTED = 'this node has a different state from the others of its cluster';
 const UNDECIDED = 'the nodes of the cluster have different states, and none has a majority';
 
 /** A heartbeat of a stranger. */

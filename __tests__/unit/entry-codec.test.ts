@@ -166,6 +166,6 @@ describe('an entry that no program makes changes nothing', () => {
     ['a counter below 1', '[1,"log",1,"p",0,{"kind":"tick"}]'],
     ['a proposer that is too long', `[1,"log",1,"${'p'.repeat(65)}",1,{"kind":"tick"}]`],
   ])('%s', (_what, text) => {
-    expect(decodeEntry(ADDRESS, Buffer.from(text)).entry).toMatchObject({ why: 'it is no entry' });
+    expect(decodeEntry(ADDRESS, Buffer.from(text)).entry).toMatchObject({ why: 'it is not an entry' });
   });
 });

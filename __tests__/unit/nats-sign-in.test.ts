@@ -166,7 +166,7 @@ test('a file is read again for each connection, and what it had before is used w
   expect([token(), token()]).toEqual(['t0ken-two', 't0ken-two']);
   writeFileSync(file, 't0ken-five');
   expect(token()).toBe('t0ken-five');
-  const failed = 'NATS_TOKEN_FILE cannot be read: what it had before stays in use';
+  const failed = 'NATS_TOKEN_FILE cannot be read: its previous content stays in use';
   expect(log.lines.map(({ msg }) => msg)).toEqual([failed, failed, 'NATS_TOKEN_FILE can be read again']);
   expect(JSON.stringify(log.lines)).not.toMatch(/t0ken/);
 });

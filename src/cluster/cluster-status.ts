@@ -152,5 +152,5 @@ function nodeText(node: NodeStatus, followed: number): string {
 /** Describes a retention in words. */
 export function retentionText({ days, messages }: Retention): string {
   const kept = days === 0 ? 'all messages' : `messages for ${days} ${days === 1 ? 'day' : 'days'}`;
-  return messages === 0 ? kept : `${kept}, but of each recipient only the newest ${messages}`;
+  return messages === 0 ? kept : `${kept}, but only the newest ${messages} of each recipient`;
 }

@@ -80,7 +80,7 @@ export async function initCluster(
 function checked(record: LogRecord, before: LogOfOne | undefined): LogRecord {
   if (before === undefined || before.logId === record.logId) return record;
   throw new StartError(
-    `NATS has the log ${record.logId} already, and DATABASE has ${before.logId}: set NATS_STREAM to another name, or unset ` +
+    `NATS already has the log ${record.logId}, and DATABASE has ${before.logId}: set NATS_STREAM to another name, or unset ` +
       'DATABASE.',
   );
 }

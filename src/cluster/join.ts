@@ -149,7 +149,7 @@ async function takeSnapshot(
     if (older === undefined) throw fault;
     logger.warn(
       { snapshot: id, why: fault.message, older: older.id },
-      'a snapshot cannot be taken, and the next older one is tried: run `cluster snapshot` on another node',
+      'a snapshot cannot be used, and the next older one is tried: run `cluster snapshot` on another node',
     );
   }
 }
@@ -197,7 +197,7 @@ async function download(
     if (error instanceof StartError) return error;
     const reason = (error as Error).message;
     return new StartError(
-      `The snapshot ${id} cannot be taken: ${reason}. Start again; if that does not help, run \`cluster snapshot\` on another node.`,
+      `The snapshot ${id} cannot be used: ${reason}. Start again; if that does not help, run \`cluster snapshot\` on another node.`,
       { cause: error },
     );
   }

@@ -254,7 +254,7 @@ export class Members {
       this.#mismatches++;
       this.#options.logger.error(
         { sequence, digest: own, node, name: this.#nameOf(node), itsDigest: digest },
-        'another node has a different state than most: it should have stopped',
+        'another node has a different state from most: it should have stopped',
       );
     }
   }
@@ -274,10 +274,10 @@ export class Members {
     } else {
       this.#options.logger.fatal(
         line,
-        'this node has a different state than most: it stops taking publishes. ' +
+        'this node has a different state from most: it stops taking publishes. ' +
           'Keep its database to find out why, and start it with an empty one',
       );
-      this.#options.onDiverged('this node has another state than the others of its cluster');
+      this.#options.onDiverged('this node has a different state from the others of its cluster');
     }
   }
 

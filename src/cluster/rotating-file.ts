@@ -67,7 +67,7 @@ export class RotatingFile<T> {
     } catch (error) {
       const { message } = error as Error;
       if (message !== this.#fault) {
-        this.#logger.error({ why: message }, `${variable} cannot be read: what it had before stays in use`);
+        this.#logger.error({ why: message }, `${variable} cannot be read: its previous content stays in use`);
       }
       this.#fault = message;
     }

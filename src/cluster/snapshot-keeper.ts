@@ -109,7 +109,7 @@ export class SnapshotKeeper {
       if (surroundings.signal.aborted) return;
       surroundings.logger.warn(
         { err: error },
-        'the snapshots in NATS cannot be looked at: this is tried again',
+        'the snapshots in NATS cannot be checked now: another attempt follows',
       );
     }
   }

@@ -113,7 +113,7 @@ async function make(job: MakeJob): Promise<MadeSnapshot> {
       const sent = await upload(copyFile(file), store);
       const back = createHash('sha256');
       for await (const chunk of read(connected, bucket)) back.update(chunk);
-      if (back.digest('hex') !== sent) throw new Error('NATS gives back other bytes than it was given');
+      if (back.digest('hex') !== sent) throw new Error('NATS returns different bytes from those uploaded');
       return sent;
     });
     return { ...copy, sha256 };
@@ -147,7 +147,7 @@ async function take({ nats, bucket, target, bytes, sha256 }: TakeJob): Promise<v
         await file.writeFile(chunk);
       }
       if (size !== bytes || hash.digest('hex') !== sha256)
-        throw new Error('NATS gives back other bytes than were uploaded');
+        throw new Error('NATS returns different bytes from those uploaded');
     } finally {
       await file.close();
     }

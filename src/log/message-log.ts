@@ -70,7 +70,7 @@ export class BatchTooLarge extends Error {
   /** The maximum size of a batch, in bytes. */
   readonly maxBytes: number;
   constructor(bytes: number, maxBytes: number) {
-    super(`the batch takes ${bytes} bytes in the log, and may take ${maxBytes}`);
+    super(`the batch takes ${bytes} bytes in the log, more than the maximum of ${maxBytes}`);
     this.name = 'BatchTooLarge';
     this.bytes = bytes;
     this.maxBytes = maxBytes;

@@ -69,10 +69,10 @@ export function encodedBytes(batch: Parameters<typeof packDrafts>[0][number]): n
  */
 export function decodeEntry({ logId, generation }: EntryAddress, bytes: Uint8Array): EncodedEntry {
   const encoded = parse(bytes);
-  if (encoded === undefined) return unreadable('it is no entry');
+  if (encoded === undefined) return unreadable('it is not an entry');
   const [v, log, given, proposer, counter, body] = encoded;
-  if (log !== logId) return unreadable('it is of another log');
-  if (given !== generation) return unreadable('it is of another generation');
+  if (log !== logId) return unreadable('it belongs to another log');
+  if (given !== generation) return unreadable('it belongs to another generation');
   const source = { proposer, counter };
   if (v > ENTRY_VERSION)
     return { entry: { ...entryOf({ kind: 'unreadable', why: 'it is newer' }), v }, source };

@@ -195,7 +195,7 @@ export class Tail {
     if (found === undefined) throw new Error(`entry ${this.#last} cannot be read`);
     const known = this.#lastEntry === undefined ? mark : markOf(this.#lastEntry);
     if (known !== '' && known !== markOf(found)) {
-      throw new Forked(`entry ${this.#last} of the stream is another one than this node has applied`);
+      throw new Forked(`entry ${this.#last} of the stream differs from the one that this node has applied`);
     }
   }
 

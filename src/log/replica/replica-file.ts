@@ -54,7 +54,7 @@ export function lookAtReplica(file: string, upgrade?: UpgradeOptions): ReplicaSt
  * @throws {StartError} if it does not exist or has another schema
  */
 export function lookBesideService(file: string): ReplicaState {
-  if (!existsSync(file)) throw new StartError(`${file} does not exist: set DATABASE to the one of a node.`);
+  if (!existsSync(file)) throw new StartError(`${file} does not exist: set DATABASE to that of a node.`);
   const database = openForReading(file);
   try {
     const version = schemaOf(database);

@@ -16,7 +16,7 @@ export function prepareSettings(database: Database): (retention: Partial<Retenti
     const before = get.get();
     const stored = before === undefined ? KEEPS_ALL : (JSON.parse(before) as Retention);
     const { days = stored.days, messages = stored.messages } = retention;
-    if (!isCount(days) || !isCount(messages)) throw new TypeError('it has no such settings');
+    if (!isCount(days) || !isCount(messages)) throw new TypeError('its settings are invalid');
     set.run(JSON.stringify({ days, messages }));
   };
 }

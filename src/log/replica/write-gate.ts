@@ -104,7 +104,7 @@ export class WriteGate {
   }
 
   /**
-   * Runs a transaction that nobody waits for. For it, checking the files once a second is enough.
+   * Runs a transaction that need not be acknowledged. For it, checking the files once a second is enough.
    *
    * @throws as `run` does
    */

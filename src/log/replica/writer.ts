@@ -32,7 +32,7 @@ const RESERVE_PIECE = 4 * 1024 * 1024;
 class Withdrawn extends Error {
   readonly outcomes: readonly Outcome[];
   constructor(outcomes: readonly Outcome[]) {
-    super('the epoch gave no id');
+    super('no id was assigned in the epoch');
     this.outcomes = outcomes;
   }
 }
