@@ -215,7 +215,7 @@ test.each(EARLIER_VERSIONS)(
       expect(lines).toHaveLength(2);
       expect(lines.find((line) => line.startsWith('tidings: '))).toBe(
         `tidings: ${database} cannot be brought to schema version ${SCHEMA}: the migration ${NEWEST} failed (SQLITE_ERROR: ` +
-          'table migrations already exists). Nothing was changed. Start the version of Tidings from before, which still opens ' +
+          'table migrations already exists). Nothing was changed. Start the previous version of Tidings, which can still open ' +
           'it: docs/upgrades.md says more.',
       );
       const log = lines.find((line) => line.startsWith('{')) ?? '';
