@@ -135,7 +135,7 @@ describeNats('a snapshot', () => {
       await until(() => existsSync(`${disk.database}-snapshot`), 'the copy');
       disk.fill();
       const { code, stderr } = await making;
-      expect([code, stderr]).toEqual([1, expect.stringMatching(/its disk is full.*Repeat the command/)]);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/its disk is full.*Repeat it/)]);
       expect(leftovers(disk.database)).toEqual([]);
       disk.makeRoom();
       expect(await catalogue.snapshots()).toEqual(before);
