@@ -152,7 +152,7 @@ export interface MessageLog {
   /**
    * Reads messages of inboxes with id < `before`, the newest first, until `visit` ends the page or none are left.
    *
-   * Stops skipping expired messages after some milliseconds, so a page may be empty without being the last.
+   * Spends only some milliseconds on skipping expired messages, so a page may be empty without being the last.
    */
   readBack(inboxes: Inboxes, before: number, visit: MessageVisitor): BackPage;
 

@@ -4,7 +4,10 @@ import { type LogHealth, LogUnavailable } from './message-log.ts';
 /** A disk that takes longer than this to answer is not ready. */
 const PROBE_MILLISECONDS = 2000;
 
-/** One probe, which costs an fsync, serves all requests within this time: some of them need no token. */
+/**
+ * One probe, which costs an fsync, serves all requests within this time, since anybody may send some of them without a
+ * token.
+ */
 const FRESH_MILLISECONDS = 1000;
 
 /** The readiness of the log, tested by writing and reading. Only changes are logged, not each probe. */

@@ -260,8 +260,8 @@ export class ReplicatedLog implements MessageLog, LogMetrics, LogHealth {
   }
 
   /**
-   * Passes stored messages to the listeners that were not delivered at the time, for example because the log's files
-   * had been moved away. Does nothing if there are none.
+   * Delivers stored messages that the listeners have missed, for example because the log's files had been moved away.
+   * Does nothing if there are none.
    *
    * @param head the highest id in the database
    */

@@ -10,7 +10,7 @@ const MAX_MISSES = 3;
 
 /**
  * Watches whether a node keeps up with its stream: every few seconds, the node must reach the current end of the stream
- * within five seconds. A node that begins to follow, or has heard nothing for long, must catch up first.
+ * within five seconds. A node that starts following, or has heard nothing for long, must catch up first.
  */
 export class LagWatch {
   readonly #catchUp: CatchUp;

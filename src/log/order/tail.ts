@@ -58,7 +58,7 @@ export interface TailOptions {
   readonly onArrival: () => void;
   /** Called when the stream can no longer be followed. */
   readonly onFatal: (error: Error) => void;
-  /** The time for which a stream must look like a different one before it is given up, in milliseconds. */
+  /** The time for which a stream must look like a different one before it is abandoned, in milliseconds. */
   readonly doubtMilliseconds?: number | undefined;
 }
 
