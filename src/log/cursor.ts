@@ -68,9 +68,9 @@ export class Epochs {
   }
 
   /**
-   * Returns whether a cursor points into this log: its id belongs to the epoch that it names, and is not above both the
-   * head and the highest position that a cursor was issued for. The latter can be higher than the head, since
-   * conversations include committed messages that are delivered slightly later.
+   * Returns whether a cursor points into this log: its id belongs to the epoch that it names, and is not above the head
+   * or, if that is higher, the last position that a cursor was issued for. It can be higher, since conversations
+   * include committed messages that are delivered slightly later.
    *
    * @param head the id of the newest message passed to the listeners
    */

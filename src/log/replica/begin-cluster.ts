@@ -4,7 +4,7 @@ import { type ReplicaState, stateOf } from './replica-file.ts';
 
 /**
  * Turns the database of a single machine into a replica at the beginning of a cluster's log: its content comes before
- * the first entry. It keeps its `logId`, its epochs and its content. Does nothing if it is already there.
+ * the first entry. It keeps its `logId`, its epochs and its content. Does nothing if it is already such a replica.
  *
  * If the database is then started as a single machine again, it becomes a different log (`leaveCluster`). So an
  * interrupted `cluster init` is never completed with a database that was used in between.

@@ -1,6 +1,6 @@
 /**
- * Copies or examines a database for a command, and sends the reply. It is a process because a process can be killed in
- * the middle of this, and a thread inside SQLite cannot.
+ * Copies or examines a database for a command, and sends the reply. It is a process because, unlike a thread inside
+ * SQLite, a process can be killed in the middle of this.
  */
 import { startErrorOf } from '../../files/explain.ts';
 import { lookAtFile, type DatabaseLook } from './database-look.ts';

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
 
 /**
- * Turns a database that was part of a cluster into a log of its own, in one transaction. It gets a new `logId`, so that
- * no cluster takes it for one of its replicas, no sequence, and a new epoch, so that devices that have seen more of the
- * cluster learn of the gap. Does nothing if its order was local.
+ * Turns a database that was part of a cluster into a log of its own, in one transaction. Gives it a new `logId`, so
+ * that no cluster takes it for one of its replicas, and a new epoch, so that devices that have seen more of the cluster
+ * learn of the gap. Clears its sequence. Does nothing if its order was local.
  *
  * @param epoch the new epoch
  */
