@@ -20,7 +20,9 @@ test('no migration was edited after it was noted, and the newest is noted', () =
   const [first = '', ...others] = noted.split(/(?<=\n)/);
   expect(noteMigrations(first)).toBe(noted);
   const edited = first.replace(/^\w/, 'x') + others.join('');
-  expect(() => noteMigrations(edited)).toThrow(/Never edit or remove a released migration.* 0001-messages\.sql/s);
+  expect(() => noteMigrations(edited)).toThrow(
+    /Never edit or remove a released migration.* 0001-messages\.sql/s,
+  );
   expect(() => noteMigrations(`${noted}${'0'.repeat(64)}  0099-removed.sql\n`)).toThrow('0099-removed.sql');
 });
 
