@@ -250,7 +250,9 @@ test.each(['t', 'tidings', 'Team-7_push', 'x'.repeat(32)])('NATS_STREAM=%s is ta
 test.each(['x'.repeat(33), 'a.b', 'a b', 'a*', '>', 'é', 'a/b', '$JS'])(
   'NATS_STREAM=%j ends the start: it begins the names of streams, buckets and subjects',
   (stream) => {
-    expect(lineOf({ ...URL, NATS_STREAM: stream })).toMatch(/^NATS_STREAM must have 1 to 32 of .*, not "/);
+    expect(lineOf({ ...URL, NATS_STREAM: stream })).toMatch(
+      /^NATS_STREAM must be 1 to 32 characters from .*, not "/,
+    );
   },
 );
 

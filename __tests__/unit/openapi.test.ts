@@ -100,7 +100,7 @@ describe('a rule of a message that is changed in the table changes what is taken
     const read = publicationReader({ ...MESSAGE_RULES, maxContentBytes: 10 });
     const context = { defaultSender: 'alice', mayRead: () => true };
     expect(() => read({ recipient: 'bob', content: '123456789' }, '', context, [])).toThrow(
-      'may be at most 10',
+      'may have at most 10',
     );
   });
 });
