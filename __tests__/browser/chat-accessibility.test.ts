@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import axe from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser, launchChromium } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { PushBrowser, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
@@ -45,7 +45,7 @@ describeInBrowser('for everybody', () => {
   let closed: Server;
   beforeAll(async () => {
     [browser, server, closed] = await Promise.all([
-      launchBrowser(),
+      launchChromium(),
       Server.start({ env: SENDS_NOTHING }),
       Server.start({ env: { AUTH_SECRET: SECRET } }),
     ]);

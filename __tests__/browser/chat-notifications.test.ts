@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Locator, Page, Route } from 'playwright-core';
 import { get, request, send } from '../support/api.ts';
 import { startBasePathProxy } from '../support/base-path-proxy.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser, launchChromium } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { readNumber } from '../support/file.ts';
 import { Gate } from '../support/gate.ts';
@@ -19,7 +19,7 @@ describeInBrowser('the bell', () => {
   let closed: Server;
   beforeAll(async () => {
     [browser, server, closed] = await Promise.all([
-      launchBrowser(),
+      launchChromium(),
       Server.start({ env: SENDS_NOTHING }),
       Server.start({ env: { ...SENDS_NOTHING, AUTH_SECRET: SECRET } }),
     ]);

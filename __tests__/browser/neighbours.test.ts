@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { type BasePathProxy, startSite } from '../support/base-path-proxy.ts';
-import { describeInBrowser, launchBrowser } from '../support/browser.ts';
+import { describeInBrowser, launchChromium } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { PushBrowser, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
@@ -13,7 +13,7 @@ describeInBrowser('two services of one site', () => {
   beforeAll(async () => {
     const [a, b, root] = await Promise.all([0, 1, 2].map(() => Server.start({ env: SENDS_NOTHING })));
     site = await startSite({ '/a': a?.url ?? '', '/b': b?.url ?? '', '': root?.url ?? '' });
-    browser = await launchBrowser();
+    browser = await launchChromium();
   });
   beforeEach(async () => {
     context = await browser.newContext();

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { BrowserContext, Page } from 'playwright-core';
 import { get, send } from '../support/api.ts';
-import { describeInBrowser } from '../support/browser.ts';
+import { describeInBrowser, launchChromium } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { MeddlingProxy } from '../support/meddling-proxy.ts';
 import { PushBrowser, PushWorker, SENDS_NOTHING } from '../support/push-browser.ts';
@@ -12,7 +12,7 @@ import { withFreshPages, withServer } from '../support/with-browser.ts';
 const APPLE = 'web.push.apple.com';
 
 describeInBrowser('the service worker', () => {
-  const browser = withFreshPages();
+  const browser = withFreshPages(launchChromium);
   const server = withServer({ env: SENDS_NOTHING });
 
   /** Opens somebody's page with notifications turned on, and its worker, which takes the page for hidden. */
