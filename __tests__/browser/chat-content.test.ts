@@ -78,7 +78,8 @@ describeInBrowser('what a message says', () => {
     expect((await bubble.boundingBox())?.height).toBeLessThan(
       3000 + (what === 'a thousand lines' ? 20_000 : 0),
     );
-    // The header adapts only after the width has changed.
+    // The page gets its new width some time after the call, and the header adapts in the frame after that.
+    await until(async () => (await alice.page.evaluate('innerWidth')) === 360, 'the new width');
     await until(async () => (await overflow(alice)) <= 0, 'the page to be no wider than its window');
     if (more !== '') {
       await bubble.getByRole('button', { name: more }).click();
