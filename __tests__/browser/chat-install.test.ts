@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { describeInBrowser } from '../support/browser.ts';
+import { describeInBrowser, launchChromium } from '../support/browser.ts';
 import { withBrowser, withServer } from '../support/with-browser.ts';
 
 interface Manifest {
@@ -14,7 +14,7 @@ function sizeOf(png: Buffer): string {
 }
 
 describeInBrowser('the page, put on a home screen', () => {
-  const browser = withBrowser();
+  const browser = withBrowser(launchChromium);
   const server = withServer();
 
   test('the page has everything that a browser wants of a page on a home screen', async () => {
