@@ -28,7 +28,7 @@ describeInBrowser('the page, put on a home screen', () => {
     expect(installabilityErrors.map(({ errorId }) => errorId)).toEqual(['in-incognito']);
   });
 
-  test('the page has icons in the sizes that its manifest says, and begins where it is served', async () => {
+  test('the page has icons of the sizes in its manifest, and its start URL is the URL of the service', async () => {
     const answer = await fetch(`${server.url}/manifest.webmanifest`);
     expect(answer.headers.get('content-type')).toMatch(/^application\/manifest\+json/);
     const { start_url, icons } = (await answer.json()) as Manifest;

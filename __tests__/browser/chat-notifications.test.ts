@@ -102,7 +102,7 @@ describeInBrowser('the bell', () => {
     await has('room-after');
     await has('room-before', endOf(push, 0));
     await has('bob', endOf(push, 0));
-    // What waits for the other inboxes still does: they were not subscribed again.
+    // Notifications for the other inboxes are still waiting, because those were not subscribed again.
     expect(idOf('bob')).toBe(before);
   });
 
@@ -259,7 +259,7 @@ describeInBrowser('the bell', () => {
     }, 'both bells to say the same');
     const isOn = pressed[0] === 'true';
     expect(await endpointsOf('ida')).toHaveLength(isOn ? 1 : 0);
-    // What one window stores reaches the other a moment later.
+    // The other window sees a stored value a moment later.
     for (const { page } of windows)
       await until(
         async () => ((await push.endpoint(page)) !== null) === isOn,

@@ -67,7 +67,7 @@ describeInBrowser('a session', () => {
     expect(tab.visit.status.map(({ state }) => state)).toContain('expired');
   });
 
-  test('an expired session that the page cannot renew is told, and a try with a new one continues where it was', async () => {
+  test('an expired session that the page cannot renew is reported, and a retry with a new session resumes the stream', async () => {
     const tab = await open('ben');
     const other = await open('ben');
     // When both are live: on a busy machine, opening a tab takes longer than the session lasts.

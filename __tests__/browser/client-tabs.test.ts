@@ -42,7 +42,7 @@ describeInBrowser('the tabs of a browser', () => {
     expect(await devices('base')).toBe(1);
   });
 
-  test('another tab takes over where it was when the tab with the stream is closed', async () => {
+  test('another tab resumes the stream when the tab that has it is closed', async () => {
     const tabs = await openTabs(3, 'heir');
     await send(server.url, 'heir', 'before');
     for (const tab of tabs) await tab.waitForMessage('before');

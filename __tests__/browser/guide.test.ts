@@ -144,7 +144,7 @@ describeInBrowser('the guide', () => {
     texts.length = 0;
     await page.reload();
     await until(() => texts.at(-1) === answer, 'the whole answer');
-    // What was shown before the reload is there at once, and what follows comes in parts.
+    // The text from before the reload is shown at once, and the rest arrives in parts.
     expect(texts[0]?.startsWith(before)).toBe(true);
     expect(
       texts.every((text, index) => answer.startsWith(text) && text.startsWith(texts[index - 1] ?? '')),

@@ -272,7 +272,7 @@ describe('restore', () => {
     expect(await comeBack(tenth)).toEqual(['restored', [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]);
     expect(await comeBack(fifth)).toEqual([false, [6, 7, 8, 9, 10, 11]]);
 
-    // What was there before is a backup like any other.
+    // The previous database can be restored like any backup.
     await server.stop();
     const aside = readdirSync(dirname(database)).find((name) => /-before-\d{8}T\d{6}Z$/.test(name)) ?? '';
     await done(['restore', join(dirname(database), aside)], database);

@@ -22,7 +22,7 @@ const CHROOT = '/usr/sbin/chroot';
 const runsHere = process.getuid?.() === 0 && existsSync('/usr/sbin/debootstrap');
 if (!runsHere) process.stderr.write('skipped, "the image": it needs root, and Debian\'s debootstrap\n');
 
-/** What the last stage of the Dockerfile says. */
+/** The instructions of the last stage of the Dockerfile. */
 class Stage {
   readonly env: Record<string, string> = {};
   user = '';

@@ -23,7 +23,7 @@ const fieldsOf = ({ body }: DescribedRequest): Record<string, unknown> => ({
   ...(body as Record<string, unknown>),
 });
 
-/** What a schema cannot say: requests that are as described, and may be refused as malformed all the same. */
+/** Requests that match the schema and may still be refused as malformed, by rules that a schema cannot express. */
 const UNSAID: readonly {
   readonly why: string;
   readonly applies: (given: DescribedRequest, open: boolean) => boolean;
@@ -120,7 +120,7 @@ describe.each([
           const method = given.method.toUpperCase();
           expect(answers.faultsOfAnswer({ ...answer, method, path, isCoded: false })).toEqual([]);
         }
-        // What is no id is no path of a message.
+        // A path with anything but an id is not the path of a message.
         const isMalformed = MALFORMED.includes(status) || (given.path === '/messages/{id}' && status === 404);
         const isUnsaid = UNSAID.some(({ applies }) => applies(given, open));
         if (faults.length > 0) {

@@ -98,7 +98,7 @@ describe('a migration that is killed leaves the database as it was or migrated, 
 
 test('a copy that was interrupted by a loss of power, before its name was written, is made again', () => {
   const database = databaseOf(VERSION);
-  // What is left is not a database.
+  // The interrupted copy is not a database.
   copyDatabase(PROGRAM, `${database}-copying`);
   migrate(database);
   expectMigrated(database);

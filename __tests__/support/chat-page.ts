@@ -9,7 +9,7 @@ declare const document: {
 };
 
 export interface Opened {
-  /** Whose conversation to open with the page. */
+  /** The other person, whose conversation is opened with the page. */
   readonly peer?: string;
 }
 

@@ -14,11 +14,11 @@ type BodyOf<P extends keyof paths, M extends keyof paths[P]> = paths[P][M] exten
 type Said = Schemas['Message' | 'EphemeralMessage' | 'Ready' | 'Live' | 'Heartbeat' | 'PresenceChange' | 'Bye'];
 
 // If the types took anything, these lines would be errors.
-// @ts-expect-error -- it has no recipient
+// @ts-expect-error -- the recipient is missing
 export const without: Schemas['Draft'] = { content: 'hi' };
-// @ts-expect-error -- it has another field
+// @ts-expect-error -- there is no such field
 export const more: Schemas['Draft'] = { recipient: 'bob', content: 'hi', subject: 'hi' };
-// @ts-expect-error -- an answer has more than that
+// @ts-expect-error -- other fields are missing
 export const answer: AnswerOf<'/messages/{id}', 'get'> = { id: 1, sender: 'bob' };
 `;
 

@@ -52,8 +52,8 @@ export interface Inheritance {
 }
 
 /**
- * Returns the parts that a database contributes to a new cluster: its content, if it has any, with its retention, and
- * the key pair beside it.
+ * Returns what a new cluster takes from a database: its messages, if there are any, with the retention, and its key pair
+ * for notifications.
  *
  * @throws {StartError} if it cannot be read
  */
