@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { send } from '../support/api.ts';
 import { TestCluster } from '../support/cluster-command.ts';
 import { positionOf, untilEqual } from '../support/position.ts';
-import { describeNats, NatsServers, natsTest } from '../support/nats.ts';
+import { describeNats, NatsServers, natsTest, PATIENT } from '../support/nats.ts';
 import { gapOf, pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -70,7 +70,7 @@ describeNats('a log', () => {
     expect((await ahead.stop()).code).toBe(0);
     const before = positionOf(named.database);
     const connection = await connect({ servers: servers.url });
-    await (await jetstreamManager(connection)).streams.delete('reseed-1');
+    await (await jetstreamManager(connection, PATIENT)).streams.delete('reseed-1');
     await connection.close();
 
     const shown = await cluster.done(['reseed'], named.database);

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect } from '@jest/globals';
 import { type Answer, publish, request, send } from '../support/api.ts';
-import { NatsServers, natsTest } from '../support/nats.ts';
+import { NatsServers, natsTest, PATIENT } from '../support/nats.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { SocketDevice } from '../support/socket-device.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -133,7 +133,7 @@ natsTest('a stream that was removed leaves its nodes up, not ready, and serving 
   const { connect } = await import('@nats-io/transport-node');
   const { jetstreamManager } = await import('@nats-io/jetstream');
   const connection = await connect({ servers: nats.url });
-  await (await jetstreamManager(connection)).streams.delete('tidings-1');
+  await (await jetstreamManager(connection, PATIENT)).streams.delete('tidings-1');
   await connection.close();
   expect((await device.waitFor('bye')).data).toMatchObject({ reason: 'disconnected' });
   expect((await request(`${node.url}/healthz`)).status).toBe(200);

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { send } from '../support/api.ts';
 import { TestCluster } from '../support/cluster-command.ts';
 import { positionOf, untilEqual } from '../support/position.ts';
-import { describeNats, NatsServers, natsTest } from '../support/nats.ts';
+import { describeNats, NatsServers, natsTest, PATIENT } from '../support/nats.ts';
 import { gapOf, pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -26,7 +26,7 @@ describeNats('a cluster', () => {
   /** Trims a stream up to a sequence. */
   async function trim(cluster: TestCluster, generation: number, through: number): Promise<void> {
     const connection = await connect({ servers: servers.url });
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, PATIENT);
     await manager.streams.purge(`${cluster.env['NATS_STREAM'] ?? ''}-${generation}`, { seq: through + 1 });
     await connection.close();
   }
@@ -41,7 +41,7 @@ describeNats('a cluster', () => {
 
   async function bucketsOf(cluster: TestCluster): Promise<string[]> {
     const connection = await connect({ servers: servers.url });
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, PATIENT);
     const names: string[] = [];
     for await (const name of manager.streams.names()) names.push(name);
     await connection.close();

@@ -8,7 +8,14 @@ import { connect, type NatsConnection, PermissionViolationError } from '@nats-io
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import { send } from '../support/api.ts';
 import { CertificateAuthority } from '../support/certificate.ts';
-import { describeNats, type NatsCommand, type NatsPlace, NatsServers, natsTest } from '../support/nats.ts';
+import {
+  describeNats,
+  type NatsCommand,
+  type NatsPlace,
+  NatsServers,
+  natsTest,
+  PATIENT,
+} from '../support/nats.ts';
 import { cleanUp, newFolder, Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -100,7 +107,7 @@ describeNats('three NATS servers, as deploy has them', () => {
     const env = { NATS_URL: servers.url, NATS_USER: 'tidings', NATS_PASSWORD: PASSWORD };
     const init = await Server.run({ args: ['cluster', 'init'], env });
     expect(init).toMatchObject({ code: 0, stdout: expect.stringContaining('in the stream tidings-1') });
-    const manager = await jetstreamManager(tidings, { timeout: 20_000 });
+    const manager = await jetstreamManager(tidings, PATIENT);
     const { config } = await manager.streams.info('tidings-1');
     expect(config).toMatchObject({ storage: 'file', num_replicas: 3 });
     const node = await Server.start({ env });
@@ -109,11 +116,10 @@ describeNats('three NATS servers, as deploy has them', () => {
   });
 
   natsTest('let Tidings write, read and trim a stream', async () => {
-    const manager = await jetstreamManager(tidings, { timeout: 20_000 });
+    const manager = await jetstreamManager(tidings, PATIENT);
     await manager.streams.add({ name: 'tidings-9', subjects: ['tidings.9.entries'], num_replicas: 3 });
-    const js = jetstream(tidings);
-    for (const text of ['one', 'two', 'three'])
-      await js.publish('tidings.9.entries', text, { timeout: 20_000 });
+    const js = jetstream(tidings, PATIENT);
+    for (const text of ['one', 'two', 'three']) await js.publish('tidings.9.entries', text, PATIENT);
     const consumer = await js.consumers.get('tidings-9', { opt_start_seq: 2 });
     const texts: string[] = [];
     for await (const message of await consumer.fetch({ max_messages: 2 })) texts.push(message.string());
@@ -126,13 +132,13 @@ describeNats('three NATS servers, as deploy has them', () => {
   });
 
   natsTest('let Tidings keep keys, hold a lease that expires, and watch both', async () => {
-    const manager = new Kvm(jetstream(tidings, { timeout: 20_000 }));
-    const keys = await manager.create('tidings-keys', { replicas: 3, timeout: 20_000 });
+    const manager = new Kvm(jetstream(tidings, PATIENT));
+    const keys = await manager.create('tidings-keys', { replicas: 3, ...PATIENT });
     const revision = await keys.create('pointer', 'tidings');
     await expect(keys.create('pointer', 'other')).rejects.toThrow('wrong last sequence');
     await keys.update('pointer', 'tidings-2', revision);
     expect((await keys.get('pointer'))?.string()).toBe('tidings-2');
-    const leases = await manager.create('tidings-lease', { replicas: 3, ttl: 1_000, timeout: 20_000 });
+    const leases = await manager.create('tidings-lease', { replicas: 3, ttl: 1_000, ...PATIENT });
     await leases.create('holder', 'node-1');
     const changes = await leases.watch();
     for await (const change of changes) {
@@ -151,7 +157,7 @@ describeNats('three NATS servers, as deploy has them', () => {
   });
 
   natsTest('let Tidings store a snapshot in a bucket of its own, read it back and remove it', async () => {
-    const manager = new Objm(jetstream(tidings, { timeout: 20_000 }));
+    const manager = new Objm(jetstream(tidings, PATIENT));
     const bucket = await manager.create('tidings-snapshot-1', { replicas: 3 });
     const bytes = Buffer.alloc(300_000, 'snapshot');
     await bucket.putBlob({ name: 'database' }, bytes);
@@ -204,11 +210,11 @@ describeNats('three NATS servers, as deploy has them', () => {
   );
 
   natsTest('keep the streams and messages of another account apart', async () => {
-    const manager = await jetstreamManager(other, { timeout: 20_000 });
+    const manager = await jetstreamManager(other, PATIENT);
     await manager.streams.add({ name: 'other', subjects: ['tidings.>'], num_replicas: 3 });
-    const theirs = await jetstream(other).publish('tidings.1.entries', 'not of the log', { timeout: 20_000 });
+    const theirs = await jetstream(other, PATIENT).publish('tidings.1.entries', 'not of the log', PATIENT);
     expect(theirs).toMatchObject({ stream: 'other', seq: 1 });
-    const ours = await jetstreamManager(tidings, { timeout: 20_000 });
+    const ours = await jetstreamManager(tidings, PATIENT);
     await expect(ours.streams.info('other')).rejects.toThrow('stream not found');
     expect(await ours.streams.names().next()).not.toContain('other');
     await expect(manager.streams.info('tidings-1')).rejects.toThrow('stream not found');

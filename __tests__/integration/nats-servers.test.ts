@@ -9,7 +9,7 @@ import {
 } from '@nats-io/transport-node';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
-import { describeNats, type NatsConfig, NatsServers, natsTest } from '../support/nats.ts';
+import { describeNats, type NatsConfig, NatsServers, natsTest, PATIENT } from '../support/nats.ts';
 import { credentials, overTls, publicKey, sharedToken, userAndPassword } from '../support/nats-sign-in.ts';
 import { cleanUp } from '../support/server.ts';
 import { until } from '../support/until.ts';
@@ -39,7 +39,7 @@ async function closeAll(): Promise<void> {
 
 /** Makes the stream `notes` with a copy on each server. */
 async function makeStream(connection: NatsConnection, copies: number): Promise<void> {
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, PATIENT);
   await manager.streams.add({
     name: 'notes',
     subjects: ['notes'],
@@ -53,7 +53,7 @@ async function makeStream(connection: NatsConnection, copies: number): Promise<v
 async function publish(connection: NatsConnection, text: string): Promise<number> {
   let sequence: number | undefined;
   await until(async () => {
-    const ack = await jetstream(connection)
+    const ack = await jetstream(connection, PATIENT)
       .publish('notes', text, { msgID: text, timeout: 2_000 })
       .catch(() => undefined);
     sequence = ack?.seq;
@@ -64,9 +64,9 @@ async function publish(connection: NatsConnection, text: string): Promise<number
 
 /** Reads all of the stream `notes`. */
 async function readAll(connection: NatsConnection): Promise<string[]> {
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, PATIENT);
   const count = (await manager.streams.info('notes')).state.messages;
-  const consumer = await jetstream(connection).consumers.get('notes');
+  const consumer = await jetstream(connection, PATIENT).consumers.get('notes');
   const texts: string[] = [];
   for await (const message of await consumer.fetch({ max_messages: count, expires: 10_000 })) {
     texts.push(message.string());

@@ -11,7 +11,7 @@ import { afterAll, expect, test } from '@jest/globals';
 import { publish, type WireMessage } from '../support/api.ts';
 import { publishUntilStored, waitForEqualNodes } from '../support/chaos.ts';
 import { positionOf } from '../support/position.ts';
-import { describeNats, natsTest } from '../support/nats.ts';
+import { describeNats, natsTest, PATIENT } from '../support/nats.ts';
 import { Nodes } from '../support/nodes.ts';
 import { gapOf, headCursor, pullAll } from '../support/pull.ts';
 import { Random } from '../support/random.ts';
@@ -30,7 +30,7 @@ async function connectTo(nodes: Nodes): Promise<NatsConnection> {
 }
 
 async function streamConfig(connection: NatsConnection, name: string): Promise<StreamConfig> {
-  return (await (await jetstreamManager(connection)).streams.info(name)).config;
+  return (await (await jetstreamManager(connection, PATIENT)).streams.info(name)).config;
 }
 
 async function isReady(nodes: Nodes, index: number): Promise<boolean> {
@@ -136,7 +136,7 @@ async function expectNoneFollows(remake: (config: StreamConfig) => StreamConfig 
   const connection = await connectTo(nodes);
   const name = `${nodes.prefix}-1`;
   const config = await streamConfig(connection, name);
-  const { streams } = await jetstreamManager(connection);
+  const { streams } = await jetstreamManager(connection, PATIENT);
   await streams.delete(name);
   const next = remake(config);
   if (next !== undefined) await streams.add(next);
@@ -232,7 +232,7 @@ const ROWS: readonly Row[] = [
       const names = ['c', 'd', 'e'];
       await sendSeveral([nodes.urlOf(0)], names);
       const connection = await connectTo(nodes);
-      await (await jetstreamManager(connection)).streams.purge(`${nodes.prefix}-1`, { keep: 1 });
+      await (await jetstreamManager(connection, PATIENT)).streams.purge(`${nodes.prefix}-1`, { keep: 1 });
       await nodes.restart(1).catch(() => undefined);
       await sendSeveral([nodes.urlOf(0)], ['f', 'g']);
       expect(await isReady(nodes, 0)).toBe(true);
@@ -250,9 +250,9 @@ const ROWS: readonly Row[] = [
       const nodes = await Nodes.start(2);
       await sendSeveral([nodes.url], ['a', 'b']);
       const connection = await connectTo(nodes);
-      const stream = jetstream(connection);
+      const stream = jetstream(connection, PATIENT);
       const name = `${nodes.prefix}-1`;
-      const manager = await jetstreamManager(connection);
+      const manager = await jetstreamManager(connection, PATIENT);
       const { state } = await manager.streams.info(name);
       const real: Uint8Array[] = [];
       for (let seq = 1; seq <= state.last_seq; seq++) {
@@ -285,7 +285,7 @@ const ROWS: readonly Row[] = [
       database.close();
       await nodes.restart(2);
       // Nodes compare what they came to after each thousand entries.
-      const stream = jetstream(await connectTo(nodes));
+      const stream = jetstream(await connectTo(nodes), PATIENT);
       const nothing = Array.from({ length: 1000 }, () => stream.publish(`${nodes.prefix}.1.entries`, ''));
       await Promise.all(nothing);
       await expectStopped(nodes, 2);

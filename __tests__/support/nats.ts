@@ -15,6 +15,9 @@ export const natsTest = testWithTool('nats-server', 'nats-server', '.ci/nats-ser
 /** A group of tests that need a NATS server: `beforeAll` and `afterAll` are not called if they are skipped. */
 export const describeNats = natsTest === test.skip ? describe.skip : describe;
 
+/** Options for a client of JetStream. By default it gives up after 5 s, in which a busy machine may do nothing. */
+export const PATIENT = { timeout: 120_000 } as const;
+
 /** Lines of a configuration, in the form of JSON: `nats.conf` may have that form. */
 export type NatsConfig = Readonly<Record<string, unknown>>;
 
