@@ -96,7 +96,7 @@ export function createApp(parts: AppParts, { trustProxy, basePath }: AppOptions)
   const routes = express.Router({ caseSensitive: true, strict: true });
   const trust = trustIn(trustProxy);
   const requests = new RequestLog(parts.logger, (request) => proxyaddr(request, trust));
-  const problems = { requests, refusals };
+  const problems = { basePath, requests, refusals };
   const paths = pathsOf(parts.cluster !== undefined);
   const publisher = new Publisher(parts, rate);
 

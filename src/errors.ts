@@ -34,6 +34,11 @@ export const REFUSAL_STATUS = {
 
 export type RefusalCode = keyof typeof REFUSAL_STATUS;
 
+/** The status of each kind of problem: a refusal, a request that did not arrive in time, or a fault of the service. */
+export const PROBLEM_STATUS = { ...REFUSAL_STATUS, 'request-timeout': 408, internal: 500 } as const;
+
+export type ProblemKind = keyof typeof PROBLEM_STATUS;
+
 /** Whether a publish that got 503 may have stored anything. */
 export const MAY_BE_STORED = ['no', 'unknown'] as const;
 

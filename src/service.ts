@@ -117,7 +117,8 @@ export class Service {
     this.#closers.push(() => cluster?.close());
     if (this.#isClosing()) return undefined;
     const givenKeys = cluster?.record.vapidKeys ?? config.vapidKeys ?? readVapidKeys(vapidFile(file));
-    const http = await HttpServer.listen(config.host, config.port, config.maxConnections);
+    const { host, port, maxConnections, basePath } = config;
+    const http = await HttpServer.listen(host, port, maxConnections, { basePath });
     this.#closers.push(() => http.close(0));
     if (this.#isClosing()) return undefined;
     await cluster?.prepareReplica(file, config.upgradeCopy === 'kept');

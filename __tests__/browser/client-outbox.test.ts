@@ -91,7 +91,7 @@ describeInBrowser('the outbox', () => {
     {
       status: 503,
       headers: { 'Content-Type': 'application/problem+json', 'Retry-After': '1' },
-      body: '{"type":"about:blank","status":503,"detail":"It may have been stored.","stored":"unknown"}',
+      body: '{"type":"/problems#unavailable","status":503,"detail":"It may have been stored.","stored":"unknown"}',
     },
   ])(
     'the outbox sends again with the same key what a $status leaves open, so that it is stored once',

@@ -204,7 +204,7 @@ describe('with MAX_STREAMS=2', () => {
       expect(response.status).toBe(503);
       expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
       expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
-      expect(await response.json()).toMatchObject({ type: 'about:blank', status: 503 });
+      expect(await response.json()).toMatchObject({ type: '/problems#unavailable', status: 503 });
     },
   );
 

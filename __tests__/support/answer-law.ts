@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WireMessage } from './api.ts';
 import type { HostileRequest } from './hostile-request.ts';
+import { isProblemType } from './problems.ts';
 import { ACCEPT } from './raw-socket.ts';
 import { headerOf, type WireAnswer } from './wire-answer.ts';
 
@@ -85,7 +86,7 @@ function faultsOfProblem({ status, headers, body }: WireAnswer): string[] {
   }
   const { type: kind, title, detail, errors = [], ...rest } = problem;
   const good =
-    kind === 'about:blank' &&
+    isProblemType(kind, status) &&
     typeof title === 'string' &&
     typeof detail === 'string' &&
     detail !== '' &&

@@ -1,8 +1,16 @@
 /** What every refusal looks like. */
 import { expect } from '@jest/globals';
+import { PROBLEM_STATUS } from '../../src/errors.ts';
 import type { Answer } from './api.ts';
 
+/** Returns whether this is the `type` of a problem with this status: the address of its section on the page of problems. */
+export function isProblemType(type: unknown, status: unknown): boolean {
+  const [, kind = ''] = /^\/problems#([a-z-]+)$/.exec(String(type)) ?? [];
+  return Object.entries(PROBLEM_STATUS).some((known) => known[0] === kind && known[1] === status);
+}
+
 interface Problem {
+  readonly type: string;
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 }
 
@@ -20,12 +28,14 @@ export function expectProblem(answer: Answer, status: number, paths?: readonly s
   expect({ status: answer.status, body: answer.body as unknown }).toMatchObject({
     status,
     body: {
-      type: 'about:blank',
+      type: expect.any(String),
       title: expect.stringMatching(/./),
       status,
       detail: expect.stringMatching(/./),
     },
   });
+  const { type } = answer.body as Problem;
+  expect(`${type} ${isProblemType(type, status)}`).toBe(`${type} true`);
   expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json\b/);
   for (const error of (answer.body as Problem).errors ?? []) {
     expect(error).toEqual({ path: expect.any(String), message: expect.stringMatching(/./) });

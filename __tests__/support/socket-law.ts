@@ -3,6 +3,7 @@ import type { WireMessage } from './api.ts';
 import { messagesOf } from './answer-law.ts';
 import { RightsLaw } from './frame-law.ts';
 import type { Person } from './persons.ts';
+import { isProblemType } from './problems.ts';
 import { SocketLaw } from './wire-law.js';
 
 /** What came on a socket. */
@@ -35,7 +36,7 @@ export function judgeSocket(received: Buffer, person: Person | undefined): Socke
 function faultsOfRefusal(data: unknown): string[] {
   const { type, title, status, detail } = data as Record<string, unknown>;
   const good =
-    type === 'about:blank' &&
+    isProblemType(type, status) &&
     typeof title === 'string' &&
     typeof detail === 'string' &&
     typeof status === 'number' &&

@@ -18,7 +18,7 @@ beforeEach(async () => {
   handled = [];
   sockets = [];
   answer = (path, response) => response.end(path);
-  server = await HttpServer.listen('127.0.0.1', 0, 100, LOOK_MILLISECONDS);
+  server = await HttpServer.listen('127.0.0.1', 0, 100, { lookMilliseconds: LOOK_MILLISECONDS });
   server.serve((request, response) => {
     const path = request.url ?? '';
     handled.push({ path, request, response });

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { rawProblem } from './problem.ts';
 import { readingTurns } from '../wire/reading-turns.ts';
 import { LOOK_MILLISECONDS, StalledPeer } from '../wire/stalled-peer.ts';
 import { markUnwatched } from './unwatched.ts';
@@ -25,11 +24,6 @@ const PIECES_IN_TURN = 1024;
 export const MAX_PIECES = 16 * 1024;
 export const MIN_PIECE_BYTES = 128;
 
-const TOO_MANY_PIECES = rawProblem(
-  413,
-  `The body came in more than ${MAX_PIECES} pieces of less than ${MIN_PIECE_BYTES} bytes each. Send it in larger chunks.`,
-);
-
 /** A request and its response. */
 interface Exchange {
   readonly request: IncomingMessage;
@@ -50,6 +44,8 @@ export interface HttpConnectionParts {
   readonly onStalled: () => void;
   /** The time between two checks of unsent bytes. */
   readonly lookMilliseconds?: number;
+  /** The whole response to a body in too many pieces. */
+  readonly tooManyPieces: string;
 }
 
 /**
@@ -246,7 +242,7 @@ export class HttpConnection {
   /** Ends the connection without reading a body to its end. */
   #refuseBody(request: IncomingMessage): void {
     this.#parts.onUnreadable();
-    if (this.#underWay?.request === request) this.refuse(TOO_MANY_PIECES);
+    if (this.#underWay?.request === request) this.refuse(this.#parts.tooManyPieces);
     // It is answered already.
     else endWith(this.#socket, '');
     if (this.#end === undefined) this.#endAfterAnswers(() => undefined);

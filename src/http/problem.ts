@@ -1,19 +1,32 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { KeysUnavailable } from '../auth/key-set.ts';
-import { Refusal, REFUSAL_STATUS, type RefusalFacts, unavailable } from '../errors.ts';
+import {
+  PROBLEM_STATUS,
+  type ProblemKind,
+  Refusal,
+  REFUSAL_STATUS,
+  type RefusalFacts,
+  unavailable,
+} from '../errors.ts';
 import { LogUnavailable, LogUnreadable } from '../log/message-log.ts';
 import { DATA_HEADERS } from './data-headers.ts';
+import { problemType } from './problem-kinds.ts';
 import type { RefusalCounters } from '../metrics/counters/refusal-counters.ts';
 import type { RequestLog } from './request-log.ts';
 
 const CONTENT_TYPE = 'application/problem+json';
 
 /** Returns a problem's JSON (RFC 9457). */
-function problemJson(status: number, detail: string, { errors = [], stored }: RefusalFacts = {}): string {
-  const title = STATUS_CODES[status] ?? 'Error';
+function problemJson(
+  kind: ProblemKind,
+  basePath: string,
+  detail: string,
+  { errors = [], stored }: RefusalFacts = {},
+): string {
+  const status = PROBLEM_STATUS[kind];
   return JSON.stringify({
-    type: 'about:blank',
-    title,
+    type: problemType(kind, basePath),
+    title: STATUS_CODES[status],
     status,
     detail,
     stored,
@@ -21,8 +34,9 @@ function problemJson(status: number, detail: string, { errors = [], stored }: Re
   });
 }
 
-/** The places that record refused requests. */
+/** The places that record refused requests, and the prefix of this service's paths, as clients see them. */
 export interface ProblemParts {
+  readonly basePath: string;
   readonly requests: RequestLog;
   readonly refusals: RefusalCounters;
 }
@@ -42,19 +56,25 @@ interface Problem {
 export function problemOf(
   request: IncomingMessage,
   error: unknown,
-  { requests, refusals }: ProblemParts,
+  { basePath, requests, refusals }: ProblemParts,
   isThere = true,
 ): Problem {
   const refusal = toRefusal(error);
-  const status = refusal?.status ?? 500;
+  const kind = refusal?.code ?? 'internal';
+  const status = PROBLEM_STATUS[kind];
   if (refusal === undefined) requests.failed(request, status, error);
   else if (refusal.code === 'unavailable' && !refusal.isLogged) {
     requests.failed(request, status, causeFor(error));
   }
-  if (refusal === undefined || isThere) refusals.add(refusal?.code ?? 'internal', status);
+  if (refusal === undefined || isThere) refusals.add(kind, status);
   return {
     status,
-    json: problemJson(status, refusal?.message ?? 'The service failed. The error was logged.', refusal),
+    json: problemJson(
+      kind,
+      basePath,
+      refusal?.message ?? 'The service failed. The error was logged.',
+      refusal,
+    ),
     headers: refusal?.headers ?? {},
   };
 }
@@ -128,13 +148,20 @@ export function isTransient(error: unknown): boolean {
 /**
  * Returns a whole response for a connection whose request could not be parsed.
  *
+ * @param basePath the prefix of this service's paths, as clients see them
  * @param retryAfterSeconds whole seconds, for `Retry-After`; by default there is none
  */
-export function rawProblem(status: number, detail: string, retryAfterSeconds?: number): string {
-  const body = problemJson(status, detail);
+export function rawProblem(
+  kind: ProblemKind,
+  basePath: string,
+  detail: string,
+  retryAfterSeconds?: number,
+): string {
+  const status = PROBLEM_STATUS[kind];
+  const body = problemJson(kind, basePath, detail);
   const retry = retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`;
   return (
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nConnection: close\r\nContent-Type: ${CONTENT_TYPE}\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Type: ${CONTENT_TYPE}\r\n` +
     `${retry}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   );
 }

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import { Server as NetServer, type Socket } from 'node:net';
 import { ArrivingHeaders } from './arriving-headers.ts';
 import { endWith, HttpConnection, type HttpConnectionParts } from './http-connection.ts';
-import { TOO_MANY_HEADERS, unreadableAnswer } from './unreadable.ts';
+import { tooManyHeaders, tooManyPieces, unreadableAnswer } from './unreadable.ts';
 import { IdleConnections } from './idle-connections.ts';
 import { listenError } from './listen-error.ts';
 import { LOOK_MILLISECONDS } from '../wire/stalled-peer.ts';
@@ -66,7 +66,7 @@ export class HttpServer {
   #waiting: Parameters<Listener>[] = [];
   #listener: Listener = (...exchange) => void this.#waiting.push(exchange);
 
-  private constructor(maxConnections: number, lookMilliseconds: number) {
+  private constructor(maxConnections: number, lookMilliseconds: number, basePath: string) {
     this.#parts = {
       handle: (request, response) => this.#listener(request, response, undefined),
       waiting: { total: 0 },
@@ -79,6 +79,7 @@ export class HttpServer {
         this.stalled++;
       },
       lookMilliseconds,
+      tooManyPieces: tooManyPieces(basePath),
     };
     this.#server = createServer(
       {
@@ -108,7 +109,7 @@ export class HttpServer {
     this.#server.maxConnections = maxConnections;
     this.#server.on('connection', (socket: Socket) => {
       this.#fresh.add(socket);
-      this.#headers.add(socket, () => this.#refuseHeader(socket));
+      this.#headers.add(socket, () => this.#refuseHeader(socket, tooManyHeaders(basePath)));
       socket.once('close', () => {
         this.#forget(socket);
         this.#headers.delete(socket);
@@ -130,7 +131,7 @@ export class HttpServer {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       const isFault = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$)/.test(error.code ?? '');
       if (isFault) this.unreadable++;
-      if (isFault && socket.writable) this.#of(socket).refuse(unreadableAnswer(error.code));
+      if (isFault && socket.writable) this.#of(socket).refuse(unreadableAnswer(error.code, basePath));
       else socket.destroy();
     });
   }
@@ -140,6 +141,7 @@ export class HttpServer {
    *
    * @param port 0 for any free one
    * @param maxConnections how many connections may be open at once
+   * @param basePath the prefix of this service's paths, as clients see them
    * @param lookMilliseconds pause between two checks of an answer with unsent bytes: after six to seven, its client is cut
    * @throws {StartError} if the port cannot be used; then nothing is open
    */
@@ -147,9 +149,12 @@ export class HttpServer {
     host: string,
     port: number,
     maxConnections: number,
-    lookMilliseconds = LOOK_MILLISECONDS,
+    {
+      basePath = '',
+      lookMilliseconds = LOOK_MILLISECONDS,
+    }: { basePath?: string; lookMilliseconds?: number } = {},
   ): Promise<HttpServer> {
-    const http = new HttpServer(maxConnections, lookMilliseconds);
+    const http = new HttpServer(maxConnections, lookMilliseconds, basePath);
     await new Promise<void>((resolve, reject) => {
       http.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
       http.#server.listen({ host, port, backlog: 4096 }, resolve);
@@ -206,7 +211,7 @@ export class HttpServer {
   }
 
   /** Ends a connection whose header takes memory that others need. */
-  #refuseHeader(socket: Socket): void {
+  #refuseHeader(socket: Socket, answer: string): void {
     this.unreadable++;
     // No answer can be sent before the one that is under way, which may take long.
     if (!this.#of(socket).isFree) {
@@ -214,7 +219,7 @@ export class HttpServer {
       return;
     }
     socket.pause();
-    endWith(socket, TOO_MANY_HEADERS);
+    endWith(socket, answer);
   }
 
   /** Finds out which of the recently answered connections are kept for another request. */

@@ -1,27 +1,38 @@
+import { MAX_PIECES, MIN_PIECE_BYTES } from './http-connection.ts';
 import { rawProblem } from './problem.ts';
 
-/** The answer on a connection whose header takes memory that others need. */
-export const TOO_MANY_HEADERS = rawProblem(
-  503,
-  'Too many long headers are arriving at once. Send the request again later.',
-  1,
-);
+/** Returns the whole response to a body in too many pieces. */
+export function tooManyPieces(basePath: string): string {
+  const pieces = `more than ${MAX_PIECES} pieces of less than ${MIN_PIECE_BYTES} bytes each`;
+  return rawProblem('too-large', basePath, `The body came in ${pieces}. Send it in larger chunks.`);
+}
+
+/** Returns the whole response on a connection whose header takes memory that others need. */
+export function tooManyHeaders(basePath: string): string {
+  const detail = 'Too many long headers are arriving at once. Send the request again later.';
+  return rawProblem('unavailable', basePath, detail, 1);
+}
 
 /**
  * Returns the answer to bytes that are not a request, for which node:http has no response.
  *
  * @param code the code of node:http's error
+ * @param basePath the prefix of this service's paths, as clients see them
  * @returns a whole response
  */
-export function unreadableAnswer(code: string | undefined): string {
+export function unreadableAnswer(code: string | undefined, basePath: string): string {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return rawProblem(408, 'The request took too long to arrive.');
+      return rawProblem('request-timeout', basePath, 'The request took too long to arrive.');
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return rawProblem(413, 'A chunk of the body has more than 16 KiB of extensions.');
+      return rawProblem('too-large', basePath, 'A chunk of the body has more than 16 KiB of extensions.');
     case 'HPE_HEADER_OVERFLOW':
-      return rawProblem(431, 'The request line and the header fields take more than 320 KiB together.');
+      return rawProblem(
+        'header-too-large',
+        basePath,
+        'The request line and the header fields take more than 320 KiB together.',
+      );
     default:
-      return rawProblem(400, 'This is not an HTTP request.');
+      return rawProblem('malformed', basePath, 'This is not an HTTP request.');
   }
 }

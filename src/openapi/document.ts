@@ -1,5 +1,6 @@
 import { tidingsVersion } from '../version.ts';
-import { type RefusalCode, REFUSAL_STATUS } from '../errors.ts';
+import { PROBLEM_STATUS, type ProblemKind } from '../errors.ts';
+import { problemKinds, PROBLEM_TEXTS } from '../http/problem-kinds.ts';
 import { type Path, pathsOf } from '../http/paths.ts';
 import { MESSAGE_RULES, type MessageRules } from '../publish/message-fields.ts';
 import { named, type Schema } from '../schema.ts';
@@ -7,7 +8,7 @@ import { eventSchemas } from './event-schemas.ts';
 import { limits } from './limits.ts';
 import { MESSAGE_LIST } from './message-operations.ts';
 import { messageSchemas } from './message-schemas.ts';
-import { type Operation, OTHER_STATUSES, type Tag, toOpenApi } from './operation.ts';
+import { type Operation, type Tag, toOpenApi } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
 import { CLUSTER_SCHEMAS, PEOPLE_SCHEMAS, PUSH_SCHEMAS, SERVICE_SCHEMAS } from './schemas.ts';
 
@@ -37,30 +38,8 @@ const TAGS: Readonly<Record<Tag, string>> = {
   Service: 'The state of the service.',
 };
 
-/** The reasons for each kind of refusal. */
-const REFUSALS: Readonly<Record<RefusalCode, string>> = {
-  malformed:
-    'There is no body, the JSON is malformed, or a field or parameter is unknown or breaks its rule.',
-  unauthenticated: 'There is no valid token.',
-  forbidden:
-    'The token or the page is not allowed to do this. In open mode, the request is not from the same machine.',
-  'not-found': 'There is no such message or subscription, or none that the client may see.',
-  'method-not-allowed': 'The path does not have this method.',
-  'precondition-failed': '`If-Match` names another version.',
-  'too-large': 'The body or content is too large, has too many values, or arrives in too many pieces.',
-  'unsupported-media-type': 'The content type or coding is not supported.',
-  conflict:
-    'The idempotency key was used for something else, or there would be more subscriptions than allowed.',
-  'upgrade-required': 'The request is not a WebSocket handshake of version 13.',
-  'too-fast': 'The client publishes faster than its rate.',
-  'header-too-large': 'The header has more fields or bytes than allowed.',
-  'not-implemented': 'The `Transfer-Encoding` is not `chunked`.',
-  unavailable:
-    'The service is shutting down, full, behind or cut off from other nodes, or cannot write or read its log.',
-};
-
 /** The refusals that say when to try again. */
-const WITH_RETRY: readonly RefusalCode[] = ['too-fast', 'unavailable'];
+const WITH_RETRY: readonly ProblemKind[] = ['too-fast', 'unavailable'];
 
 const DESCRIPTION = `A push service over Server-Sent Events. A message is on disk before it is acknowledged. A stream resumes where it
 was interrupted, and each message arrives in order and only once. docs/protocol.md describes what no schema can express.
@@ -112,7 +91,7 @@ export function openApiDocument(
             '`tidings` over http on loopback.',
         },
       },
-      responses: refusalResponses(),
+      responses: problemResponses(),
       schemas: {
         ...messageSchemas(rules),
         MessageList: MESSAGE_LIST,
@@ -132,21 +111,15 @@ function pathItem(path: Path): object {
   return Object.fromEntries(methods.map(([method, operation]) => [method, toOpenApi(operation)]));
 }
 
-/** Returns the response of each status of a refusal. */
-function refusalResponses(): Readonly<Record<string, Schema>> {
+/** Returns the response of each status of a problem. */
+function problemResponses(): Readonly<Record<string, Schema>> {
   // An operation always has a method of its path.
-  const codes = (Object.keys(REFUSALS) as RefusalCode[]).filter((code) => code !== 'method-not-allowed');
-  const ofCodes = codes.map(
-    (code) => [REFUSAL_STATUS[code], REFUSALS[code], WITH_RETRY.includes(code)] as const,
-  );
-  const others = Object.entries(OTHER_STATUSES).map(
-    ([status, text]) => [Number(status), text, false] as const,
-  );
-  const responses = [...ofCodes, ...others].map(([status, description, hasRetry]) => [
-    String(status),
+  const kinds = problemKinds().filter((kind) => kind !== 'method-not-allowed');
+  const responses = kinds.map((kind) => [
+    PROBLEM_STATUS[kind],
     {
-      description,
-      ...(hasRetry ? { headers: { 'Retry-After': RETRY_AFTER } } : {}),
+      description: PROBLEM_TEXTS[kind].when,
+      ...(WITH_RETRY.includes(kind) ? { headers: { 'Retry-After': RETRY_AFTER } } : {}),
       content: { 'application/problem+json': { schema: named('Problem') } },
     },
   ]);

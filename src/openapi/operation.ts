@@ -1,5 +1,5 @@
 import type { Grant } from '../auth/identity.ts';
-import { type RefusalCode, REFUSAL_STATUS } from '../errors.ts';
+import { PROBLEM_STATUS, type ProblemKind, type RefusalCode } from '../errors.ts';
 import type { MethodsOf, Path } from '../http/paths.ts';
 import type { Parameter, Parameters } from '../http/parameters.ts';
 import type { Schema } from '../schema.ts';
@@ -38,21 +38,17 @@ export interface Operation {
 export const JSON_TYPE = 'application/json';
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
 
-/** The refusals that every request may get. */
-const OF_EVERY_REQUEST: readonly RefusalCode[] = [
+/** The problems that every request may get. */
+const OF_EVERY_REQUEST: readonly ProblemKind[] = [
   'malformed',
   'forbidden',
   'too-large',
+  'request-timeout',
   'header-too-large',
+  'internal',
   'not-implemented',
   'unavailable',
 ];
-
-/** The error statuses that any request may get, and that are not refusals by a route. */
-export const OTHER_STATUSES: Readonly<Record<number, string>> = {
-  408: 'The header took 10 s, or the whole request 30 s.',
-  500: 'The service failed. The error was logged.',
-};
 
 /** The operations of some paths: each method that the paths have. */
 export type Operations<P extends Path> = {
@@ -64,16 +60,16 @@ export function jsonAnswer(description: string, schema: Schema): Answer {
   return { description, content: { [JSON_TYPE]: schema } };
 }
 
-/** Returns the statuses of an operation's refusals, in their order. */
+/** Returns the statuses of an operation's problems, in their order. */
 function refusalStatuses({ grants, body, refusals }: Operation): number[] {
-  const codes: RefusalCode[] = [
+  const kinds: ProblemKind[] = [
     ...OF_EVERY_REQUEST,
     ...(grants === undefined ? [] : (['unauthenticated'] as const)),
     ...(body === undefined ? [] : (['unsupported-media-type'] as const)),
     ...refusals,
   ];
-  const statuses = [...codes.map((code) => REFUSAL_STATUS[code]), ...Object.keys(OTHER_STATUSES).map(Number)];
-  return [...new Set(statuses)].sort((one, other) => one - other);
+  const statuses = new Set(kinds.map((kind) => PROBLEM_STATUS[kind]));
+  return [...statuses].sort((one, other) => one - other);
 }
 
 /** Returns an operation in the form of OpenAPI. */

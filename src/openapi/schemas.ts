@@ -2,6 +2,7 @@ import { CLAIMS_SCHEMA, GRANTS } from '../auth/identity.ts';
 import type { Snapshot } from '../cluster/snapshot-list.ts';
 import type { ClusterView, LogView, NodeName, NodeView } from '../cluster/status.ts';
 import { type FieldError, MAX_ERRORS, MAY_BE_STORED } from '../errors.ts';
+import { problemKinds } from '../http/problem-kinds.ts';
 import { SUBSCRIBE_FIELDS, UNSUBSCRIBE_FIELDS } from '../http/routes/push-subscriptions.ts';
 import type { Conversation, RoomState } from '../log/conversation.ts';
 import type { Retention } from '../log/retention.ts';
@@ -127,7 +128,11 @@ export const SERVICE_SCHEMAS: Readonly<Record<string, Schema>> = {
     errors?: unknown;
   }>(
     {
-      type: { const: 'about:blank' },
+      type: {
+        type: 'string',
+        pattern: `/problems#(${problemKinds().join('|')})$`,
+        description: 'The kind of problem, and the address of its section on a page that explains it.',
+      },
       title: TEXT,
       status: { type: 'integer', minimum: 400, maximum: 599 },
       detail: { ...TEXT, description: 'A sentence for people. Its wording may change.' },

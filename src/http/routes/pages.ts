@@ -7,6 +7,8 @@ import helmet from 'helmet';
 import type { Handler } from '../handler.ts';
 import { methodNotAllowed } from '../problem.ts';
 import { pathOf } from '../query.ts';
+import { PROBLEMS_PATH } from '../problem-kinds.ts';
+import { problemsPage } from '../problems-page.ts';
 import { type FileType, StoredFile, type StoredFileSource } from '../stored-file.ts';
 
 const PUBLIC = fileURLToPath(new URL('../../../public/', import.meta.url));
@@ -47,8 +49,8 @@ const WORKER_PARTS = ['/worker/notifications.js', '/worker/subscription.js', '/w
 /** The path of the list of the page's files, for the worker that keeps them. */
 const SHELL = '/shell.json';
 
-/** Files that no page loads: icons are for home screens and notifications. The page itself is listed as `/`. */
-const NOT_LOADED = /^\/(index\.html$|icons\/|worker\/)/;
+/** Files that the chat page does not load: icons are for home screens and notifications. The page is listed as `/`. */
+const NOT_LOADED = /^\/(index\.html$|problems\.css$|icons\/|worker\/)/;
 
 /** The header of the page that names the version of all its files. */
 const VERSION_HEADER = 'Tidings-Page';
@@ -107,6 +109,8 @@ function readPages(): ReadonlyMap<string, StoredFile> {
   for (const [path, source] of sources)
     if (source === index) sources.set(path, { ...source, headers: { [VERSION_HEADER]: shell.version } });
   sources.set(SHELL, shell.source).set(WORKER, joinWorker(sources));
+  const problems = { type: 'text/html; charset=utf-8', isText: true, bytes: Buffer.from(problemsPage()) };
+  sources.set(PROBLEMS_PATH, problems);
   return new Map([...sources].map(([path, source]) => [path, new StoredFile(source)]));
 }
 
