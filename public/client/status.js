@@ -39,7 +39,7 @@ export function newStatus(persistent) {
 /** Sentences for people, by state. @type {Readonly<Partial<Record<ConnectionState, string>>>} */
 const DETAILS = {
   offline: 'the service cannot be reached',
-  expired: 'the session has expired',
+  expired: 'there is no session, or it has expired',
   replaced: 'somebody else has signed in',
   'signed-out': 'the session was ended',
 };
