@@ -27,12 +27,12 @@ const OF_ONE_PROCESS = {
  * that sees everything that one process acknowledges before it ends.
  */
 const TESTS_OF_ONE_PROCESS = {
-  bodies: ['of large bodies that drip', 'of large messages that drip'],
-  end: ['answers the publishes in flight'],
-  'long-headers': ['of long headers that never end', 'of long trailers that never end'],
+  bodies: ['large bodies that drip', 'large WebSocket messages that drip'],
+  end: ['publishes in flight are answered'],
+  'long-headers': ['long headers that never end', 'long trailers that never end'],
   protocols: [
-    'is one of those that its client may have open',
-    'that would not see a status is told in band that there are too many',
+    'a device counts as a stream of its client',
+    'a device that cannot see a status is told in band that there are too many',
   ],
   retention: ['goes on in small steps'],
   'web-socket-access': [

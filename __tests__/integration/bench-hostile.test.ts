@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-test('the case of attacks says of each what honest clients have noticed, and what was sent', async () => {
+test('the case of attacks prints for each attack what was sent, and what honest clients noticed', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tidings-hostile-'));
   ends.push(() => rmSync(folder, { recursive: true }));
   const attacks = ['--attack', 'query', '--attack', 'fragments'];
@@ -102,14 +102,14 @@ test.each([
     /message 1 came after 2/,
   ],
 ] as [string, [number, number][], RegExp][])(
-  'a stream of the case of attacks is not exact if %s',
+  'a stream in the case of attacks is not exact if %s',
   async (_, messages, fault) => {
     const stream = await streamOf(messages);
     expect(stream.fault).toMatch(fault);
   },
 );
 
-test('an acknowledged message that has not come to a stream is a complaint, another one is not', async () => {
+test('a stream complains about an acknowledged message that it did not get, and about no other message', async () => {
   const stream = await streamOf([[1, 7]]);
   stream.fault = undefined;
   expect(stream.complaint([7])).toBeUndefined();
@@ -117,7 +117,7 @@ test('an acknowledged message that has not come to a stream is a complaint, anot
   expect(stream.complaint([7, 8])).toMatch(/has not got 1 acknowledged/);
 });
 
-test('a request of an honest client that is refused, or whose connection is cut, has failed', async () => {
+test('a request of an honest client fails if it is refused, or if its connection is cut', async () => {
   let requests = 0;
   const server = createServer((request, response) => {
     requests++;
@@ -141,7 +141,7 @@ test('a request of an honest client that is refused, or whose connection is cut,
   ]);
 });
 
-test('an attack that there is not is named, with those that there are', async () => {
+test('an unknown attack ends the bench with code 1, and the error lists the known attacks', async () => {
   const bench = spawn(process.execPath, [MAIN, 'hostile', '--attack', 'nothing'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -74,7 +74,7 @@ test.each([
     /1 devices have not had the last message/,
   ],
 ] as [string, (message: number, device: number) => 'lose' | 'repeat' | undefined, RegExp | undefined][])(
-  'a figure of a run is refused unless each device got everything once: %s',
+  'the bench refuses the figure of a run unless each device got everything once: %s',
   async (_, meddle, refusal) => {
     const client = await serve(meddle);
     await client.open(3);
@@ -84,7 +84,7 @@ test.each([
   },
 );
 
-test('a bench that is interrupted leaves no process and no folder', async () => {
+test('an interrupted bench leaves no process and no folder', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tidings-interrupted-'));
   const bench = spawn(process.execPath, [MAIN, '--quick', 'fan-out'], {
     env: { ...process.env, TMPDIR: folder },
@@ -108,7 +108,7 @@ function childrenOf(pid = 0): string[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? [];
 }
 
-test('a case that there is not is named, with those that there are', () => {
+test('an unknown case ends the bench with code 1, and the error lists the known cases', () => {
   const { status, stderr } = spawnSync(process.execPath, [MAIN, 'fanout'], { encoding: 'utf8' });
   expect(status).toBe(1);
   expect(stderr).toContain('There is no case "fanout". Give one of fan-out, latency,');

@@ -38,7 +38,7 @@ async function upload(pieces: Iterable<string>, isEnough: () => boolean = () => 
 }
 
 describe('a body', () => {
-  test('takes memory for its bytes, however many pieces they come in; of more than 16,384 small ones it is 413', async () => {
+  test('a body takes memory for its bytes, in however many pieces they come; one of more than 16,384 small pieces is 413', async () => {
     const before = residentBytes(server.pid);
     let most = 0;
     const pieces = function* (perWrite: number): Generator<string> {
@@ -54,7 +54,7 @@ describe('a body', () => {
     expect(most - before).toBeLessThan(60 * MEBIBYTE);
   });
 
-  test('of exactly 4 MiB is taken, in one piece or in many; one byte more is 413', async () => {
+  test('a body of exactly 4 MiB is accepted, in one piece or in many; one byte more is 413', async () => {
     for (const [length, status] of [
       [4 * MEBIBYTE, 201],
       [4 * MEBIBYTE + 1, 413],
@@ -79,7 +79,7 @@ describe('a body', () => {
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
   ])(
-    'may be compressed (%s); cut short, or with something behind its end, it is 400',
+    'a body may be compressed (%s); one that is cut short, or has something behind its end, is 400',
     async (coding, compress) => {
       const bytes = compress(MESSAGE);
       const send = (body: Buffer) => rawPublish(server.port, body, { 'Content-Encoding': coding });
@@ -92,13 +92,13 @@ describe('a body', () => {
     },
   );
 
-  test('in another coding is 415', async () => {
+  test('a body in another coding is 415', async () => {
     for (const coding of ['zstd', 'gzip, gzip', 'compress', 'x']) {
       expectProblem(await rawPublish(server.port, MESSAGE, { 'Content-Encoding': coding }), 415, []);
     }
   });
 
-  test('that would be huge when decompressed is 413, also many at once', async () => {
+  test('a body that would be huge when decompressed is 413, also if many come at once', async () => {
     const bombs = [
       gzipSync(Buffer.alloc(64 * MEBIBYTE, ' ')),
       brotliCompressSync(Buffer.alloc(64 * MEBIBYTE, ' ')),
@@ -115,7 +115,7 @@ describe('a body', () => {
     expect(residentBytes(server.pid) - before).toBeLessThan(150 * MEBIBYTE);
   });
 
-  test('that is still arriving when its request is answered leaves the client the time to read the answer', async () => {
+  test('a client whose request is answered while its body still arrives has the time to read the answer', async () => {
     const body = Buffer.alloc(16 * MEBIBYTE, 'x');
     // It reads nothing before all is sent.
     const socket = connect(server.port, '127.0.0.1').pause();
@@ -127,7 +127,7 @@ describe('a body', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('that is dropped in the middle is nothing, and no error of the service', async () => {
+  test('a body that breaks off in the middle causes no error of the service', async () => {
     for (const length of [0, 1, 1000]) {
       const socket = connect(server.port, '127.0.0.1');
       socket.write(`${HEAD}Content-Length: 2000\r\n\r\n${'x'.repeat(length)}`);
@@ -139,7 +139,7 @@ describe('a body', () => {
   });
 });
 
-test('of large bodies that drip, 64 MiB are held in all: the oldest are refused, and others are published', async () => {
+test('large bodies that drip take at most 64 MiB in all: the oldest are refused, and other publishes succeed', async () => {
   const bytes = 4 * MEBIBYTE;
   const before = residentBytes(server.pid);
   const answers: string[] = [];
@@ -159,7 +159,7 @@ test('of large bodies that drip, 64 MiB are held in all: the oldest are refused,
   for (const socket of drips) socket.destroy();
 });
 
-test('of large messages that drip on WebSockets, 64 MiB are held in all, and others are published', async () => {
+test('large WebSocket messages that drip take at most 64 MiB in all, and other publishes succeed', async () => {
   const bytes = 4 * MEBIBYTE;
   const frame = clientFrame(0x80 | TEXT, Buffer.alloc(bytes, 'x'));
   const sockets: RawSocket[] = [];
@@ -178,7 +178,7 @@ test('of large messages that drip on WebSockets, 64 MiB are held in all, and oth
   for (const socket of sockets) socket.cut();
 });
 
-test('a token that expires while the body arrives is 401, and nothing is done', async () => {
+test('a token that expires while the body arrives is 401, and nothing is stored', async () => {
   const strict = await Server.start({ env: { AUTH_SECRET: SECRET } });
   const exp = secondsFromNow(2);
   const token = await tokenFor('al', { sendTo: ['bob'] }, { exp });
@@ -203,7 +203,7 @@ test('a token that expires while the body arrives is 401, and nothing is done', 
   expect((await request(`${strict.url}/messages`, { headers: reader })).body).toMatchObject({ messages: [] });
 });
 
-describe('a request that is framed in a way that is not understood', () => {
+describe('the framing of a request', () => {
   const ask = (line: string, headers: string) =>
     exchange(server.port, (socket) =>
       socket.write(
@@ -232,7 +232,7 @@ describe('a request that is framed in a way that is not understood', () => {
       'Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n',
       426,
     ],
-  ])('is refused, and its connection closed: %s, %j', async (line, headers, status) => {
+  ])('unknown framing is refused, and the connection is closed: %s, %j', async (line, headers, status) => {
     const log = server.stderr;
     const answer = await ask(line, headers);
     expectProblem(answer, status, []);
@@ -240,7 +240,7 @@ describe('a request that is framed in a way that is not understood', () => {
     expect(server.stderr).toBe(log);
   });
 
-  test('and chunked alone is understood, whatever its case', async () => {
+  test('a request with the coding chunked alone is accepted, in lower or upper case', async () => {
     for (const coding of ['chunked', 'Chunked', 'CHUNKED']) {
       const answer = await exchange(server.port, (socket) =>
         socket.write(`${HEAD}Transfer-Encoding: ${coding}\r\n\r\n22\r\n${MESSAGE}\r\n0\r\n\r\n`),

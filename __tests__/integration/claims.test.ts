@@ -75,7 +75,7 @@ test.each([
   ['the claims are a number', '1'],
   ['the claims are no JSON', '{"sub":"alice"'],
   ['the claims are empty', ''],
-] as const)('a token is worthless where %s', async (_what, claims) => {
+] as const)('a token is refused if %s', async (_what, claims) => {
   expect(await statusOf(claims)).toBe(401);
 });
 
@@ -109,11 +109,11 @@ test.each<[string, string]>([
   ['has metrics as a number', '{"metrics":1}'],
   ['has metrics as null', '{"metrics":null}'],
   ['has metrics as a list', '{"metrics":["*"]}'],
-])('a token is worthless where its claim tidings %s', async (_what, json) => {
+])('a token is refused if its claim tidings %s', async (_what, json) => {
   expect(await statusOf(withJson('tidings', json))).toBe(401);
 });
 
-describe.each(['sendAs', 'sendTo', 'read', 'presence'])('a token is worthless where %s', (name) => {
+describe.each(['sendAs', 'sendTo', 'read', 'presence'])('the member %s of the claim tidings', (name) => {
   test.each<[string, string]>([
     ['is null', 'null'],
     ['is true', 'true'],
@@ -141,7 +141,7 @@ describe.each(['sendAs', 'sendTo', 'read', 'presence'])('a token is worthless wh
     ['has an ill-formed prefix', '["\\ud800*"]'],
     ['has an address of 129 code points', JSON.stringify(['a'.repeat(129)])],
     ['has a regular expression', '["/.*/"]'],
-  ])('%s', async (_what, json) => {
+  ])(`a token is refused if the list ${name} of its claim tidings %s`, async (_what, json) => {
     expect(await statusOf(withJson('tidings', `{"${name}":${json}}`))).toBe(401);
   });
 });
@@ -161,11 +161,11 @@ test.each([
   ['lists are empty', but({ tidings: { read: [], sendAs: [], sendTo: [], presence: [] } })],
   ['lists have addresses and prefixes', but({ tidings: { read: ['bob', 'room-*', '*'], sendTo: ['toString', '漢*'] } })],
   ['rate and metrics are given', but({ tidings: { rate: 1, metrics: true } })],
-])('a token is good where %s', async (_what, claims) => {
+])('a token is accepted if %s', async (_what, claims) => {
   expect(await statusOf(claims)).toBe(200);
 }); // prettier-ignore
 
-describe('where an issuer and an audience are asked for', () => {
+describe('a service that expects an issuer and an audience', () => {
   test.each<[string, object, number]>([
     ['both are right', {}, 200],
     ['the audience is one of several', { aud: ['other', AUDIENCE] }, 200],
@@ -183,12 +183,12 @@ describe('where an issuer and an audience are asked for', () => {
     ['the audience is a list of others', { aud: ['other'] }, 401],
     ['the audience is an object', { aud: { 0: AUDIENCE } }, 401],
     ['issuer and audience are exchanged', { iss: AUDIENCE, aud: ISSUER }, 401],
-  ])('and %s', async (_what, changes, status) => {
+  ])('a token is judged by its issuer and audience: %s', async (_what, changes, status) => {
     expect(await statusOf(but(changes), checking)).toBe(status);
   });
 });
 
-test('a claim that is no good is not told to who sent it', async () => {
+test('the answer to a refused token does not repeat its claims', async () => {
   const token = rawToken({ alg: 'HS256' }, but({ exp: now - 5, sub: 'secret-name' }), SECRET);
   const answer = await request(`${server.url}/session`, { headers: bearer(token) });
   expectProblem(answer, 401, []);

@@ -23,11 +23,11 @@ let names = 0;
 /** An inbox that no other test has. */
 const newInbox = (): string => `inbox-${names++}`;
 
-describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
+describe.each(TRANSPORTS)('a connection by %s', (transport) => {
   let server: Server;
   beforeAll(async () => (server = await Server.start({ env: { HEARTBEAT_SECONDS: '1' } })));
 
-  test('gets each message once and in order, and says how it comes', async () => {
+  test('a connection gets each message once and in order, and says how messages come', async () => {
     const recipient = newInbox();
     const client = open({ url: server.url, recipient, transport });
     await client.waitForState('live');
@@ -37,7 +37,7 @@ describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
     expect(client.status).toMatchObject({ state: 'live', problem: null, shared: false, persistent: false });
   });
 
-  test('sends, and gets what it has sent', async () => {
+  test('a connection sends a message, and gets the message that it sent', async () => {
     const recipient = newInbox();
     const client = open({ url: server.url, recipient, transport });
     const stored = await client.connection.send({ recipient, content: { n: 1 } });
@@ -46,14 +46,14 @@ describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
     expect(client.messages[0]?.id).toBe(stored.id);
   });
 
-  test('begins with the newest messages if it asks for them', async () => {
+  test('a connection begins with the newest messages if it asks for them', async () => {
     const recipient = newInbox();
     for (let count = 0; count < 5; count++) await send(server.url, recipient, count);
     const client = open({ url: server.url, recipient, transport, last: 2 });
     expect(await client.waitForContents(2)).toEqual([3, 4]);
   });
 
-  test('goes on at a cursor, and is told of one that the service does not know', async () => {
+  test('a connection goes on at a cursor, and learns of a gap if the service does not know the cursor', async () => {
     const recipient = newInbox();
     const first = open({ url: server.url, recipient, transport });
     await first.waitForState('live');
@@ -75,7 +75,7 @@ describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
     expect(await lost.waitForContents(2)).toEqual(['seen', 'missed']);
   });
 
-  test('takes one message at a time, and moves its cursor when that is done', async () => {
+  test('a connection hands on one message at a time, and moves its cursor when the message is done', async () => {
     const recipient = newInbox();
     const begun: unknown[] = [];
     const done: (() => void)[] = [];
@@ -100,7 +100,7 @@ describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
     expect(Number.parseInt(client.connection.cursor ?? '', 10)).toBe(ids[0]);
   });
 
-  test('ends when its signal is aborted, and is told nothing more', async () => {
+  test('a connection ends when its signal is aborted, and hands on nothing more', async () => {
     const recipient = newInbox();
     const ending = new AbortController();
     const client = open({ url: server.url, recipient, transport, signal: ending.signal });
@@ -118,7 +118,7 @@ describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
     );
   });
 
-  test('is iterated over: a message that a loop left is the first of the next one, and closing ends the loop', async () => {
+  test('a loop over messages begins with the message that an earlier loop left, and ends when the connection closes', async () => {
     const recipient = newInbox();
     const connection = connect({ url: server.url, recipient, transport });
     for (const content of ['a', 'b', 'c']) await connection.send({ recipient, content });
@@ -134,7 +134,7 @@ describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
     expect(seen).toEqual(['a', 'b', 'b', 'c']);
   });
 
-  test('gives the message that a loop left to another one that waits already', async () => {
+  test('a message that one loop leaves goes to another loop that already waits', async () => {
     const recipient = newInbox();
     const connection = connect({ url: server.url, recipient, transport });
     undoAtEnd(() => connection.close());
@@ -154,18 +154,18 @@ describe.each(TRANSPORTS)('by %s, a connection', (transport) => {
     expect((await connection.messages().next()).value).toMatchObject({ content: 'a' });
   });
 
-  test('asks for the presence and the history only of what there can be', async () => {
+  test('a connection refuses wrong parameters for presence and history', async () => {
     const { connection } = open({ url: server.url, recipient: newInbox(), transport });
     expect(() => connection.watch(['*'])).toThrow('watch: "addresses" must be a list of up to 100 addresses');
     await expect(connection.history({ limit: 0 })).rejects.toThrow('history: "limit" must be a whole number');
   });
 });
 
-describe.each(['fetch', 'polling'] as const)('with a token, by %s, a connection', (transport) => {
+describe.each(['fetch', 'polling'] as const)('a connection with a token, by %s', (transport) => {
   let server: Server;
   beforeAll(async () => (server = await Server.start({ env: { AUTH_SECRET: SECRET } })));
 
-  test('gets another token when one has expired, asks once at a time, and misses nothing', async () => {
+  test('a connection asks once for another token when one has expired, and misses nothing', async () => {
     const recipient = newInbox();
     let asked = 0;
     const token = (): Promise<string> => {
@@ -184,7 +184,7 @@ describe.each(['fetch', 'polling'] as const)('with a token, by %s, a connection'
     expect(asked).toBe(2);
   });
 
-  test('is refused with the problem of the service, and goes on when it is asked to', async () => {
+  test('a connection is refused with the problem of the service, and goes on when it is asked to', async () => {
     const recipient = newInbox();
     let grants = { read: ['nobody'] };
     const client = open({ url: server.url, recipient, transport, token: () => tokenFor('al', grants) });
@@ -200,7 +200,7 @@ describe.each(['fetch', 'polling'] as const)('with a token, by %s, a connection'
     expect(client.status.problem).toBeNull();
   });
 
-  test('tries again while no token can be got', async () => {
+  test('a connection tries again while it can get no token', async () => {
     const recipient = newInbox();
     let asked = 0;
     const client = open({
@@ -225,13 +225,13 @@ describe.each(['fetch', 'polling'] as const)('with a token, by %s, a connection'
     ['an empty text', ''],
     ['two lines', 'a\nb'],
     ['no text', undefined as unknown as string],
-  ])('says that its function gets no token but %s', async (_what, got) => {
+  ])('a connection reports that its token function returns no token but %s', async (_what, got) => {
     const client = open({ url: server.url, recipient: newInbox(), transport, token: () => got });
     await client.waitForState('offline');
     expect(client.status.detail).toMatch(/^cannot get a token: "token" must return a text without spaces/);
   });
 
-  test('is told if its function begins to get the tokens of somebody else, and ends', async () => {
+  test('a connection ends if its token function begins to return the tokens of another client', async () => {
     const recipient = newInbox();
     let sub = recipient;
     const refused: unknown[] = [];
@@ -249,7 +249,7 @@ describe.each(['fetch', 'polling'] as const)('with a token, by %s, a connection'
     expect(refused).toEqual([]);
   });
 
-  test('says that a token is refused, and goes on when it gets a good one', async () => {
+  test('a connection reports that its token is refused, and goes on when it gets a good one', async () => {
     const recipient = newInbox();
     let isGood = false;
     const token = (): string | Promise<string> => (isGood ? tokenFor(recipient) : 'garbage');

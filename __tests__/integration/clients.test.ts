@@ -23,7 +23,7 @@ const STRICT = 'eventsource-4.js';
 
 afterAll(cleanUp);
 
-describe('of all messages, whatever they are, exactly once and in order is handed on', () => {
+describe('clients of others', () => {
   const recipient = 'bob';
   const programs = new Map<string, ForeignProgram>();
   let server: RestartedServer;
@@ -41,11 +41,11 @@ describe('of all messages, whatever they are, exactly once and in order is hande
     await server.publishThroughEnds(recipient, programs.size);
   });
 
-  test.each(PROGRAMS)('over SIGTERM and SIGKILL, by %s', async (file) => {
+  test.each(PROGRAMS)('%s gets each message once and in order over SIGTERM and SIGKILL', async (file) => {
     await expectExact(programOf(file), server.url, recipient);
   });
 
-  test(`over 502 of a proxy, by all but ${STRICT}, which gives up`, async () => {
+  test(`all programs but ${STRICT} get each message once and in order through 502 of a proxy; ${STRICT} gives up`, async () => {
     await server.failAsProxiesDo(recipient, PROGRAMS.length);
     for (const file of PROGRAMS) {
       if (file !== STRICT) await expectExact(programOf(file), server.url, recipient);
@@ -57,7 +57,7 @@ describe('of all messages, whatever they are, exactly once and in order is hande
   });
 });
 
-test('a connection that breaks within a frame costs nothing, even if the client takes an id as soon as it reads one', async () => {
+test('a client that takes an id as soon as it reads one loses nothing if its connection breaks within a frame', async () => {
   const server = await Server.start();
   const proxy = await CuttingProxy.listen(server.port);
   try {
@@ -75,7 +75,7 @@ test('a connection that breaks within a frame costs nothing, even if the client 
   }
 });
 
-test.each(PROGRAMS)('a proxy that breaks off within its chunks costs nothing: %s', async (file) => {
+test.each(PROGRAMS)('a client loses nothing if a proxy breaks off within its chunks: %s', async (file) => {
   const asked: (string | undefined)[] = [];
   /** Says a message to whoever comes, in a chunk of more than that, and goes. */
   const proxy = createServer((socket) => {

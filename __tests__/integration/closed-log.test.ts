@@ -7,7 +7,7 @@ import { cleanUp, newFolder } from '../support/server.ts';
 
 afterEach(cleanUp);
 
-test('a log that is closed says so to whoever reads it still, and fails in no other way', async () => {
+test('every read of a closed log throws LogUnreadable, and nothing else', async () => {
   // The built one: its writer is a thread of its own.
   const module = join(import.meta.dirname, '../../dist/log/open-local-log.js');
   const { openLocalLog } = (await import(module)) as { openLocalLog: typeof OpenLocalLog };

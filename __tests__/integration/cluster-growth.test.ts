@@ -33,7 +33,7 @@ describeNats('a service', () => {
   const headOf = ({ database }: { database: string }): number => positionOf(database).head;
 
   natsTest(
-    'grows from one machine to three nodes, loses one, and shrinks to one machine again, with all messages',
+    'a service grows from one machine to three nodes, loses one, and shrinks to one again, with all messages',
     async () => {
       const cluster = new TestCluster(servers, 'growth');
       const alone = await Server.start();

@@ -93,7 +93,7 @@ describeNats('an operation on a cluster', () => {
     return interrupted;
   }
 
-  natsTest('can be repeated if it is init, after any of its requests', async () => {
+  natsTest('cluster init can be repeated after it was stopped at any of its requests', async () => {
     const times = await interrupt(
       'init',
       (_stream, file) => {
@@ -108,7 +108,7 @@ describeNats('an operation on a cluster', () => {
     expect(times).toBeGreaterThan(8);
   });
 
-  natsTest('can be repeated if it is reseed, after any of its requests', async () => {
+  natsTest('cluster reseed can be repeated after it was stopped at any of its requests', async () => {
     const before = new Map<string, LogRecord>();
     const times = await interrupt(
       'again',
@@ -144,7 +144,7 @@ describeNats('an operation on a cluster', () => {
     }
   }
 
-  natsTest('can be repeated after kill -9, again and again', async () => {
+  natsTest('cluster init and cluster reseed can be repeated after any number of kill -9', async () => {
     const cluster = new TestCluster(servers, 'killed');
     const database = join(newFolder(), 'tidings.sqlite');
     copyDatabase(original, database);

@@ -112,7 +112,7 @@ describeNats('the keeper of snapshots', () => {
   afterAll(cleanUp);
 
   natsTest(
-    'makes a snapshot when one is due, and trims only what no node, snapshot or download needs',
+    'the keeper makes a snapshot when one is due, and trims only entries that no node, snapshot or download needs',
     async () => {
       const log = await KeptLog.open(servers, 'kept', original);
       const { catalogue } = log;
@@ -155,7 +155,7 @@ describeNats('the keeper of snapshots', () => {
     },
   );
 
-  natsTest('takes the time from NATS, whatever the clock of its machine says', async () => {
+  natsTest('the keeper of snapshots takes the time from NATS, whatever its own clock says', async () => {
     const log = await KeptLog.open(servers, 'clock', original);
     const { catalogue } = log;
     const real = Date.now;
@@ -186,7 +186,7 @@ describeNats('the keeper of snapshots', () => {
     await log.parts.connected.link.close();
   });
 
-  natsTest('tries one that failed again after ten minutes, and waits while NATS is away', async () => {
+  natsTest('the keeper retries a failed snapshot after ten minutes, and waits if NATS is away', async () => {
     const log = await KeptLog.open(servers, 'failing', original);
     log.moveTo(20);
     Object.assign(log, { hours: 25, program: new URL('file:///none.js') });
@@ -210,7 +210,7 @@ describeNats('the keeper of snapshots', () => {
     expect(log.said(40)).toEqual([expect.stringContaining('the snapshots in NATS cannot be checked now')]);
   });
 
-  natsTest('does no harm if two nodes hold the lease for a moment', async () => {
+  natsTest('the keeper of snapshots does no harm if two nodes hold the lease for a moment', async () => {
     const one = await KeptLog.open(servers, 'twice', original);
     const file = join(newFolder(), 'tidings.sqlite');
     copyDatabase(one.file, file);

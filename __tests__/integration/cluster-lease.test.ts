@@ -24,7 +24,7 @@ async function expectMessages(nodes: readonly Server[], count: number): Promise<
 }
 
 natsTest(
-  'retention is the same on all nodes, and goes on when the node that holds the lease is killed',
+  'all nodes apply the same retention, and it goes on when the node that holds the lease is killed',
   async () => {
     const servers = await NatsServers.start(1);
     const env = { NATS_URL: servers.url };

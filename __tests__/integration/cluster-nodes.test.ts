@@ -64,13 +64,13 @@ describeNats('nodes of a cluster', () => {
   });
   afterAll(cleanUp);
 
-  natsTest('cannot have three copies of their log on one server, and init says so', async () => {
+  natsTest('cluster init refuses to keep three copies of a log on one server, and says so', async () => {
     const env = { NATS_URL: nats.url, NATS_STREAM: 'copies' };
     const ended = await Server.run({ env, args: ['cluster', 'init'], tap: false });
     expect([ended.code, ended.stderr]).toEqual([1, expect.stringContaining('with --replicas 1.')]);
   });
 
-  natsTest('do not start if nobody has run cluster init', async () => {
+  natsTest('a node does not start if nobody has run cluster init', async () => {
     const ended = await Server.run({ env: { NATS_URL: nats.url, NATS_STREAM: 'nobody' } });
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain(
@@ -78,7 +78,7 @@ describeNats('nodes of a cluster', () => {
     );
   });
 
-  natsTest('share presence and ephemeral messages, and show themselves, until one is killed', async () => {
+  natsTest('nodes share presence and ephemeral messages, and list each other, until one dies', async () => {
     await newCluster('peers');
     const [one, two] = await Promise.all([startNode('peers', 'one'), startNode('peers', 'two')]);
     await untilJoined([one, two]);
@@ -134,7 +134,7 @@ describeNats('nodes of a cluster', () => {
   });
 
   natsTest(
-    'a node whose state was changed by hand stops when it comes to the next thousandth entry, and the others go on',
+    'a node whose state was changed by hand stops at the next thousandth entry, and the others go on',
     async () => {
       await newCluster('fork');
       const names = ['one', 'two', 'three'];
@@ -173,7 +173,7 @@ describeNats('nodes of a cluster', () => {
     },
   );
 
-  natsTest('GET /cluster needs the grant metrics, and is no path of a single node', async () => {
+  natsTest('GET /cluster needs the grant metrics, and a single node does not have this path', async () => {
     await newCluster('grants');
     const node = await startNode('grants', 'one', { env: { AUTH_SECRET: SECRET } });
     expectProblem(await get(node.url, '/cluster'), 401);

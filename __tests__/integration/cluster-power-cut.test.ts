@@ -60,7 +60,7 @@ async function diskOfEach(jetstream: Record<string, unknown>): Promise<{ servers
 
 describeNats('a message of a cluster', () => {
   tracedTest(
-    'is on the disks of two servers of NATS, and of the node that answers, before its 201 is sent',
+    'a message is on the disks of two NATS servers, and of the node that answers, before its 201 is sent',
     async () => {
       for (const { servers, node } of await diskOfEach({ sync_interval: 'always' })) {
         expect(servers).toBeGreaterThanOrEqual(2);
@@ -70,7 +70,7 @@ describeNats('a message of a cluster', () => {
   );
 
   tracedTest(
-    'is on the disk of no server of NATS before its 201 is sent if they do not flush each message',
+    'a message is on the disk of no NATS server before its 201 is sent if the servers do not flush each message',
     async () => {
       for (const { servers, node } of await diskOfEach({ sync_interval: '2m' })) {
         expect(servers).toBe(0);

@@ -32,7 +32,7 @@ async function startNats({ wrapper }: PushNetwork): Promise<void> {
   await until(init, 'the log in NATS');
 }
 
-clusterPushTest('each message is notified once, also when the node that sends is killed', async () => {
+clusterPushTest('each message is notified once, also if the node that sends is killed', async () => {
   const network = await PushNetwork.start();
   await startNats(network);
   const holder = await network.startServer({ NATS_URL, PORT: '7071' });

@@ -52,7 +52,7 @@ describeNats('a log', () => {
   });
   afterAll(cleanUp);
 
-  natsTest('goes on with the database that an operator names, and the others join it again', async () => {
+  natsTest('a reseed continues the log with the named database, and other nodes join again', async () => {
     const cluster = new TestCluster(servers, 'reseed');
     await cluster.done(['init', '--replicas', '1']);
     const [ahead, named, same] = [await cluster.node(), await cluster.node(), await cluster.node()];
@@ -105,7 +105,7 @@ describeNats('a log', () => {
   });
 
   natsTest(
-    'is another one for a database that is started without NATS, which can begin a new cluster',
+    'a database that is started without NATS begins another log, with which a new cluster can begin',
     async () => {
       const cluster = new TestCluster(servers, 'left');
       await cluster.done(['init', '--replicas', '1']);

@@ -31,7 +31,7 @@ async function startWithDevice(): Promise<{ nats: NatsServers; node: Server; dev
 }
 
 natsTest(
-  'a publish that NATS does not take for some seconds is stored once, however often it is sent',
+  'a publish that is sent to several nodes while NATS stands still for some seconds is stored once',
   async () => {
     const { nats, nodes } = await startNodes(2);
     const [one, other] = nodes as [Server, Server];
@@ -92,7 +92,7 @@ natsTest('a node that ends while NATS is gone ends in time', async () => {
 });
 
 natsTest(
-  'a node of three that ends answers what is under way, and its devices notice a reconnect and no more',
+  'a node of three that ends answers all publishes under way, and its devices notice only a reconnect',
   async () => {
     const { nats, nodes } = await startNodes(3);
     const [one, two, three] = nodes as [Server, Server, Server];
@@ -128,7 +128,7 @@ natsTest(
   },
 );
 
-natsTest('a stream that was removed leaves its nodes up, not ready, and serving nobody', async () => {
+natsTest('nodes whose stream was removed stay up, are not ready, and serve nobody', async () => {
   const { nats, node, device } = await startWithDevice();
   const { connect } = await import('@nats-io/transport-node');
   const { jetstreamManager } = await import('@nats-io/jetstream');

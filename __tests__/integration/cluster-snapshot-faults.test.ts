@@ -86,7 +86,7 @@ describeNats('a snapshot', () => {
   }
 
   natsTest(
-    'of a newer schema is not downloaded, and one that is not as the catalogue says is not taken',
+    'a node rejects a snapshot of a newer schema, or one that differs from the catalogue',
     async () => {
       await withClaim({ schema: 999 }, async () => {
         expect(await refusal()).toMatch(
@@ -105,7 +105,7 @@ describeNats('a snapshot', () => {
   );
 
   diskTest(
-    'that does not fit on the disk of a node that joins, or fills it, leaves nothing there, and is taken when there is room',
+    'a snapshot without room on the disk of a joining node leaves nothing there, and is taken when there is room',
     async () => {
       const disk = new SmallDisk(80);
       writeFileSync(`${disk.folder}/other`, Buffer.alloc(50 * MEBIBYTE));
@@ -126,7 +126,7 @@ describeNats('a snapshot', () => {
   );
 
   diskTest(
-    'that fills the disk while it is made is given up: its copy goes, and the log goes on',
+    'a snapshot that fills the disk while it is made is given up: its copy goes, and the log goes on',
     async () => {
       const disk = new SmallDisk(96);
       const node = await cluster.node({ database: disk.database });
@@ -147,7 +147,7 @@ describeNats('a snapshot', () => {
   );
 
   natsTest(
-    'that another process makes is left alone by a node that starts, and one of a killed process goes',
+    'a node that starts keeps the copy that another process makes, and removes the copy of a killed process',
     async () => {
       const copy = `${large}-snapshot`;
       writeFileSync(copy, 'copy');
@@ -163,7 +163,7 @@ describeNats('a snapshot', () => {
   );
 
   natsTest(
-    'is downloaded to its end though its NATS server is killed and started again meanwhile',
+    'a node downloads a snapshot to its end though its NATS server is killed and started again meanwhile',
     async () => {
       const node = Server.launch(cluster.options({}));
       const file = `${node.database}-joining`;
@@ -179,7 +179,7 @@ describeNats('a snapshot', () => {
   );
 
   natsTest(
-    'of which a part is lost in NATS is not taken if there is an older one that is whole: that is taken, with a warning',
+    'a node takes an older whole snapshot, with a warning, if NATS has lost a part of the newest',
     async () => {
       await cluster.done(['snapshot'], large);
       const [damaged, older] = (await catalogue.snapshots()).snapshots as [Snapshot, Snapshot];
@@ -196,7 +196,7 @@ describeNats('a snapshot', () => {
   );
 
   natsTest(
-    'of which a part is lost in NATS is not taken, and a node with an older database keeps it',
+    'a node rejects a snapshot if NATS has lost a part of it, and keeps its older database',
     async () => {
       const { snapshots } = await catalogue.snapshots();
       for (const snapshot of snapshots) await loseAPart(snapshot);

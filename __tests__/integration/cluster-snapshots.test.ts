@@ -49,7 +49,7 @@ describeNats('a cluster', () => {
   }
 
   natsTest(
-    'begins with the database of one machine, whose cursors and keys stay good, and other nodes join it',
+    'a cluster begins with the database of one machine, whose cursors and keys stay good, and other nodes join it',
     async () => {
       const cluster = newCluster();
       const alone = await Server.start({ env: { RETENTION_DAYS: '77' } });
@@ -88,7 +88,7 @@ describeNats('a cluster', () => {
   );
 
   natsTest(
-    'lets a node join by a snapshot, and a node again that the stream does not reach any more',
+    'a node joins a cluster by a snapshot, also if its own position is no longer in the stream',
     async () => {
       const cluster = newCluster();
       await cluster.done(['init', '--replicas', '1']);
@@ -129,7 +129,7 @@ describeNats('a cluster', () => {
     },
   );
 
-  natsTest('keeps two snapshots, and its status shows them and its nodes', async () => {
+  natsTest('a cluster keeps two snapshots, and its status shows them and its nodes', async () => {
     const cluster = newCluster();
     await cluster.done(['init', '--replicas', '1']);
     const first = await cluster.done(['status']);

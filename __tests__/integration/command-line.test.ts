@@ -106,14 +106,14 @@ describe('the command line', () => {
     [['check']],
     [['healthcheck']],
     [['cluster']],
-  ])('explains %j, with examples', async (command) => {
+  ])('the command line explains %j, with examples', async (command) => {
     const help = await done([...command, '--help'], 'none.sqlite');
     expect(help).toMatch(new RegExp(`^Usage: tidings \\[?${command.join(' ')}`));
     expect(help).toMatch(/^Examples:\n {2}\S/m);
     expect(await done([...command, '-h'], 'none.sqlite')).toBe(help);
   });
 
-  test('says its version, which is that of the package, and is a program that npm can link', async () => {
+  test('the program prints its version, which is that of the package, and npm can link it', async () => {
     const { version, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       version: string;
       bin: { tidings: string };
@@ -138,17 +138,17 @@ describe('the command line', () => {
     [['restore'], 'restore needs a FILE: tidings restore --help shows how.'],
     [['check', 'a'], 'check does not know what to do with "a"'],
     [['cluster', 'x'], 'There is no command "x": cluster --help lists them.'],
-  ])('ends %j with code 2 and a line', async (args, line) => {
+  ])('the arguments %j end the program with code 2 and one line', async (args, line) => {
     expect(await failed(args, join(newFolder(), 'none.sqlite'), 2)).toContain(line);
   });
 
-  test('serves with the command serve as without it', async () => {
+  test('the command serve does the same as no command', async () => {
     const server = await Server.start({ args: ['serve', '--retention-days', '7'] });
     expect(server.stdout).toContain('Messages are kept for 7 days');
     expect((await server.stop()).code).toBe(0);
   });
 
-  test('loads for a command what that needs, and no more', async () => {
+  test('the program loads only the modules that the command needs', async () => {
     const coverage = newFolder();
     const env = { AUTH_SECRET: SECRET, NODE_V8_COVERAGE: coverage };
     const ended = await Server.run({ args: ['token', '--sub', 'bob'], env, tap: false, isShipped: true });
@@ -160,7 +160,7 @@ describe('the command line', () => {
   });
 });
 
-test('token prints a token of the secret, and fails without one', async () => {
+test('token prints a token that is signed with the secret, and fails without a secret', async () => {
   const args = ['token', '--sub', 'alice', '--send-to', 'bob'];
   const token = await done(args, 'none.sqlite', { AUTH_SECRET: SECRET });
   expect(decodeJwt(token.trim())).toMatchObject({ sub: 'alice', tidings: { sendTo: ['bob'] } });
@@ -168,7 +168,7 @@ test('token prints a token of the secret, and fails without one', async () => {
 });
 
 describe('backup', () => {
-  test('copies one moment beside a service that writes all the time, with the key, for this user alone', async () => {
+  test('backup copies one moment of a busy service, with the key, for this user alone', async () => {
     const server = await Server.start();
     await publishMore(server, 500);
     const file = join(newFolder(), 'backup.sqlite');
@@ -190,7 +190,7 @@ describe('backup', () => {
     expect((await pullAll(server.url, 'bob')).length).toBeGreaterThanOrEqual(count);
   });
 
-  test('makes nothing if it cannot be made, and says why', async () => {
+  test('backup makes nothing if it cannot make a whole backup, and says why', async () => {
     const database = await databaseWith(200);
     const folder = newFolder();
     const file = join(folder, 'backup.sqlite');
@@ -211,7 +211,7 @@ describe('backup', () => {
     expect(digests(folder)).toEqual({ present: createHash('sha256').update('mine').digest('hex') });
   });
 
-  test('that is killed at any step leaves no file of that name, or a whole one, and can be repeated', async () => {
+  test('a backup that is killed at any step leaves no file of that name, or a whole one, and can be repeated', async () => {
     const database = await databaseWith(50);
     let steps = 0;
     for (; ; steps++) {
@@ -225,7 +225,7 @@ describe('backup', () => {
     expect(steps).toBeGreaterThan(6);
   });
 
-  test('that is killed while it copies leaves no file of that name, and the next one removes what is there', async () => {
+  test('a backup that is killed while it copies leaves no file of that name, and the next one removes its rest', async () => {
     const database = await databaseWith(10);
     withDatabase(database, (file) => {
       file.exec('CREATE TABLE ballast (content BLOB)');
@@ -245,7 +245,7 @@ describe('backup', () => {
 });
 
 describe('restore', () => {
-  test('is told to every device that had seen more, and to no other', async () => {
+  test('a restore is told to every device that had seen more, and to no other', async () => {
     const backup = join(newFolder(), 'backup.sqlite');
     let server = await Server.start();
     const { database } = server;
@@ -280,7 +280,7 @@ describe('restore', () => {
     expect(await comeBack(tenth)).toEqual([false, []]);
   });
 
-  test('takes the key along, and keeps the one that was there beside the database that was there', async () => {
+  test('restore takes the key along, and keeps the earlier key beside the earlier database', async () => {
     const [database, other] = [await databaseWith(1), await databaseWith(2)];
     const keys = [keyOf(database), keyOf(other)];
     const backup = join(newFolder(), 'backup.sqlite');
@@ -296,7 +296,7 @@ describe('restore', () => {
     expect(keyOf(database)).toBe(keys[1]);
   });
 
-  test('replaces nothing if the backup is not sound, and says why', async () => {
+  test('restore replaces nothing if the backup is not sound, and says why', async () => {
     const database = await databaseWith(1);
     const folder = newFolder();
     const backup = join(folder, 'backup.sqlite');
@@ -319,7 +319,7 @@ describe('restore', () => {
     expect(digests(dirname(database))).toEqual(before);
   });
 
-  test('takes what the write-ahead log beside a backup holds, and a backup of an older version', async () => {
+  test('restore takes the write-ahead log beside a backup along, and accepts a backup of an older version', async () => {
     const server = await Server.start();
     await publishMore(server, 3);
     await server.kill();
@@ -334,7 +334,7 @@ describe('restore', () => {
     expect(await pullAll(again.url, 'bob')).toHaveLength(4);
   });
 
-  test('that is killed at any step leaves either database, whole, and finishes when it is repeated', async () => {
+  test('a restore that is killed at any step leaves either database whole, and finishes when it is repeated', async () => {
     const backup = join(newFolder(), 'backup.sqlite');
     await done(['backup', backup], await databaseWith(2));
     const crashed = await Server.start();
@@ -362,7 +362,7 @@ describe('check', () => {
   const wrongLines = ({ stdout }: Ended): string[] =>
     stdout.split('\n').filter((line) => line.includes(' WRONG '));
 
-  test('finds nothing wrong with a sound database, whether its service runs or not, and changes nothing', async () => {
+  test('check finds nothing wrong with a sound database, whether its service runs or not, and changes nothing', async () => {
     const server = await Server.start();
     await publishMore(server, 3);
     const beside = await done(['check'], server.database);
@@ -376,7 +376,7 @@ describe('check', () => {
     expect(digests(dirname(server.database))).toMatchObject(before);
   });
 
-  test('says of an older schema which migrations the next start applies', async () => {
+  test('check says which migrations the next start applies to an older schema', async () => {
     const old = join(newFolder(), 'old.sqlite');
     oldDatabase(old).close();
     chmodSync(old, 0o600);
@@ -385,7 +385,7 @@ describe('check', () => {
     );
   });
 
-  test('ends with code 1 and says what is wrong', async () => {
+  test('check ends with code 1 and names the fault if the database is missing, open to others, or damaged', async () => {
     const folder = newFolder();
     const missing = await run(['check'], join(folder, 'none.sqlite'));
     expect([missing.code, wrongLines(missing)]).toEqual([1, [expect.stringContaining('does not exist')]]);
@@ -407,7 +407,7 @@ describe('check', () => {
 });
 
 describe('healthcheck', () => {
-  test('asks the service where it listens, also on all addresses', async () => {
+  test('healthcheck asks the service at its configured address, also if that is all addresses', async () => {
     const server = await Server.start({ env: { HOST: '0.0.0.0', AUTH_SECRET: SECRET } });
     const env = { HOST: '0.0.0.0', PORT: new URL(server.url).port };
     expect(await done(['healthcheck'], 'none.sqlite', env)).toContain('/healthz answers 200');
@@ -419,7 +419,7 @@ describe('healthcheck', () => {
     );
   });
 
-  test('ends with code 1 if the service is not well, and for a wrong command line', async () => {
+  test('healthcheck ends with code 1 if the service is not well, and for a wrong command line', async () => {
     const sick = createServer((_, response) => response.writeHead(503).end('Not ready: its disk is full'));
     sick.listen(0, '127.0.0.1');
     await once(sick, 'listening');

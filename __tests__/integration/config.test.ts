@@ -34,7 +34,7 @@ async function expectServes(options: ServerOptions): Promise<void> {
 }
 
 describe('the start', () => {
-  test('says in the first line of output which port it took', async () => {
+  test('the start prints the port in the first line of output', async () => {
     const server = await Server.start({ port: 0 });
     const line = server.stdout.split('\n')[0] ?? '';
     const port = Number(/:(\d+)/.exec(line)?.[1]);
@@ -44,20 +44,20 @@ describe('the start', () => {
     await server.stop();
   });
 
-  test('makes the database with its folder', async () => {
+  test('the start makes the database with its folder', async () => {
     const database = join(newFolder(), 'a/b c/é/log.sqlite');
     await expectServes({ database });
     expect(existsSync(database)).toBe(true);
   });
 
-  test('is ready: /healthz and /readyz say 200', async () => {
+  test('a started service answers 200 at /healthz and /readyz', async () => {
     const server = await Server.start();
     expect((await get(server.url, '/healthz')).status).toBe(200);
     expect((await get(server.url, '/readyz')).status).toBe(200);
     await server.kill();
   });
 
-  test('of a second process with the same database ends with one line', async () => {
+  test('a second process with the same database ends with one line', async () => {
     const first = await Server.start();
     await send(first.url, 'bob', 1);
     const line = expectOneLine(await Server.run({ database: first.database }));
@@ -69,7 +69,7 @@ describe('the start', () => {
     await expectServes({ database: first.database });
   });
 
-  test('on a port that is taken ends with one line that names it', async () => {
+  test('a start on a port that is in use ends with one line that names PORT', async () => {
     const first = await Server.start();
     const line = expectOneLine(await Server.run({ port: first.port }));
     expect(line).toContain('PORT');
@@ -116,7 +116,7 @@ describe('a variable', () => {
         LOG_LEVEL: 'trace',
       },
     ],
-  ])('%s is taken', (_what, env) => expectServes({ env }));
+  ])('each variable is accepted %s', (_what, env) => expectServes({ env }));
 
   test.each([
     ['PORT', ['-1', '65536', '80.5', 'http', ' 80', '0x50', '1e3']],
@@ -132,12 +132,12 @@ describe('a variable', () => {
     ['PUSH_DELAY_SECONDS', ['-1', '1.5', '3601', 'x']],
     ['PUSH_HOSTS', ['*', 'localhost', '127.0.0.1', 'https://push.example.org', 'push.example.org:443']],
     ['VAPID_SUBJECT', ['operator@example.org', 'mailto:', 'mailto:x', 'http://example.org', 'https://']],
-  ])('%s that is wrong ends the start with one line that names it', async (name, values) => {
+  ])('a wrong %s ends the start with one line that names it', async (name, values) => {
     const ended = await Promise.all(values.map((value) => Server.run({ env: { [name]: value } })));
     for (const one of ended) expect(expectOneLine(one)).toContain(name);
   });
 
-  test('DATABASE that is wrong ends the start with one line that names it', async () => {
+  test('a wrong DATABASE ends the start with one line that names it', async () => {
     const folder = newFolder();
     const file = join(folder, 'text');
     writeFileSync(file, 'This is no database.\n'.repeat(1000));
@@ -147,7 +147,7 @@ describe('a variable', () => {
   });
 
   test.each(['0.0.0.0', '::', '192.168.1.1', '128.0.0.1', '127.0.0.1.example.org', 'example.org'])(
-    'HOST=%s, where no key is configured, is refused',
+    'HOST=%s is refused if no key is configured',
     async (HOST) => {
       const line = expectOneLine(await Server.run({ env: { HOST } }));
       expect(line).toContain('HOST');
@@ -182,7 +182,7 @@ describe('a variable', () => {
     if (env['AUTH_SECRET'] !== undefined) expect(line).not.toContain(env['AUTH_SECRET']);
   });
 
-  test('white space around a value is refused with a word, and so are bytes that are not UTF-8', async () => {
+  test('a value with white space around it, or with bytes that are not UTF-8, is refused with one line that names it', async () => {
     const values: [string, string][] = [
       ['PORT', ' 7070'],
       ['AUTH_SECRET', '\uFFFD'.repeat(40)],
@@ -199,7 +199,7 @@ describe('a variable', () => {
     );
   });
 
-  test('AUTH_SECRET has no flag: the command line is seen by everybody on the machine', async () => {
+  test('AUTH_SECRET has no flag, because everybody on the machine can see the command line', async () => {
     expect(expectOneLine(await Server.run({ args: ['--auth-secret', SECRET] }), 2)).not.toContain(SECRET);
   });
 
@@ -217,16 +217,16 @@ describe('a variable', () => {
       { AUTH_SECRET: SECRET, AUTH_ISSUER: 'https://id', AUTH_AUDIENCE: 'tidings' },
     ],
     ['a rate in open mode', { PUBLISH_RATE: '5' }],
-  ])('%s is taken', (_what, env) => expectServes({ env }));
+  ])('%s is accepted', (_what, env) => expectServes({ env }));
 
   test.each([
     ['TRUST_PROXY', ['1', 'true', '127.0.0.1', 'linklocal,uniquelocal']],
     ['LOG_LEVEL', ['fatal', 'error', 'warn', 'debug']],
-  ])('%s is taken in each of its forms', async (name, values) => {
+  ])('%s is accepted in each of its forms', async (name, values) => {
     await Promise.all(values.map((value) => expectServes({ env: { [name]: value } })));
   });
 
-  test('that is not known, and near one that is, has a line of the log that names both', async () => {
+  test('an unknown variable that is near a known one is logged in a line that names both', async () => {
     const server = await Server.start({ env: { PUSH_DELAY: '5', HOSTNAME: 'x', NODE_ENV: 'production' } });
     const { stderr } = await server.stop();
     const lines = stderr.split('\n').filter((line) => line.includes('unknown'));
@@ -250,7 +250,7 @@ describe('a variable', () => {
 });
 
 describe('a flag', () => {
-  test('comes before the variable of its name, written either way', async () => {
+  test('a flag overrides the variable of its name, in either form', async () => {
     const database = join(newFolder(), 'flag.sqlite');
     const server = await Server.start({
       port: 1,
@@ -278,19 +278,19 @@ describe('a flag', () => {
     ['--max-streams', '0'],
     ['--trust-proxy', 'x'],
     ['--log-level', 'x'],
-  ])('%s that is wrong ends the start with one line that names it', async (flag, value) => {
+  ])('a wrong %s ends the start with one line that names it', async (flag, value) => {
     const line = expectOneLine(await Server.run({ args: [`${flag}=${value}`] }));
     expect(line).toMatch(new RegExp(`${flag}|${flag.slice(2).replaceAll('-', '_').toUpperCase()}`));
   });
 
   test.each([
-    ['that is unknown', ['--prot=1'], '--prot'],
-    ['for a secret', ['--auth-secret=x'], '--auth-secret'],
-    ['for a secret key', ['--vapid-private-key=x'], '--vapid-private-key'],
-    ['without its value', ['--port'], '--port'],
-    ['in capitals', ['--PORT=0'], '--PORT'],
-    ['that is a word', ['sevre'], 'sevre'],
-    ['that is a word behind the command', ['serve', 'now'], 'now'],
+    ['an unknown flag', ['--prot=1'], '--prot'],
+    ['a flag for a secret', ['--auth-secret=x'], '--auth-secret'],
+    ['a flag for a secret key', ['--vapid-private-key=x'], '--vapid-private-key'],
+    ['a flag without its value', ['--port'], '--port'],
+    ['a flag in capitals', ['--PORT=0'], '--PORT'],
+    ['an unknown command', ['sevre'], 'sevre'],
+    ['a word behind the command', ['serve', 'now'], 'now'],
   ])('%s ends the start with one line that names it', async (_what, args, named) => {
     expect(expectOneLine(await Server.run({ args }), 2)).toContain(named);
   });

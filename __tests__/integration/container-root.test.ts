@@ -127,7 +127,7 @@ function firstStage(): string {
   }, 15 * MINUTES);
   afterAll(cleanUp);
 
-  test('has the program, owned by root, and folders of its user alone for what is kept', () => {
+  test('the image has the program, owned by root, and folders for data and secrets that only its user can read', () => {
     const list = execFileSync(
       'stat',
       ['--format=%U %u %a', '/data', '/secret', '/opt/tidings/dist/main.js'].map((path) =>
@@ -151,14 +151,14 @@ function firstStage(): string {
     );
   });
 
-  test('does not start for other machines without a key', () => {
+  test('the image does not start for other machines without a key', () => {
     const [program = '', ...args] = stage.command(stage.entrypoint);
     const { status, stderr } = spawnSync(program, args, { env, encoding: 'utf8' });
     expect([status, stderr]).toEqual([1, expect.stringContaining('AUTH_')]);
   });
 
   test(
-    'serves as process 1 on a file system that cannot be written, tells whether it is well, and ends at SIGTERM',
+    'the image serves as process 1 on a read-only file system, reports its health, and ends at SIGTERM',
     async () => {
       const [port = 0] = await freePorts(1);
       const given = { ...env, HOST: '127.0.0.1', PORT: String(port), AUTH_SECRET: SECRET };

@@ -73,7 +73,7 @@ function lint(file: string): { status: number | null; output: string } {
 afterAll(cleanUp);
 
 test.each(COMPOSES.map((file) => [relative(ROOT, file), file]))(
-  '%s has nothing that Docker Compose does not know',
+  '%s has no field that Docker Compose does not know',
   (_name, file) => {
     const plain = join(newFolder(), 'compose.yaml');
     writeFileSync(plain, textOf(file));
@@ -85,7 +85,7 @@ describe('the service alone, in a container', () => {
   const { services: alone } = readCompose(join(ROOT, 'deploy/container/compose.yaml'));
   const { services: behindNginx } = readCompose(join(ROOT, 'deploy/container/compose.nginx.yaml'));
 
-  test('has variables that it knows, behind nginx, too', () => {
+  test('the Compose files of a single node set only variables that the service knows', () => {
     const known = new Set(allVariables().map(([key]) => variableName(key)));
     const secret = join(newFolder(), 'auth');
     writeFileSync(secret, SECRET);
@@ -97,7 +97,7 @@ describe('the service alone, in a container', () => {
     }
   });
 
-  test('makes its secret at the first run, for itself alone, and keeps it', () => {
+  test('the Compose file makes the secret at the first run, for its user alone, and keeps it', () => {
     const folder = newFolder();
     const [script = ''] = alone['secret']?.command ?? [];
     const file = join(folder, 'auth');
@@ -118,13 +118,13 @@ describe('the service alone, in a container', () => {
 });
 
 describe('compose.yaml of deploy/nats', () => {
-  test('would be refused with a field that does not exist', () => {
+  test('the linter refuses a Compose file with an unknown field', () => {
     const file = join(newFolder(), 'compose.yaml');
     writeFileSync(file, readFileSync(COMPOSE, 'utf8').replace('cap_drop:', 'cap_drops:'));
     expect(lint(file)).toEqual({ status: 1, output: expect.stringContaining('invalid-schema') });
   });
 
-  test('gives each node variables that the service knows, and each server those that nats.conf needs', () => {
+  test('deploy/nats/compose.yaml gives each node known variables, and each server the variables that nats.conf needs', () => {
     const known = new Set(allVariables().map(([key]) => variableName(key)));
     const nodes = [...servicesOf('tidings-'), ...servicesOf('init')];
     expect(nodes).toHaveLength(4);
@@ -143,7 +143,7 @@ describe('compose.yaml of deploy/nats', () => {
     }
   });
 
-  test('gives each a volume of its own, a file system that it cannot write, and no rights', () => {
+  test('deploy/nats/compose.yaml gives each service a volume, a read-only file system, and no rights', () => {
     const kept = Object.entries(services).flatMap(([name, { volumes: mounts = [] }]) =>
       mounts.filter((mount) => mount === `${name}:/data`),
     );

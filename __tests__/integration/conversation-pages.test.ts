@@ -10,7 +10,7 @@ interface Page {
   readonly before?: number;
 }
 
-test('a page of conversations is at most 1 MiB, and whoever goes on with its "before" sees each once', async () => {
+test('a page of conversations is at most 1 MiB, and a client that goes on with its "before" sees each conversation once', async () => {
   const server = await Server.start();
   const peers = Array.from({ length: 60 }, (_, index) => `peer-${index}`);
   for (let from = 0; from < peers.length; from += 20) {

@@ -41,7 +41,7 @@ const PATHS = ['/messages', '/messages/1', '/stream', '/conversations', '/presen
 const OTHERS = ['https://evil.example', 'null', 'file://', `${PARTNER}.evil.example`, 'https://a.partner.example', 'http://partner.example', `${PARTNER}:8443`, `${PARTNER}/`, 'https://evilpartner.example', 'https://partnerXexample', '*', 'http://localhost:5174', 'http://localhost', 'http://127.0.0.1:5173', `${PARTNER},${LOCAL}`, `${PARTNER} ${LOCAL}`, '']; // prettier-ignore
 
 describe('a page of CORS_ORIGINS', () => {
-  test.each(PATHS)('may ask %s, with credentials: preflight', async (path) => {
+  test.each(PATHS)('a preflight lets a page of CORS_ORIGINS request %s with credentials', async (path) => {
     for (const origin of [PARTNER, LOCAL]) {
       const answer = await preflight(origin, path, 'PUT', 'authorization,content-type,idempotency-key,last-event-id');
       expect(answer.status).toBe(204);
@@ -69,7 +69,7 @@ describe('a page of CORS_ORIGINS', () => {
     ['a path that is not there', 'GET', '/nothing', {}, 404],
     ['another method', 'PATCH', '/messages', {}, 405],
     ['another content type', 'POST', '/messages', { 'Content-Type': 'text/plain' }, 415],
-  ])('may read the answer: %s', async (_what, method, path, headers, status) => {
+  ])('a page of CORS_ORIGINS may read the answer: %s', async (_what, method, path, headers, status) => {
     for (const origin of [PARTNER, LOCAL]) {
       const answer = await rawRequest(server.port, { method, path, headers: { ...bearer(token), Origin: origin, ...headers }, ...(method === 'POST' ? { body: 'x' } : {}) });
       expect(answer.status).toBe(status);
@@ -83,7 +83,7 @@ describe('a page of CORS_ORIGINS', () => {
     expect(listOf(plain.headers.get('vary'))).toContain('origin');
   }); // prettier-ignore
 
-  test('may open a stream with its session', async () => {
+  test('a page of CORS_ORIGINS may open a stream with its session', async () => {
     const headers = { ...cookie(token), Origin: PARTNER };
     const device = await DeviceStream.open(server.url, '', { headers });
     await device.waitFor('live');
@@ -96,7 +96,7 @@ describe('a page of CORS_ORIGINS', () => {
 });
 
 describe('a page of another site', () => {
-  test.each(OTHERS.map((origin) => [origin]))('%j gets no leave: preflights, answers, problems, streams', async (origin) => {
+  test.each(OTHERS.map((origin) => [origin]))('the origin %j gets no CORS header on preflights, answers, problems and streams', async (origin) => {
     for (const path of PATHS) {
       for (const where of [server, none]) {
         const asked = await preflight(origin, path, 'POST', 'authorization', where);
@@ -114,7 +114,7 @@ describe('a page of another site', () => {
     device.cut();
   }); // prettier-ignore
 
-  test('gets none by default either, not even of this machine', async () => {
+  test('no origin gets a CORS header by default, not even one of this machine', async () => {
     for (const origin of [PARTNER, LOCAL, none.url, 'http://localhost:3000']) {
       const answer = await rawRequest(none.port, {
         path: '/messages',
@@ -126,7 +126,7 @@ describe('a page of another site', () => {
 });
 
 test.each(['*', 'https://a.example,*', 'partner.example', 'https://*.example', 'null', 'https://a.example/', 'https://a.example/x', 'ftp://a.example', 'https://a.example?', 'https://u@a.example', 'HTTPS://A.example'])(
-  'CORS_ORIGINS of %j ends the start: no Origin can be so',
+  'CORS_ORIGINS=%j ends the start, because no Origin can have this value',
   async (value) => {
     const { code, stderr } = await Server.run({ env: { AUTH_SECRET: SECRET, CORS_ORIGINS: value } });
     expect(code).toBe(1);

@@ -39,7 +39,7 @@ const isProjected = (database: string): Promise<void> =>
   until(() => readNumber(database, 'SELECT head - projected FROM position') === 0, 'the projection');
 
 describe('a message of an own type', () => {
-  test('is unread and makes a conversation, before it is projected and after', async () => {
+  test('a message of an own type is unread and makes a conversation, before it is projected and after', async () => {
     const order = await send(server.url, 'ann', { n: 1 }, { sender: 'shop', type: 'order' });
     const conversation = {
       peer: 'shop',
@@ -56,7 +56,7 @@ describe('a message of an own type', () => {
     expect(await listOf('ann')).toMatchObject([{ unread: 0, readThrough: order.id }]);
   });
 
-  test('is what a read marker ahead of the log is set to', async () => {
+  test('a read marker ahead of the log is set to a message of an own type, and not to one in the background', async () => {
     const order = await send(server.url, 'amy', 1, { sender: 'shop', type: 'order' });
     await send(server.url, 'amy', 1, { sender: 'shop', background: true });
     expect(await mark('amy', 'shop', 2 ** 53 - 1)).toMatchObject({
@@ -66,7 +66,7 @@ describe('a message of an own type', () => {
 });
 
 describe('a message in the background', () => {
-  test.each(['message', 'order'])('of type %s is in streams and history, and that is all', async (type) => {
+  test.each(['message', 'order'])('a background %s is in streams and history, and no list', async (type) => {
     const [to, from] = [`to-${type}`, `from-${type}`];
     const query = `recipient=${to}`;
     const [device, socket] = await Promise.all([
@@ -99,7 +99,7 @@ describe('a message in the background', () => {
     expect((await mark(to, from, 2 ** 53 - 1)).body).toMatchObject({ content: { messageId: 1 } });
   });
 
-  test('among others of a batch, or published on a socket, leaves their conversation as it is', async () => {
+  test('messages in the background leave their conversation as it is, in a batch and on a socket', async () => {
     const shapes = [
       {},
       { background: true },
@@ -124,7 +124,7 @@ describe('a message in the background', () => {
 });
 
 describe('one conversation', () => {
-  test('is as the list has it', async () => {
+  test('the state of one conversation is the same as in the list', async () => {
     await send(server.url, 'dan', 1, { sender: 'eve' });
     const second = await send(server.url, 'eve', 2, { sender: 'dan' });
     const third = await send(server.url, 'dan', 3, { sender: 'eve' });
@@ -144,7 +144,7 @@ describe('one conversation', () => {
     expect(await stateOf('eve&peer=dan')).toEqual({ ...mirrored, lastMessage: third });
   });
 
-  test('without a message has its read markers', async () => {
+  test('the state of a conversation without a message has its read markers', async () => {
     const none = { lastMessage: null, unread: 0, readThrough: null, peerReadThrough: null };
     expect(await stateOf('flo&peer=nobody')).toEqual({ peer: 'nobody', ...none });
     await mark('flo', 'gus', 1);
@@ -152,7 +152,7 @@ describe('one conversation', () => {
     expect(await stateOf('gus&peer=flo')).toEqual({ peer: 'flo', ...none, peerReadThrough: 1 });
   });
 
-  test('of which the last message has expired shows the one before', async () => {
+  test('the state of a conversation whose last message has expired shows the one before', async () => {
     const first = await send(server.url, 'hal', 1, { sender: 'ivy' });
     await send(server.url, 'hal', 2, { sender: 'ivy', ttl: 1 });
     for (const query of ['hal&peer=ivy', 'jan&room=hal']) {
@@ -161,7 +161,7 @@ describe('one conversation', () => {
     }
   });
 
-  test('has a cursor with which a stream misses nothing', async () => {
+  test('the state of a conversation has a cursor with which a stream misses nothing', async () => {
     await send(server.url, 'kit', 1, { sender: 'leo' });
     for (const query of ['kit&peer=leo', 'mia&room=kit']) {
       const answer = await get(server.url, `/conversations?recipient=${query}`);
@@ -184,13 +184,13 @@ describe('one conversation', () => {
     ['peer=*', '/peer'],
     ['peer=bob&peer=eve', '/peer'],
     ['room=bob&room=eve', '/room'],
-  ])('is refused with %s', async (query, path) => {
+  ])('the state of a conversation is refused with %s', async (query, path) => {
     expectProblem(await get(server.url, `/conversations?recipient=bob&${query}`), 400, [path]);
   });
 });
 
 describe('a room', () => {
-  test('tells how one stands who never wrote in it: own messages and read markers are not unread', async () => {
+  test("the state of a room does not count one's own messages and read markers as unread", async () => {
     const none = { room: 'room-a', lastMessage: null, unread: 0, readThrough: null };
     expect(await stateOf('ann&room=room-a')).toEqual(none);
     const first = await send(server.url, 'room-a', 1, { sender: 'bob' });
@@ -213,7 +213,7 @@ describe('a room', () => {
     expect(await stateOf('ann&room=room-a')).toMatchObject({ unread: 0, readThrough: own.id });
   });
 
-  test('counts what is unread to 1000 and no further', async () => {
+  test('the state of a room counts unread messages to 1000 and no further', async () => {
     for (const count of [700, 299, 1, 1]) {
       const one = { sender: 'bob', recipient: 'room-busy', content: 0 };
       await publish(
@@ -225,7 +225,7 @@ describe('a room', () => {
     }
   });
 
-  test('is told to those alone whose token reads both, whether there is something in it or not', async () => {
+  test('the state of a room needs a token that reads both addresses, whether the room has messages or not', async () => {
     const closed = await Server.start({ env: { AUTH_SECRET: SECRET } });
     const all = bearer(await tokenFor('backend', { sendAs: ['*'], sendTo: ['*'], read: ['*'] }));
     await publish(closed.url, { sender: 'bob', recipient: 'room-x', content: 1 }, all);
@@ -251,7 +251,7 @@ describe('a room', () => {
 });
 
 describe('retention', () => {
-  test('removes messages in the background as any others, and conversations show what is left', async () => {
+  test('retention removes messages in the background like any others, and conversations show the messages that are left', async () => {
     const limited = await Server.start({ env: { RETENTION_MESSAGES: '10' } });
     const { url } = limited;
     await send(url, 'bob', 'first', { sender: 'ann' });
@@ -331,7 +331,7 @@ describe('a database from before there was a background', () => {
   }
 
   test.each([0, 3, 7, 10])(
-    'keeps its meaning, also if only %d messages were projected',
+    'a database from before there was a background keeps its meaning, also if only %d messages were projected',
     async (projected) => {
       const database = oldDatabase(projected);
       const upgraded = await Server.start({ database });

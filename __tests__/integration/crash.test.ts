@@ -22,7 +22,7 @@ interface Wish {
   readonly idempotencyKey: string;
 }
 
-test('a server that is killed again and again loses nothing that it acknowledged, and repeats nothing', async () => {
+test('a server that is killed again and again loses no acknowledged message, and repeats none', async () => {
   await withRandom(async (random) => {
     const database = join(newFolder(), 'tidings.sqlite');
     const acknowledged = new Map<string, WireMessage>();

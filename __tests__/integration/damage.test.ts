@@ -55,7 +55,7 @@ async function waitForCheck({ url }: Server): Promise<void> {
 }
 
 describe('a database that is damaged deep inside', () => {
-  test('is noticed after the start: the service is not ready and takes nothing, but serves what can be read', async () => {
+  test('a service whose database is damaged is not ready and stores nothing, but serves all messages that can be read', async () => {
     const { server, stored } = await startDamaged();
     const ready = await request(`${server.url}/readyz`);
     expect(ready.body).toMatchObject({ status: 503 });
@@ -82,7 +82,7 @@ describe('a database that is damaged deep inside', () => {
     expect(ended).toMatchObject({ code: 0, signal: null });
   });
 
-  test('harms only those who read what is damaged: they get an error, the process and the others go on', async () => {
+  test('only requests for damaged messages get an error; the process and other clients go on', async () => {
     const { server, stored } = await startDamaged();
     const bystander = await DeviceStream.open(server.url, 'recipient=bob');
     await bystander.waitFor('live');
@@ -117,7 +117,7 @@ describe('a database that is damaged deep inside', () => {
     expect(await server.stop()).toMatchObject({ code: 0, signal: null });
   });
 
-  test('found by a reader before the check has found it does not end the process either', async () => {
+  test('damage that a reader finds before the check does not end the process either', async () => {
     const { database } = await damagedDatabase();
     const server = await Server.start({ database });
     const devices = await Promise.all(

@@ -36,7 +36,7 @@ describe('delivery', () => {
     expect(again.find('live')?.data).toMatchObject({ replayed: 2 });
   });
 
-  test('what one sends to oneself comes once', async () => {
+  test('a message to oneself, or to two inboxes of one stream, comes once', async () => {
     const device = await DeviceStream.open(server.url, 'recipient=dora&recipient=emil');
     await device.waitFor('live');
     const sent = [

@@ -64,7 +64,7 @@ async function open(port: number, text: string): Promise<Socket> {
 const linuxTest = process.platform === 'linux' ? test : test.skip;
 
 linuxTest(
-  'connections of all kinds, however their clients drop them, leave no open file, no device and nobody online',
+  'dropped connections of all kinds leave no open file, no device and nobody who is online',
   async () => {
     const server = await Server.start({ env: { PUBLISH_RATE: '0' } });
     await server.waitForCheck();

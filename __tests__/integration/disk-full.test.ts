@@ -50,7 +50,7 @@ async function expectFull(server: Server, stored: readonly WireMessage[]): Promi
 }
 
 describe('a log that fills its disk', () => {
-  diskTest('makes room by itself when messages expire', async () => {
+  diskTest('a log that fills its disk makes room by itself when messages expire', async () => {
     const server = await Server.start({ database: new SmallDisk(24).database });
     const device = await DeviceStream.open(server.url, 'recipient=bob');
     await device.waitFor('live');
@@ -72,7 +72,7 @@ describe('a log that fills its disk', () => {
   });
 
   diskTest.each(['stop', 'kill'] as const)(
-    'serves what it has after a restart (%s), and goes on when retention takes some of it',
+    'a log that fills its disk serves its messages after a restart (%s), and goes on when retention makes room',
     async (end) => {
       const { database } = new SmallDisk(24);
       const first = await Server.start({ database });
@@ -96,7 +96,7 @@ describe('a log that fills its disk', () => {
 });
 
 describe('a disk that others fill', () => {
-  diskTest('readiness and publishes of any size change together, and are each told once', async () => {
+  diskTest('readiness and publishes of any size change together, and are each logged once', async () => {
     const disk = new SmallDisk(32);
     const server = await Server.start({ database: disk.database });
     const stored = [await send(server.url, 'bob', 'first')];
@@ -120,7 +120,7 @@ describe('a disk that others fill', () => {
   });
 
   diskTest(
-    'while messages are purged: what is kept stays, and the rest is purged when there is room',
+    'a purge while the disk is full loses no kept message, and goes on when there is room',
     async () => {
       const disk = new SmallDisk(48);
       const first = await Server.start({ database: disk.database });
@@ -142,7 +142,7 @@ describe('a disk that others fill', () => {
     },
   );
 
-  diskTest('a start finds it full: it serves what is there, with the room of the reserve', async () => {
+  diskTest('a start on a full disk serves the log, with the room of the reserve', async () => {
     const disk = new SmallDisk(24);
     const server = await Server.start({ database: disk.database });
     const stored = [await send(server.url, 'bob', 'hi')];
@@ -158,7 +158,7 @@ describe('a disk that others fill', () => {
     expect(await statusOf(healed)).toBe(201);
   });
 
-  diskTest('a migration is done with the room of the reserve, or not at all', async () => {
+  diskTest('a migration on a full disk uses the room of the reserve, or changes nothing', async () => {
     const disk = new SmallDisk(8);
     const migration = join(import.meta.dirname, '../../db/migrations/0001-messages.sql');
     const old = new Sqlite(disk.database);
@@ -185,7 +185,7 @@ describe('a disk that others fill', () => {
     expect(await statusOf(server)).toBe(503);
   });
 
-  diskTest('with files, and has room: it goes on', async () => {
+  diskTest('a disk that has no room for new files, but for bytes, stops nothing', async () => {
     const disk = new SmallDisk(32, 20);
     const server = await Server.start({ database: disk.database });
     await until(() => statSync(`${disk.database}-reserve`).size > 0, 'the reserve');

@@ -59,7 +59,7 @@ describe('a log whose files are taken away while it runs', () => {
     ['its folder is removed', (file) => rmSync(dirname(file), { recursive: true }), undefined],
     ['its lock is removed', (file) => rmSync(`${file}-lock`), undefined],
   ])(
-    '(%s) refuses publishes and is not ready, serves what it has, and loses nothing',
+    'a log refuses publishes, is not ready, serves what it has, and loses nothing if %s',
     async (what, take, giveBack) => {
       const server = await Server.start({ database: join(newFolder(), 'data', 'tidings.sqlite') });
       const device = await DeviceStream.open(server.url, 'recipient=bob');
@@ -106,7 +106,7 @@ describe('a log whose files are taken away while it runs', () => {
   );
 });
 
-describe('one process has a log, however its file is named', () => {
+describe('the database that a process holds', () => {
   const held = /^tidings: \S+ is held by another Tidings process\. .*\n$/;
 
   test.each<[string, (folder: string) => readonly [string, string]]>([
@@ -138,7 +138,7 @@ describe('one process has a log, however its file is named', () => {
       'a path with ..',
       (folder) => [`${folder}/../${folder.split('/').at(-1)}/a.sqlite`, `${folder}/a.sqlite`],
     ],
-  ])('%s', async (_, name) => {
+  ])('a database has one process, however its file is named: %s', async (_, name) => {
     const [given, real] = name(newFolder());
     const starts = await Promise.allSettled([
       Server.start({ database: given }),
@@ -158,7 +158,7 @@ describe('one process has a log, however its file is named', () => {
     expect(await pullAll(again.url, 'bob')).toEqual([stored]);
   });
 
-  test('two starts at the same moment: one runs, the other says why it does not', async () => {
+  test('of two starts at the same moment one runs, and the other says why it does not', async () => {
     for (let round = 0; round < 2; round++) {
       const database = join(newFolder(), 'tidings.sqlite');
       const starts = await Promise.allSettled([Server.start({ database }), Server.start({ database })]);
@@ -194,7 +194,7 @@ describe('one process has a log, however its file is named', () => {
 });
 
 describe('the files of a log', () => {
-  test('are for its user alone, whatever the umask', async () => {
+  test('the files of a log are for its user alone, whatever the umask', async () => {
     const folder = join(newFolder(), 'new', 'data');
     const database = join(folder, 'tidings.sqlite');
     for (const umask of ['000', '277']) {
@@ -216,7 +216,7 @@ describe('the files of a log', () => {
     }
   });
 
-  test('that others may read stay as they are, and the start warns', async () => {
+  test('files of a log that others may read stay as they are, and the start warns', async () => {
     const folder = newFolder();
     chmodSync(folder, 0o755);
     const server = await Server.start({ database: join(folder, 'tidings.sqlite') });

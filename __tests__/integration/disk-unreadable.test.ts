@@ -14,7 +14,7 @@ afterEach(cleanUp);
 const isReady = async ({ url }: Server): Promise<boolean> => (await get(url, '/readyz')).status === 200;
 
 testWithTool('strace', 'strace')(
-  'a disk that cannot be read answers every read with 503 and is not ready, and is served again when it can be read',
+  'a service whose disk cannot be read is not ready, answers every read with 503, and recovers with the disk',
   async () => {
     const first = await Server.start();
     const stored: WireMessage[] = [];

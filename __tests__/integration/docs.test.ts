@@ -33,7 +33,7 @@ async function npmStart(): Promise<() => Promise<unknown>> {
 afterAll(cleanUp);
 
 describe.each(['README.md', 'docs/protocol.md'])('%s', (name) => {
-  test('its commands print what it says, run as they stand', async () => {
+  test(`the commands of ${name}, run as they stand, print what the page says`, async () => {
     const end = await npmStart();
     const console = new Console();
     const steps = consoleSteps(pageOf(name));
@@ -46,7 +46,7 @@ describe.each(['README.md', 'docs/protocol.md'])('%s', (name) => {
   });
 });
 
-test('docs/operations.md has every variable with its default, and no other', () => {
+test('docs/operations.md lists every variable with its default, and no other', () => {
   const help = execFileSync(process.execPath, [join(ROOT, 'dist/main.js'), 'serve', '--help'], {
     encoding: 'utf8',
   });
@@ -93,7 +93,7 @@ test('docs/operations.md has every variable with its default, and no other', () 
   expect(comparable(inPage)).toEqual(comparable(inHelp));
 });
 
-test.each(['docs/architecture.md', 'docs/trust.md'])('the tests that %s names exist', (page) => {
+test.each(['docs/architecture.md', 'docs/trust.md'])('every suite that %s names exists', (page) => {
   const names = [...pageOf(page).matchAll(/`((?:unit|integration|browser)\/[a-z-]+)`/g)];
   expect(names.length).toBeGreaterThan(5);
   for (const [, name = ''] of names) {

@@ -42,7 +42,7 @@ async function stall(
 }
 
 describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
-  test('ends streams with a word and their position, and answers held polls', async () => {
+  test(`${signal} ends streams with bye and their position, and answers held polls`, async () => {
     const server = await Server.start();
     const device = await DeviceStream.open(server.url, 'recipient=bob');
     await device.waitFor('live');
@@ -71,7 +71,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     expect(await pullAll(after.url, 'bob')).toEqual([sent]);
   });
 
-  test('answers the publishes in flight: what is acknowledged is kept, delivered, and all there is', async () => {
+  test('publishes in flight are answered at a signal, and exactly the acknowledged ones are stored and delivered', async () => {
     const server = await Server.start();
     const device = await DeviceStream.open(server.url, 'recipient=bob');
     await device.waitFor('live');
@@ -103,7 +103,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
   test.each([
     ['Server-Sent Events', RawDevice],
     ['WebSocket', RawSocket],
-  ])('ends the process within five seconds though a reader of %s takes nothing', async (_name, by) => {
+  ])(`${signal} ends the process within five seconds if a reader of %s takes nothing`, async (_name, by) => {
     const server = await Server.start();
     const reader = await stall(server, by);
     const device = await DeviceStream.open(server.url, 'recipient=bob');
@@ -116,7 +116,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
 });
 
 describe('while the service is shutting down', () => {
-  test('a new stream is told to come back, in band; others are refused for now', async () => {
+  test('a service that shuts down tells a new stream in band to come back, and refuses other requests for now', async () => {
     const server = await Server.start();
     const reader = await stall(server);
     // Connected before, asking after.
@@ -158,7 +158,7 @@ describe('while the service is shutting down', () => {
     expect(await pullAll(after.url, 'bob')).toEqual([]);
   });
 
-  test('a repeat of the signal at once is the same wish, as npm passes on a Ctrl-C; a later one ends it at once', async () => {
+  test('a signal within half a second of the first changes nothing, and a later one ends the service at once', async () => {
     const server = await Server.start();
     const reader = await stall(server);
     // It finds both when it goes on: there is no time between them.

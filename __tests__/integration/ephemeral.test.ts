@@ -21,7 +21,7 @@ describe('an ephemeral message', () => {
   });
   afterAll(cleanUp);
 
-  test('reaches the live streams of its recipient and its sender, each once, and says how many', async () => {
+  test('an ephemeral message reaches the live streams of its recipient and its sender, each once, and says how many', async () => {
     const devices = await Promise.all(
       ['recipient=bob', 'recipient=bob&recipient=alice', 'recipient=alice'].map((query) =>
         DeviceStream.open(server.url, query),
@@ -51,7 +51,7 @@ describe('an ephemeral message', () => {
     expect(await other.waitForMessages(1)).toEqual([after[1]]);
   });
 
-  test('has no id, and moves no cursor', async () => {
+  test('an ephemeral message has no id, and moves no cursor', async () => {
     const device = await DeviceStream.open(server.url, 'recipient=dora');
     const live = await device.waitFor('live');
     await publish(server.url, ephemeral({ recipient: 'dora' }));
@@ -62,7 +62,7 @@ describe('an ephemeral message', () => {
     expect(device.cursor).toBe(live.id);
   });
 
-  test('is not stored: no replay, no list, no conversation', async () => {
+  test('an ephemeral message is in no replay, no list and no conversation, and takes no id', async () => {
     const { id } = await send(server.url, 'emil', 'before');
     expect((await publish(server.url, ephemeral({ recipient: 'emil', type: 'message' }))).status).toBe(202);
     expect((await send(server.url, 'emil', 'after', { background: true })).id).toBe(id + 1);
@@ -78,7 +78,7 @@ describe('an ephemeral message', () => {
     });
   });
 
-  test('is not for a held poll', async () => {
+  test('an ephemeral message does not answer a held poll', async () => {
     const poll = get(server.url, '/messages?recipient=fritz&wait=60');
     const online = async () => (await get(server.url, '/presence?recipient=fritz')).body as object;
     await until(async () => JSON.stringify(await online()).includes('"online":true'));
@@ -87,7 +87,7 @@ describe('an ephemeral message', () => {
     expect((await poll).body).toMatchObject({ messages: [sent] });
   });
 
-  test('that nobody takes is answered with 0', async () => {
+  test('an ephemeral message that nobody receives is answered with 0 devices', async () => {
     const answer = await publish(server.url, ephemeral({ recipient: 'nobody' }));
     expect(answer).toMatchObject({ status: 202, body: { devices: 0 } });
   });
@@ -106,11 +106,11 @@ describe('an ephemeral message', () => {
     ['a bad recipient', ephemeral({ recipient: '$x' }), {}, ['/recipient']],
     ['no content', ephemeral({ recipient: 'bob', content: undefined }), {}, ['/content']],
     ['a bad type', ephemeral({ recipient: 'bob', type: 'T' }), {}, ['/type']],
-  ])('with %s is refused', async (_what, body, headers, paths) => {
+  ])('an ephemeral message with %s is refused', async (_what, body, headers, paths) => {
     expectProblem(await publish(server.url, body, headers), 400, paths);
   });
 
-  test('of more than 48 KiB is 413', async () => {
+  test('an ephemeral message of more than 48 KiB is 413', async () => {
     const content = 'x'.repeat(48 * 1024 - 2);
     expect((await publish(server.url, ephemeral({ recipient: 'nobody', content }))).status).toBe(202);
     expectProblem(
@@ -120,7 +120,7 @@ describe('an ephemeral message', () => {
     );
   });
 
-  test('reaches a stream of the whole log', async () => {
+  test('an ephemeral message reaches a stream of the whole log', async () => {
     const device = await DeviceStream.open(server.url, 'recipient=*');
     await device.waitFor('live');
     expect((await publish(server.url, ephemeral({ recipient: 'gina' }))).body).toEqual({ devices: 1 });
@@ -128,7 +128,7 @@ describe('an ephemeral message', () => {
   });
 });
 
-describe('with a token, an ephemeral message', () => {
+describe('an ephemeral message of a client with a token', () => {
   let server: Server;
   beforeAll(async () => {
     server = await Server.start({ env: { AUTH_SECRET: SECRET } });
@@ -137,12 +137,12 @@ describe('with a token, an ephemeral message', () => {
 
   test.each<[string, Grants, object]>([
     ['may not see the presence of its recipient', { presence: [] }, {}],
-    ['may see that of others', { presence: ['carol'] }, {}],
-    ['may read its recipient, and see nobody', { read: ['bob'], presence: [] }, {}],
-    ['may see its presence', { presence: ['bob'] }, { devices: 1 }],
-    ['may read it, and presence is as that', { read: ['b*'] }, { devices: 1 }],
+    ['may see the presence of others only', { presence: ['carol'] }, {}],
+    ['may read that inbox, and see nobody', { read: ['bob'], presence: [] }, {}],
+    ['may see the presence of its recipient', { presence: ['bob'] }, { devices: 1 }],
+    ['may read that inbox, and presence follows', { read: ['b*'] }, { devices: 1 }],
   ])(
-    'of a client that %s is answered with the streams that took it accordingly',
+    'a client that %s learns how many streams took its ephemeral message only by its right to see presence',
     async (_who, grants, answer) => {
       const device = await DeviceStream.open(server.url, '', { headers: bearer(await tokenFor('bob')) });
       await device.waitFor('live');

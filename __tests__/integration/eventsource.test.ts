@@ -61,7 +61,7 @@ describe('an EventSource', () => {
     return page;
   };
 
-  test("of each of the recipient's devices, and of the sender's other device, gets every message", async () => {
+  test('every EventSource of the recipient and of the sender gets every message', async () => {
     const server = await Server.start();
     const devices = await Promise.all(
       ['recipient=bob', 'recipient=bob', 'recipient=alice', 'recipient=alice&recipient=bob'].map((query) =>
@@ -86,7 +86,7 @@ describe('an EventSource', () => {
     expect(bystander.messages).toEqual([last]);
   });
 
-  test('connects again by itself after a crash of the server: nothing is lost, nothing comes twice', async () => {
+  test('an EventSource connects again after a crash of the server, loses nothing, and gets nothing twice', async () => {
     const database = join(newFolder(), 'tidings.sqlite');
     let server = await Server.start({ database });
     const { port } = server;
@@ -125,7 +125,7 @@ describe('an EventSource', () => {
     }
   });
 
-  test('that is told of the end comes back to the next server where it was', async () => {
+  test('an EventSource that got bye goes on at its position with the next server', async () => {
     const database = join(newFolder(), 'tidings.sqlite');
     const before = await Server.start({ database });
     const device = await open(before, 'recipient=bob');
@@ -140,7 +140,7 @@ describe('an EventSource', () => {
   });
 });
 
-test('curl -N shows every event as it happens', async () => {
+test('curl -N prints every event as it happens', async () => {
   const server = await Server.start();
   const curl = spawn('curl', ['-sN', `${server.url}/stream?recipient=bob`], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -167,7 +167,7 @@ test('curl -N shows every event as it happens', async () => {
   }
 });
 
-test('an HTTP/1.0 client, such as an old proxy, gets the same bytes as everybody', async () => {
+test('an HTTP/1.0 client gets the same bytes as other clients', async () => {
   const server = await Server.start();
   const clients = await Promise.all(
     (['1.0', '1.1'] as const).map((httpVersion) =>

@@ -43,7 +43,7 @@ async function resumed(server: Server, cursor: string): Promise<{ messages: Wire
 
 describe('a clock that goes a day ahead and comes back', () => {
   clockTest(
-    'changes the times of messages, and neither ids nor order nor what a device missed; ttl follows it, and times never run against the ids',
+    'a clock that goes a day ahead and back changes times and ttl, and neither ids nor order nor missed messages',
     async () => {
       const clock = new WrongClock();
       const env = { ...clock.env, HEARTBEAT_SECONDS: '1', RETENTION_DAYS: '2' };
@@ -93,7 +93,7 @@ describe('a clock that goes a day ahead and comes back', () => {
     },
   );
 
-  clockTest('costs no message: one of the wrong time is kept, and so are those that follow it', async () => {
+  clockTest('a clock that goes a day ahead and back costs no message, early or late', async () => {
     const clock = new WrongClock();
     clock.set(DAY);
     const env = { ...clock.env, RETENTION_DAYS: '1' };
@@ -122,7 +122,7 @@ describe('a clock that goes a day ahead and comes back', () => {
 
 describe('a clock that goes 40 days ahead for some seconds', () => {
   clockTest(
-    'removes nothing for good, though retention is 30 days and the ttl has passed by that clock',
+    'a clock that is 40 days ahead for some seconds removes nothing for good, by retention or by ttl',
     async () => {
       const clock = new WrongClock();
       const server = await Server.start({ env: { ...clock.env, RETENTION_DAYS: '30' } });
@@ -142,7 +142,7 @@ describe('a clock that goes 40 days ahead for some seconds', () => {
   );
 
   clockTest(
-    'removes nothing at a start: that is logged, with how to say that the clock is right',
+    'a start with a clock 40 days ahead removes nothing, and logs how to say that the clock is right',
     async () => {
       const clock = new WrongClock();
       const env = { ...clock.env, RETENTION_DAYS: '30' };
@@ -166,7 +166,7 @@ describe('a clock that goes 40 days ahead for some seconds', () => {
   );
 
   clockTest(
-    'removes nothing after restarts while it is ahead, though messages were stored by it',
+    'a clock that stays 40 days ahead over restarts removes nothing, though messages were stored by it',
     async () => {
       const clock = new WrongClock();
       const env = { ...clock.env, RETENTION_DAYS: '30' };

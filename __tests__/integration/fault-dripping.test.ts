@@ -30,7 +30,7 @@ function drip(beginning: string): (socket: Socket) => void {
 const several = (port: number, write: (socket: Socket) => void): Promise<RawAnswer[]> =>
   Promise.all(Array.from({ length: OF_EACH }, () => exchange(port, write)));
 
-test('hundreds that send nothing, or drip their header or their body, are told 408 and closed; others are served', async () => {
+test('clients that send nothing, or drip a header or body, get 408 and are closed, while others are served', async () => {
   const server = await Server.start();
   const device = await DeviceStream.open(server.url, 'recipient=bob');
   await device.waitFor('live');

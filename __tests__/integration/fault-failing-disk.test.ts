@@ -41,12 +41,12 @@ async function failAppend(
 
 describe('a disk that fails under the running service', () => {
   testWithTool('strace', 'strace').each([
-    ['cannot go on with its log', 'pwrite64', 'EROFS'],
+    ['turns read-only', 'pwrite64', 'EROFS'],
     ['fails to write', 'pwrite64', 'EIO'],
-    ['has no more for its user', 'pwrite64', 'EDQUOT'],
+    ['is full for its user', 'pwrite64', 'EDQUOT'],
     ['fails to sync', 'fsync,fdatasync', 'EIO'],
   ])(
-    '(it %s) takes nothing that was acknowledged and shows nothing that was not, and works again by itself',
+    'a disk that %s costs no acknowledged message, shows no refused one, and works again by itself',
     async (_what, calls, error) => {
       const words = error === 'EDQUOT' ? 'the disk of the log is full' : 'the log cannot be written';
       const server = await Server.start();
@@ -92,7 +92,7 @@ describe('a disk that fails under the running service', () => {
   );
 
   testWithTool('strace', 'strace')(
-    'leaves a publish that was refused as unknown in the log or not, after a crash, and its repeat stores it once',
+    'a publish that was refused as unknown is in the log or not after a crash, and its repeat stores it once',
     async () => {
       const server = await Server.start();
       await SystemFault.begin(server, 'fsync,fdatasync', 'EIO');
@@ -113,7 +113,7 @@ describe('a disk that fails under the running service', () => {
   );
 
   testWithTool('strace', 'strace')(
-    'only where the log is folded into the database costs nothing: messages are taken all the while',
+    'a disk that fails only when the log is folded into the database stops no publish and costs no message',
     async () => {
       const server = await Server.start();
       await send(server.url, 'bob', 'first');
@@ -134,7 +134,7 @@ describe('a disk that fails under the running service', () => {
 });
 
 describe('a file system that is read-only', () => {
-  diskTest('ends a start with one line that says so, with a database there or without', async () => {
+  diskTest('a read-only file system ends a start with one line, with or without a database', async () => {
     const disk = new SmallDisk(8);
     const first = await Server.start({ database: disk.database });
     const stored = await send(first.url, 'bob', 'hi');

@@ -16,7 +16,7 @@ const LENGTH = 4000;
 
 describe('a disk that fills', () => {
   diskTest(
-    'takes nothing that was acknowledged, ends no stream, and with room again messages are taken without a restart',
+    'a disk that fills costs no acknowledged message and ends no stream, and publishes work again once it has room',
     async () => {
       const disk = new SmallDisk(32);
       const server = await Server.start({ database: disk.database });
@@ -63,7 +63,7 @@ describe('a disk that fills', () => {
     },
   );
 
-  diskTest('ends a start with one line, and leaves what is there as it was', async () => {
+  diskTest('a full disk ends a start with one line, and the start works once there is room', async () => {
     const disk = new SmallDisk(8);
     disk.fill();
     const refused = await Server.run({ database: disk.database });

@@ -27,7 +27,7 @@ async function publishToEach(server: Server, content: string): Promise<WireMessa
   return stored;
 }
 
-test('2000 devices that come back at once after a crash get what each has missed, in order, once, amid publishing', async () => {
+test('2000 devices that come back at once after a crash get what they missed, once and in order, amid publishing', async () => {
   const first = await Server.start();
   const before = await publishToEach(first, 'before');
   const open = (server: Server, cursors: readonly (string | undefined)[]): Promise<RawDevice[]> =>

@@ -14,7 +14,7 @@ test.each([
   ['BEGIN IMMEDIATE', 'release'],
   ['BEGIN EXCLUSIVE', 'kill'],
 ] as const)(
-  'while another program holds the database (%s), publishes are refused, and all else is served: until %s',
+  'publishes are refused, and all else is served, while another program holds the database by %s, until %s',
   async (begin, end) => {
     const server = await Server.start({ env: { HEARTBEAT_SECONDS: '1' } });
     const device = await DeviceStream.open(server.url, 'recipient=bob');

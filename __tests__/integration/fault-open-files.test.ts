@@ -65,7 +65,7 @@ async function persist(request: () => Promise<Answer>): Promise<Answer> {
 
 describe('at the limit of open files', () => {
   testWithTool('prlimit', 'util-linux')(
-    'open streams and connections go on, and who comes anew is served as soon as the silent ones are cut',
+    'at the limit of open files, streams go on, and newcomers are served as soon as silent connections are cut',
     async () => {
       const server = await Server.start({ wrapper: ['prlimit', `--nofile=${OPEN_FILES}`] });
       const kept = new KeptConnection(`${server.url}/client.js`);
@@ -121,7 +121,7 @@ describe('at the limit of open files', () => {
   );
 
   testWithTool('prlimit', 'util-linux')(
-    'a client that holds all connections without a request loses its own, and others are served',
+    'a client that holds all connections without a request loses them, and others are served',
     async () => {
       const server = await Server.start({ wrapper: ['prlimit', `--nofile=${OPEN_FILES}`] });
       const kept = new KeptConnection(`${server.url}/client.js`);

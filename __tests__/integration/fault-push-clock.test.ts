@@ -15,7 +15,7 @@ const DAY = 86_400;
 const pushClockTest = [pushTest, clockTest].includes(test.skip) ? test.skip : pushTest;
 
 describe('a clock that goes a day ahead and comes back', () => {
-  pushClockTest('costs no notification, and repeats none', async () => {
+  pushClockTest('a clock that goes a day ahead and back loses no notification and repeats none', async () => {
     const clock = new WrongClock();
     const network = await PushNetwork.start();
     const env = { ...clock.env, PUSH_DELAY_SECONDS: '1' };

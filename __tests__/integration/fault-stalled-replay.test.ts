@@ -9,7 +9,7 @@ afterEach(cleanUp);
 const MEBIBYTE = 1024 * 1024;
 const LARGEST = 'x'.repeat(48 * 1024 - 2);
 
-test('devices that stall in the middle of a long replay do not let the write-ahead log grow', async () => {
+test('devices that stall in the middle of a long replay do not make the write-ahead log grow', async () => {
   const server = await Server.start();
   await server.waitForCheck();
   const walSize = (): number => statSync(`${server.database}-wal`).size;

@@ -34,7 +34,7 @@ function endsNear(file: string, text: string): boolean {
 
 describe('a reader whose process is stopped', () => {
   testWithTool('curl', 'curl')(
-    'costs the service no memory, and gets all in order and once when it goes on',
+    'a reader that is stopped costs the service no memory, and gets everything once and in order when it goes on',
     async () => {
       const server = await Server.start();
       // What the program needs for publishing as such, before anybody reads.

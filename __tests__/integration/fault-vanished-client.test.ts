@@ -13,7 +13,7 @@ const TABLET = 20_004;
 
 describe('a device that vanishes without a word', () => {
   networkTest(
-    'is gone when TCP gives up on it: its stream is closed and it is offline; others are untouched',
+    'a vanished device goes offline and its stream is closed when TCP gives up on it; others notice nothing',
     async () => {
       const network = await PrivateNetwork.start({ env: { HEARTBEAT_SECONDS: '1' } });
       const phone = network.open('recipient=bob', PHONE);

@@ -24,7 +24,7 @@ test.each([
   ['throws', 'throw new Error("a fault of the thread")', 'a fault of the thread'],
   ['has no memory left', 'for (const all = []; ; ) all.push(Array(1e6).fill(all.length))', 'memory limit'],
 ])(
-  'where the writer thread %s, the process ends with 1 and says so, and has acknowledged only what is stored',
+  'the process ends with code 1 and a reason if its writer thread %s, and every acknowledged message is stored',
   async (_what, end, reason) => {
     const signal = join(newFolder(), 'end');
     const server = await Server.start({ env: { NODE_OPTIONS: preload(signal, end) } });
@@ -70,7 +70,7 @@ function inWriterThread(program: string): readonly string[] {
   return ['--import', `data:text/javascript,${encodeURIComponent(module)}`];
 }
 
-test('what the writer thread cannot open is said in its own words, once', async () => {
+test('a start prints the fault that the writer thread meets when it opens the database, once', async () => {
   const database = join(newFolder(), 'tidings.sqlite');
   const nodeArgs = inWriterThread(
     `linkSync(${JSON.stringify(database)}, ${JSON.stringify(`${database}-2`)})`,
@@ -83,7 +83,7 @@ test('what the writer thread cannot open is said in its own words, once', async 
   );
 });
 
-test('an error of SQLite in the writer thread keeps its message on its way to the log', async () => {
+test('an error of SQLite in the writer thread keeps its message and code in the log', async () => {
   const nodeArgs = inWriterThread(
     "Sqlite.prototype.close = () => new Sqlite(':memory:').exec('SELECT x FROM missing')",
   );

@@ -17,7 +17,7 @@ describe.each([
   ['with a key', false],
   ['without a key', true],
 ])('hostile requests to a service %s', (_mode, open) => {
-  test.each(seeds)('break no law of answers, streams and deliveries: TEST_SEED=%d', async (seed) => {
+  test.each(seeds)('hostile requests break no law of answers and deliveries: TEST_SEED=%d', async (seed) => {
     const fuzz = await Fuzz.start(new Random(seed), open);
     try {
       const report = await fuzz.run(REQUESTS);

@@ -153,7 +153,7 @@ describe('a connection that is cut', () => {
     return again;
   }
 
-  test('at any byte of a replayed frame: the event is not seen, and comes again whole', async () => {
+  test('an event whose replayed frame is cut at any byte is not seen, and comes again whole', async () => {
     const start = await headCursor(server.url);
     const first = await send(server.url, 'rita', 'the first');
     const second = await send(server.url, 'rita', { text: 'the second: déjà vu, 🙂', lines: 'a\nb\r\n' });
@@ -178,7 +178,7 @@ describe('a connection that is cut', () => {
     }
   });
 
-  test('at any byte of a live frame: the event is not seen, and comes again whole', async () => {
+  test('an event whose live frame is cut at any byte is not seen, and comes again whole', async () => {
     let length = Infinity;
     for (let bytes = 1; bytes <= length; bytes++) {
       proxy.allowAll();

@@ -29,7 +29,7 @@ async function stored(address: string): Promise<WireMessage[]> {
 }
 
 describe('an idempotency key', () => {
-  test('sent 30 times at once stores one message, and every answer is that message', async () => {
+  test('an idempotency key that is sent 30 times at once stores one message, and every answer is that message', async () => {
     const device = await DeviceStream.open(server.url, 'recipient=amy');
     await device.waitFor('live');
     const answers = await Promise.all(
@@ -46,7 +46,7 @@ describe('an idempotency key', () => {
     expect(device.messages).toEqual([only, last]);
   });
 
-  test('comes back with the message wherever it is shown', async () => {
+  test('an idempotency key comes back with its message in answers, streams and lists', async () => {
     const device = await DeviceStream.open(server.url, 'recipient=ben');
     await device.waitFor('live');
     const answer = await publish(server.url, keyed('ben', 'shown'));
@@ -58,8 +58,8 @@ describe('an idempotency key', () => {
   test.each<[string, Record<string, unknown>]>([
     ['content', { content: 'other' }],
     ['content of another kind', { content: ['hi'] }],
-    ['a type', { type: 'note' }],
-  ])('with another %s is 422 and stores nothing', async (what, fields) => {
+    ['type', { type: 'note' }],
+  ])('an idempotency key with another %s is 422 and stores nothing', async (what, fields) => {
     const to = `cy-${what.replaceAll(' ', '-')}`;
     const first = await publish(server.url, keyed(to, 'k'));
     expectProblem(await publish(server.url, keyed(to, 'k', fields)), 422, ['/idempotencyKey']);
@@ -67,7 +67,7 @@ describe('an idempotency key', () => {
     expect((await publish(server.url, keyed(to, 'k'))).status).toBe(200);
   });
 
-  test('with another ttl or background is a repeat of the first message, which stays as it is', async () => {
+  test('an idempotency key with another ttl or background is a repeat of the first message, which stays as it is', async () => {
     const first = await publish(server.url, keyed('cyd', 'k', { background: true }));
     expect(first).toMatchObject({ status: 201, body: { background: true } });
     for (const fields of [{}, { background: false }, { ttl: 60 }]) {
@@ -79,7 +79,7 @@ describe('an idempotency key', () => {
     expect(await stored('cyd')).toEqual([first.body]);
   });
 
-  test('of another sender or recipient is another message', async () => {
+  test('the same idempotency key of another sender or recipient is another message', async () => {
     const bodies = [
       keyed('dan', 'k', { sender: 'ann' }),
       keyed('dan', 'k', { sender: 'bea' }),
@@ -100,7 +100,7 @@ describe('an idempotency key', () => {
     }
   });
 
-  test('holds whatever the order of the fields in content', async () => {
+  test('an idempotency key is a repeat whatever the order of the fields in content', async () => {
     const content = { a: 1, b: { c: [1, { d: 2, e: 3 }], f: null } };
     const first = await publish(server.url, keyed('fay', 'order', { content }));
     const turned = { b: { f: null, c: [1, { e: 3, d: 2 }] }, a: 1 };
@@ -110,7 +110,7 @@ describe('an idempotency key', () => {
     expectProblem(await publish(server.url, keyed('fay', 'order', { content: list })), 422);
   });
 
-  test('holds after a restart', async () => {
+  test('an idempotency key still counts after a crash and a restart', async () => {
     const before = await Server.start();
     const first = await publish(before.url, keyed('gus', 'k'));
     await before.kill();
@@ -122,7 +122,7 @@ describe('an idempotency key', () => {
     await after.stop();
   });
 
-  test('is free again once its first message has expired', async () => {
+  test('an idempotency key is free again once its first message has expired', async () => {
     const first = await publish(server.url, keyed('hal', 'k', { ttl: 1 }));
     expect(first.status).toBe(201);
     await until(async () => (await stored('hal')).length === 0);
@@ -134,7 +134,7 @@ describe('an idempotency key', () => {
 });
 
 describe('the header Idempotency-Key', () => {
-  test('sets the key of a single message, of JSON or of a form', async () => {
+  test('the header Idempotency-Key sets the key of a single message, in JSON or in a form', async () => {
     const first = await publish(server.url, { recipient: 'ian', content: 'hi' }, { 'Idempotency-Key': 'h' });
     expect(first).toMatchObject({ status: 201, body: { idempotencyKey: 'h' } });
     const again = await publish(server.url, keyed('ian', 'h'));
@@ -146,15 +146,15 @@ describe('the header Idempotency-Key', () => {
   test.each<[string, unknown, string]>([
     ['with a batch', [{ recipient: 'ida', content: 1 }], 'h'],
     ['with another key in the body', keyed('ida', 'b'), 'h'],
-    ['of 129 characters', { recipient: 'ida', content: 1 }, 'k'.repeat(129)],
-  ])('%s is refused', async (_what, body, key) => {
+    ['with 129 characters', { recipient: 'ida', content: 1 }, 'k'.repeat(129)],
+  ])('the header Idempotency-Key is refused %s', async (_what, body, key) => {
     expectProblem(await publish(server.url, body, { 'Idempotency-Key': key }), 400);
     expect(await stored('ida')).toEqual([]);
   });
 });
 
-describe('in a batch', () => {
-  test('a repeat answers its first message, one that was stored before or one of the batch', async () => {
+describe('idempotency keys in a batch', () => {
+  test('a repeat in a batch answers its first message, be it stored before or in the batch', async () => {
     const before = await publish(server.url, keyed('jan', 'a'));
     const batch = [
       keyed('jan', 'b'),
@@ -171,7 +171,7 @@ describe('in a batch', () => {
     expect(await stored('jan')).toEqual([a, b, none, c]);
   });
 
-  test('of which nothing is new the answer is 200', async () => {
+  test('a batch that stores nothing new is answered with 200', async () => {
     const batch = [keyed('kim', 'a'), keyed('kim', 'b')];
     const first = await publish(server.url, batch);
     const again = await publish(server.url, batch);
@@ -180,7 +180,7 @@ describe('in a batch', () => {
     expect(await stored('kim')).toHaveLength(2);
   });
 
-  test('a conflict with a stored message or within the batch is 422 and stores nothing', async () => {
+  test('a batch whose key conflicts with a stored message, or within the batch, is 422 and stores nothing', async () => {
     const first = await publish(server.url, keyed('lea', 'a'));
     const stale = [
       keyed('lea', 'n'),
@@ -194,7 +194,7 @@ describe('in a batch', () => {
     expect((await publish(server.url, keyed('lea', 'n', { content: 'free' }))).status).toBe(201);
   });
 
-  test('the same batch 10 times at once is stored once', async () => {
+  test('a batch that is sent 10 times at once is stored once', async () => {
     const batch = Array.from({ length: 20 }, (_, index) => keyed('max', `k${index}`, { content: index }));
     const answers = await Promise.all(Array.from({ length: 10 }, () => publish(server.url, batch)));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);

@@ -20,7 +20,7 @@ async function startNearTheEnd(): Promise<Server> {
   return Server.start({ database: first.database });
 }
 
-test('the last ids that a client can hold come exactly, everywhere', async () => {
+test('the last ids that a client can hold are exact in answers, streams and lists', async () => {
   const server = await startNearTheEnd();
   const device = await DeviceStream.open(server.url, 'recipient=bob');
   await device.waitFor('live');
@@ -60,7 +60,7 @@ test('the last ids that a client can hold come exactly, everywhere', async () =>
   expect(newest.messages).toEqual([last]);
 });
 
-test('behind the last id a publish is refused, nothing of it is stored, and everything else goes on', async () => {
+test('a publish behind the last id is refused and stores nothing, and everything else goes on', async () => {
   const server = await startNearTheEnd();
   const device = await DeviceStream.open(server.url, 'recipient=bob');
   await device.waitFor('live');

@@ -58,14 +58,14 @@ async function silentServer(): Promise<{ server: Server; port: number; close: ()
   return { server, port: (server.address() as AddressInfo).port, close };
 }
 
-test('a service that is made and not started has done nothing', async () => {
+test('a service that was made but not started has done nothing', async () => {
   const { service, database } = make();
   await setImmediate();
   expect([held.now(), existsSync(database)]).toEqual([[], false]);
   await service.close();
 });
 
-test('two services in one process serve what each has, and leave nothing open when they are closed', async () => {
+test('two services in one process each serve their own log, and leave nothing open when they are closed', async () => {
   const [one, other] = [make(), make()];
   const [first, second] = await Promise.all([origin(one), origin(other)]);
   const streams = await Promise.all(
@@ -92,7 +92,7 @@ test('two services in one process serve what each has, and leave nothing open wh
   await nothingHeld();
 });
 
-test('a service whose keys are in files reads them no more once it is closed', async () => {
+test('a closed service no longer reads the files of its keys', async () => {
   const secrets = join(newFolder(), 'secrets');
   writeFileSync(secrets, `${SECRET}\n`);
   const made = make({
@@ -108,7 +108,7 @@ test('a service whose keys are in files reads them no more once it is closed', a
   await nothingHeld();
 });
 
-test('a service that is closed waits no more for the time of a notification', async () => {
+test('a closed service no longer waits for the time of a notification', async () => {
   const made = make({ PUSH_DELAY_SECONDS: '3600', PUSH_HOSTS: 'push.example.org' });
   const url = await origin(made);
   const { subscription } = new PushDevice();
@@ -123,7 +123,7 @@ test('a service that is closed waits no more for the time of a notification', as
   await nothingHeld();
 });
 
-test('a service starts once: another call has the answer of the first', async () => {
+test('a second call to start a service returns the result of the first', async () => {
   const one = make();
   expect(new Set(await Promise.all([one.service.start(), one.service.start()])).size).toBe(1);
 });
@@ -135,7 +135,7 @@ test('a service that is closed before its start never starts', async () => {
   await nothingHeld();
 });
 
-test('a service that is closed while it waits for keys stops waiting, touches nothing and complains of nothing', async () => {
+test('a service that is closed while it waits for keys stops waiting, touches nothing and logs nothing', async () => {
   const issuer = await silentServer();
   const asked = once(issuer.server, 'connection');
   const { service, database, lines } = make({
@@ -166,7 +166,7 @@ test('a service that is closed at any turn of its start leaves nothing open, and
   expect(await pullAll(last, 'bob')).toEqual([message]);
 });
 
-test('a start on a port that another program has leaves nothing open, and works once the port is free', async () => {
+test('a start on a port of another program leaves nothing open, and works once the port is free', async () => {
   const blocker = await silentServer();
   const environment = { PORT: String(blocker.port) };
   await expect(make(environment).service.start()).rejects.toThrow(`PORT ${blocker.port}`);
@@ -184,7 +184,7 @@ test('a start on a file that is not a database leaves nothing open, and works on
   expect(await origin(make({ DATABASE: database }))).toMatch(/^http:/);
 });
 
-test('a start on a database that another service holds gives its port back, and works once that service is closed', async () => {
+test('a start on a database of another service gives its port back, and works once that service is closed', async () => {
   const holder = make();
   await origin(holder);
   const { port, close } = await silentServer();
@@ -196,7 +196,7 @@ test('a start on a database that another service holds gives its port back, and 
   expect(await origin(make(environment))).toContain(`:${port}`);
 });
 
-test('a start that cannot read where the log stands fails with one line, not as a writer that died', async () => {
+test('a start that cannot read the position of the log fails with one line, and not as a dead writer', async () => {
   const first = make();
   await origin(first);
   await first.service.close();

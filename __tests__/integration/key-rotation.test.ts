@@ -46,7 +46,7 @@ function replace(text: string): void {
 }
 const setOf = (...keys: readonly (object | null)[]) => JSON.stringify({ keys });
 
-test('a new key is found by the first token that names it, and the old one stops working', async () => {
+test('the first token that names a new key makes the service find it, and a removed key stops working', async () => {
   expect([await statusOf(first), await statusOf(second)]).toEqual([200, 401]);
   replace(setOf(first.publicJwk, second.publicJwk));
   await until(async () => (await statusOf(second)) === 200);
@@ -57,7 +57,7 @@ test('a new key is found by the first token that names it, and the old one stops
   expect(await statusOf(second)).toBe(200);
 });
 
-test('a stream ends with the key of its token, and streams of other keys go on, whatever else changes in the set', async () => {
+test('a stream ends when the key of its token is removed, and streams of other keys go on', async () => {
   replace(setOf(first.publicJwk, second.publicJwk));
   await until(async () => {
     await statusOf(stranger);
@@ -134,7 +134,7 @@ test('known keys stay in use if their file is malformed or gone', async () => {
   expect(await statusOf(second)).toBe(401);
 });
 
-test('the log names the variable of the keys, and no key', async () => {
+test('the log names the variable of the keys, and shows no key', async () => {
   await until(() => server.stderr.includes('AUTH_JWKS'), 'the line in the log');
   for (const { privateJwk } of [first, second, third]) {
     expect(server.stderr).not.toContain(privateJwk.d);
@@ -142,7 +142,7 @@ test('the log names the variable of the keys, and no key', async () => {
   }
 });
 
-test('keys that cannot be used are ignored with one warning, and the good ones beside them are used', async () => {
+test('unusable keys are ignored with one warning, and good keys beside them are used', async () => {
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
   const short = { ...publicKey.export({ format: 'jwk' }), kid: 'third' };
   replace(setOf(short, { kty: 'RSA', n: 'AA', e: 'AQAB' }, null, third.publicJwk, first.privateJwk, {}));
@@ -157,7 +157,7 @@ test('keys that cannot be used are ignored with one warning, and the good ones b
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 50, usable: 1, ignored: 5 });
 });
 
-test('a token is checked with all keys that may have signed it, whatever their order in the set', async () => {
+test('a token is checked with every key that may have signed it, whatever their order in the set', async () => {
   const keys = await Promise.all(Array.from({ length: 5 }, () => newKey('ES256', 'same')));
   replace(setOf(...keys.map(({ publicJwk }) => publicJwk)));
   for (const header of [{}, { kid: undefined }]) {
@@ -172,7 +172,7 @@ test('a token is checked with all keys that may have signed it, whatever their o
   }
 });
 
-test('tokens are refused once the set is read and has no keys, though no token asks for a new read', async () => {
+test('tokens are refused once a set without keys was read, though no token asks for a new read', async () => {
   const known = await newKey('ES256', 'known');
   replace(setOf(known.publicJwk));
   await until(async () => (await statusOf(known)) === 200);
@@ -182,7 +182,7 @@ test('tokens are refused once the set is read and has no keys, though no token a
   await until(async () => (await statusOf(known)) === 200);
 });
 
-test('a file that is not a key set, or has no usable key, ends the start with one line that names the variable', async () => {
+test('a file that is no key set, or has no usable key, ends the start with one line that names the variable', async () => {
   const settings = { AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE };
   const noneUsable = setOf(null, first.privateJwk, { kty: 'oct', k: 'AAAA' });
   const sources = ['{"keys":[', '{}', noneUsable].map((text) => {

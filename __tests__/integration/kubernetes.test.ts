@@ -38,11 +38,11 @@ function environmentOf({ env = [] }: Container, pod: string): Record<string, str
 afterAll(cleanUp);
 
 describe('the manifests of Kubernetes', () => {
-  test('have nothing that Kubernetes does not know', () => {
+  test('the manifests have no field that Kubernetes does not know', () => {
     expect(faultsOf(MANIFESTS)).toEqual([]);
   });
 
-  test('would be refused with a field that does not exist, or with a text for a number', () => {
+  test('the check of manifests refuses an unknown field, and a text in place of a number', () => {
     const faulty = [{ replica: 3 }, { replicas: '3' }].flatMap((change) => {
       const manifests = structuredClone(MANIFESTS).filter(({ kind }) => kind === 'Deployment');
       for (const { spec } of ofKind(manifests, 'Deployment')) Object.assign(spec ?? {}, change);
@@ -54,7 +54,7 @@ describe('the manifests of Kubernetes', () => {
     ]);
   });
 
-  test('send requests to the nodes alone, and let only them and the servers reach NATS', () => {
+  test('the manifests send requests only to nodes, and let only nodes and NATS servers reach NATS', () => {
     const services = ofKind(MANIFESTS, 'Service').map(({ metadata, spec }) => [
       metadata?.name,
       selectedBy(PODS, { matchLabels: spec?.selector ?? {} }),
@@ -81,7 +81,7 @@ describe('the manifests of Kubernetes', () => {
     ]);
   });
 
-  test('name ports, volumes and configurations that are there', () => {
+  test('the manifests name only ports, volumes and configurations that exist', () => {
     for (const { spec } of ofKind(MANIFESTS, 'Service')) {
       const [name = ''] = selectedBy(PODS, { matchLabels: spec?.selector ?? {} });
       const ports = (containerOf(name).ports ?? []).map((port) => port.name);
@@ -103,7 +103,7 @@ describe('the manifests of Kubernetes', () => {
     }
   });
 
-  test('give each container a file system that it cannot write, no rights, and a bound on its memory', () => {
+  test('the manifests give each container a read-only file system, no rights, and a bound on its memory', () => {
     for (const { name, spec } of PODS) {
       const { resources, securityContext } = containerOf(name);
       expect([name, spec.securityContext?.runAsNonRoot]).toEqual([name, true]);
@@ -124,7 +124,7 @@ describe('the manifests of Kubernetes', () => {
     }
   });
 
-  test('have nodes without volumes of their own, with variables that the service knows', () => {
+  test('the manifests give nodes no volumes of their own, and only variables that the service knows', () => {
     const known = new Set(allVariables().map(([key]) => variableName(key)));
     for (const name of ['tidings', 'tidings-init']) {
       const environment = environmentOf(containerOf(name), `${name}-abc`);
@@ -137,7 +137,7 @@ describe('the manifests of Kubernetes', () => {
     expect(volumes).toEqual([{ name: 'data', emptyDir: {} }]);
   });
 
-  natsTest('run NATS with the configuration of deploy/nats, and with what it needs', () => {
+  natsTest('the manifests run NATS with the configuration of deploy/nats and its variables', () => {
     const [map] = ofKind(MANIFESTS, 'ConfigMap');
     const text = map?.data?.['nats.conf'] ?? '';
     expect(text).toBe(readFileSync(join(DEPLOY, 'nats/nats.conf'), 'utf8'));

@@ -12,7 +12,7 @@ interface Position {
   readonly sequence: number | null;
 }
 
-test('a database that was part of a cluster begins a log and an epoch of its own when it is started alone', async () => {
+test('a database of a cluster begins a log and an epoch of its own when it is started alone', async () => {
   const first = await Server.start({});
   const { database } = first;
   const kept = await send(first.url, 'bob', 'kept');

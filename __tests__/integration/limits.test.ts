@@ -50,8 +50,8 @@ function expectTooFast(answer: Answer): number {
   return Number(wait);
 }
 
-describe('a client publishes', () => {
-  test('a burst of twice its rate, then waits as long as Retry-After says, and no longer', async () => {
+describe("the rate of a client's publishes", () => {
+  test('a client publishes a burst of twice its rate, and then waits only as long as Retry-After says', async () => {
     const server = await start({ PUBLISH_RATE: '2' });
     const [al, bo] = [await headersOf('al'), await headersOf('bo')];
     const wait = expectTooFast(await drain(server, al, 2));
@@ -65,7 +65,7 @@ describe('a client publishes', () => {
     await server.kill();
   });
 
-  test('a batch larger than the burst, and pays for it after', async () => {
+  test('a client publishes a batch larger than its burst, and pays for it afterwards', async () => {
     const server = await start({ PUBLISH_RATE: '5' });
     const headers = await headersOf('al');
     const began = performance.now();
@@ -79,7 +79,7 @@ describe('a client publishes', () => {
     await server.kill();
   });
 
-  test('by the rate of its claim, up or down', async () => {
+  test('a client publishes at the rate of its claim, be it lower or higher than the default', async () => {
     const server = await start({ PUBLISH_RATE: '5' });
     const [slow, fast] = [await headersOf('slow', { rate: 1 }), await headersOf('fast', { rate: 100_000 })];
     await drain(server, slow, 1);
@@ -89,7 +89,7 @@ describe('a client publishes', () => {
     await server.kill();
   }); // prettier-ignore
 
-  test('ephemeral messages and forms by the same bucket', async () => {
+  test('ephemeral messages and forms count against the same rate as other publishes', async () => {
     const server = await start({ PUBLISH_RATE: '2' });
     const headers = await headersOf('al');
     const statuses: number[] = [];
@@ -108,7 +108,7 @@ describe('a client publishes', () => {
     await server.kill();
   });
 
-  test('100 a second by default, and without a limit where PUBLISH_RATE is 0', async () => {
+  test('a client publishes 100 messages a second by default, and any number with PUBLISH_RATE=0', async () => {
     const [server, free] = [await start({}), await start({ PUBLISH_RATE: '0' })];
     const headers = await headersOf('al');
     expect((await publish(server.url, batch(199), headers)).status).toBe(201);
@@ -119,7 +119,7 @@ describe('a client publishes', () => {
     await Promise.all([server.kill(), free.kill()]);
   }); // prettier-ignore
 
-  test('in open mode without a limit, and with one, for all together, where PUBLISH_RATE says so', async () => {
+  test('in open mode there is no rate by default, and PUBLISH_RATE sets one for all clients together', async () => {
     const [free, limited] = [await Server.start(), await Server.start({ env: { PUBLISH_RATE: '2' } })];
     for (let count = 0; count < 5; count += 1)
       expect((await publish(free.url, batch(1000))).status).toBe(201);
@@ -131,7 +131,7 @@ describe('a client publishes', () => {
 });
 
 describe('a client over its rate', () => {
-  test('is told so in a way that a page of CORS_ORIGINS may read', async () => {
+  test('a page of CORS_ORIGINS may read the 429 of a client over its rate', async () => {
     const origin = 'https://partner.example';
     const server = await start({ PUBLISH_RATE: '1', CORS_ORIGINS: origin });
     const headers = { ...(await headersOf('al')), Origin: origin, 'Content-Type': 'application/json' };
@@ -145,7 +145,7 @@ describe('a client over its rate', () => {
     await server.kill();
   });
 
-  test('may not subscribe to notifications either', async () => {
+  test('a client over its rate may not subscribe to notifications', async () => {
     const server = await start({ PUBLISH_RATE: '1' });
     const headers = { ...(await headersOf('al')), 'Content-Type': 'application/json' };
     const { subscription } = new PushDevice('fcm.googleapis.com');
@@ -164,7 +164,7 @@ describe('a client over its rate', () => {
   });
 });
 
-describe('a publish takes from the rate', () => {
+describe('the price of a publish', () => {
   const KIB = 1024;
   const MIB = KIB * KIB;
   /** Messages a second: so few that `Retry-After` tells, to the message, what was taken. */
@@ -204,7 +204,7 @@ describe('a publish takes from the rate', () => {
     ['4 MiB that are refused', 413, 1025, gzipSync(`[${'1,'.repeat(2 * MIB)}`.slice(0, 4 * MIB)), ZIPPED],
     ['more than 4 MiB', 413, 1025, gzipSync(padded(5 * MIB)), ZIPPED],
     ['a form', 400, 3, `content=${'x'.repeat(8 * KIB)}`, FORM_TYPE],
-  ])('for %s, answered with %i, %i', async (_what, status, price, body, headers) => {
+  ])('a publish of %s is answered with %i, and costs %i', async (_what, status, price, body, headers) => {
     const client = await newClient();
     const request = { method: 'POST', headers: { ...client, ...headers }, body };
     expect((await fetch(`${server.url}/messages`, request)).status).toBe(status);
@@ -213,7 +213,7 @@ describe('a publish takes from the rate', () => {
     expect(taken(expectTooFast(await publish(server.url, batch(100), client)))).toBe(price);
   });
 
-  test('for a notification that is refused', async () => {
+  test('a subscription that is refused costs as many messages as its bytes', async () => {
     const client = await newClient();
     const body = `{"subscription":1}`.padEnd(8 * KIB);
     const request = { method: 'POST', headers: { ...client, ...JSON_TYPE }, body };
@@ -221,7 +221,7 @@ describe('a publish takes from the rate', () => {
     expect(taken(expectTooFast(await publish(server.url, message, client)))).toBe(3);
   });
 
-  test('on a socket as with POST, and a refusal for the rate says which publish it is for', async () => {
+  test('a publish on a socket costs the same as with POST, and a refusal for the rate names the publish', async () => {
     for (const [text, price] of [
       ['nonsense', 1],
       [JSON.stringify({ publish: batch(20) }), 20],
@@ -244,7 +244,7 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
   const open = async (server: Server, sub: string): Promise<DeviceStream> =>
     DeviceStream.open(server.url, '', { headers: await headersOf(sub) });
 
-  test('counts the streams and held polls of one client, and tells the next in band', async () => {
+  test('MAX_STREAMS_PER_CLIENT counts streams and held polls of one client, and the next is refused in band', async () => {
     const server = await start({ MAX_STREAMS_PER_CLIENT: '3' });
     const headers = await headersOf('al');
     const devices = [await open(server, 'al'), await open(server, 'al')];
@@ -284,7 +284,7 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
     await server.kill();
   }); // prettier-ignore
 
-  test('is for a client and not for a token or an inbox', async () => {
+  test('MAX_STREAMS_PER_CLIENT is for a client, and not for a token or an inbox', async () => {
     const server = await start({ MAX_STREAMS_PER_CLIENT: '2' });
     for (const read of [['a'], ['b']]) {
       const headers = await headersOf('al', { read });
@@ -297,14 +297,14 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
     await server.kill();
   }); // prettier-ignore
 
-  test('does not count in open mode', async () => {
+  test('MAX_STREAMS_PER_CLIENT does not count in open mode', async () => {
     const server = await Server.start({ env: { MAX_STREAMS_PER_CLIENT: '1' } });
     const devices = await Promise.all([1, 2, 3].map(() => DeviceStream.open(server.url, 'recipient=al')));
     for (const device of devices) await device.waitFor('live');
     await server.kill();
   });
 
-  test('does not count what a refused, a HEAD or an unanswered request would have held', async () => {
+  test('MAX_STREAMS_PER_CLIENT does not count refused and HEAD requests', async () => {
     const server = await start({ MAX_STREAMS_PER_CLIENT: '1' });
     const headers = await headersOf('al');
     for (let count = 0; count < 5; count += 1) {
@@ -318,8 +318,8 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
   });
 });
 
-describe('a request with more than 100 header fields', () => {
-  test('is 431, whatever they are called, and one of 100 is served', async () => {
+describe('the number of header fields', () => {
+  test('a request with more than 100 header fields is 431, whatever their names, and one with 100 is served', async () => {
     const server = await start({});
     const fields = (count: number, name: (index: number) => string) =>
       Object.fromEntries(Array.from({ length: count }, (_, index) => [name(index), 'x']));

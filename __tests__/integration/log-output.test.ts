@@ -47,7 +47,7 @@ test.each([
   expect((await server.stop()).code).toBe(0);
 });
 
-test('a pipe that nobody reads holds up neither the service nor its end; what is missing is counted and told', async () => {
+test('a pipe that nobody reads delays neither the service nor its end, and missing lines are counted and logged', async () => {
   const fifo = new Fifo();
   const server = await Server.start({ wrapper: redirected(`2>${fifo.path}`), env: debug });
   await makeLines(server, 3200);
@@ -69,7 +69,7 @@ test('a pipe that nobody reads holds up neither the service nor its end; what is
   expect((await server.stop()).code).toBe(0);
 });
 
-test('all lines are in a file when the process has ended', async () => {
+test('all lines are in the log file when the process has ended', async () => {
   const file = join(newFolder(), 'log');
   const server = await Server.start({ wrapper: redirected(`2>${file}`), env: debug });
   await makeLines(server, 1000);
@@ -79,7 +79,7 @@ test('all lines are in a file when the process has ended', async () => {
   expect(lines.at(-2)).toContain('"ended"');
 });
 
-test('an output that takes no greeting does not end the service', async () => {
+test('a service goes on if its output cannot take the first line', async () => {
   const port = await freePort();
   void Server.run({ wrapper: redirected('>/dev/full'), port });
   await until(async () => {
@@ -88,7 +88,7 @@ test('an output that takes no greeting does not end the service', async () => {
   });
 });
 
-test('a start that fails does so without an error output as well', async () => {
+test('a failing start ends with code 1 also if its error output cannot be written', async () => {
   for (const redirection of ['2>/dev/full', '2>&-', '>/dev/full']) {
     const { code } = await Server.run({ wrapper: redirected(redirection), env: { PORT: 'x' } });
     expect(code).toBe(1);
@@ -122,14 +122,14 @@ export function resolve(name, context, next) {
   throw Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' });
 }\`));`.replaceAll('\n', '%0A');
 
-terminalTest('at a terminal of a clone the lines are for a person to read', async () => {
+terminalTest('at a terminal of a clone the log is in lines for people', async () => {
   const server = await Server.start({ wrapper: AT_TERMINAL });
   await until(() => server.stdout.includes('listening'), 'the line');
   expect(server.stdout).toMatch(/^\[[\d:.]+\] .*INFO.*: .*listening/m);
   expect(server.stdout).not.toContain('{"level"');
 });
 
-terminalTest('at a terminal without what makes lines readable, they are JSON', async () => {
+terminalTest('at a terminal without pino-pretty the log is JSON', async () => {
   const server = await Server.start({ wrapper: AT_TERMINAL, nodeArgs: ['--import', WITHOUT_PRETTIFIER] });
   await until(() => server.stdout.includes('"listening"'), 'the line');
   const line = server.stdout.split('\n').find((text) => text.includes('"listening"'));

@@ -24,7 +24,7 @@ describe('a header', () => {
     server = await Server.start();
   });
 
-  test('has room for as many addresses as may be given, each as long as it may be, on each path', async () => {
+  test('a header has room for as many addresses as are allowed, each as long as is allowed, on each path', async () => {
     const [stream, socket] = await Promise.all([
       DeviceStream.open(server.url, LONGEST_QUERY),
       SocketDevice.open(server.url, LONGEST_QUERY),
@@ -49,7 +49,7 @@ describe('a header', () => {
     expect((await get(server.url, `/presence?${LONGEST_QUERY}`)).status).toBe(400);
   });
 
-  test('whose fields take more than 16 KiB is 431, and so is one of more than 320 KiB', async () => {
+  test('a header whose fields take more than 16 KiB is 431, as is one of more than 320 KiB', async () => {
     const headers = { 'X-Long': 'x'.repeat(16_384) };
     expectProblem(await rawRequest(server.port, { path: '/healthz', headers }), 431, []);
     const path = `/healthz?${'x'.repeat(320 * 1024)}`;
@@ -60,14 +60,14 @@ describe('a header', () => {
     ['target is long', { path: `/healthz?${'x'.repeat(70_000)}` }, 400],
     ['field is long', { path: '/healthz', headers: { 'X-Long': 'x'.repeat(70_000) } }, 431],
     ['fields are many', { path: '/healthz', headers: fieldsOf(10_000) }, 431],
-  ])('whose %s is not kept: its connection is closed behind the answer', async (_, request, status) => {
+  ])('a header whose %s ends its connection after the answer', async (_, request, status) => {
     const headers = { ...request.headers, Connection: 'keep-alive' };
     const answer = await rawRequest(server.port, { ...request, headers });
     expect(answer.status).toBe(status);
     expect(answer.headers.get('connection')).toBe('close');
   });
 
-  test('behind a body, as trailers, is not kept either', async () => {
+  test('trailers that are long end their connection after the answer', async () => {
     const start = 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n';
     const answer = await exchange(server.port, (socket) =>
       socket.write(`${start}X-Long: ${'x'.repeat(70_000)}\r\n\r\n`),
@@ -75,7 +75,7 @@ describe('a header', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('with a long path and many unknown parameters is refused in a few words', async () => {
+  test('a header with a long path and many unknown parameters gets a short refusal', async () => {
     const names = Array.from({ length: 300 }, (_, index) => `x${index}`);
     const path = `/messages/${'1'.repeat(250_000)}?${names.join('&')}`;
     const answer = await rawRequest(server.port, { path });
@@ -83,7 +83,7 @@ describe('a header', () => {
     expect(answer.text.length).toBeLessThan(50_000);
   });
 
-  test('with more than a thousand parameters is 400', async () => {
+  test('a header with more than a thousand parameters is 400', async () => {
     const answer = await rawRequest(server.port, { path: `/messages?${'recipient=a&'.repeat(1000)}` });
     expectProblem(answer, 400, []);
   });
@@ -99,7 +99,7 @@ test.each([
     `POST /messages HTTP/1.1\r\n${FORM}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Long: `,
     [],
   ],
-])('of long %s that never end 64 MiB are kept, the newest; others are served', async (_, start, told) => {
+])('long %s that never end take at most 64 MiB, and others are served', async (_, start, told) => {
   const server = await Server.start();
   const before = residentBytes(server.pid);
   const HEADER = 300_000;

@@ -117,7 +117,7 @@ describe('the metrics of a server', () => {
   });
 });
 
-test('the dashboard can be imported: a data source to choose, rows, and panels that do not overlap', () => {
+test('the dashboard can be imported: it has a data source to choose, rows, and panels that do not overlap', () => {
   interface Panel {
     readonly id: number;
     readonly type: string;
@@ -146,7 +146,7 @@ test('the dashboard can be imported: a data source to choose, rows, and panels t
   for (const { gridPos } of panels) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
 });
 
-test('each alert says how bad it is, what has happened and what to do, and has a test of its rule', () => {
+test('each alert says how bad it is, what happened and what to do, and its rule has a test', () => {
   interface Rule {
     readonly alert: string;
     readonly labels: { readonly severity: string };

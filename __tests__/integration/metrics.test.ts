@@ -57,7 +57,7 @@ const refused = (metrics: Exposition): Record<string, number> =>
     ]),
   );
 
-describe('/metrics as a counter', () => {
+describe('the counters of /metrics', () => {
   let server: Server;
   beforeAll(async () => {
     server = await Server.start();
@@ -164,7 +164,7 @@ describe('/metrics as a counter', () => {
   });
 });
 
-describe('/metrics as a gauge', () => {
+describe('the gauges of /metrics', () => {
   afterEach(cleanUp);
 
   test('/metrics shows open connections by state, and why streams were closed', async () => {

@@ -28,7 +28,7 @@ async function play(seed: number): Promise<Report> {
 }
 
 describe('a log under random use, over restarts and crashes', () => {
-  test.each(seeds)('shows what docs/protocol.md promises: TEST_SEED=%d', async (seed) => {
+  test.each(seeds)('random use keeps the promises of docs/protocol.md: TEST_SEED=%d', async (seed) => {
     const report = await play(seed);
     expect(report.stored).toBeGreaterThan(100);
     expect(report.repeats).toBeGreaterThan(0);
@@ -40,7 +40,7 @@ describe('a log under random use, over restarts and crashes', () => {
 
 const longRun = minutes > 0 ? test : test.skip;
 longRun(
-  'shows the same over many seeds (RANDOM_MINUTES)',
+  'random use over many seeds keeps the promises of docs/protocol.md (only with RANDOM_MINUTES)',
   async () => {
     const end = performance.now() + minutes * 60_000;
     while (performance.now() < end) {

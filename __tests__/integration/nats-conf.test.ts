@@ -90,7 +90,7 @@ describeNats('three NATS servers, as deploy has them', () => {
     await cleanUp();
   });
 
-  natsTest('flush each message before they acknowledge it, and take messages of 8 MiB', async () => {
+  natsTest('NATS servers of deploy flush each message before acknowledging it, and take 8 MiB', async () => {
     for (const server of servers.servers) {
       const state = await server.ask<{ config: { sync_always?: boolean } }>('/jsz?config=true');
       expect(state?.config.sync_always).toBe(true);
@@ -98,12 +98,12 @@ describeNats('three NATS servers, as deploy has them', () => {
     expect(tidings.info?.max_payload).toBe(8 * 1024 * 1024);
   });
 
-  natsTest('let nobody in without the password', async () => {
+  natsTest('NATS servers of deploy let nobody in without the password', async () => {
     await expect(connectAs('tidings', 'guessed')).rejects.toThrow('Authorization Violation');
     await expect(connect({ servers: servers.url.split(',') })).rejects.toThrow('Authorization Violation');
   });
 
-  natsTest('let `cluster init` make the log, with a copy on each, and a node follow it', async () => {
+  natsTest('NATS servers of deploy let cluster init make a log, and a node follow it', async () => {
     const env = { NATS_URL: servers.url, NATS_USER: 'tidings', NATS_PASSWORD: PASSWORD };
     const init = await Server.run({ args: ['cluster', 'init'], env });
     expect(init).toMatchObject({ code: 0, stdout: expect.stringContaining('in the stream tidings-1') });
@@ -115,7 +115,7 @@ describeNats('three NATS servers, as deploy has them', () => {
     expect((await node.stop()).code).toBe(0);
   });
 
-  natsTest('let Tidings write, read and trim a stream', async () => {
+  natsTest('NATS servers of deploy let Tidings write, read and trim a stream', async () => {
     const manager = await jetstreamManager(tidings, PATIENT);
     await manager.streams.add({ name: 'tidings-9', subjects: ['tidings.9.entries'], num_replicas: 3 });
     const js = jetstream(tidings, PATIENT);
@@ -131,7 +131,7 @@ describeNats('three NATS servers, as deploy has them', () => {
     expect((await manager.streams.getMessage('tidings-9', { seq: 3 }))?.string()).toBe('three');
   });
 
-  natsTest('let Tidings keep keys, hold a lease that expires, and watch both', async () => {
+  natsTest('NATS servers of deploy let Tidings keep keys, hold an expiring lease, watch both', async () => {
     const manager = new Kvm(jetstream(tidings, PATIENT));
     const keys = await manager.create('tidings-keys', { replicas: 3, ...PATIENT });
     const revision = await keys.create('pointer', 'tidings');
@@ -156,7 +156,7 @@ describeNats('three NATS servers, as deploy has them', () => {
     await leases.delete('holder');
   });
 
-  natsTest('let Tidings store a snapshot in a bucket of its own, read it back and remove it', async () => {
+  natsTest('NATS servers of deploy let Tidings store a snapshot, read it back and remove it', async () => {
     const manager = new Objm(jetstream(tidings, PATIENT));
     const bucket = await manager.create('tidings-snapshot-1', { replicas: 3 });
     const bytes = Buffer.alloc(300_000, 'snapshot');
@@ -165,7 +165,7 @@ describeNats('three NATS servers, as deploy has them', () => {
     expect(await bucket.destroy()).toBe(true);
   });
 
-  natsTest('let nodes of Tidings talk to each other', async () => {
+  natsTest('NATS servers of deploy let nodes of Tidings talk to each other', async () => {
     const node = await connectAs('tidings', PASSWORD);
     node.subscribe('tidings.bus', {
       callback: (_error, message) => void message.respond('2'),
@@ -195,21 +195,21 @@ describeNats('three NATS servers, as deploy has them', () => {
     '$JS.API.SERVER.REMOVE',
     '$SYS.REQ.SERVER.PING',
     '_INBOX.of.somebody',
-  ])('do not let Tidings publish to %s', async (subject) => {
+  ])('NATS servers of deploy do not let Tidings publish to %s', async (subject) => {
     await expect(tidings.request(subject, '{}', { timeout: 10_000 })).rejects.toMatchObject({
       cause: expect.any(PermissionViolationError),
     });
   });
 
   natsTest.each(['>', 'news', '$SYS.>', '$JS.EVENT.>', '$KV.>', '$JS.API.>'])(
-    'do not let Tidings subscribe to %s',
+    'NATS servers of deploy do not let Tidings subscribe to %s',
     async (subject) => {
       const subscription = tidings.subscribe(subject);
       expect(await subscription.closed).toBeInstanceOf(PermissionViolationError);
     },
   );
 
-  natsTest('keep the streams and messages of another account apart', async () => {
+  natsTest('NATS servers of deploy keep the streams and messages of another account apart', async () => {
     const manager = await jetstreamManager(other, PATIENT);
     await manager.streams.add({ name: 'other', subjects: ['tidings.>'], num_replicas: 3 });
     const theirs = await jetstream(other, PATIENT).publish('tidings.1.entries', 'not of the log', PATIENT);
@@ -224,11 +224,11 @@ describeNats('three NATS servers, as deploy has them', () => {
 describeNats('nats.conf of deploy', () => {
   afterAll(cleanUp);
 
-  natsTest('is valid as it stands', () => {
+  natsTest('nats.conf of deploy is valid as it stands', () => {
     expect(check(FILE)).toEqual({ status: 0, output: expect.stringContaining('is valid') });
   });
 
-  natsTest('is valid with the lines for TLS', () => {
+  natsTest('nats.conf of deploy is valid with its lines for TLS', () => {
     const authority = new CertificateAuthority();
     const { certificate, key } = authority.sign('server');
     let text = CONFIGURATION;
@@ -242,7 +242,7 @@ describeNats('nats.conf of deploy', () => {
     expect(check(write(text))).toEqual({ status: 0, output: expect.stringContaining('is valid') });
   });
 
-  natsTest('names each variable that it needs in its head, and no other', () => {
+  natsTest('nats.conf of deploy names each variable that it needs in its head, and no other', () => {
     const [head = ''] = CONFIGURATION.split('\n\n', 1);
     const described = [...head.matchAll(/^# {3}(NATS_\w+) /gm)].map(([, name]) => name);
     const used = [...CONFIGURATION.matchAll(/: \$(NATS_\w+)$/gm)].map(([, name]) => name);

@@ -140,7 +140,7 @@ const WAYS: Readonly<Record<string, () => Way>> = {
   },
 };
 
-describeNats('a server that asks for', () => {
+describeNats('signing in to NATS', () => {
   describe.each(Object.entries(WAYS))('%s', (_what, way) => {
     const { config, right, wrong } = way();
     let url: string;
@@ -148,7 +148,7 @@ describeNats('a server that asks for', () => {
       ({ url } = await NatsServers.start(1, { config }));
     });
 
-    natsTest('gets it, and connects the node', async () => {
+    natsTest('a node that signs in as its NATS server wants is connected', async () => {
       const log = new KeptLog();
       const link = await linkTo({ NATS_URL: url, ...right(url) }, log);
       expect(link.isConnected).toBe(true);
@@ -156,7 +156,7 @@ describeNats('a server that asks for', () => {
       expect(log.lines.map(({ msg }) => msg)).toEqual(['connected to NATS']);
     });
 
-    natsTest('gets something else, which ends the start with one line', async () => {
+    natsTest('a node that signs in otherwise ends its start with one line', async () => {
       await Promise.all(
         wrong(url).map(async ([variables, words]) => {
           const line = await faultOfStart({ NATS_URL: url, ...variables });
@@ -169,7 +169,7 @@ describeNats('a server that asks for', () => {
 });
 
 describeNats('TLS', () => {
-  natsTest('is used with a server that is known by its address alone', async () => {
+  natsTest('a node uses TLS with a server whose address is an IP address', async () => {
     const authority = new CertificateAuthority();
     const { certificate: cert_file, key: key_file } = authority.sign('server', ['IP:127.0.0.1']);
     const { url } = await NatsServers.start(1, { config: { tls: { cert_file, key_file } } });
@@ -181,7 +181,7 @@ describeNats('TLS', () => {
     ['127.0.0.1', 'DNS:localhost'],
     ['localhost', 'IP:127.0.0.1'],
     ['127.0.0.1', 'DNS:a.example'],
-  ])('does not accept for the host %s a certificate for %s', async (host, name) => {
+  ])('a node that connects to %s rejects a certificate for %s', async (host, name) => {
     const authority = new CertificateAuthority();
     const { certificate: cert_file, key: key_file } = authority.sign('server', [name]);
     const { url } = await NatsServers.start(1, { config: { tls: { cert_file, key_file } } });
@@ -189,15 +189,15 @@ describeNats('TLS', () => {
     expect(line).toContain('has a certificate for other names than the hosts in NATS_URL');
   });
 
-  natsTest('that the server does not offer ends the start', async () => {
+  natsTest('NATS_URL with tls: ends the start if the server does not offer TLS', async () => {
     const { url } = await NatsServers.start(1);
     const line = await faultOfStart({ NATS_URL: url.replace('nats:', 'tls:') });
     expect(line).toContain('does not offer TLS');
   });
 });
 
-describe('a start that finds no server of NATS', () => {
-  test('names each server, and why it cannot be used', async () => {
+describe('a start without a usable NATS server', () => {
+  test('a start without a usable NATS server names each server, and why it is unusable', async () => {
     const [port = 0] = await freePorts(1);
     // No resolver is asked for a label of more than 63 letters.
     const name = `${'x'.repeat(64)}.invalid`;
@@ -227,7 +227,7 @@ describe('a start that finds no server of NATS', () => {
 });
 
 describeNats('JetStream', () => {
-  natsTest('that no server has, or not for this account, ends the start', async () => {
+  natsTest('a start ends if no NATS server has JetStream, or not for this account', async () => {
     const accounts = {
       WITHOUT: { users: [{ user: 'app', password: 'p' }] },
       WITH: { jetstream: 'enabled', users: [{ user: 'other', password: 'p' }] },
@@ -246,7 +246,7 @@ describeNats('JetStream', () => {
     expect((await linkTo({ NATS_URL: url, NATS_USER: 'other', NATS_PASSWORD: 'p' })).isConnected).toBe(true);
   });
 
-  natsTest('that this user may not ask ends the start', async () => {
+  natsTest('a start ends if its user may not ask JetStream', async () => {
     const users = [{ user: 'app', password: 'p', permissions: { publish: ['tidings.>'] } }];
     const { url } = await NatsServers.start(1, { config: { authorization: { users } } });
     expect(await faultOfStart({ NATS_URL: url, NATS_USER: 'app', NATS_PASSWORD: 'p' })).toMatch(
@@ -256,7 +256,7 @@ describeNats('JetStream', () => {
 });
 
 describe('the service', () => {
-  natsTest('ends at its start with code 1 and one line if it may not sign in', async () => {
+  natsTest('a service that may not sign in ends at its start with code 1 and one line', async () => {
     const { config, user } = userAndPassword();
     const { url } = await NatsServers.start(1, { config });
     const env = { NATS_URL: url, NATS_USER: user, NATS_PASSWORD: 'another-password' };
@@ -267,7 +267,7 @@ describe('the service', () => {
     );
   });
 
-  test('ends with code 0 if a signal comes while its start waits for NATS', async () => {
+  test('a service ends with code 0 if a signal comes while its start waits for NATS', async () => {
     let isAsked = false;
     const silent = await listen(createServer(() => (isAsked = true)));
     const starting = Server.launch({ env: { NATS_URL: `nats://${silent}` } });
@@ -278,7 +278,7 @@ describe('the service', () => {
     expect(ended.stderr).not.toMatch(/"level":(50|60)|\n {4}at /);
   });
 
-  test('loads the client of NATS only with NATS_URL', async () => {
+  test('a service loads the client of NATS only with NATS_URL', async () => {
     const spy = join(newFolder(), 'spy.cjs');
     const lookFor = "Object.keys(require('module')._cache).filter((file) => file.includes('@nats-io'))";
     writeFileSync(

@@ -17,7 +17,7 @@ async function answering(answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-natsTest('a server that flushes before it acknowledges is known to, and logs nothing', async () => {
+natsTest('a server that flushes before it acknowledges is reported as such, and logs nothing', async () => {
   const servers = await NatsServers.start(1);
   const url = servers.server(0).monitorUrl;
   const log = new KeptLog();
@@ -30,7 +30,7 @@ natsTest('a server that flushes before it acknowledges is known to, and logs not
 natsTest.each([
   ['its default', {}],
   ['an interval', { sync_interval: '1s' }],
-])('a server that flushes by %s has a warning that says what to set', async (_what, setting) => {
+])('a server that flushes by %s is logged with a warning that says what to set', async (_what, setting) => {
   const jetstream = { store_dir: newFolder(), ...setting };
   const servers = await NatsServers.start(1, { config: { jetstream } });
   const url = servers.server(0).monitorUrl;
@@ -43,13 +43,13 @@ natsTest.each([
   ]);
 });
 
-natsTest('a server without JetStream says nothing about flushing', async () => {
+natsTest('a server without JetStream is reported with unknown flushing', async () => {
   const servers = await NatsServers.start(1, { config: { jetstream: false } });
   const [server] = await askFlushing([servers.server(0).monitorUrl]);
   expect(server).toMatchObject({ flushes: 'unknown', why: 'it has no JetStream' });
 });
 
-test('a port that is no monitoring port is unknown, and has a warning with the reason', async () => {
+test('a port that is no monitoring port is reported as unknown, and logged with the reason', async () => {
   const [port = 0] = await freePorts(1);
   const ports: [url: string, why: string | RegExp][] = [
     [`http://127.0.0.1:${port}`, 'ECONNREFUSED'],
@@ -76,7 +76,7 @@ test('a port that is no monitoring port is unknown, and has a warning with the r
   expect(log.lines).toHaveLength(ports.length);
 });
 
-test('without NATS_MONITOR_URL a warning says what to set', async () => {
+test('a service without NATS_MONITOR_URL logs a warning that says what to set', async () => {
   const log = new KeptLog();
   expect(await warnUnlessFlushing([], log.logger)).toEqual([]);
   expect(log.lines).toEqual([
@@ -84,7 +84,7 @@ test('without NATS_MONITOR_URL a warning says what to set', async () => {
   ]);
 });
 
-test('all servers flush only if each of them does', () => {
+test('a cluster counts as flushing only if each of its servers flushes', () => {
   const all = (...flushes: ('yes' | 'no' | 'unknown')[]): string =>
     flushingOfAll(flushes.map((one) => ({ url: '', name: undefined, flushes: one, why: undefined })));
   expect([all(), all('yes'), all('yes', 'yes')]).toEqual(['unknown', 'yes', 'yes']);

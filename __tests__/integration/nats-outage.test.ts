@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 afterAll(cleanUp);
 
-natsTest('a server that is down at the start is passed over for another one', async () => {
+natsTest('a node connects to another server if one is down at its start', async () => {
   const [port = 0] = await freePorts(1);
   const { url } = await NatsServers.start(1);
   const link = await linkTo({ NATS_URL: `nats://127.0.0.1:${port},${url}` });
@@ -31,7 +31,7 @@ natsTest('a server that is down at the start is passed over for another one', as
   expect(url).toContain(link.connection.getServer());
 });
 
-natsTest('a server that goes away and comes back is connected again, with a line for each', async () => {
+natsTest('a node connects again to a server that comes back, and logs each loss and return', async () => {
   const servers = await NatsServers.start(1);
   const log = new KeptLog();
   const link = await linkTo({ NATS_URL: servers.url }, log);
@@ -54,7 +54,7 @@ natsTest('a server that goes away and comes back is connected again, with a line
   expect(heard).toEqual(['1', '2']);
 });
 
-natsTest('a server that stands still is given up for another one', async () => {
+natsTest('a node gives up a server that stands still, and connects to another one', async () => {
   const servers = await NatsServers.start(3);
   const log = new KeptLog();
   const link = await linkTo({ NATS_URL: servers.url }, log);
@@ -67,7 +67,7 @@ natsTest('a server that stands still is given up for another one', async () => {
 });
 
 natsTest(
-  'credentials that are refused later are logged once, and tried again until they are right',
+  'credentials that are refused later are logged once, and tried again until they are accepted',
   async () => {
     const servers = await NatsServers.start(1, {
       config: { authorization: { user: 'app', password: 'one' } },
@@ -89,7 +89,7 @@ natsTest(
   },
 );
 
-natsTest('the largest message is what the server with the lowest limit takes', async () => {
+natsTest('the largest message of a node is the lowest limit of its servers', async () => {
   const servers = await NatsServers.start(1);
   const link = await linkTo({ NATS_URL: servers.url });
   expect(link.maxPayload).toBe(8 * MEBIBYTE);
@@ -103,7 +103,7 @@ natsTest('the largest message is what the server with the lowest limit takes', a
   }
 });
 
-natsTest('a server that is about to shut down is a line of the log', async () => {
+natsTest('a node logs that a server is about to shut down', async () => {
   const servers = await NatsServers.start(1);
   const log = new KeptLog();
   await linkTo({ NATS_URL: servers.url }, log);
@@ -112,7 +112,7 @@ natsTest('a server that is about to shut down is a line of the log', async () =>
   expect(log.bad).toEqual([]);
 });
 
-natsTest('a subject that this user may not use is a line of the log', async () => {
+natsTest('a node logs that its user may not use a subject', async () => {
   const users = [{ user: 'app', password: 'p', permissions: { subscribe: ['_INBOX.>'] } }];
   const servers = await NatsServers.start(1, { config: { authorization: { users } } });
   const log = new KeptLog();
@@ -128,7 +128,7 @@ natsTest('a subject that this user may not use is a line of the log', async () =
   expect(link.isConnected).toBe(true);
 });
 
-natsTest('close sends what was published, also over TLS, and can be called twice', async () => {
+natsTest('closing a connection sends all published messages, over TLS too, and may be repeated', async () => {
   const { config, authority } = overTls();
   const servers = await NatsServers.start(1, { config });
   const variables = { NATS_URL: servers.url, NATS_CA: authority.file };
@@ -149,7 +149,7 @@ natsTest('close sends what was published, also over TLS, and can be called twice
   expect(log.bad).toEqual([]);
 });
 
-natsTest('a process ends by itself if it closes while it looks up a server that has come back', async () => {
+natsTest('a process that closes its connection while it looks up a server ends by itself', async () => {
   const servers = await NatsServers.start(1);
   const programOf = (path: string): string => JSON.stringify(pathToFileURL(join(DIST, path)).href);
   const program = `
@@ -193,7 +193,7 @@ test.each([
   ['waits for a server', 1],
   ['asks why a server cannot be used', 2],
 ])(
-  'a start that is ended while it %s gives up, without an error and further questions',
+  'a start that is ended while it %s gives up, without an error or further questions',
   async (_what, asked) => {
     const sockets: Socket[] = [];
     const silent = createServer((socket) => sockets.push(socket));

@@ -91,7 +91,7 @@ describeNats('one NATS server', () => {
     await cleanUp();
   });
 
-  natsTest('keeps what it has acknowledged when it is killed and started again', async () => {
+  natsTest('one NATS server keeps acknowledged messages when it is killed and started again', async () => {
     const servers = await NatsServers.start(1);
     const connection = await connectTo(servers);
     await makeStream(connection, 1);
@@ -105,7 +105,7 @@ describeNats('one NATS server', () => {
     expect(await readAll(connection)).toEqual(['one', 'two']);
   });
 
-  natsTest('flushes each message before it acknowledges it, and takes messages of 8 MiB', async () => {
+  natsTest('one NATS server flushes each message before it acknowledges it, and takes 8 MiB', async () => {
     const servers = await NatsServers.start(1);
     const state = await servers.server(0).ask<{ config: { sync_always?: boolean } }>('/jsz?config=true');
     expect(state?.config.sync_always).toBe(true);
@@ -139,7 +139,7 @@ describeNats('one NATS server', () => {
     },
   };
 
-  natsTest.each(Object.entries(ways))('can be told to let in only %s', async (_name, way) => {
+  natsTest.each(Object.entries(ways))('one NATS server can be told to let in only %s', async (_name, way) => {
     const { config, options } = way();
     const servers = await NatsServers.start(1, { config });
     await expect(connectTo(servers, { reconnect: false })).rejects.toThrow();
@@ -163,7 +163,7 @@ describeNats('three NATS servers', () => {
     await cleanUp();
   });
 
-  natsTest('have another leader of a stream after the one that led it was killed', async () => {
+  natsTest('three NATS servers choose another leader of a stream after the first was killed', async () => {
     const leader = await waitForAnotherLeader(servers, NaN);
     await servers.kill(leader);
     const next = await waitForAnotherLeader(servers, leader);
@@ -173,7 +173,7 @@ describeNats('three NATS servers', () => {
     await servers.ready();
   });
 
-  natsTest('go on with a stream while one that follows stands still, which catches up later', async () => {
+  natsTest('three NATS servers serve a stream while a follower stands still and catches up', async () => {
     const leader = await waitForAnotherLeader(servers, NaN);
     const follower = (leader + 1) % 3;
     servers.pause(follower);
@@ -188,7 +188,7 @@ describeNats('three NATS servers', () => {
     await until(async () => (await last()) === sequence, 'the follower to have the message');
   });
 
-  natsTest('have all that was acknowledged after all of them were killed at once', async () => {
+  natsTest('three NATS servers have all acknowledged messages after all were killed at once', async () => {
     await publish(connection, 'before the end');
     const before = await readAll(connection);
     await Promise.all([0, 1, 2].map((index) => servers.kill(index)));

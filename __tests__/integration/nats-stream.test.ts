@@ -59,7 +59,7 @@ natsTest('reading goes on without an end when the next entry does not fit into a
 });
 
 natsTest(
-  'a reading ends when the server is killed that this node is connected to, and that has its consumer',
+  'a reading ends when the server is killed to which this node is connected and that has its consumer',
   async () => {
     const { servers, connected, stream } = await newStream(3, 1_000_000);
     await stream.append(new Uint8Array(100), 'id-1');

@@ -44,7 +44,7 @@ describe('behind nginx, as deploy has it', () => {
   });
   afterAll(cleanUp);
 
-  nginxTest('inside of HTTP/2 there is no socket', async () => {
+  nginxTest('nginx opens no WebSocket inside HTTP/2', async () => {
     const socket = connect({
       port: Number(new URL(proxy.url).port),
       ca: proxy.ca.pem,
@@ -72,7 +72,7 @@ describe('behind nginx, as deploy has it', () => {
     socket.destroy();
   });
 
-  nginxTest('it waits for longer than a poll and a stream may be silent', () => {
+  nginxTest('nginx waits for longer than a poll or a stream may be silent', () => {
     const waits = [...CONFIGURATION.matchAll(/proxy_(?:read|send)_timeout (\d+)s;/g)].map(([, seconds]) =>
       Number(seconds),
     );

@@ -31,7 +31,7 @@ const post = (headers: Record<string, string>) =>
   });
 
 describe('without a key', () => {
-  test.each(['localhost', 'LocalHost', '127.0.0.1', '127.1.2.3', '127.255.255.254', '[::1]'])('the Host %s is this machine, with a port and without', async (host) => {
+  test.each(['localhost', 'LocalHost', '127.0.0.1', '127.1.2.3', '127.255.255.254', '[::1]'])('without a key, requests for the Host %s are served, with a port and without', async (host) => {
     for (const port of ['', `:${server.port}`, ':7070', ':80']) {
       const headers = { Host: `${host}${port}` };
       expect((await rawRequest(server.port, { path: '/messages?recipient=bob', headers })).status).toBe(200);
@@ -46,7 +46,7 @@ describe('without a key', () => {
     '128.0.0.1', '10.0.0.1', '192.168.1.1', '169.254.169.254', '[fe80::1]', '::1', 'user@localhost@evil.com', 'localhost@evil.com',
     'evil.com@evil.com', 'localhost:80@evil.com', 'localhost#evil.com', 'localhost/evil.com', 'localhost,evil.com', 'localhost evil.com',
     'localhost%00.evil.com', 'localhost:80.evil.com', 'localhost:80:80', 'localhost:x', 'host.docker.internal', 'l\u00f6calhost', '',
-  ])('the Host %j is another', async (host) => {
+  ])('without a key, requests for the Host %j are refused', async (host) => {
     for (const suffix of ['', ...(/[:@#/, ]/.test(host) ? [] : [`:${server.port}`])]) {
       for (const path of PATHS) {
         const answer = await rawRequest(server.port, { path, headers: { Host: `${host}${suffix}` } });
@@ -60,7 +60,7 @@ describe('without a key', () => {
   }); // prettier-ignore
 
   test.each(['http://localhost', 'http://localhost:3000', 'https://localhost:8443', 'http://127.0.0.1:5173', 'http://127.9.9.9', 'http://[::1]:8080'])(
-    'a page of %s may use it',
+    'without a key, a page of %s may read and publish',
     async (origin) => {
       const answer = await rawRequest(server.port, { path: '/messages?recipient=bob', headers: { Origin: origin } });
       expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([200, origin]);
@@ -76,7 +76,7 @@ describe('without a key', () => {
     'http://localhost.', 'http://0.0.0.0', 'http://[::]', 'http://[::ffff:127.0.0.1]', 'http://192.168.1.1', 'null', 'file://', 'file://localhost',
     'chrome-extension://localhost', 'capacitor://localhost', 'ftp://localhost', 'localhost', 'http://', '*', '', 'http://evil.com http://localhost',
     'http://localhost, http://evil.com', 'http://evil.com#http://localhost', 'http://evil.com\\.localhost', 'data:text/html,x', 'about:blank',
-  ])('a page of %j may not', async (origin) => {
+  ])('without a key, a page of %j may neither read nor publish', async (origin) => {
     for (const path of PATHS) expectClosed(await rawRequest(server.port, { path, headers: { Origin: origin } }));
     expectClosed(await post({ Origin: origin }));
     expectClosed(await rawRequest(server.port, { path: '/stream?recipient=bob', headers: { Origin: origin, Accept: 'text/event-stream' } }));
@@ -112,12 +112,12 @@ describe('without a key', () => {
     ['Fly-Client-IP', '1.2.3.4'],
     ['Fastly-Client-IP', '1.2.3.4'],
     ['x-FORWARDED-for', '1.2.3.4'],
-  ])('a request with %s: %s was passed on, and is refused', async (name, value) => {
+  ])('without a key, a request with %s: %s is refused', async (name, value) => {
     for (const path of PATHS) expectClosed(await rawRequest(server.port, { path, headers: { [name]: value } }));
     expectClosed(await post({ [name]: value }));
   }); // prettier-ignore
 
-  test('a request that a browser says comes from another site is refused', async () => {
+  test('without a key, a request is refused if the browser says that it comes from another site', async () => {
     const ask = (site: string, mode: string, method = 'GET') =>
       rawRequest(server.port, {
         method,
@@ -131,7 +131,7 @@ describe('without a key', () => {
     for (const site of ['same-origin', 'none']) expect((await ask(site, 'cors')).status).toBe(200);
   });
 
-  test('a link of another site leads to the page, and not to data or a stream', async () => {
+  test('without a key, a link of another site may open the page, but neither data nor a stream', async () => {
     const follow = (path: string) =>
       rawRequest(server.port, {
         method: 'GET',
@@ -166,12 +166,12 @@ describe('a Host that is said in another place', () => {
     'http://localhost.evil.example/stream?recipient=bob',
     'https://evil.example/messages?recipient=bob',
     'HTTP://EVIL.EXAMPLE/messages?recipient=bob',
-  ])('a target of another host is what counts (RFC 9112 §3.2.2): %s', async (target) => {
+  ])('a host in the request target counts, and not the header Host: %s', async (target) => {
     const answer = await raw(`GET ${target} HTTP/1.1\r\nHost: localhost`);
     expectClosed(answer);
   });
 
-  test('a target of this machine is none the worse for it', async () => {
+  test('a request target with the host of this machine is served', async () => {
     const target = `http://localhost:${server.port}/messages?recipient=bob`;
     expect((await raw(`GET ${target} HTTP/1.1\r\nHost: localhost:${server.port}`)).status).toBe(200);
   });
@@ -181,19 +181,19 @@ describe('a Host that is said in another place', () => {
     ['localhost', 'evil.example'],
     ['evil.example', 'localhost'],
     ['localhost', 'localhost'],
-  ])('two Hosts are refused: %s and %s', async (one, other) => {
+  ])('a request with two Host headers is refused: %s and %s', async (one, other) => {
     const answer = await raw(`GET /messages?recipient=bob HTTP/1.1\r\nHost: ${one}\r\nHost: ${other}`);
     expectProblem(answer, 400, []);
   });
 
-  test('HTTP/1.0 has none, which no browser speaks', async () => {
+  test('an HTTP/1.0 request without a Host is served, and one with another Host or Origin is refused', async () => {
     expect((await raw('GET /messages?recipient=bob HTTP/1.0')).status).toBe(200);
     expectClosed(await raw('GET /messages?recipient=bob HTTP/1.0\r\nHost: evil.example'));
     expectClosed(await raw('GET /messages?recipient=bob HTTP/1.0\r\nOrigin: https://evil.example'));
   });
 });
 
-test('with a key, Host and forwarding headers are no affair of the service', async () => {
+test('with a key, a service ignores Host and forwarding headers', async () => {
   const env = { AUTH_SECRET: 'a secret for tests, which is long enough' };
   const other = await Server.start({ env });
   const headers = { Host: 'chat.example', 'X-Forwarded-For': '1.2.3.4', Via: '1.1 x' };

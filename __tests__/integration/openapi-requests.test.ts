@@ -93,7 +93,7 @@ describe.each([
   ['with a key', false],
   ['without a key', true],
 ])('a service %s', (_mode, open) => {
-  test(`takes what its description takes, and refuses what that does not, in ${REQUESTS} requests: TEST_SEED=${seed}`, async () => {
+  test(`a service accepts exactly the requests that its description allows, in ${REQUESTS} requests: TEST_SEED=${seed}`, async () => {
     const env = { PUBLISH_RATE: '0', PUSH_HOSTS: PUSH_HOST, MAX_STREAMS_PER_CLIENT: '1000' };
     const server = await Server.start({ env: open ? env : { ...env, AUTH_SECRET: SECRET } });
     const grants = {

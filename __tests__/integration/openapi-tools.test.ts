@@ -25,7 +25,7 @@ function guideProgram(name: string): string {
 
 afterAll(cleanUp);
 
-test('redocly lint has nothing to say of the description, of a single node and of a cluster', async () => {
+test('redocly lint finds no fault in the description, of a single node or of a cluster', async () => {
   const folder = newFolder();
   const server = await Server.start();
   writeFileSync(join(folder, 'single.json'), await (await fetch(`${server.url}/openapi.json`)).text());
@@ -37,7 +37,7 @@ test('redocly lint has nothing to say of the description, of a single node and o
   }
 });
 
-test("types made from it compile against the samples of the docs, and the guide's program runs with them", async () => {
+test('types made from /openapi.json compile against the samples of the docs, and the program of the guide runs', async () => {
   const folder = newFolder();
   const server = await Server.start();
   await node(

@@ -18,14 +18,14 @@ beforeAll(async () => {
 afterAll(cleanUp);
 
 describe('GET /openapi.json', () => {
-  test('describes the service without a token, by its version', () => {
+  test('GET /openapi.json describes this version of the service, without a token', () => {
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
       version: string;
     };
     expect(document).toMatchObject({ openapi: '3.1.0', info: { version }, servers: [{ url: '/' }] });
   });
 
-  test('answers 304 to a client that has it, and takes no parameters', async () => {
+  test('GET /openapi.json answers 304 to a client that has it, and refuses parameters', async () => {
     const whole = await rawRequest(server.port, { path: '/openapi.json' });
     expect(whole.headers.get('content-type')).toBe('application/json; charset=utf-8');
     const etag = whole.headers.get('etag') ?? '';
@@ -44,7 +44,7 @@ describe('GET /openapi.json', () => {
     expect((await get(server.url, '/openapi.json?format=yaml')).status).toBe(400);
   });
 
-  test('names the path below which the service is reached', async () => {
+  test('GET /openapi.json names the path below which the service is reached', async () => {
     const below = await Server.start({
       env: { AUTH_SECRET: SECRET, PUBLIC_URL: 'https://example.org/push' },
     });
@@ -52,7 +52,7 @@ describe('GET /openapi.json', () => {
   });
 });
 
-test('each described path has the methods that it says of itself, and no other', async () => {
+test('each described path has exactly the methods that the description lists', async () => {
   for (const [path, item] of Object.entries(document.paths)) {
     const { status, headers } = await request(server.url + path.replace('{id}', '1'), { method: 'OPTIONS' });
     const allowed = (headers.get('allow') ?? '').split(', ').filter((method) => method !== 'HEAD');
@@ -68,7 +68,7 @@ test('each described path has the methods that it says of itself, and no other',
   }
 });
 
-test('a described operation that needs a token is 401 without one, and any other is not', async () => {
+test('exactly the operations that the description says need a token are 401 without one', async () => {
   for (const [path, item] of Object.entries(document.paths)) {
     for (const [method, operation] of Object.entries(item)) {
       const { security, requestBody } = operation;

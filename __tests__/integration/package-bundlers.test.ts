@@ -148,7 +148,7 @@ describeWithClientTools('the package tidings-client, bundled', () => {
   }
 
   test.each(['vite', 'esbuild', 'webpack'])(
-    'tells the messages in a page and in a worker of Chromium, and says that it needs a URL: %s',
+    'the bundled client tells a page and a worker in Chromium of messages, and asks for a missing URL: %s',
     async (tool) => {
       await expectDelivery(tool, `${tool}-chromium`, async (url) => {
         const page = await chromium.newPage();
@@ -158,7 +158,7 @@ describeWithClientTools('the package tidings-client, bundled', () => {
     },
   );
 
-  (HAS_FIREFOX ? test : test.skip)('does the same in Firefox', async () => {
+  (HAS_FIREFOX ? test : test.skip)('the bundled client works in a page and a worker of Firefox', async () => {
     const firefox = await Firefox.launch();
     undoAtEnd(() => firefox.close());
     await expectDelivery('vite', 'vite-firefox', (url) => firefox.open(url));

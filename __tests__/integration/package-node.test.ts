@@ -66,7 +66,7 @@ try {
 `;
 const TOLD = 'TypeError: connect: "url" must be the URL of the service, such as "https://push.example.org/"';
 
-test('the package has the version of the service', () => {
+test('the package tidings-client has the version of the service', () => {
   const versionOf = (path: string): unknown =>
     (JSON.parse(readFileSync(join(ROOT, path), 'utf8')) as { version: unknown }).version;
   expect(versionOf('public/package.json')).toBe(versionOf('package.json'));
@@ -92,7 +92,7 @@ describeWithClientTools('the package tidings-client', () => {
     return project.read('out.mjs').toString();
   };
 
-  test('has the client with its types, and nothing of the chat page', () => {
+  test('the package tidings-client has the client with its types, and nothing of the chat page', () => {
     const kinds = project.packed.map((path) =>
       path.replace(/^client\/[a-z-]+\.js$/, 'client').replace(/^types\/[a-z-]+\.d\.ts$/, 'types'),
     );
@@ -104,29 +104,29 @@ describeWithClientTools('the package tidings-client', () => {
     expect(named('types/', '.d.ts')).toEqual(named('client/', '.js'));
   });
 
-  test('has no dependency', () => {
+  test('the package tidings-client has no dependency', () => {
     const lock = JSON.parse(project.read('package-lock.json').toString()) as { packages: object };
     expect(Object.keys(lock.packages)).toEqual(['', 'node_modules/tidings-client']);
   });
 
-  test.each(NODES)('looks at nothing and starts nothing when Node %i imports it', async (major) => {
+  test.each(NODES)('importing the package in Node %i looks at nothing and starts nothing', async (major) => {
     const printed = await runProgram(nodeProgram(major), ['import.mjs'], project.folder);
     const names: unknown = expect.arrayContaining(['Problem', 'Unreachable', 'connect']);
     expect(JSON.parse(printed)).toEqual({ seen: [], names });
   });
 
-  test('leaves nothing in a bundle that does not use it', async () => {
+  test('the package tidings-client leaves nothing in a bundle that does not use it', async () => {
     expect(await esbuild('unused.mjs', '--outfile=out.mjs')).toBe('');
   });
 
-  test(`has at most ${MAX_BYTES} bytes in a bundle, minified and compressed`, async () => {
+  test(`the package tidings-client has at most ${MAX_BYTES} bytes in a bundle, minified and compressed`, async () => {
     const bundle = await esbuild('all.mjs', '--minify', '--outfile=out.mjs');
     const { length } = gzipSync(bundle, { level: 9 });
     process.stderr.write(`tidings-client: ${bundle.length} bytes minified, ${length} compressed\n`);
     expect(length).toBeLessThanOrEqual(MAX_BYTES);
   });
 
-  test.each(NODES)('follows, sends and looks back in Node %i, which then ends', async (major) => {
+  test.each(NODES)('the client follows, sends and looks back in Node %i, which then ends', async (major) => {
     const server = await Server.start({ env: { AUTH_SECRET: SECRET } });
     const token = await tokenFor('alice', { sendTo: ['alice'] });
     const printed = await runProgram(nodeProgram(major), ['program.mjs', server.url, token], project.folder);
@@ -140,11 +140,11 @@ describeWithClientTools('the package tidings-client', () => {
     });
   });
 
-  test.each(['no-url.mjs', 'own.mjs'])('says that it needs a URL, in Node: %s', async (file) => {
+  test.each(['no-url.mjs', 'own.mjs'])('the client says in Node that it needs a URL: %s', async (file) => {
     expect(await runProgram(process.execPath, [file], project.folder)).toContain(TOLD);
   });
 
-  test('says that it needs a URL if a build tool has taken the URL of the module away', async () => {
+  test('the client says that it needs a URL if a build tool has removed the URL of its module', async () => {
     await esbuild('own.mjs', '--format=iife', '--outfile=out.mjs');
     expect(await runProgram(process.execPath, ['out.mjs'], project.folder)).toContain(TOLD);
   });

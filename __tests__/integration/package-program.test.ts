@@ -42,7 +42,7 @@ describeWithClientTools('the npm package tidings', () => {
   }, 2 * LONG_PATIENCE_MILLISECONDS);
   afterAll(cleanUp);
 
-  test('has what the program needs, and no tests, measurements or sources', () => {
+  test('the npm package tidings has all that the program needs, and no tests, measurements or sources', () => {
     const others = files.filter(
       (path) =>
         !/^(dist\/.*\.js|db\/migrations\/.*\.sql|public\/.*|(README|CHANGELOG)\.md|LICENSE|package\.json)$/.test(
@@ -61,7 +61,7 @@ describeWithClientTools('the npm package tidings', () => {
     expect(bytes).toBeLessThan(MAX_BYTES);
   });
 
-  test('runs by npx, also without being installed', async () => {
+  test('the npm package tidings runs by npx, installed or not', async () => {
     expect(await runProgram('npx', ['tidings', '--version'], folder)).toBe(`tidings ${version}\n`);
     const elsewhere = newFolder();
     const fromTarball = ['--yes', '--ignore-scripts', '--cache', join(folder, 'cache'), '--package'];
@@ -69,7 +69,7 @@ describeWithClientTools('the npm package tidings', () => {
     expect(await runProgram('npx', args, elsewhere)).toBe(`tidings ${version}\n`);
   });
 
-  test('serves, publishes, resumes and stops', async () => {
+  test('the installed program tidings serves, publishes, resumes and stops', async () => {
     const [port = 0] = await freePorts(1);
     const url = `http://127.0.0.1:${port}`;
     const start = async (): Promise<() => Promise<unknown>> => {

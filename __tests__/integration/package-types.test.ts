@@ -186,7 +186,7 @@ ${wrong}
   test.each(
     COMPILERS.flatMap((one) => (['bundler', 'nodenext'] as const).map((kind) => [one, kind] as const)),
   )(
-    'accept every right use, as the one in the README, and refuse each wrong one, in %s with "%s"',
+    'the types accept every right use, as in the README, and refuse each wrong one, in %s with "%s"',
     async (compiler, kind) => {
       const config = { compilerOptions: { ...STRICT, ...PROJECTS[kind] }, include: ['*.ts'] };
       const file = `tsconfig.${compiler}.${kind}.json`;

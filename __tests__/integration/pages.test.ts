@@ -44,7 +44,7 @@ async function ask(
 }
 
 describe('a file of the pages', () => {
-  test('is what stands under public, with its type, for GET and for HEAD', async () => {
+  test('each file under public is served with its type, for GET and for HEAD', async () => {
     const types = new Map<string, string>();
     for (const file of FILES) {
       const [whole, head] = [await ask(file), await ask(file, {}, 'HEAD')];
@@ -79,7 +79,7 @@ describe('a file of the pages', () => {
     ['*;q=0.1, identity', null],
     ['deflate', null],
   ])(
-    'is compressed as its client likes best: Accept-Encoding %j is answered with %j',
+    'a page file is compressed as its client prefers: Accept-Encoding %j is answered with %j',
     async (accepted, coding) => {
       const headers: Record<string, string> = accepted === undefined ? {} : { 'Accept-Encoding': accepted };
       const answer = await ask('/client.js', headers);
@@ -95,7 +95,7 @@ describe('a file of the pages', () => {
     },
   );
 
-  test('has a strong tag for each coding, by which a client is told that it has it', async () => {
+  test('a page file has a strong ETag for each coding, and a client that has it gets 304', async () => {
     const tags = new Set<string>();
     for (const coding of ['identity', 'gzip', 'br']) {
       const headers = { 'Accept-Encoding': coding };
@@ -125,7 +125,7 @@ describe('a file of the pages', () => {
     expect(tags.size).toBe(3);
   });
 
-  test('is at its own path alone', async () => {
+  test('a page file is served at its exact path only', async () => {
     for (const path of [
       '/client.js/',
       '/CLIENT.js',
@@ -141,13 +141,13 @@ describe('a file of the pages', () => {
     }
   });
 
-  test.each(OF_NPM)('is not %s, which only npm and compilers read', async (path) => {
+  test.each(OF_NPM)('%s is not served, because only npm and compilers read it', async (path) => {
     for (const method of ['GET', 'PUT'])
       expectProblem(await rawRequest(server.port, { path, method }), 404, []);
     expect((await ask(path, {}, 'HEAD')).status).toBe(404);
   });
 
-  test('is answered from memory: many requests at once open no file', async () => {
+  test('page files are served from memory: many requests at once open no file', async () => {
     const names = (): string[] =>
       readdirSync(`/proc/${server.pid}/fd`).flatMap((descriptor) => {
         try {

@@ -33,7 +33,7 @@ async function startOnSlowDisk(microseconds: number): Promise<TracedServer> {
 }
 
 describe('a message is on disk', () => {
-  tracedTest('before its 201 is sent, and before any device gets it', async () => {
+  tracedTest('a message is on disk before its 201 is sent, and before any device gets it', async () => {
     const traced = await TracedServer.start({});
     const { server } = traced;
     const device = await DeviceStream.open(server.url, 'recipient=bob');
@@ -58,7 +58,7 @@ describe('a message is on disk', () => {
     }
   });
 
-  tracedTest('together with others: many publishes at once take few syncs', async () => {
+  tracedTest('many publishes at once take few syncs, and each is on disk before its 201', async () => {
     const traced = await startOnSlowDisk(50_000);
     const { server } = traced;
     await send(server.url, 'bob', '<the first>');
@@ -82,7 +82,7 @@ describe('a message is on disk', () => {
     }
   });
 
-  tracedTest('before it is shown: while the disk is slow no stream, list or poll has it', async () => {
+  tracedTest('a message is on disk before any stream, list or poll has it, also on a slow disk', async () => {
     const traced = await startOnSlowDisk(200_000);
     const { server } = traced;
     const devices = await Promise.all(
@@ -145,7 +145,7 @@ describe('a message is on disk', () => {
   });
 });
 
-test('what lies in the files at the moment of a 201 has the message', async () => {
+test('a copy of the files at the moment of a 201 has the message', async () => {
   const server = await Server.start();
   const stored: WireMessage[] = [];
   for (let round = 0; round < 5; round++) {

@@ -17,7 +17,7 @@ async function open(query: string): Promise<DeviceStream> {
   return device;
 }
 
-test('a watcher is told offline of an address that stays away, and nothing of one that is back in time', async () => {
+test('a watcher learns that an address which stays away is offline, and nothing of one that is back in time', async () => {
   const watcher = await open('recipient=lea&presence=back&presence=away');
   const [back, away] = [await open('recipient=back'), await open('recipient=away')];
   await until(() => told(watcher, 'back').length === 2 && told(watcher, 'away').length === 2);

@@ -21,14 +21,14 @@ async function open(query: string): Promise<DeviceStream> {
 }
 
 describe('presence', () => {
-  test('is offline, and never seen, before the first device', async () => {
+  test('an address is offline, and was never seen, before its first device', async () => {
     expect((await get(server.url, '/presence?recipient=ann&recipient=ben')).body).toEqual({
       ann: { online: false, devices: 0, lastSeen: null },
       ben: { online: false, devices: 0, lastSeen: null },
     });
   });
 
-  test('counts the streams and held polls of every address that they follow', async () => {
+  test('presence counts streams and held polls of every address that they follow', async () => {
     const devices = [await open('recipient=cid&recipient=dan'), await open('recipient=cid')];
     expect(await presenceOf(server, 'cid')).toMatchObject({ online: true, devices: 2 });
     expect(await presenceOf(server, 'dan')).toMatchObject({ online: true, devices: 1 });
@@ -45,14 +45,14 @@ describe('presence', () => {
     expect(await presenceOf(server, 'cid')).toMatchObject({ online: true });
   });
 
-  test('a poll that is not held and a look at presence are no device', async () => {
+  test('an immediate poll and a question for presence do not count as devices', async () => {
     await get(server.url, '/messages?recipient=fay');
     await get(server.url, '/messages?recipient=fay&before=latest');
     await get(server.url, '/presence?recipient=fay');
     expect(await presenceOf(server, 'fay')).toEqual({ online: false, devices: 0, lastSeen: null });
   });
 
-  test('is of 1 to 100 addresses, in a request and on a stream', async () => {
+  test('presence takes 1 to 100 addresses, in a request and on a stream', async () => {
     const query = (name: string, count: number) =>
       Array.from({ length: count }, (_, index) => `${name}=many-${index}`).join('&');
     const answer = await get(server.url, `/presence?${query('recipient', 100)}`);
@@ -68,7 +68,7 @@ describe('presence', () => {
     expectProblem(await get(server.url, '/stream?recipient=gus&presence=$x'), 400, ['/presence']);
   });
 
-  test('of an address that is the name of a property of objects is there', async () => {
+  test('presence works for an address that is the name of a property of objects', async () => {
     const answer = await rawRequest(server.port, {
       path: '/presence?recipient=__proto__&recipient=constructor',
     });
@@ -78,7 +78,7 @@ describe('presence', () => {
 });
 
 describe('presence on a stream', () => {
-  test('is told once after ready, and again only when it changes', async () => {
+  test('a stream tells presence once after ready, and again only when it changes', async () => {
     const watched = await open('recipient=hal');
     const watcher = await open('recipient=ida&presence=hal&presence=jan');
     await until(() => told(watcher, 'hal').length > 0 && told(watcher, 'jan').length > 0);
@@ -98,7 +98,7 @@ describe('presence on a stream', () => {
     for (const device of [watched, watcher, ...more]) device.cut();
   });
 
-  test('counts the stream itself where it follows what it watches', async () => {
+  test('the presence on a stream counts the stream itself if it follows the watched address', async () => {
     const device = await open('recipient=kim&presence=kim');
     await until(() => told(device, 'kim').length > 0);
     expect(told(device, 'kim')).toMatchObject([{ online: true, devices: 1 }]);

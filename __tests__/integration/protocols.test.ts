@@ -24,7 +24,7 @@ import { until } from '../support/until.ts';
 const LARGEST = 'x'.repeat(48 * 1024 - 2);
 const MEBIBYTE = 1024 * 1024;
 
-describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
+describe.each(PROTOCOLS)('a device that speaks $name', (protocol) => {
   /** A test of what streams have: a protocol without them shows in tests of its own what it has instead. */
   const ofStreams = (
     name: string,
@@ -42,7 +42,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
     });
     afterAll(cleanUp);
 
-    test('begins now, after a cursor, or with the newest so many', async () => {
+    test('a device begins now, after a cursor, or with the newest messages', async () => {
       const sent: WireMessage[] = [];
       for (const content of [1, 2, 3]) sent.push(await send(server.url, 'ann', content));
       const now = await protocol.open(server.url, ['ann']);
@@ -63,7 +63,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       for (const connection of [now, first, last, after, end]) connection.cut();
     });
 
-    test('follows several inboxes, and sees what stands in two of them once', async () => {
+    test('a device follows several inboxes, and gets a message that is in two of them once', async () => {
       const connection = await protocol.open(server.url, ['bea', 'cem']);
       const sent: WireMessage[] = [];
       for (const [sender, recipient] of [['bea', 'cem'], ['x', 'bea'], ['cem', 'x'], ['x', 'y'], ['bea', 'bea']] as const) {
@@ -78,7 +78,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       for (const one of [connection, replayed, newest]) one.cut();
     }); // prettier-ignore
 
-    test('is told of a cursor that is none, or of a log that went back in time, and gets all that is held', async () => {
+    test('a device with an unknown cursor, or one ahead of the log, is told of a gap and gets everything that is held', async () => {
       await send(server.url, 'dot', 1);
       const held = await pullAll(server.url, 'dot');
       for (const [cursor, gap] of [
@@ -93,7 +93,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       }
     });
 
-    test('that begins while messages come misses none between replay and live, and sees none twice', async () => {
+    test('a device that begins while messages come misses none between replay and live, and gets none twice', async () => {
       const publishers = Publisher.several(4, server.url, 'eve', 2000);
       await until(() => storedBy(publishers).length > 100);
       const devices: Device[] = [];
@@ -109,7 +109,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       }
     });
 
-    test('that is cut at random moments and comes back sees each message once, in order', async () => {
+    test('a device that is cut at random moments and comes back gets each message once, in order', async () => {
       await withRandom(async (random) => {
         const publishers = Publisher.several(3, server.url, 'flo');
         let isOver = false;
@@ -147,7 +147,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       });
     });
 
-    test('makes its address present', async () => {
+    test('a device makes its address present', async () => {
       const presence = async (): Promise<unknown> =>
         ((await get(server.url, '/presence?recipient=gil')).body as { gil: { devices: number } }).gil.devices;
       const connection = await protocol.open(server.url, ['gil']);
@@ -156,7 +156,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       await until(async () => (await presence()) === 0);
     });
 
-    ofStreams('is told who is there, and of each change', async (streams) => {
+    ofStreams('a device learns who is present, and each change', async (streams) => {
       const watching = await streams.openWith(server.url, 'recipient=hal&presence=ida', {});
       const states = (): unknown[] =>
         said(watching, 'presence').map(({ data }) => { const { recipient, online } = data as { recipient: string; online: boolean }; return [recipient, online]; });
@@ -169,7 +169,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       watching.cut();
     }); // prettier-ignore
 
-    ofStreams('that is live gets what is not stored, without an id', async () => {
+    ofStreams('a live device gets messages that are not stored, without an id', async () => {
       const connection = await protocol.open(server.url, ['jan']);
       const { cursor } = connection;
       const draft = { recipient: 'jan', content: 'typing', ephemeral: true };
@@ -180,7 +180,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
     });
 
     if (protocol.streaming === undefined) {
-      test('is told neither who is there nor of what is not stored', async () => {
+      test('a device that polls is told neither of presence nor of messages that are not stored', async () => {
         expectProblem(await protocol.refused(server.url, 'recipient=kay&presence=lea'), 400, ['/presence']);
         const connection = await protocol.open(server.url, ['kay']);
         await until(async () => JSON.stringify((await get(server.url, '/presence?recipient=kay')).body).includes('"devices":1'));
@@ -189,7 +189,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
         connection.cut();
       }); // prettier-ignore
 
-      test('asks for as much as it takes: there is no slow reader', async () => {
+      test('a device that polls gets at most a mebibyte at once', async () => {
         await publishLargely(server, 60, LARGEST);
         const page = await pull(server.url, 'recipient=bob&after=0&limit=1000');
         expect(JSON.stringify(page).length).toBeLessThanOrEqual(MEBIBYTE + 1000);
@@ -201,7 +201,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
   describe('of a service of its own', () => {
     afterEach(cleanUp);
 
-    test('is told of what was purged after its cursor, and gets what is left', async () => {
+    test('a device is told if messages after its cursor were purged, and gets the ones that are left', async () => {
       const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
       for (let round = 0; round < 3; round++) {
         const batch = Array.from({ length: 1000 }, () => ({ recipient: 'bob', content: 1 }));
@@ -214,7 +214,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       connection.cut();
     });
 
-    test('is ended with the service, and goes on at the next one', async () => {
+    test('a device is ended with the service, and goes on with the next one', async () => {
       const server = await Server.start();
       const connection = await protocol.open(server.url, ['bob']);
       await send(server.url, 'bob', 1);
@@ -229,7 +229,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
     });
 
     ofStreams(
-      'that takes nothing costs a bounded buffer, and gets everything once it wakes',
+      'a device that takes nothing costs a bounded buffer, and gets everything when it wakes',
       async (streams) => {
         const server = await Server.start({ tap: false });
         await publishLargely(server, 300, LARGEST);
@@ -254,7 +254,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       },
     );
 
-    ofStreams('that a purge overtook is ended, and told of the gap when it comes back', async (streams) => {
+    ofStreams('a device that a purge overtook is ended, and told of its gap on its return', async (streams) => {
       const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
       const sleeper = await streams.stalling(server.port, 'recipient=bob');
       const presence = async (): Promise<unknown> => (await get(server.url, '/presence?recipient=bob')).body;
@@ -283,7 +283,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       Server.start({ env: { AUTH_SECRET: SECRET, PUBLISH_RATE: '0', ...env } });
     afterEach(cleanUp);
 
-    test('follows what its token says, by default its sub, and nothing else', async () => {
+    test('a device follows the inboxes that its token allows, by default its sub, and no others', async () => {
       const server = await start();
       const [bob, team] = [await headersOf('bob'), await headersOf('bob', ['bob', 'team-*'])];
       const own = await protocol.open(server.url, [], { cursor: '0' }, bob);
@@ -298,7 +298,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       for (const connection of [own, both]) connection.cut();
     }); // prettier-ignore
 
-    test('is one of those that its client may have open; a program is refused the next, and told when to come back', async () => {
+    test('a device counts as a stream of its client, and one too many is refused with 503 and Retry-After', async () => {
       const server = await start({ MAX_STREAMS_PER_CLIENT: '2' });
       const headers = await headersOf('bob');
       const devices = [await protocol.open(server.url, [], { cursor: '0' }, headers), await protocol.open(server.url, [], { cursor: '0' }, headers)];
@@ -314,7 +314,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       devices[1]?.cut();
     }); // prettier-ignore
 
-    ofStreams('that would not see a status is told in band that there are too many, with where it would have begun', async (streams) => {
+    ofStreams('a device that cannot see a status is told in band that there are too many streams, and its place', async (streams) => {
       const server = await start({ MAX_STREAMS_PER_CLIENT: '1' });
       const headers = await headersOf('bob');
       const first = await protocol.open(server.url, [], {}, headers);
@@ -333,7 +333,7 @@ describe.each(PROTOCOLS)('by $name, a device', (protocol) => {
       first.cut();
     }); // prettier-ignore
 
-    test('is ended with its token, and gets nothing after', async () => {
+    test('a device is ended with its token, and gets nothing afterwards', async () => {
       const server = await start();
       const exp = secondsFromNow(5);
       const connection = await protocol.open(server.url, [], { cursor: '0' }, await headersOf('bob', undefined, exp));

@@ -19,22 +19,22 @@ afterAll(cleanUp);
 describe('content', () => {
   const tricky: [string, unknown][] = [
     ['line ends of every kind', 'a\rb\nc\r\nd\u2028e\u2029f\u0085g'],
-    ['what looks like the end of a frame and another one', '\n\nid: 99\n\n'],
-    ['what looks like a frame after a CR', '\r\rid: 99\rdata: {"type":"forged"}\r\r'],
-    ['what looks like an event', 'event: bye\ndata: {"type":"bye"}\n\n: comment\nretry: 1'],
+    ['text that looks like the end of a frame and another one', '\n\nid: 99\n\n'],
+    ['text that looks like a frame after a CR', '\r\rid: 99\rdata: {"type":"forged"}\r\r'],
+    ['text that looks like an event', 'event: bye\ndata: {"type":"bye"}\n\n: comment\nretry: 1'],
     ['frames in the names of fields', { '\n\nid: 99\n\n': '\r\n', '\r': 1 }],
     ['emoji and joiners', '👩‍👩‍👧‍👦 🇨🇭 é e\u0301'],
     ['NUL and other control characters', '\0\u0001\u001b[31m\u007f\u009f'],
     ['a BOM and noncharacters', '\ufeff\ufffe\uffff\ufffd'],
-    ['what HTML and JSON escape', '</script><!--&amp;"\\/\u003c'],
+    ['characters that HTML and JSON escape', '</script><!--&amp;"\\/\u003c'],
     ['JSON in a string', '{"type":"bye"}'],
-    ['null', null],
+    ['the value null', null],
     ['names that objects have', { constructor: 1, toString: 2, type: 'bye', id: 99 }],
     ['fields in their order', { b: 1, a: 2, 'a b': 3 }],
     ['numbers at the ends', [Number.MAX_VALUE, Number.MIN_VALUE, Number.MAX_SAFE_INTEGER, 0.1, -1e-7]],
   ];
 
-  test('arrives unaltered, by stream live and replayed, by pull and by id, and forges no frame', async () => {
+  test('content arrives unaltered by live stream, replay, pull and id, and forges no frame', async () => {
     const device = await DeviceStream.open(server.url, 'recipient=unaltered');
     await device.waitFor('live');
     const sent = [];
@@ -58,7 +58,7 @@ describe('content', () => {
     for (const one of sent) expect((await get(server.url, `/messages/${one.id}`)).body).toEqual(one);
   });
 
-  test.each(tricky)('with %s arrives unaltered where it is ephemeral', async (_what, content) => {
+  test.each(tricky)('content with %s arrives unaltered in an ephemeral message', async (_what, content) => {
     const device = await DeviceStream.open(server.url, 'recipient=fleeting');
     await device.waitFor('live');
     const answer = await publish(server.url, { recipient: 'fleeting', content, ephemeral: true });
@@ -70,7 +70,7 @@ describe('content', () => {
     expect(device.events).toHaveLength(3);
   });
 
-  test('may be as deep as its 48 KiB allow, or is refused', async () => {
+  test('content as deep as its 48 KiB allow is stored or refused, and its list can be read', async () => {
     const depth = 24_000;
     const body = `{"recipient":"deep","content":${'['.repeat(depth)}${']'.repeat(depth)}}`;
     const answer = await rawPublish(server.port, body);
@@ -79,7 +79,7 @@ describe('content', () => {
   });
 
   test.each(['1e400', '-1e400', '[{"a":1e309}]'])(
-    'a number beyond double range, %s, is refused',
+    'a number beyond the range of doubles, %s, is refused',
     async (number) => {
       const answer = await rawPublish(server.port, `{"recipient":"bob","content":${number}}`);
       expectProblem(answer, 400);
@@ -113,11 +113,11 @@ describe('content', () => {
     ],
     ['in content', '{"recipient":"bob","content":{"a":[{"b":1,"b":1}]}}', '/content/a/0/b'],
     [
-      'that objects have',
+      'of a property of objects',
       '{"recipient":"bob","content":{"__proto__":1,"__proto__":2}}',
       '/content/__proto__',
     ],
-  ])('a name twice %s is refused, over HTTP and on a socket', async (_what, body, path) => {
+  ])('a repeated name %s is refused, over HTTP and on a socket', async (_what, body, path) => {
     expectProblem(await rawPublish(server.port, body), 400, [path]);
     const device = await SocketDevice.open(server.url, 'recipient=twice');
     device.socket.send(`{"publish":${body},"ref":"r"}`);
@@ -134,7 +134,7 @@ describe('content', () => {
     ['an overlong slash', [0xc0, 0xaf]],
     ['a surrogate', [0xed, 0xa0, 0x80]],
     ['a code point beyond the last', [0xf4, 0x90, 0x80, 0x80]],
-  ])('of ill-formed UTF-8, %s, is refused, in a value and in a name', async (_what, bytes) => {
+  ])('ill-formed UTF-8, %s, is refused, in a value and in a name', async (_what, bytes) => {
     const around = (before: string, after: string) =>
       Buffer.concat([Buffer.from(before), Buffer.from(bytes), Buffer.from(after)]);
     for (const body of [
@@ -186,7 +186,7 @@ describe('a size', () => {
     },
   );
 
-  test('a body of 4 MiB is taken, and one byte more is 413', async () => {
+  test('a body of 4 MiB is accepted, and one byte more is 413', async () => {
     const body = JSON.stringify({ recipient: 'bob', content: 'hi' });
     expect((await rawPublish(server.port, body.padEnd(4 * MIB))).status).toBe(201);
     expectProblem(await rawPublish(server.port, body.padEnd(4 * MIB + 1)), 413);

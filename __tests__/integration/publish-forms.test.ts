@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(cleanUp);
 
 describe('a form', () => {
-  test('has the same fields, with content a string', async () => {
+  test('a form has the same fields as JSON, with content as a string', async () => {
     const answer = await rawForm(
       server.port,
       'recipient=caf%C3%A9+bar&sender=ann&content=1%0A%2B+%F0%9F%98%80&type=note&ttl=60&idempotencyKey=k',
@@ -48,7 +48,7 @@ describe('a form', () => {
       ['/background'],
     ],
     ['an empty ttl', 'recipient=bob&content=x&ttl=', ['/ttl']],
-  ])('with %s is refused', async (_what, form, paths) => {
+  ])('a form with %s is refused', async (_what, form, paths) => {
     expectProblem(await rawForm(server.port, form), 400, paths);
   });
 
@@ -59,11 +59,11 @@ describe('a form', () => {
     'content=%zz',
     'content=%',
     'x%FF=1&content=1',
-  ])('with %s, which is not percent-encoded UTF-8, is refused', async (field) => {
+  ])('a form with %s, which is not percent-encoded UTF-8, is refused', async (field) => {
     expectProblem(await rawForm(server.port, `recipient=bob&${field}`), 400);
   });
 
-  test('with bytes that are not UTF-8 is refused', async () => {
+  test('a form with bytes that are not UTF-8 is refused', async () => {
     const bytes = Buffer.concat([Buffer.from('recipient=bob&content='), Buffer.from([0xff])]);
     expectProblem(
       await rawPublish(server.port, bytes, { 'Content-Type': 'application/x-www-form-urlencoded' }),
@@ -71,7 +71,7 @@ describe('a form', () => {
     );
   });
 
-  test('of content beyond 48 KiB as JSON is 413', async () => {
+  test('a form with content beyond 48 KiB as JSON is 413', async () => {
     const form = `recipient=bob&content=${'x'.repeat(48 * KIB - 2)}`;
     expect((await rawForm(server.port, form)).status).toBe(201);
     expectProblem(await rawForm(server.port, `${form}x`), 413, ['/content']);

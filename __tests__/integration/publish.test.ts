@@ -31,11 +31,11 @@ describe('an address', () => {
     ['NFC', 'caf\u00e9'],
     ['white space within', 'a b\u00a0c'],
     ['a $ that is not first', 'a$'],
-    ['what a URL and JSON escape', '/%?#&+="\\<>'],
+    ['characters that a URL and JSON escape', '/%?#&+="\\<>'],
     ['a private-use character', '\ue000'],
     ['the name of a property of objects', '__proto__'],
     ['the name of another one', 'constructor'],
-  ])('may be of %s, as recipient and as sender', async (_what, address) => {
+  ])('a good address is accepted, as recipient and as sender: %s', async (_what, address) => {
     await expectStored({ recipient: address, sender: address });
     const listed = await get(server.url, `/messages?recipient=${encodeURIComponent(address)}`);
     expect(listed.body).toMatchObject({ messages: [{ recipient: address, sender: address }] });
@@ -70,14 +70,14 @@ describe('an address', () => {
     ['null', null],
     ['a number', 7],
     ['a list', ['a']],
-  ])('%s is refused, as recipient and as sender', async (_what, address) => {
+  ])('a bad address is refused, as recipient and as sender: %s', async (_what, address) => {
     expectProblem(await publish(server.url, message({ recipient: address, sender: address })), 400, [
       '/recipient',
       '/sender',
     ]);
   });
 
-  test('is compared byte for byte', async () => {
+  test('addresses are compared byte for byte', async () => {
     await send(server.url, 'Case', 1);
     expect((await get(server.url, '/messages?recipient=case')).body).toMatchObject({ messages: [] });
   });
@@ -136,7 +136,7 @@ describe('a field', () => {
     ['a surrogate alone in content', { content: 'a\ud800' }, '/content'],
     ['a surrogate alone deep in content', { content: { a: [{ b: '\udc00' }] } }, '/content'],
     ['a surrogate alone in a name in content', { content: { '\ud800': 1 } }, '/content'],
-  ])('%s is refused by name', async (_what, fields, path) => {
+  ])('%s is refused, and the refusal names the field', async (_what, fields, path) => {
     const answer = await publish(server.url, message(fields));
     expectProblem(answer, 400);
     expect((answer.body as { errors: { path: string }[] }).errors).toEqual([
@@ -144,7 +144,7 @@ describe('a field', () => {
     ]);
   });
 
-  test('that is required is named where it is missing, and all bad ones at once', async () => {
+  test('a refusal names each missing field, and all bad fields at once', async () => {
     expectProblem(await publish(server.url, {}), 400, ['/content', '/recipient']);
     expectProblem(await publish(server.url, { recipient: '*', content: 1, typ: 2, ttl: 0 }), 400, [
       '/recipient',
@@ -153,7 +153,7 @@ describe('a field', () => {
     ]);
   });
 
-  test.each([1, YEAR_SECONDS])('ttl %d sets the time of expiry', async (ttl) => {
+  test.each([1, YEAR_SECONDS])('ttl %d sets when a message expires', async (ttl) => {
     const sent = await send(server.url, 'tina', 1, { ttl });
     expect(Date.parse(sent.expiresAt ?? '')).toBe(Date.parse(sent.createdAt) + ttl * 1000);
   });
@@ -163,7 +163,7 @@ describe('a batch', () => {
   const batch = (length: number, recipient: string) =>
     Array.from({ length }, (_, index) => ({ recipient, content: index }));
 
-  test.each([1, 1000])('of %d is stored in order', async (length) => {
+  test.each([1, 1000])('a batch of %d is stored in order', async (length) => {
     const answer = await publish(server.url, batch(length, `batch-${length}`));
     const stored = answer.body as WireMessage[];
     expect(answer.status).toBe(201);
@@ -173,11 +173,11 @@ describe('a batch', () => {
     expect(page.body).toMatchObject({ messages: stored });
   });
 
-  test.each([0, 1001])('of %d is refused', async (length) => {
+  test.each([0, 1001])('a batch of %d is refused', async (length) => {
     expectProblem(await publish(server.url, batch(length, 'batch-refused')), 400, []);
   });
 
-  test('with one bad entry stores nothing, and says which it is', async () => {
+  test('a batch with a bad entry stores nothing, and the refusal names the entry', async () => {
     const entries: unknown[] = batch(5, 'batch-bad');
     entries[3] = { recipient: '$system', content: 1 };
     expectProblem(await publish(server.url, entries), 400, ['/3/recipient']);
@@ -188,7 +188,7 @@ describe('a batch', () => {
 });
 
 describe('an answer', () => {
-  test('of 201 is the stored message and says where it is', async () => {
+  test('a 201 has the stored message, and its URL in Location', async () => {
     const answer = await publish(server.url, { recipient: 'rose', content: { a: 1 } });
     const { id, createdAt } = answer.body as WireMessage;
     expect(answer.status).toBe(201);

@@ -29,9 +29,9 @@ const headOf = async (address: string) =>
 describe('a poll that waits', () => {
   test.each([
     ['another request', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'],
-    ['what is no request', 'no request at all\r\n\r\n'],
+    ['something that is no request', 'no request at all\r\n\r\n'],
   ])(
-    'is answered at once if %s is sent behind it, since its client could not be seen to go',
+    'a poll that waits is answered at once if %s follows it, because its client could not be seen to go',
     async (_what, behind) => {
       const socket = connect(server.port, '127.0.0.1');
       let received = '';
@@ -46,13 +46,13 @@ describe('a poll that waits', () => {
     },
   );
 
-  test('is answered at once where there is something', async () => {
+  test('a poll that waits is answered at once if there are messages', async () => {
     const sent = await send(server.url, 'ann', 1);
     const answer = await get(server.url, '/messages?recipient=ann&wait=60');
     expect(answer.body).toMatchObject({ messages: [sent], gap: false, more: false });
   });
 
-  test('is answered when something is published to one of its inboxes, or sent by one', async () => {
+  test('a poll that waits is answered when one of its inboxes gets or sends a message', async () => {
     for (const fields of [{ recipient: 'ben' }, { recipient: 'cid' }, { recipient: 'else', sender: 'cid' }]) {
       const after = await headOf('ben');
       const poll = get(server.url, `/messages?recipient=ben&recipient=cid&wait=60&after=${after}`);
@@ -73,7 +73,7 @@ describe('a poll that waits', () => {
     }
   });
 
-  test('is answered with nothing when its time is over, with a cursor to go on', async () => {
+  test('a poll that waits is answered without messages when its time ends, with a cursor to go on', async () => {
     const answer = await get(server.url, '/messages?recipient=dan&wait=1');
     expect(answer).toMatchObject({ status: 200, body: { messages: [], gap: false, more: false } });
     const sent = await send(server.url, 'dan', 1);
@@ -84,7 +84,7 @@ describe('a poll that waits', () => {
     expect(next.body).toMatchObject({ messages: [sent] });
   });
 
-  test('repeated with its cursor meets every message once, in order', async () => {
+  test('polls that are repeated with their cursor get every message once, in order', async () => {
     const met: number[] = [];
     const reader = (async () => {
       let after = '0';
@@ -104,7 +104,7 @@ describe('a poll that waits', () => {
     expect(met).toEqual(sent.sort((a, b) => a - b));
   });
 
-  test('is no device any more once its client has gone', async () => {
+  test('a poll that waits is no device any more once its client has gone', async () => {
     const gone = new AbortController();
     const polls = Array.from({ length: 20 }, () =>
       fetch(`${server.url}/messages?recipient=fay&wait=60`, { signal: gone.signal }),
@@ -119,7 +119,7 @@ describe('a poll that waits', () => {
     });
   });
 
-  test('is answered when the server stops', async () => {
+  test('a poll that waits is answered when the server stops', async () => {
     const stopping = await Server.start();
     const poll = get(stopping.url, '/messages?recipient=gus&wait=60');
     await until(async () =>
@@ -129,18 +129,18 @@ describe('a poll that waits', () => {
     expect(await poll).toMatchObject({ status: 200, body: { messages: [] } });
   });
 
-  test.each(['61', '-1', 'x', '', '1e1'])('does not wait=%s', async (wait) => {
+  test.each(['61', '-1', 'x', '', '1e1'])('a poll with wait=%s is refused', async (wait) => {
     expectProblem(await get(server.url, `/messages?recipient=ann&wait=${wait}`), 400, ['/wait']);
   });
 
-  test.each(['0', '60'])('may wait=%s', async (wait) => {
+  test.each(['0', '60'])('a poll with wait=%s is served', async (wait) => {
     await send(server.url, 'hal', 1);
     expect((await get(server.url, `/messages?recipient=hal&wait=${wait}`)).status).toBe(200);
   });
 });
 
 describe('an expired message', () => {
-  test('vanishes from lists, replays, conversations and by id, and is no gap', async () => {
+  test('an expired message is in no list, replay or conversation, is 404 by its id, and is no gap', async () => {
     const device = await DeviceStream.open(server.url, 'recipient=ivy');
     const ready = await device.waitFor('ready');
     const first = await send(server.url, 'ivy', 'stays', { sender: 'jan' });

@@ -64,7 +64,7 @@ async function converse(a: string, b: string, count: number): Promise<WireMessag
 }
 
 describe('a page after a cursor', () => {
-  test('is the inbox, oldest first, from the beginning by default', async () => {
+  test('a page after a cursor has the inbox, oldest first, from the beginning by default', async () => {
     const sent = await converse('ann', 'ben', 5);
     const page = await pull('recipient=ann');
     expect(page).toEqual({ messages: sent, cursor: page.cursor, gap: false, more: false });
@@ -75,7 +75,7 @@ describe('a page after a cursor', () => {
     expect((await pull('recipient=nobody')).messages).toEqual([]);
   });
 
-  test.each([1, 2, 7, 10, 1000])('of %d, followed to the end, meets every message once', async (limit) => {
+  test.each([1, 2, 7, 10, 1000])('pages of %d after a cursor have every message once', async (limit) => {
     const [a, b] = [`a${limit}`, `b${limit}`];
     const sent = await converse(a, b, 20);
     const pages = await forward(`recipient=${a}&recipient=${b}&limit=${limit}`);
@@ -84,12 +84,12 @@ describe('a page after a cursor', () => {
     expect(pages.slice(0, -1).every(({ more }) => more)).toBe(true);
   });
 
-  test('holds 100 by default', async () => {
+  test('a page after a cursor has 100 messages by default', async () => {
     await converse('ida', 'jan', 101);
     expect(await pull('recipient=ida')).toMatchObject({ messages: { length: 100 }, more: true });
   });
 
-  test('has a cursor with which a stream goes on, and a stream one with which it goes on', async () => {
+  test('a stream goes on at the cursor of a page, and a page at the cursor of a stream', async () => {
     const sent = await converse('kim', 'lea', 9);
     const page = await pull('recipient=kim&limit=4');
     const device = await DeviceStream.open(server.url, `recipient=kim&lastEventId=${page.cursor}`);
@@ -105,14 +105,14 @@ describe('a page after a cursor', () => {
     ['nonsense', 'unknown'],
     ['1000000', 'restored'],
     ['1-zzzzzz', 'restored'],
-  ])('after %s tells the gap %s and begins at the oldest message held', async (after, gap) => {
+  ])('a page after %s tells the gap %s and begins at the oldest message held', async (after, gap) => {
     const sent = await converse(`max-${after}`, `moe-${after}`, 2);
     expect(await pull(`recipient=max-${after}&after=${after}`)).toMatchObject({ messages: sent, gap });
   });
 });
 
 describe('a page before an id', () => {
-  test.each([1, 2, 7, 10, 1000])('of %d, followed back, meets every message once', async (limit) => {
+  test.each([1, 2, 7, 10, 1000])('pages of %d before an id have every message once', async (limit) => {
     const [a, b] = [`c${limit}`, `d${limit}`];
     const sent = await converse(a, b, 20);
     for (const query of [
@@ -126,7 +126,7 @@ describe('a page before an id', () => {
     }
   });
 
-  test('holds 50 by default, the newest for latest, and between begins there', async () => {
+  test('a page before an id has 50 messages by default, beginning with the newest', async () => {
     const sent = await converse('nan', 'ole', 51);
     for (const query of ['recipient=nan&before=latest', 'between=nan&between=ole']) {
       expect(await pull(query)).toMatchObject({ messages: sent.slice(1), more: true });
@@ -137,7 +137,7 @@ describe('a page before an id', () => {
     });
   });
 
-  test('has the head as its cursor: a stream that opens with it misses nothing', async () => {
+  test('a page before an id has the head as its cursor: a stream that opens with it misses nothing', async () => {
     await converse('pam', 'quin', 3);
     for (const query of [
       'recipient=pam&before=latest',
@@ -154,7 +154,7 @@ describe('a page before an id', () => {
     }
   });
 
-  test('between two is what they sent each other alone', async () => {
+  test('a page between two addresses has only the messages that they sent each other', async () => {
     const sent = await converse('rob', 'sue', 4);
     await send(server.url, 'rob', 'self', { sender: 'rob' });
     await send(server.url, 'rob', 'third', { sender: 'tom' });
@@ -165,7 +165,7 @@ describe('a page before an id', () => {
 });
 
 describe('a page of several inboxes before an id', () => {
-  test('is all that these have in one order, and what is in two of them comes once', async () => {
+  test('a page of several inboxes has all of their messages in one order, each once', async () => {
     const sent: WireMessage[] = [];
     for (const [sender, recipient] of [
       ['yan', 'zoe'],
@@ -195,7 +195,7 @@ describe('a page of several inboxes before an id', () => {
     });
   });
 
-  test('followed back, has exactly what the pages after a cursor have, whatever is asked for', async () => {
+  test('pages of several inboxes, followed back, have exactly the messages of the pages after a cursor', async () => {
     await withRandom(async (random) => {
       const names = Array.from({ length: 8 }, (_, index) => `${random.seed}-${index}`);
       const drafts = Array.from({ length: 120 }, (_, content) => ({
@@ -214,7 +214,7 @@ describe('a page of several inboxes before an id', () => {
     });
   });
 
-  test('is of up to a hundred, and of the whole log for *, as a page after a cursor is', async () => {
+  test('a page before an id takes up to a hundred inboxes, and * for the whole log', async () => {
     const names = Array.from({ length: 101 }, (_, index) => `one of many ${index}`);
     const sent = (
       await publish(
@@ -237,7 +237,7 @@ describe('a page of several inboxes before an id', () => {
 });
 
 describe('a page of large messages', () => {
-  test('holds fewer than its limit, and paging still meets every one once', async () => {
+  test('a page of large messages has fewer than its limit, and paging still meets each once', async () => {
     const content = 'x'.repeat(48 * 1024 - 2);
     const ids: number[] = [];
     for (let index = 0; index < 50; index += 1) {
@@ -260,7 +260,7 @@ describe('a page of large messages', () => {
 });
 
 describe('more', () => {
-  test('is true exactly where another page has something, whatever else the log goes on with', async () => {
+  test('the field "more" is true exactly if another page has something', async () => {
     for (const recipient of ['more-z', 'more-a', 'more-a', 'more-b']) await send(server.url, recipient, 1);
     for (const [query, more] of [
       ['recipient=more-a&limit=2', false],
@@ -279,7 +279,7 @@ describe('more', () => {
 });
 
 describe('what one sent to oneself', () => {
-  test('is a conversation with oneself', async () => {
+  test('messages to oneself are a conversation with oneself', async () => {
     const note = await send(server.url, 'diarist', 'note', { sender: 'diarist' });
     await send(server.url, 'other', 'no note', { sender: 'diarist' });
     expect((await pull('between=diarist&between=diarist')).messages).toEqual([note]);
@@ -300,7 +300,7 @@ describe('a query', () => {
     '',
     'after=0',
     'before=latest',
-  ])('of no form, or of two: %s, is refused', async (query) => {
+  ])('a query that mixes forms, or has none, is refused: %s', async (query) => {
     expectProblem(await get(server.url, `/messages?${query}`), 400);
   });
 
@@ -309,7 +309,7 @@ describe('a query', () => {
     'recipient=a&before=latest',
     'recipient=a&recipient=b&before=latest',
     'between=a&between=b',
-  ])('has a limit from 1 to 1000: %s', async (query) => {
+  ])('the limit of a page is from 1 to 1000: %s', async (query) => {
     for (const limit of ['1', '1000']) await pull(`${query}&limit=${limit}`);
     for (const limit of ['0', '1001', '-1', '1.5', '', 'x', '1e2']) {
       expectProblem(await get(server.url, `/messages?${query}&limit=${limit}`), 400, ['/limit']);
@@ -317,7 +317,7 @@ describe('a query', () => {
   });
 
   test.each(['0', '-1', '1.5', '', 'x', 'LATEST', '9007199254740992'])(
-    'before %s is refused',
+    'a page before %s is refused',
     async (before) => {
       expectProblem(await get(server.url, `/messages?recipient=a&before=${before}`), 400, ['/before']);
     },
@@ -325,13 +325,13 @@ describe('a query', () => {
 });
 
 describe('GET /messages/ID', () => {
-  test('is one message', async () => {
+  test('GET /messages/ID answers one message', async () => {
     const sent = await send(server.url, 'wim', { a: 1 }, { sender: 'xu', idempotencyKey: 'k', ttl: 1000 });
     expect(await get(server.url, `/messages/${sent.id}`)).toMatchObject({ status: 200, body: sent });
   });
 
   test.each(['0', '999999999', '-1', 'x', '1.5', '9007199254740993', '1-abc', '%00'])(
-    '%s is 404',
+    'GET /messages/%s is 404',
     async (id) => {
       expectProblem(await get(server.url, `/messages/${id}`), 404);
     },

@@ -78,7 +78,7 @@ describeNats('a cluster of three nodes and three NATS servers', () => {
 
   if (!IS_LONG) {
     natsTest(
-      'loses nothing, stores nothing twice, and misleads no device through some faults of each kind',
+      'a cluster loses nothing, stores nothing twice, and misleads no device through some faults of each kind',
       () =>
         expectNoDamage('some of each kind', async () => {
           for (const { run } of SOME_FAULTS) await run(site);
@@ -93,7 +93,7 @@ describeNats('a cluster of three nodes and three NATS servers', () => {
   };
   for (const { name, run, test: row = natsTest } of everyFault(meansNow, hasMeans ? natsTest : test.skip)) {
     row(
-      `loses nothing, stores nothing twice, and misleads no device through: ${name}`,
+      `a cluster loses nothing, stores nothing twice, and misleads no device through this fault: ${name}`,
       () => expectNoDamage(name, run),
       TEST_MILLISECONDS,
     );

@@ -174,11 +174,11 @@ async function expectNoneFollowsCopyWithout(count: number): Promise<void> {
 
 const ROWS: readonly Row[] = [
   {
-    fact: 'acknowledges nothing after its stream was deleted, and goes on once it is reseeded',
+    fact: 'a cluster acknowledges nothing after its stream was deleted, and goes on once it is reseeded',
     run: () => expectNoneFollows(() => undefined),
   },
   {
-    fact: 'does not follow a stream that was made again with another id of the log',
+    fact: 'a cluster does not follow a stream that was made again with another id of the log',
     run: () =>
       expectNoneFollows((config) => ({
         ...config,
@@ -186,19 +186,19 @@ const ROWS: readonly Row[] = [
       })),
   },
   {
-    fact: 'does not follow a stream that was made again as it was',
+    fact: 'a cluster does not follow a stream that was made again as it was',
     run: () => expectNoneFollows((config) => config),
   },
   {
-    fact: 'does not follow a stream that was restored from a copy without its last entry',
+    fact: 'a cluster does not follow a stream that was restored from a copy without its last entry',
     run: () => expectNoneFollowsCopyWithout(1),
   },
   {
-    fact: 'does not follow a stream that was restored from a copy without its last 40 entries',
+    fact: 'a cluster does not follow a stream that was restored from a copy without its last 40 entries',
     run: () => expectNoneFollowsCopyWithout(40),
   },
   {
-    fact: 'does not follow a restored stream that others made longer; a reseed tells devices that had seen more',
+    fact: 'a cluster does not follow a restored stream that others made longer; a reseed tells devices that had seen more',
     run: async () => {
       const nodes = await Nodes.start(2);
       await sendSeveral(urlsOf(nodes), ['a', 'b']);
@@ -223,7 +223,7 @@ const ROWS: readonly Row[] = [
     },
   },
   {
-    fact: 'has no node that serves a history with a hole after the stream was purged past it',
+    fact: 'no node serves a history with a hole after the stream was purged past it',
     run: async () => {
       const nodes = await Nodes.start(2);
       await sendSeveral(urlsOf(nodes), ['a', 'b']);
@@ -245,7 +245,7 @@ const ROWS: readonly Row[] = [
     },
   },
   {
-    fact: 'takes nothing from a stranger who publishes to its subject, and goes on',
+    fact: 'a cluster takes nothing from a stranger who publishes to its subject, and goes on',
     run: async () => {
       const nodes = await Nodes.start(2);
       await sendSeveral([nodes.url], ['a', 'b']);
@@ -270,7 +270,7 @@ const ROWS: readonly Row[] = [
     },
   },
   {
-    fact: 'stops a node on which an entry had another outcome than on the others, which go on',
+    fact: 'a node that computed another outcome for an entry than the others stops, and the others go on',
     run: async () => {
       const nodes = await Nodes.start(3);
       await sendSeveral([nodes.url], ['a', 'b']);
