@@ -34,17 +34,14 @@ const TESTS_OF_ONE_PROCESS = {
     'a device counts as a stream of its client',
     'a device that cannot see a status is told in band that there are too many',
   ],
-  retention: ['goes on in small steps'],
-  'web-socket-access': [
-    'whose session is over is told so in band where it is a page',
-    'is one of all the streams',
-  ],
+  retention: ['a purge of a large log goes in small steps'],
+  'web-socket-access': ['a page whose session has expired is told so in band', 'sockets count as streams'],
   'web-socket-publish': [
-    'is counted as any, and its refusal too',
-    'is held to the rate of its client',
-    'are refused for now where the log cannot be written',
-    'of a flood of small ones are all answered',
-    'are at most 64 of one socket',
+    'a publish on a socket, and its refusal, count in the metrics',
+    'publishes on a socket are held to the rate of their client',
+    'publishes on a socket are refused for now while the log cannot be written',
+    'a flood of small publishes on a socket is answered whole',
+    'at most 64 publishes of a socket',
   ],
 };
 

@@ -254,7 +254,7 @@ describe.each(PROTOCOLS)('a device that speaks $name', (protocol) => {
       },
     );
 
-    ofStreams('a device that a purge overtook is ended, and told of its gap on its return', async (streams) => {
+    ofStreams('a device that a purge overtook is ended, and told of its gap when back', async (streams) => {
       const server = await Server.start({ env: { RETENTION_MESSAGES: '100' } });
       const sleeper = await streams.stalling(server.port, 'recipient=bob');
       const presence = async (): Promise<unknown> => (await get(server.url, '/presence?recipient=bob')).body;

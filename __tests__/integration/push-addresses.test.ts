@@ -29,7 +29,7 @@ const INSIDE = [
   '2001:db8::1',
 ];
 
-pushTest('a name that leads inside the network is not connected to, whatever the address', async () => {
+pushTest('no connection is made to a name that leads inside the network, whatever the address', async () => {
   const network = await PushNetwork.start();
   const hosts = INSIDE.map((_, index) => `n${index}.below.example.org`);
   network.setHosts({
@@ -46,7 +46,7 @@ pushTest('a name that leads inside the network is not connected to, whatever the
   expect(network.pushed).toHaveLength(1);
 });
 
-pushTest('a name that has addresses of both kinds is connected to at those that are public', async () => {
+pushTest('a name with public and other addresses is connected to at the public ones', async () => {
   const network = await PushNetwork.start();
   network.setHosts({ 'push.example.org': ['10.0.0.1', '::1', ...PUBLIC_ADDRESSES, '127.0.0.1'] });
   const server = await network.startServer();
@@ -57,7 +57,7 @@ pushTest('a name that has addresses of both kinds is connected to at those that 
 });
 
 pushTest(
-  'a name that comes to mean another address is looked up for each connection (DNS rebinding)',
+  'a name is looked up again for each connection, so that it cannot come to mean another address (DNS rebinding)',
   async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
@@ -73,7 +73,7 @@ pushTest(
 );
 
 pushTest(
-  'a push service whose certificate nobody vouches for, or is of another name, is told nothing',
+  'a push service without a trusted certificate, or with one of another name, is told nothing',
   async () => {
     const network = await PushNetwork.start();
     const unknown = await network.startServer({ NODE_EXTRA_CA_CERTS: '' });
@@ -93,7 +93,7 @@ pushTest(
   },
 );
 
-pushTest('an endpoint whose host is not in PUSH_HOSTS any more is not connected to', async () => {
+pushTest('no connection is made to an endpoint whose host was removed from PUSH_HOSTS', async () => {
   const network = await PushNetwork.start();
   const before = await network.startServer();
   const left = await network.subscribe('bob');

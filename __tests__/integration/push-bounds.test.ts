@@ -52,7 +52,7 @@ interface Page {
 }
 
 describe('subscriptions without end', () => {
-  test('a device follows 100 recipients; the next is refused by name, and those it follows are renewed', async () => {
+  test('a device follows up to 100 recipients; the next is refused by name, and known ones are renewed', async () => {
     const server = await Server.start();
     const { subscription, endpoint } = new PushDevice(HOST);
     for (const recipient of rooms(100)) {
@@ -71,7 +71,7 @@ describe('subscriptions without end', () => {
     ]);
   });
 
-  test('a client makes 5000; the next is refused by name, another client is not', async () => {
+  test('a client has up to 5000 subscriptions; the next is refused by name, and another client is not', async () => {
     const database = databaseWith(
       Array.from({ length: 5000 }, (_, index) => {
         return [`room-${index}`, 'ann', new PushDevice(HOST), 'ann'] as const;
@@ -85,7 +85,7 @@ describe('subscriptions without end', () => {
     expect(subscriptionsIn(database)).toBe(5001);
   });
 
-  test('a list comes in pages of 500, also if one may see few of them', async () => {
+  test('a list of subscriptions has pages of 500, also for a client that may see few of them', async () => {
     const readers = Array.from({ length: 1100 }, (_, index) => `reader-${index}`);
     const database = databaseWith(readers.map((reader) => ['room', reader, new PushDevice(HOST)] as const));
     const server = await Server.start({ database, env: { AUTH_SECRET: SECRET } });
@@ -110,7 +110,7 @@ describe('subscriptions without end', () => {
 });
 
 describe('a database in which one device follows 10,000 recipients', () => {
-  pushTest('is served: what was missed and what comes, what is read, and its end', async () => {
+  pushTest('a device with 10,000 recipients from an old database is notified, and can be ended', async () => {
     const network = await PushNetwork.start();
     const device = new PushDevice();
     const other = new PushDevice();
@@ -146,7 +146,7 @@ describe('a database in which one device follows 10,000 recipients', () => {
   });
 });
 
-pushTest('a device is told of 250 conversations one by one, each once, and so is their end', async () => {
+pushTest('a device is told of 250 conversations one by one, each once, and then of their end', async () => {
   const network = await PushNetwork.start();
   const server = await network.startServer();
   const phone = await network.subscribe('bob');

@@ -23,7 +23,7 @@ const linesOf = (server: Server): Record<string, unknown>[] =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 describe('a device that its push service', () => {
-  pushTest.each([404, 410])('does not know any more (%d) is removed, from every inbox', async (status) => {
+  pushTest.each([404, 410])('a device that its push service answers with %d is removed', async (status) => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
     const [gone, other] = [await network.subscribe('bob'), await network.subscribe('bob')];
@@ -43,7 +43,7 @@ describe('a device that its push service', () => {
   });
 
   pushTest.each([400, 401, 403, 413, 301, 307])(
-    'refuses with %d gets the message no more, and the next one',
+    'a device whose push service refuses with %d does not get that message, and gets the next one',
     async (status) => {
       const network = await PushNetwork.start();
       const server = await network.startServer();
@@ -71,7 +71,7 @@ describe('a device that its push service', () => {
   );
 
   pushTest(
-    'lets wait, or cannot take it now, gets it later, the newest of its conversation alone',
+    'a device whose push service cannot take a message now gets it later, the newest of its conversation only',
     async () => {
       const failures: [string, Answering][] = [
       ['says 500', answering(500)],
@@ -113,7 +113,7 @@ describe('a device that its push service', () => {
     },
   );
 
-  pushTest('asks to wait an hour is not asked before; the others are', async () => {
+  pushTest('a device gets nothing within the hour that its push service asks for; others do', async () => {
     const network = await PushNetwork.start();
     await network.startServer();
     const [patient, other] = [await network.subscribe('bob'), await network.subscribe('bob')];
@@ -126,7 +126,7 @@ describe('a device that its push service', () => {
     expect(countOf(network, patient)).toBe(1);
   });
 
-  pushTest('answers with a body without end has taken the message', async () => {
+  pushTest('a push service that answers with a body without end has taken the message', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
     const phone = await network.subscribe('bob');
@@ -146,7 +146,7 @@ describe('a device that its push service', () => {
   });
 });
 
-pushTest('a push service that hangs delays no other, and no publish; its requests are bounded', async () => {
+pushTest('a push service that hangs delays no other and no publish; its requests are bounded', async () => {
   const network = await PushNetwork.start();
   const server = await network.startServer();
   network.answers.set('slow.example.org', () => undefined);
@@ -170,7 +170,7 @@ pushTest('a push service that hangs delays no other, and no publish; its request
 });
 
 pushTest(
-  'what is read, or expires, while it waits for others to be sent is not sent; what stood behind it is',
+  'a message that is read or expires while it waits for others is not sent, and the next one is',
   async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
@@ -207,7 +207,7 @@ pushTest(
 );
 
 pushTest(
-  'what is under way at the end of the service comes through; what hangs is cut, and sent after the next start',
+  'at the end of the service, requests under way are finished, and hanging ones are cut and sent after the next start',
   async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
@@ -231,7 +231,7 @@ pushTest(
 );
 
 pushTest(
-  'what was handed over while the log cannot be written is written down when it can, and not sent again',
+  'a notification that was sent while the log cannot be written is recorded later, and not sent again',
   async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ LOG_LEVEL: 'debug' });
@@ -251,7 +251,7 @@ pushTest(
 );
 
 pushTest(
-  'a device whose expirationTime is past is removed if its push service says so, and only then',
+  'a device whose expirationTime has passed is removed only if its push service says that it is gone',
   async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
@@ -269,7 +269,7 @@ pushTest(
   },
 );
 
-pushTest('no endpoint and no key comes into the log, whatever happens', async () => {
+pushTest('the log shows no endpoint and no key, whatever happens', async () => {
   const network = await PushNetwork.start();
   const server = await network.startServer({ LOG_LEVEL: 'trace' });
   const devices = await Promise.all([0, 1, 2, 3].map(() => network.subscribe('bob')));

@@ -31,7 +31,7 @@ async function refusedStart(options: ServerOptions): Promise<string> {
 }
 
 describe('the key pair for notifications', () => {
-  test('is made at the first start, for this user alone, and is the same from then on', async () => {
+  test('the key pair for notifications is made at the first start, for this user alone, and stays the same', async () => {
     const database = join(newFolder(), 'log.sqlite');
     const first = await publicKeyOf({ database });
     const file = `${database}-vapid.json`;
@@ -45,14 +45,14 @@ describe('the key pair for notifications', () => {
     expect(await publicKeyOf({})).not.toBe(first);
   });
 
-  test('is made anew where its making was broken off', async () => {
+  test('the key pair for notifications is made again if its making broke off', async () => {
     const database = join(newFolder(), 'log.sqlite');
     writeFileSync(`${database}-vapid.json-new`, '{"publicKey":"B', { mode: 0o644 });
     await publicKeyOf({ database });
     expect(statSync(`${database}-vapid.json`).mode & 0o777).toBe(0o600);
   });
 
-  test('comes from the environment where it is set there, and then no file is made', async () => {
+  test('the key pair for notifications comes from the environment if it is set there, and then no file is made', async () => {
     const { publicKey, privateKey } = newVapidKeys();
     const database = join(newFolder(), 'log.sqlite');
     const env = { VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey };
@@ -71,7 +71,7 @@ describe('the key pair for notifications', () => {
         JSON.stringify({ publicKey, privateKey: privateKey.slice(1) })],
     ['has zero for a key', ({ publicKey }: VapidKeys) =>
         JSON.stringify({ publicKey, privateKey: 'A'.repeat(43) })],
-  ])('ends the start with one line where its file %s, which is left as it is', async (_what, textOf) => {
+  ])('a key file that %s ends the start with one line, and stays as it is', async (_what, textOf) => {
     const { database, file } = await usedDatabase();
     const keys = JSON.parse(readFileSync(file, 'utf8')) as VapidKeys;
     const text = textOf(keys);
@@ -83,7 +83,7 @@ describe('the key pair for notifications', () => {
     expect(readFileSync(file, 'utf8')).toBe(text);
   }); // prettier-ignore
 
-  test('ends the start with one line where its file cannot be read', async () => {
+  test('a key file that cannot be read ends the start with one line', async () => {
     const { database, file } = await usedDatabase();
     chmodSync(file, 0o000);
     const line = await refusedStart({ database, wrapper: WITHOUT_PRIVILEGE });
@@ -97,7 +97,7 @@ describe('the key pair for notifications', () => {
     ['the other half alone', { VAPID_PRIVATE_KEY: one.privateKey }],
     ['halves of two pairs', { VAPID_PUBLIC_KEY: other.publicKey, VAPID_PRIVATE_KEY: one.privateKey }],
     ['keys of another form', { VAPID_PUBLIC_KEY: 'x', VAPID_PRIVATE_KEY: one.privateKey }],
-  ])('is not taken from the environment where that has %s', async (_what, env) => {
+  ])('an environment with %s ends the start with one line', async (_what, env) => {
     const line = await refusedStart({ env: { ...env } });
     expect(line).toContain('VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY');
     expect(line).not.toContain(one.privateKey);

@@ -58,7 +58,7 @@ describe('without a key', () => {
   const listOf = (recipient: string): Promise<Answer> =>
     get(server.url, `/push-subscriptions?recipient=${recipient}`);
 
-  test('GET /push-key has a key that browsers take: a point of P-256', async () => {
+  test('GET /push-key answers a key that browsers accept: a point of P-256', async () => {
     const answer = await get(server.url, '/push-key');
     expect(answer).toMatchObject({ status: 200, body: { publicKey: expect.any(String) } });
     const point = Buffer.from((answer.body as { publicKey: string }).publicKey, 'base64url');
@@ -66,7 +66,7 @@ describe('without a key', () => {
     expectProblem(await get(server.url, '/push-key?x=1'), 400, ['/x']);
   });
 
-  test('a device is new once: 201, then 200, and stands in the list without its secrets', async () => {
+  test('a device is new once: 201, then 200, and the list shows it without its secrets', async () => {
     const [one, two] = [newDevice(), newDevice()];
     const first = await subscribe({ recipient: 'ann', subscription: one.subscription });
     expect(first).toMatchObject({
@@ -87,7 +87,7 @@ describe('without a key', () => {
     }
   });
 
-  test('new keys and a new end of a known device are taken', async () => {
+  test('new keys and a new expirationTime of a known device are stored', async () => {
     const device = newDevice();
     const { keys } = newDevice().subscription;
     const before = { recipient: 'kim', subscription: device.subscription };
@@ -98,7 +98,7 @@ describe('without a key', () => {
     expect(readNumber(server.database, sql, keys.p256dh, keys.auth)).toBe(1);
   });
 
-  test('DELETE ends a device for all inboxes: 204, also where it is not known', async () => {
+  test('DELETE ends a device for all inboxes with 204, also if it is unknown', async () => {
     const device = newDevice();
     for (const recipient of ['cleo', 'room'])
       await subscribe({ recipient, subscription: device.subscription });
@@ -111,7 +111,7 @@ describe('without a key', () => {
     }
   });
 
-  test('DELETE with a recipient ends a device for that inbox alone', async () => {
+  test('DELETE with a recipient ends a device for that inbox only', async () => {
     const { subscription, endpoint } = newDevice();
     for (const recipient of ['elsa', 'room-e']) await subscribe({ recipient, subscription });
     const sql = 'SELECT id FROM pushSubscriptions WHERE endpoint = ? AND recipient = ?';
@@ -122,7 +122,7 @@ describe('without a key', () => {
     expectProblem(await call(server, 'DELETE', { endpoint, recipient: 'a*' }), 400, ['/recipient']);
   });
 
-  test('DELETE with an id ends the subscription that GET shows by it, and no other of the device', async () => {
+  test('DELETE with an id ends the subscription that GET shows with it, and no other of the device', async () => {
     const { subscription, endpoint } = newDevice();
     const made = await subscribe({ recipient: 'fay', subscription });
     for (const recipient of ['room-f', 'room-g']) await subscribe({ recipient, subscription });
@@ -160,15 +160,15 @@ describe('without a key', () => {
     [{ id: 1, recipient: 'bob' }, ['/recipient']],
     [{ id: 'x', recipient: 'bob', more: 1 }, ['/more', '/id', '/recipient']],
     [{}, ['/endpoint']],
-  ])('DELETE with %j is refused by name', async (body, paths) => {
+  ])('DELETE with %j is refused, and the refusal names the field', async (body, paths) => {
     expectProblem(await call(server, 'DELETE', body), 400, paths);
   });
 
-  test('an id that was never given is 404', async () => {
+  test('DELETE with an id that was never given is 404', async () => {
     expectProblem(await call(server, 'DELETE', { id: Number.MAX_SAFE_INTEGER }), 404, []);
   });
 
-  test('of one reader the newest 50 devices are kept', async () => {
+  test('the newest 50 devices of one reader are kept', async () => {
     const devices = Array.from({ length: 52 }, newDevice);
     for (const { subscription } of devices) await subscribe({ recipient: 'dora', subscription });
     await subscribe({ recipient: 'dora', reader: 'another', subscription: newDevice().subscription });
@@ -216,7 +216,7 @@ describe('without a key', () => {
     expectProblem(answer, 400, [`/subscription${path}`]);
   });
 
-  test('what is no subscription, names nobody, or has a field too many is refused by name', async () => {
+  test('a subscription with a missing, wrong or unknown field is refused, and the refusal names the field', async () => {
     expectProblem(await subscribe({ recipient: 'bob' }), 400, ['/subscription']);
     expectProblem(await subscribe({ recipient: 'bob', subscription: [good] }), 400, ['/subscription']);
     expectProblem(await subscribe({ subscription: good }), 400, ['/recipient']);
@@ -242,7 +242,7 @@ describe('with a token', () => {
   const headersOf = async (sub: string, grants?: Grants): Promise<Record<string, string>> =>
     bearer(await tokenFor(sub, grants));
 
-  test('one subscribes for what one may read, by default for oneself', async () => {
+  test('a client subscribes to the inboxes that its token reads, by default to its own', async () => {
     const server = await start();
     const alice = await headersOf('alice', { read: ['alice', 'room-*'] });
     const { subscription } = newDevice();
@@ -271,7 +271,7 @@ describe('with a token', () => {
     for (const path of ['/push-key', '/push-subscriptions']) expectProblem(await get(server.url, path), 401);
   });
 
-  test('a device is ended by whoever knows it and may read one of its inboxes; others are told nothing', async () => {
+  test('a client that knows a device and may read one of its inboxes ends it; others are told nothing', async () => {
     const server = await start();
     const device = newDevice();
     const { subscription, endpoint } = device;
@@ -290,7 +290,7 @@ describe('with a token', () => {
     await noneIsLeftIn(server.database);
   });
 
-  test('by its id a device is ended by whoever is shown it; to others it looks as if it were not there', async () => {
+  test('a client ends a device by an id that it may see; to others the device does not exist', async () => {
     const server = await start();
     const alice = await headersOf('alice', { read: ['alice', 'room-*'] });
     const { subscription } = newDevice();
@@ -329,7 +329,7 @@ describe('with a token', () => {
     expectProblem(await call(server, 'DELETE', { id: 1 }), 401, []);
   });
 
-  test('what shows a subscription names the client that made it, also when another renewed it', async () => {
+  test('a subscription names the client that made it, also if another client renewed it', async () => {
     const server = await start();
     const { subscription } = newDevice();
     const recipient = 'room';
@@ -339,7 +339,7 @@ describe('with a token', () => {
     expect(await post('ben')).toMatchObject({ status: 200, body: { id: 1, sub: 'ann', reader: 'ben' } });
   });
 
-  test('with a session, only a page of this site changes something', async () => {
+  test('with a session, only a page of this site changes subscriptions', async () => {
     const server = await start();
     const session = cookie(await tokenFor('alice'));
     const { subscription, endpoint } = newDevice();

@@ -9,7 +9,7 @@ import { cleanUp } from '../support/server.ts';
 afterEach(cleanUp);
 
 describe('a message for a person whose devices are closed', () => {
-  pushTest('comes to each device: encrypted, signed, with its conversation and what is unread', async () => {
+  pushTest('a message notifies each device, encrypted, signed, and with the unread count', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ VAPID_SUBJECT: 'mailto:operator@example.org' });
     const phone = await network.subscribe('bob');
@@ -46,7 +46,7 @@ describe('a message for a person whose devices are closed', () => {
     expect((await server.stop()).code).toBe(0);
   });
 
-  pushTest('does not come to a device that was ended by its id meanwhile', async () => {
+  pushTest('a message does not notify a device that was ended by its id meanwhile', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ PUSH_DELAY_SECONDS: '2' });
     const phone = await network.subscribe('bob');
@@ -62,7 +62,7 @@ describe('a message for a person whose devices are closed', () => {
     expect(await network.openedOf(phone)).toEqual([]);
   });
 
-  pushTest('is the newest of its conversation, and of each conversation one', async () => {
+  pushTest('each conversation has one notification, with its newest message', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ PUSH_DELAY_SECONDS: '4' });
     const phone = await network.subscribe('bob');
@@ -85,7 +85,7 @@ describe('a message for a person whose devices are closed', () => {
     expect(carol?.topic).not.toBe(alice?.topic);
   });
 
-  pushTest('is none if it is in the background, has expired, or was sent by oneself', async () => {
+  pushTest('a message in the background, expired, or from oneself notifies nobody', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ PUSH_DELAY_SECONDS: '2' });
     const phone = await network.subscribe('bob');
@@ -103,7 +103,7 @@ describe('a message for a person whose devices are closed', () => {
     expect(opened.map(({ payload }) => payload.content)).toEqual(['last']);
   });
 
-  pushTest('of a type of its own is one too, and says the type', async () => {
+  pushTest('a message of its own type notifies too, and the notification has the type', async () => {
     const network = await PushNetwork.start();
     await network.startServer();
     const phone = await network.subscribe('bob');
@@ -128,7 +128,7 @@ describe('a message for a person whose devices are closed', () => {
     expect((await network.waitFor(phone, 2))[1]?.payload).not.toHaveProperty('messageType');
   });
 
-  pushTest('is kept by the push service no longer than it holds', async () => {
+  pushTest('a notification is kept by the push service no longer than its message lives', async () => {
     const network = await PushNetwork.start();
     await network.startServer();
     const phone = await network.subscribe('bob');
@@ -140,7 +140,7 @@ describe('a message for a person whose devices are closed', () => {
     expect((await network.waitFor(phone, 2))[1]?.ttl).toBe(4 * 7 * 86_400);
   });
 
-  pushTest('is shortened where it is long, between two characters', async () => {
+  pushTest('a long message is shortened between two characters', async () => {
     const network = await PushNetwork.start();
     await network.startServer();
     const phone = await network.subscribe('bob');
@@ -158,7 +158,7 @@ describe('a message for a person whose devices are closed', () => {
     expect(json?.payload.content).toMatch(/^\{"list":\["é","é",/);
   });
 
-  pushTest('begins with what comes after the subscription; subscribing again changes nothing', async () => {
+  pushTest('notifications begin after the subscription, and subscribing again changes nothing', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
     const before = await send(network.url, 'bob', 'before', { sender: 'alice' });
@@ -175,7 +175,7 @@ describe('a message for a person whose devices are closed', () => {
 });
 
 describe('what was read', () => {
-  pushTest('within the delay needs no notification', async () => {
+  pushTest('a message that is read within the delay needs no notification', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ PUSH_DELAY_SECONDS: '5' });
     const phone = await network.subscribe('bob');
@@ -187,7 +187,7 @@ describe('what was read', () => {
     expect(opened.map(({ payload }) => [payload.peer, payload.unread] as const)).toEqual([['carol', 1]]);
   });
 
-  pushTest('later closes its notification on every device that showed it, once', async () => {
+  pushTest('a message that is read later closes its notification once on every device', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
     const phone = await network.subscribe('bob');
@@ -232,7 +232,7 @@ describe('what was read', () => {
 });
 
 describe('a message to a room', () => {
-  pushTest('comes to its members but the sender, and is closed for the member who has read it', async () => {
+  pushTest('a message to a room notifies all but its sender, until a member has read it', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
     const [bob, carol] = [new PushDevice(), new PushDevice()];
@@ -279,7 +279,7 @@ describe('a message to a room', () => {
 
 describe('a kill -9', () => {
   pushTest(
-    'between the message and its notification loses none; what was handed over does not come again',
+    'a kill -9 between a message and its notification loses none, and repeats none that was sent',
     async () => {
       const network = await PushNetwork.start();
       const first = await network.startServer({ PUSH_DELAY_SECONDS: '3600' });

@@ -62,13 +62,13 @@ describe.each<[string, string, Grants | undefined, string[], string[]]>([
   ['that may send to all', 'bob', { sendTo: ['*'], sendAs: ['*'] }, ['bob'], ['alice', 'bobby']],
   ['named as a property', 'constructor', undefined, ['constructor'], ['__proto__', 'toString', 'bob']],
 ])('a token %s', (_what, sub, grants, allowed, refused) => {
-  test.each(READS)('reads by %s what it may, and not one more', async (_name, path) => {
+  test.each(READS)('a token reads by %s exactly the inboxes that it may', async (_name, path) => {
     const headers = bearer(await tokenFor(sub, grants));
     for (const address of allowed) expect([address, await statusOf(path(address), headers)]).toEqual([address, 200]);
     for (const address of refused) expect([address, await statusOf(path(address), headers)]).toEqual([address, 403]);
   });
 
-  test('reads several only where it may read each', async () => {
+  test('a token reads several inboxes only if it may read each', async () => {
     const headers = bearer(await tokenFor(sub, grants));
     const [first = 'nobody'] = refused;
     const query = (addresses: string[]): string => addresses.map((address) => `recipient=${enc(address)}`).join('&');
@@ -79,7 +79,7 @@ describe.each<[string, string, Grants | undefined, string[], string[]]>([
     }
   });
 
-  test('reads the whole log only with *', async () => {
+  test('a token reads the whole log only with *', async () => {
     const headers = bearer(await tokenFor(sub, grants));
     const status = grants?.read?.includes('*') === true ? 200 : 403;
     for (const path of ['/messages?', '/messages?before=latest&', '/stream?']) {
@@ -88,7 +88,7 @@ describe.each<[string, string, Grants | undefined, string[], string[]]>([
   });
 }); // prettier-ignore
 
-test('a token with a prefix for every letter has not the whole log', async () => {
+test('a token with a prefix for every letter may not read the whole log', async () => {
   const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789'.split('');
   const headers = bearer(await tokenFor('bob', { read: letters.map((letter) => `${letter}*`) }));
   for (const path of ['/messages', '/stream']) {
@@ -96,7 +96,7 @@ test('a token with a prefix for every letter has not the whole log', async () =>
   }
 });
 
-test('a refusal names the parameter, and is one for HEAD and for an event stream too', async () => {
+test('a refusal to read names the parameter, and is the same for HEAD and for an event stream', async () => {
   const headers = bearer(await tokenFor('bob'));
   for (const [path, paths] of [
     ['/messages?recipient=alice', ['/recipient']],
@@ -124,11 +124,11 @@ test('a refusal names the parameter, and is one for HEAD and for an event stream
 
 describe('presence', () => {
   test.each<[string, Grants, string[], string[]]>([
-    ['is as read without a list', { read: ['alice', 'room-*'] }, ['alice', 'room-1'], ['bob']],
-    ['has a list of its own', { read: ['alice'], presence: ['carol', 'p-*'] }, ['carol', 'p-1'], ['alice', 'bob']],
-    ['may be nobody', { read: ['*'], presence: [] }, [], ['alice', 'bob']],
-    ['may be everybody', { presence: ['*'] }, ['alice', 'bob', 'z'], []],
-  ])('%s', async (_what, grants, allowed, refused) => {
+    ['follows the right to read without a list', { read: ['alice', 'room-*'] }, ['alice', 'room-1'], ['bob']],
+    ['follows its own list', { read: ['alice'], presence: ['carol', 'p-*'] }, ['carol', 'p-1'], ['alice', 'bob']],
+    ['covers nobody with an empty list', { read: ['*'], presence: [] }, [], ['alice', 'bob']],
+    ['covers everybody with *', { presence: ['*'] }, ['alice', 'bob', 'z'], []],
+  ])('the right to see presence %s', async (_what, grants, allowed, refused) => {
     const headers = bearer(await tokenFor('bob', grants));
     const own = grants.read === undefined || grants.read.includes('*') ? 'bob' : 'alice';
     for (const [addresses, status] of [[allowed, 200], [refused, 403]] as const) {
@@ -139,15 +139,15 @@ describe('presence', () => {
     }
   }); // prettier-ignore
 
-  test('gives no right to read', async () => {
+  test('the right to see presence gives no right to read', async () => {
     const headers = bearer(await tokenFor('bob', { presence: ['*'] }));
     expect(await statusOf('/stream?recipient=alice', headers)).toBe(403);
     expect(await statusOf('/messages?recipient=alice', headers)).toBe(403);
   });
 });
 
-describe('where no inbox is given, it is that of the token', () => {
-  test('for a poll, history and a stream', async () => {
+describe('a request without an inbox', () => {
+  test('a poll, history and a stream without an inbox have the inbox of the token', async () => {
     const headers = bearer(await tokenFor('bob'));
     const own = await request(`${server.url}/messages?recipient=bob`, { headers });
     expect((await request(`${server.url}/messages`, { headers })).body).toEqual(own.body);
@@ -157,7 +157,7 @@ describe('where no inbox is given, it is that of the token', () => {
     device.cut();
   });
 
-  test('and refused where it may not read that', async () => {
+  test('a request without an inbox is refused if the token may not read its own', async () => {
     const headers = bearer(await tokenFor('bob', { read: ['alice'] }));
     expect([await statusOf('/messages', headers), await statusOf('/stream', headers)]).toEqual([403, 403]);
   });
@@ -177,7 +177,7 @@ describe('a single message', () => {
     ['carol>dave', 'bob', { read: ['room-*'] }, 404],
     ['carol>dave', 'bob', { sendTo: ['*'], sendAs: ['*'], presence: ['*'] }, 404],
     ['carol>dave', 'bob', ALL, 200],
-  ])('%s is for %s with %j: %i', async (pair, sub, grants, status) => {
+  ])('GET of the message %s by %s with %j answers %i', async (pair, sub, grants, status) => {
     const answer = await read(pair, sub, grants);
     expect(answer.status).toBe(status);
     if (status === 200) expect(answer.body).toEqual(sent.get(pair));

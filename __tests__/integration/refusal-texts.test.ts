@@ -41,14 +41,14 @@ test.each([
   ['an object behind a byte order mark, percent-encoded', encodeURIComponent(`\uFEFF${MESSAGE}`)],
   ['an object as the command line of Windows passes it on', "'{recipient:bob,content:hi}'"],
   ['white space and an object, percent-encoded', `+%20%0A${encodeURIComponent(MESSAGE)}`],
-])('JSON that is sent as a form is told which Content-Type it needs: %s', async (_what, body) => {
+])('the refusal of JSON that is sent as a form names the right Content-Type: %s', async (_what, body) => {
   expect(await detailOf(post(body, FORM_TYPE), 400, [])).toBe(
     `The body looks like JSON, but its Content-Type is ${FORM_TYPE}: send Content-Type: ${JSON_TYPE}.`,
   );
 });
 
 test.each(['recipient=bob&content=hi', 'ttl=1', 'recipient=', '%72ecipient=bob'])(
-  'a form that is sent as JSON is told which Content-Type it needs: %s',
+  'the refusal of a form that is sent as JSON names the right Content-Type: %s',
   async (body) => {
     expect(await detailOf(post(body), 400, [])).toBe(
       `The body looks like a form, but its Content-Type is ${JSON_TYPE}: send Content-Type: ${FORM_TYPE}.`,
@@ -133,7 +133,7 @@ test.each<[string, RawRequest, number, string]>([
     400,
     '"50% off" is not valid percent-encoded UTF-8. Write "%" as "%25" (with curl: --data-urlencode).',
   ],
-])('a body %s is refused in words that say what to send', async (_what, request, status, detail) => {
+])('the refusal of a body %s says what to send', async (_what, request, status, detail) => {
   expect(await detailOf(request, status)).toBe(detail);
 });
 
@@ -186,7 +186,7 @@ test.each<[string, string, string[], string]>([
     ['/1/content'],
     '/1/content is required: any JSON value.',
   ],
-])('%s: a field that is %s is named in a sentence', async (body, _what, paths, detail) => {
+])('the refusal of %s names the field that is %s', async (body, _what, paths, detail) => {
   expect(await detailOf(post(body), 400, paths)).toBe(detail);
 });
 
@@ -204,7 +204,7 @@ test.each([
   ['/messages', '"recipient" is required: an address, as in ?recipient=bob.'],
   ['/stream', '"recipient" is required: an address, as in ?recipient=bob.'],
   ['/conversations?recipient=a&recipient=b', '"recipient" must be given once.'],
-])('a query is refused in a sentence: %s', async (path, detail) => {
+])('the refusal of a query is a sentence: %s', async (path, detail) => {
   expect(await detailOf({ path }, 400)).toBe(detail);
 });
 
@@ -224,14 +224,14 @@ test.each([
   ['/health', 'Did you mean /healthz?'],
   ['/push_key', 'Did you mean /push-key?'],
   ['/api/messages', 'Did you mean /messages?'],
-])('a path at which there is nothing is told the right one: %s', async (path, hint) => {
+])('the refusal of a wrong path names the right one: %s', async (path, hint) => {
   for (const method of ['GET', 'POST']) {
     const detail = await detailOf({ method, path, headers: { 'Content-Length': '0' } }, 404, []);
     expect(detail).toBe(`There is nothing at "${path.replace(/\?.*/, '')}". ${hint}`);
   }
 });
 
-test('a path like none is told all there are, and there is something at each of them', async () => {
+test('the refusal of an unknown path lists all paths, and each of them exists', async () => {
   const detail = await detailOf({ path: '/nothing-like-it' }, 404, []);
   const [, list = ''] =
     /^There is nothing at "\/nothing-like-it"\. The paths of this service are (.*)\.$/.exec(detail) ?? [];
@@ -246,7 +246,7 @@ test('a path like none is told all there are, and there is something at each of 
   }
 });
 
-test('the paths that a refusal names are those that clients reach the service by', async () => {
+test('the paths in a refusal are those by which clients reach the service', async () => {
   const mounted = await Server.start({ env: { PUBLIC_URL: 'https://example.com/push/' } });
   const answer = await rawRequest(mounted.port, { path: '/messages/' });
   expect((answer.body as { detail: string }).detail).toMatch(
@@ -261,7 +261,7 @@ test('the paths that a refusal names are those that clients reach the service by
   }
 });
 
-test('a path with another method says which it takes', async () => {
+test('the refusal of a wrong method names the right ones', async () => {
   expect(await detailOf({ method: 'PUT', path: '/messages' }, 405)).toBe(
     'This path does not allow PUT. It allows GET, HEAD and POST.',
   );

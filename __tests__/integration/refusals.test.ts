@@ -40,7 +40,7 @@ const message = '{"recipient":"bob","content":1}';
 const many = (name: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${name}=a${index}`).join('&');
 
-describe('a request is refused', () => {
+describe('refusals', () => {
   test.each<[string, RawRequest, number, string[]]>([
     ['an empty body', post(''), 400, []],
     ['white space for a body', post('  \n'), 400, []],
@@ -106,11 +106,11 @@ describe('a request is refused', () => {
     ['a path that climbs', of('/messages/../../etc/passwd'), 404, []],
     ['a path that climbs encoded', of('/messages/..%2f..%2fetc%2fpasswd'), 404, []],
     ['a path that is not there with any method', { method: 'DELETE', path: '/nothing' }, 404, []],
-  ])('for %s', async (_what, request, status, paths) => {
+  ])('a request is refused for %s', async (_what, request, status, paths) => {
     expectProblem(await rawRequest(server.port, request), status, paths);
   });
 
-  test.each(PATHS)('for an unknown parameter, which is named: %s', async (path) => {
+  test.each(PATHS)('an unknown parameter is refused by its name: %s', async (path) => {
     for (const name of ['recipients', 'Recipient', '__proto__', 'constructor', 'recipient[]', '']) {
       const separator = path.includes('?') ? '&' : '?';
       const answer = await get(server.url, `${path}${separator}${encodeURIComponent(name)}=1`);
@@ -118,7 +118,7 @@ describe('a request is refused', () => {
     }
   });
 
-  test.each(PATHS.filter((path) => path.includes('?')))('for a query that is not UTF-8: %s', async (path) => {
+  test.each(PATHS.filter((path) => path.includes('?')))('a query in bad UTF-8 is 400: %s', async (path) => {
     for (const bad of ['%FF', '%C3', '%ED%A0%80', '%F4%90%80%80', '%C0%AF', '%', '%4', '%zz']) {
       expectProblem(await rawRequest(server.port, { path: `${path}${bad}` }), 400);
       expectProblem(await rawRequest(server.port, { path: `${path}&${bad}=1` }), 400);
@@ -126,7 +126,7 @@ describe('a request is refused', () => {
   });
 
   test.each([...PATHS, '/', '/client.js', '/chat/app.js'])(
-    'for another method, and Allow says which: %s',
+    'a wrong method is refused, and Allow lists the right ones: %s',
     async (path) => {
       for (const method of ['PUT', 'PATCH', 'DELETE', 'POST']) {
         if (method === 'POST' && path.startsWith('/messages?')) continue;
@@ -140,7 +140,7 @@ describe('a request is refused', () => {
     },
   );
 
-  test('with the same status for HEAD, and no body', async () => {
+  test('a refusal of HEAD has the same status as for GET, and no body', async () => {
     for (const path of ['/stream', '/messages', '/messages/999999', '/presence', '/nothing']) {
       const [head, whole] = [
         await rawRequest(server.port, { method: 'HEAD', path }),
@@ -154,14 +154,14 @@ describe('a request is refused', () => {
     }
   });
 
-  test('for a body that is small only while it is compressed', async () => {
+  test('a body that is small only while it is compressed is refused', async () => {
     const bomb = gzipSync(message.padEnd(64 * MIB));
     const answer = await rawPublish(server.port, bomb, { 'Content-Encoding': 'gzip' });
     expect([413, 415]).toContain(answer.status);
     expectProblem(answer, answer.status);
   });
 
-  test('for JSON of too many values or levels, without building what it says', async () => {
+  test('JSON with too many values or levels is refused without being built in memory', async () => {
     const before = peakBytes(server.pid);
     const fill = (item: string): string => item.repeat(Math.floor((4 * MIB - 100) / item.length));
     const names = Array.from({ length: 90_000 }, (_, index) => `"k${index}":1`).join();
@@ -179,7 +179,7 @@ describe('a request is refused', () => {
     expect(peakBytes(server.pid) - before).toBeLessThan(200 * MIB);
   });
 
-  test('for a header of 20 KB, with 431', async () => {
+  test('a header of 20 KB is refused with 431', async () => {
     const answer = await rawRequest(server.port, {
       path: '/healthz',
       headers: { 'X-Long': 'x'.repeat(20_000) },
@@ -187,7 +187,7 @@ describe('a request is refused', () => {
     expectProblem(answer, 431);
   });
 
-  test('without a Host in HTTP/1.1, and not in HTTP/1.0', async () => {
+  test('a request without a Host is refused in HTTP/1.1, and served in HTTP/1.0', async () => {
     const ask = (version: string) =>
       exchange(server.port, (socket) =>
         socket.write(`GET /healthz HTTP/${version}\r\nConnection: close\r\n\r\n`),
@@ -196,19 +196,19 @@ describe('a request is refused', () => {
     expect((await ask('1.0')).status).toBe(200);
   });
 
-  test('for a file of the page that is another by now, and not for a range of it', async () => {
+  test('a page file with another ETag than If-Match is refused with 412, and a Range is ignored', async () => {
     const path = '/client.js';
     expectProblem(await rawRequest(server.port, { path, headers: { 'If-Match': '"another"' } }), 412);
     const whole = await rawRequest(server.port, { path, headers: { Range: 'bytes=99999999-' } });
     expect(whole.status).toBe(200);
   });
 
-  test('not for an expectation that the service does not know', async () => {
+  test('an unknown expectation is ignored', async () => {
     const answer = await rawRequest(server.port, { path: '/healthz', headers: { Expect: 'wonders' } });
     expect(answer.status).toBe(200);
   });
 
-  test('for a header that drips, with 408', async () => {
+  test('a header that drips is refused with 408', async () => {
     let dripped = 0;
     const answer = await exchange(server.port, (socket) => {
       socket.write('GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ');
@@ -222,7 +222,7 @@ describe('a request is refused', () => {
     expectProblem(answer, 408);
   });
 
-  test('and the ones after it are served', async () => {
+  test('requests after refused ones are served', async () => {
     await until(async () => (await get(server.url, '/readyz')).status === 200);
     expect((await get(server.url, '/messages?recipient=bob')).body).toMatchObject({
       messages: [{ id: 1, content: 'hi' }],

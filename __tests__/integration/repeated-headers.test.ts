@@ -25,7 +25,7 @@ describe('a field of a request that is given more than once', () => {
     ['in three lines', (cursor) => ({ 'Last-Event-ID': [cursor, cursor, cursor] })],
     ['in a line that a proxy made of two', (cursor) => ({ 'Last-Event-ID': `${cursor}, ${cursor}` })],
     ['in such a line without a space', (cursor) => ({ 'Last-Event-ID': `${cursor},${cursor}` })],
-  ])('is one Last-Event-ID if its values are equal, %s', async (what, headersOf) => {
+  ])('an equal Last-Event-ID %s counts as one', async (what, headersOf) => {
     const inbox = `equal-${what.replaceAll(' ', '-')}`;
     const sent = [];
     for (const content of [1, 2, 3]) sent.push(await send(server.url, inbox, content));
@@ -41,7 +41,7 @@ describe('a field of a request that is given more than once', () => {
     device.cut();
   });
 
-  test('is one Last-Event-ID of a WebSocket if its values are equal, and refused by name if not', async () => {
+  test('a repeated Last-Event-ID of a WebSocket counts as one if equal, and is refused by name if not', async () => {
     await send(server.url, 'socket', 1);
     const { id } = await send(server.url, 'socket', 2);
     const open = (first: number, second: number): Promise<RawSocket> => {
@@ -58,7 +58,7 @@ describe('a field of a request that is given more than once', () => {
     expect(different.body).toContain('"path":"/Last-Event-ID"');
   });
 
-  test('whose values differ is refused too if a proxy has made one line of them', async () => {
+  test('different values of a Last-Event-ID are refused also if a proxy has made one line of them', async () => {
     for (const start of ['GET /stream?recipient=bob', 'HEAD /stream?recipient=bob']) {
       const answer = await ask(server.port, start, ['Last-Event-ID: 1-k3f9ab, 2-k3f9ab']);
       expect(answer.status).toBe(400);
@@ -84,7 +84,7 @@ describe('a field of a request that is given more than once', () => {
     ['Sec-Fetch-Mode', 'GET /', 'navigate', 'cors'],
     ['Sec-Fetch-Dest', 'GET /', 'document', 'image'],
     ['Access-Control-Request-Method', 'OPTIONS /messages', 'GET', 'POST'],
-  ])('is refused by its name, %s, if its values differ', async (name, start, one, other) => {
+  ])('different values of %s are refused by its name', async (name, start, one, other) => {
     for (const values of [
       [one, other],
       [other, one],
@@ -97,7 +97,7 @@ describe('a field of a request that is given more than once', () => {
     }
   });
 
-  test('is one Idempotency-Key and one Content-Type if its values are equal', async () => {
+  test('equal values of Idempotency-Key and Content-Type count as one', async () => {
     const body = '{"recipient":"bob","content":"once"}';
     const lines = ['Idempotency-Key: k1', 'Content-Type: application/json'];
     const answer = await ask(
@@ -112,7 +112,7 @@ describe('a field of a request that is given more than once', () => {
     expect(again.status).toBe(200);
   });
 
-  test('is one Authorization if its values are equal; of two that differ neither is taken', async () => {
+  test('equal values of Authorization count as one, and different ones are refused', async () => {
     const closed = await Server.start({ env: { AUTH_SECRET: SECRET } });
     const good = `Authorization: Bearer ${await tokenFor('bob')}`;
     const bad = 'Authorization: Bearer x';
@@ -127,7 +127,7 @@ describe('a field of a request that is given more than once', () => {
     await closed.stop();
   });
 
-  test('may be a list, or mean nothing here', async () => {
+  test('headers that may be lists, or that the service ignores, may be repeated', async () => {
     const lines = [
       ...['Accept: application/json', 'Accept: text/html', 'X-Request-Id: a', 'X-Request-Id: b'],
       ...['Cookie: a=1', 'Cookie: a=2', 'If-None-Match: "a"', 'If-None-Match: "b"', 'DNT: 1', 'DNT: 0'],

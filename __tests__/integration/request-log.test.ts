@@ -37,8 +37,8 @@ const withId = (id: string, headers: Record<string, string> = {}): RequestInit =
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-describe('a refusal carries the id of its request', () => {
-  test.each(['a', 'trace-1.2_3', 'x'.repeat(64)])('as it was given: %s', async (id) => {
+describe('the id of a request', () => {
+  test.each(['a', 'trace-1.2_3', 'x'.repeat(64)])('a refusal repeats the X-Request-Id %s', async (id) => {
     const server = await Server.start();
     for (const path of ['/nothing', '/messages?recipient=a&bad=1', '/stream', '/messages/1']) {
       const answer = await request(server.url + path, withId(id));
@@ -51,10 +51,10 @@ describe('a refusal carries the id of its request', () => {
   test.each([
     ['too long', 'x'.repeat(65)],
     ['with a space', 'a b'],
-    ['that is no word', '{"a":1}'],
-    ['that is empty', ''],
-    ['that was given twice', 'a, b'],
-  ])('a new one instead of one %s', async (_what, id) => {
+    ['not a word', '{"a":1}'],
+    ['empty', ''],
+    ['given twice', 'a, b'],
+  ])('a refusal carries a new id if the X-Request-Id is %s', async (_what, id) => {
     const server = await Server.start();
     const ids = [];
     for (let count = 0; count < 2; count++) {
@@ -70,7 +70,7 @@ describe('at level debug', () => {
   const start = (env: Record<string, string> = {}): Promise<Server> =>
     Server.start({ env: { LOG_LEVEL: 'debug', ...env } });
 
-  test('each request that is over has one line', async () => {
+  test('at level debug each finished request is logged in one line', async () => {
     const server = await start();
     await publish(server.url, { recipient: 'bob', content: 'hi' }, { 'X-Request-Id': 'publish' });
     await request(`${server.url}/messages?recipient=bob&limit=5`, withId('pull'));
@@ -107,7 +107,7 @@ describe('at level debug', () => {
     });
   });
 
-  test('each stream has one when it opens, and one when it closes: how long, why, and how many messages', async () => {
+  test('at level debug each stream is logged when it opens, and when it closes: how long, why, how many messages', async () => {
     const server = await start();
     const device = await DeviceStream.open(server.url, 'recipient=bob', {
       headers: { 'X-Request-Id': 'cut' },
@@ -141,7 +141,7 @@ describe('at level debug', () => {
     expect(linesOf(server).filter(({ path }) => path === '/stream')).toHaveLength(4);
   });
 
-  test('a request that its client gives up is told as such', async () => {
+  test('at level debug a request that its client gives up is logged as such', async () => {
     const server = await start();
     const gone = new AbortController();
     const poll = fetch(`${server.url}/messages?recipient=bob&wait=60`, {
@@ -156,7 +156,7 @@ describe('at level debug', () => {
     expect(await lineOf(server, 'given-up', /given up/)).toMatchObject({ level: DEBUG, path: '/messages' });
   });
 
-  test('the address of the client is the one that trusted proxies tell, for streams too', async () => {
+  test('at level debug the address of a client is the one that trusted proxies report, for streams too', async () => {
     const server = await start({ TRUST_PROXY: 'loopback', AUTH_SECRET: SECRET });
     const forwarded = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9', ...bearer(await tokenFor('bob')) };
     await request(`${server.url}/healthz`, withId('trusted', forwarded));
@@ -168,7 +168,7 @@ describe('at level debug', () => {
     expect(await lineOf(server, 'stream', /closed/)).toMatchObject({ client: '203.0.113.9' });
   });
 
-  test('no content, query, header or cookie comes into the log', async () => {
+  test('at level debug no content, query, header or cookie is logged', async () => {
     const server = await start();
     const headers = {
       'X-Request-Id': 'tell me SECRET',
@@ -191,7 +191,7 @@ describe('at level debug', () => {
   });
 });
 
-test('no token and no secret comes into the log, wherever it stood and however it was received', async () => {
+test('no token and no secret is logged, wherever it was and however it was answered', async () => {
   const server = await Server.start({ env: { LOG_LEVEL: 'trace', AUTH_SECRET: SECRET } });
   const token = await tokenFor('bob', { sendTo: ['bob'] });
   const over = await tokenFor('bob', {}, { exp: 1 });
@@ -215,7 +215,7 @@ test('no token and no secret comes into the log, wherever it stood and however i
 });
 
 describe('at level info', () => {
-  test('a request that was served or refused has no line', async () => {
+  test('at level info a request that was served or refused is not logged', async () => {
     const server = await Server.start();
     await publish(server.url, { recipient: 'bob', content: 'hi' });
     const device = await DeviceStream.open(server.url, 'recipient=bob&lastEventId=0');
@@ -226,7 +226,7 @@ describe('at level info', () => {
     expect(stderr).not.toContain('requestId');
   });
 
-  test('503 is an error with its id, but ten lines at once and then one a second, which says how many had none', async () => {
+  test('503s are logged as errors with their ids: ten at once, and then one a second with the number of the others', async () => {
     const server = await Server.start({ env: { MAX_STREAMS: '1' } });
     const device = await DeviceStream.open(server.url, 'recipient=bob');
     await device.waitFor('live');

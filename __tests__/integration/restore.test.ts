@@ -83,7 +83,7 @@ test('a restored backup is told to every device that had seen more, and to no ot
   }
 });
 
-test('a log that is new, or of another service, is told as restored; what is no cursor as unknown', async () => {
+test('a cursor of another log is told as restored, and a text that is no cursor as unknown', async () => {
   const other = await Server.start();
   await send(other.url, 'bob', 'elsewhere');
   const foreign = await headCursor(other.url);

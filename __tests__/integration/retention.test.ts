@@ -62,7 +62,7 @@ async function age(server: Server, through: number, wrapper: readonly string[] =
 }
 
 describe('a message with a ttl', () => {
-  test('is seen no more once it has expired, is purged, and is never a gap', async () => {
+  test('a message with a ttl is not shown once it has expired, is purged, and is never a gap', async () => {
     const server = await Server.start();
     const device = await DeviceStream.open(server.url, 'recipient=bob');
     const start = (await liveOf(device)).cursor;
@@ -88,7 +88,7 @@ describe('a message with a ttl', () => {
 });
 
 describe('retention by count', () => {
-  test('keeps the newest of each recipient and no more; who missed none of them has no gap', async () => {
+  test('retention by count keeps the newest messages of each recipient, and only devices that missed older ones have a gap', async () => {
     const server = await Server.start({ env: { RETENTION_MESSAGES: '500' } });
     const quiet = await sendMany(server, 'quiet', 400);
     const early = `${quiet.at(-1)}`;
@@ -120,7 +120,7 @@ describe('retention by count', () => {
     expect((await comeBack(server, 'recipient=busy', `${kept - 2}`)).gap).toBe('purged');
   });
 
-  test('is applied at the start to what a log without it has gathered', async () => {
+  test('retention by count is applied at the start to a log that had no bound', async () => {
     const first = await Server.start();
     const ids = await sendMany(first, 'bob', 6000);
     await first.stop();
@@ -131,7 +131,7 @@ describe('retention by count', () => {
 });
 
 describe('retention by age', () => {
-  test('takes what is older; who had it has no gap, who missed it has one, on streams and polls', async () => {
+  test('retention by age purges older messages, and only devices that missed some have a gap', async () => {
     const first = await Server.start();
     await sendMany(first, 'bob', 50);
     await sendMany(first, 'ann', 50);
@@ -150,7 +150,7 @@ describe('retention by age', () => {
     expect(await comeBack(server, 'recipient=bob&recipient=ann', '60')).toMatchObject({ gap: 'purged' });
   });
 
-  test('leaves the newest read marker of each pair, which still counts what is unread', async () => {
+  test('retention by age keeps the newest read marker of each pair, which still sets the number of unread messages', async () => {
     const first = await Server.start();
     const ids = await sendMany(first, 'bob', 5, { sender: 'ann' });
     const mark = (reader: string, peer: string, messageId: number | undefined): Promise<WireMessage> =>
@@ -172,7 +172,7 @@ describe('retention by age', () => {
     expect(standing).toMatchObject({ status: 200, body: { id: newest.id } });
   });
 
-  test('never lets an id be given again, even when nothing is left, and gives the file system its space back', async () => {
+  test('a purge of all messages frees the disk, and no id is given again', async () => {
     const first = await Server.start();
     const ids = await sendMany(first, 'bob', 3000, { content: 'x'.repeat(4000) });
     const last = ids.at(-1) ?? 0;
@@ -195,7 +195,7 @@ describe('retention by age', () => {
   });
 
   testWithTool('strace', 'strace')(
-    'goes on in small steps: publishes are stored and delivered while a large log is being purged',
+    'a purge of a large log goes in small steps, and publishes are stored and delivered meanwhile',
     async () => {
       const first = await Server.start();
       const old = await sendMany(first, 'bob', 60_000);

@@ -52,7 +52,7 @@ const logLines = (server: Server, level: number): string[] =>
     .split('\n')
     .filter((line) => line.includes(`"level":${level},`) && line.includes('AUTH_SECRET_FILE'));
 
-test('a rotation: a new secret on top is taken while all goes on, and the removal of the old one ends what it opened', async () => {
+test('a new first secret is accepted at once, and the removal of the old one ends what it opened', async () => {
   const server = await start(OLD);
   const headersOf = async (secret: string) => ({ headers: bearer(await tokenOf(secret)) });
   const byOld = await headersOf(OLD);
@@ -90,7 +90,7 @@ test('a rotation: a new secret on top is taken while all goes on, and the remova
   for (const secret of [OLD, NEW]) expect(server.stderr).not.toContain(secret);
 });
 
-test('a file that is malformed, empty or gone leaves the known secrets in use, with one line of the log for each', async () => {
+test('a file that is malformed, empty or gone leaves the known secrets in use, with one line of the log each', async () => {
   const server = await start(NEW, OLD);
   const stream = await DeviceStream.open(server.url, '', { headers: bearer(await tokenOf(OLD)) });
   await stream.waitFor('live');
@@ -117,7 +117,7 @@ test('a file that is malformed, empty or gone leaves the known secrets in use, w
   for (const secret of [OLD, NEW, THIRD]) expect(server.stderr).not.toContain(secret);
 });
 
-test('a file that is written over in place is read again, though its time and size are the same', async () => {
+test('a file that is overwritten in place is read again, though its time and size are the same', async () => {
   const server = await start(OLD);
   const { atime, mtime, ino } = statSync(file);
   writeFileSync(file, NEW);
@@ -174,7 +174,7 @@ test('a publish whose secret is removed while its body arrives is refused, and t
   expect((await publish(server.url, { recipient: 'bob', content: 1 }, await slowly(NEW))).status).toBe(201);
 });
 
-test('secrets out of a pipe, which can be read once, are taken, and the log says that they are not read again', async () => {
+test('secrets from a pipe are accepted, and the log says that they are not read again', async () => {
   const wrapper = [
     'bash',
     '-c',

@@ -28,14 +28,14 @@ async function send(sub: string, grants: Grants | undefined, body: unknown): Pro
 const to = (recipient: string, fields: object = {}) => ({ recipient, content: 1, ...fields });
 const SENDING = { sendTo: ['*'] };
 
-describe('a token may send', () => {
+describe('permitted publishes', () => {
   test.each<[string, string, Grants | undefined, Record<string, unknown>, string]>([
     ['to an address of its list', 'al', { sendTo: ['bob'] }, to('bob'), 'al'],
     ['to one of several', 'al', { sendTo: ['x', 'bob', 'y-*'] }, to('bob'), 'al'],
     ['to what begins with its prefix', 'al', { sendTo: ['room-*'] }, to('room-7'), 'al'],
     ['to the prefix itself', 'al', { sendTo: ['room-*'] }, to('room-'), 'al'],
     ['to all with *', 'al', SENDING, to('whoever'), 'al'],
-    ['to itself where its list says so', 'al', { sendTo: ['al'] }, to('al'), 'al'],
+    ['to itself if its list says so', 'al', { sendTo: ['al'] }, to('al'), 'al'],
     ['as itself, said or not', 'al', SENDING, to('bob', { sender: 'al' }), 'al'],
     ['as another of its list', 'al', { sendAs: ['al', 'bot'], sendTo: ['*'] }, to('bob', { sender: 'bot' }), 'bot'],
     ['as what begins with its prefix', 'al', { sendAs: ['al-*'], sendTo: ['*'] }, to('bob', { sender: 'al-2' }), 'al-2'],
@@ -43,14 +43,14 @@ describe('a token may send', () => {
     ['as itself by a list with its prefix', 'al', { sendAs: ['a*'], sendTo: ['*'] }, to('bob'), 'al'],
     ['to the name of a property', 'al', { sendTo: ['__proto__'] }, to('__proto__'), 'al'],
     ['a read marker', 'bob', { sendTo: ['auditor'] }, to('auditor', { type: 'read', content: { messageId: 1 } }), 'bob'],
-  ])('%s', async (_what, sub, grants, body, sender) => {
+  ])('a token may send %s', async (_what, sub, grants, body, sender) => {
     const answer = await send(sub, grants, body);
     expect(answer.status).toBe(201);
     expect(answer.body).toMatchObject({ sender, recipient: body['recipient'] });
   }); // prettier-ignore
 });
 
-describe('a token may not send', () => {
+describe('forbidden publishes', () => {
   test.each<[string, string, Grants | undefined, unknown, string[]]>([
     ['to anybody without a claim', 'al', undefined, to('bob'), ['/recipient']],
     ['to anybody with an empty claim', 'al', {}, to('bob'), ['/recipient']],
@@ -68,8 +68,8 @@ describe('a token may not send', () => {
     ['as another', 'al', SENDING, to('bob', { sender: 'bob' }), ['/sender']],
     ['as a longer address', 'al', SENDING, to('bob', { sender: 'al2' }), ['/sender']],
     ['as another that it may read and write', 'al', { sendTo: ['*'], read: ['*'] }, to('bob', { sender: 'x' }), ['/sender']],
-    ['as itself where its list leaves that out', 'al', { sendAs: ['bot'], sendTo: ['*'] }, to('bob'), ['/sender']],
-    ['as itself, said, where its list leaves that out', 'al', { sendAs: ['bot'], sendTo: ['*'] }, to('bob', { sender: 'al' }), ['/sender']],
+    ['as itself if its list leaves that out', 'al', { sendAs: ['bot'], sendTo: ['*'] }, to('bob'), ['/sender']],
+    ['as itself, said, if its list leaves that out', 'al', { sendAs: ['bot'], sendTo: ['*'] }, to('bob', { sender: 'al' }), ['/sender']],
     ['as itself with an empty list', 'al', { sendAs: [], sendTo: ['*'] }, to('bob'), ['/sender']],
     ['as anonymous', 'al', SENDING, to('bob', { sender: 'anonymous' }), ['/sender']],
     ['as another to whom it may not', 'al', { sendTo: ['bob'] }, to('x', { sender: 'y' }), ['/recipient', '/sender']],
@@ -82,14 +82,14 @@ describe('a token may not send', () => {
     ['a batch whose last sender is another', 'al', SENDING, [to('bob'), to('bob', { sender: 'x' })], ['/1/sender']],
     ['a batch, and each fault is named', 'al', { sendTo: ['bob'] }, [to('x', { sender: 'y' }), to('bob'), to('z')], ['/0/recipient', '/0/sender', '/2/recipient']],
     ['a batch of 1000 of which the last is not allowed', 'al', { sendTo: ['bob'] }, [...Array.from({ length: 999 }, () => to('bob')), to('x')], ['/999/recipient']],
-  ])('%s; the field is named, and nothing is stored', async (_what, sub, grants, body, paths) => {
+  ])('a token may not send %s; the field is named, and nothing is stored', async (_what, sub, grants, body, paths) => {
     const before = await stored();
     const answer = await send(sub, grants, body);
     expectProblem(answer, 403, paths);
     expect(await stored()).toEqual(before);
   }); // prettier-ignore
 
-  test('a form, by the same rules', async () => {
+  test('a form is sent by the same rights as JSON', async () => {
     const before = await stored();
     const headers = bearer(await tokenFor('al', { sendTo: ['bob'] }));
     const form = (fields: Record<string, string>) =>
@@ -102,7 +102,7 @@ describe('a token may not send', () => {
     expect([allowed.status, (allowed.body as WireMessage).sender]).toEqual([201, 'al']);
   });
 
-  test('to the same key what it could not send: a repeat is no way around', async () => {
+  test('a repeat of an idempotency key needs the right to send, too', async () => {
     const key = { idempotencyKey: 'once' };
     expect((await send('al', { sendTo: ['bob'] }, to('bob', key))).status).toBe(201);
     expectProblem(await send('al', undefined, to('bob', key)), 403, ['/recipient']);
@@ -111,7 +111,7 @@ describe('a token may not send', () => {
     expect((await send('eve', SENDING, to('bob', key))).status).toBe(201);
   });
 
-  test('and what is out of its rule is 400 all the same', async () => {
+  test('a malformed publish is 400, whatever its token may send', async () => {
     expectProblem(await send('al', undefined, { recipient: 'b*', content: 1 }), 400, ['/recipient']);
     expectProblem(await send('al', undefined, [to('x'), { recipient: 'bob' }]), 400, ['/1/content']);
   });

@@ -28,11 +28,11 @@ async function who(server: Server, cookie: string): Promise<unknown> {
   return answer.status === 200 ? (answer.body as { sub: unknown }).sub : answer.status;
 }
 
-describe('over https the session is in the cookie that no other site can set', () => {
+describe('the session cookie over https', () => {
   test.each<[string, () => Server, string]>([
     ['at the root of a host', () => root, '__Host-tidings'],
     ['below a path', () => below, '__Secure-tidings'],
-  ])('%s', async (_what, server, name) => {
+  ])('%s the session is only in the cookie that no other site can set', async (_what, server, name) => {
     expect(await who(server(), `${name}=${alice}`)).toBe('alice');
     const others = ['tidings', '__Host-tidings', '__Secure-tidings', '__host-tidings'].filter(
       (one) => one !== name,
@@ -76,7 +76,7 @@ describe('a cookie of an earlier base path, or of the earlier name', () => {
     return kept;
   };
 
-  test('beside the one of now does not matter if it is not good', async () => {
+  test('a bad cookie beside the good one does not matter', async () => {
     const stale = await signToken({ sub: 'alice', exp: 1 });
     for (const other of [
       stale,
@@ -95,7 +95,7 @@ describe('a cookie of an earlier base path, or of the earlier name', () => {
   });
 
   test.each(['PUT', 'DELETE'])(
-    'is removed by %s, so that there is one session then, or none',
+    '%s /session removes cookies of earlier base paths and names',
     async (method) => {
       const jar = {
         '__Secure-tidings /push/': 'x',
@@ -112,7 +112,7 @@ describe('a cookie of an earlier base path, or of the earlier name', () => {
   );
 
   test.each(['PUT', 'DELETE'])(
-    'at the root the earlier name is removed by %s if it is there',
+    '%s /session removes the cookie of the earlier name at the root of a host',
     async (method) => {
       const own = method === 'PUT' ? { '__Host-tidings /': alice } : {};
       const jar = { '__Host-tidings /': mallory, 'tidings /': mallory };
@@ -123,22 +123,22 @@ describe('a cookie of an earlier base path, or of the earlier name', () => {
   );
 });
 
-describe('a request with the cookie, of which the browser says where it comes from', () => {
+describe('the origin of a request with the session cookie', () => {
   test.each<[string, Record<string, string>, boolean]>([
-    ['nothing, as other programs do', {}, true],
+    ['a program that says nothing of its origin', {}, true],
     ['a page of this site', { 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Mode': 'cors' }, true],
-    ['the person, who typed it', { 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Mode': 'navigate' }, true],
+    ['an address that a person typed', { 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Mode': 'navigate' }, true],
     [
       'a page of CORS_ORIGINS',
       { 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'cors', Origin: PARTNER },
       true,
     ],
     [
-      'one on another site',
+      'a page of CORS_ORIGINS on another site',
       { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'cors', Origin: PARTNER },
       true,
     ],
-    ['its picture or script', { 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'no-cors' }, false],
+    ['a same-site picture', { 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'no-cors' }, false],
     ['a picture on another site', { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors' }, false],
     ['a link on another host', { 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'navigate' }, false],
     [
@@ -151,8 +151,8 @@ describe('a request with the cookie, of which the browser says where it comes fr
       { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'cors', Origin: 'null' },
       false,
     ],
-    ['nobody knows whom', { 'Sec-Fetch-Site': 'same-origin, cross-site' }, false],
-  ])('%s', async (_what, headers, allowed) => {
+    ['two origins at once', { 'Sec-Fetch-Site': 'same-origin, cross-site' }, false],
+  ])('the session cookie is accepted from trusted origins only: %s', async (_what, headers, allowed) => {
     const cookie = { Cookie: `__Host-tidings=${alice}`, ...headers };
     for (const path of ['/messages', '/messages?wait=0', '/session', '/conversations?recipient=alice']) {
       const answer = await ask(root, path, cookie);

@@ -50,7 +50,7 @@ const session = (method: string, headers: Record<string, string>, where = server
   });
 
 describe('PUT /session', () => {
-  test('sets the cookie, which no script reads and no other site sends, and which outlives its token', async () => {
+  test('PUT /session sets a cookie that no script reads and no other site sends, and that outlives its token', async () => {
     const answer = await session('PUT', bearer(token));
     expect(answer.status).toBe(200);
     const { sub, expiresAt } = answer.body as { sub: string; expiresAt: string };
@@ -77,7 +77,7 @@ describe('PUT /session', () => {
     ['PUBLIC_URL with a base path and a slash', 'https://chat.example/a/b/', 'x.example', '/a/b/', true],
     ['PUBLIC_URL of loopback with https', 'https://localhost:8443', 'localhost:8443', '/', true],
     ['PUBLIC_URL of loopback', 'http://localhost:8080/push', 'x.example', '/push/', false],
-  ])('behind %s, has the name, the path and Secure that fit', async (_what, publicUrl, host, path, secure) => {
+  ])('the session cookie behind %s has the right name, path and Secure', async (_what, publicUrl, host, path, secure) => {
     const env = { AUTH_SECRET: SECRET, ...(publicUrl === undefined ? {} : { PUBLIC_URL: publicUrl }) };
     const other = publicUrl === undefined ? server : await Server.start({ env });
     for (const [method, status] of [['PUT', 200], ['DELETE', 204]] as const) {
@@ -92,7 +92,7 @@ describe('PUT /session', () => {
     if (other !== server) await other.kill();
   }); // prettier-ignore
 
-  test('refuses what a browser would drop in silence', async () => {
+  test('PUT /session refuses a token that is too long for a cookie', async () => {
     const grants = (count: number) => ({
       sendTo: Array.from({ length: count }, (_, index) => `address-${index}`),
     });
@@ -108,7 +108,7 @@ describe('PUT /session', () => {
     expect((await session('GET', bearer(long))).status).toBe(200);
   });
 
-  test('needs a bearer token: neither a cookie nor nothing will do', async () => {
+  test('PUT /session needs a bearer token, and accepts neither a cookie nor nothing', async () => {
     for (const headers of [{}, cookie(token), { ...cookie(token), Origin: server.url }]) {
       const answer = await session('PUT', headers);
       expect([401, 403]).toContain(answer.status);
@@ -123,7 +123,7 @@ describe('PUT /session', () => {
   });
 });
 
-test.each(['GET', 'PUT'])('%s /session says who one is, and what one may do', async (method) => {
+test.each(['GET', 'PUT'])('%s /session answers who the client is, and what it may do', async (method) => {
   const of = async (grants?: Grants): Promise<unknown> => {
     const answer = await session(method, bearer(await tokenFor('alice', grants)));
     expect(answer.status).toBe(200);
@@ -151,7 +151,7 @@ test.each(['GET', 'PUT'])('%s /session says who one is, and what one may do', as
   expect(await of(all)).toEqual(all);
 });
 
-test('GET /session says who one is, by header and by cookie', async () => {
+test('GET /session answers who the client is, by header and by cookie', async () => {
   for (const headers of [bearer(token), cookie(token)]) {
     const answer = await session('GET', headers);
     expect(answer.body).toMatchObject({ sub: 'alice', grants: { sendTo: ['*'] } });
@@ -159,12 +159,12 @@ test('GET /session says who one is, by header and by cookie', async () => {
   }
 });
 
-test('DELETE /session is there for who has two sessions, too: it is the way out', async () => {
+test('DELETE /session also works for a client with two sessions', async () => {
   const headers = { Cookie: `tidings=${await tokenFor('alice')}; tidings=x`, Origin: server.url };
   expect((await session('DELETE', headers)).status).toBe(204);
 });
 
-test('DELETE /session takes the cookie away, also an old one, and none', async () => {
+test('DELETE /session removes the cookie, whether it is good, expired, or absent', async () => {
   const old = await tokenFor('alice', {}, { exp: secondsFromNow(-60) });
   for (const headers of [cookie(token), cookie(old), cookie('x'), {}]) {
     const answer = await session('DELETE', { ...headers, Origin: server.url });
@@ -174,7 +174,7 @@ test('DELETE /session takes the cookie away, also an old one, and none', async (
   }
 });
 
-test('a repeated bearer of another client changes whose session it is', async () => {
+test('PUT /session with the bearer token of another client changes whose session it is', async () => {
   const other = await tokenFor('bob');
   const answer = await session('PUT', { ...bearer(other), ...cookie(token), Origin: server.url });
   expect(setCookie(answer).value).toBe(other);
@@ -206,7 +206,7 @@ describe('a request that changes something with the cookie', () => {
     ['a list with the own', () => `https://evil.example http://${host()}`, false],
     ['a list with the own first', () => `http://${host()}, https://evil.example`, false],
     ['*', () => '*', false],
-  ])('needs an Origin that may: %s', async (_what, origin, allowed) => {
+  ])('a write with the session cookie needs a trusted Origin: %s', async (_what, origin, allowed) => {
     const value = origin();
     const headers = {
       Host: host(),
@@ -228,7 +228,7 @@ describe('a request that changes something with the cookie', () => {
     expect((await rawRequest(port(), { path: '/messages', headers })).status).toBe(200);
   }); // prettier-ignore
 
-  test('a bearer token needs no Origin, and whoever has it may be any page', async () => {
+  test('a write with a bearer token needs no Origin, and may come from any page', async () => {
     for (const more of [{}, { Origin: 'https://evil.example' }, { Origin: 'null' }]) {
       const headers = { ...bearer(token), ...cookie(token), ...more, 'Content-Type': 'application/json' };
       const body = JSON.stringify({ recipient: 'bob', content: 1 });
@@ -238,7 +238,7 @@ describe('a request that changes something with the cookie', () => {
     }
   });
 
-  test('with PUBLIC_URL, the Origin is that and not the Host', async () => {
+  test('with PUBLIC_URL, a write with the session cookie needs that Origin, whatever the Host is', async () => {
     const env = { AUTH_SECRET: SECRET, PUBLIC_URL: 'https://chat.example/push' };
     const other = await Server.start({ env });
     const write = (origin: string, from: string) =>
@@ -253,7 +253,7 @@ describe('a request that changes something with the cookie', () => {
   }); // prettier-ignore
 });
 
-test('where no key is configured there are no sessions', async () => {
+test('a service without a key has no sessions', async () => {
   const open = await Server.start();
   for (const method of ['PUT', 'DELETE']) expectProblem(await session(method, bearer(token), open), 404, []);
   await open.kill();

@@ -15,7 +15,7 @@ const settingOf = (file: string): unknown =>
     database.prepare("SELECT value FROM settings WHERE name = 'retention'").pluck().get(),
   );
 
-test('a run begins an epoch with its first id; one that only repeats what is stored leaves none behind', async () => {
+test('a start begins an epoch with its first new id, and no epoch if it only repeats stored messages', async () => {
   const database = join(newFolder(), 'tidings.sqlite');
   const keyed = { recipient: 'bob', content: 1, idempotencyKey: 'k' };
   let server = await Server.start({ database });
@@ -43,7 +43,7 @@ test('a run begins an epoch with its first id; one that only repeats what is sto
   expect(next.slice('2-'.length)).not.toBe(cursor.slice('1-'.length));
 });
 
-test('retention is noted in the log once, and a start that changes it says so', async () => {
+test('a change of retention is stored once, and logged by the start that makes it', async () => {
   const database = join(newFolder(), 'tidings.sqlite');
   const run = async (days: string): Promise<string | undefined> => {
     const server = await Server.start({ database, env: { RETENTION_DAYS: days } });

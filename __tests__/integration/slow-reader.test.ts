@@ -11,7 +11,7 @@ afterEach(cleanUp);
 const LARGEST = 'x'.repeat(48 * 1024 - 2);
 const MEBIBYTE = 1024 * 1024;
 
-test('readers that take nothing cost a bounded buffer each, hold nobody up, and get everything once they wake', async () => {
+test('readers that take nothing cost a bounded buffer each, delay nobody, and get everything when they wake', async () => {
   const server = await Server.start({ tap: false });
   // What the program needs for publishing as such, before anybody reads.
   await publishLargely(server, 300, LARGEST);

@@ -21,7 +21,7 @@ async function freePort(): Promise<number> {
 }
 
 describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s', (signal) => {
-  test('in the instant of the first answer ends the service cleanly, with nothing left behind', async () => {
+  test(`${signal} at the moment of the first answer ends the service cleanly, with nothing left behind`, async () => {
     const port = await freePort();
     const starting = Server.launch({ port });
     const agent = new Agent();
@@ -44,7 +44,7 @@ describe.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s', (signal) => {
     expect(await pullAll(again.url, 'bob')).toEqual([message]);
   });
 
-  test('while the start waits for keys ends it with nothing begun', async () => {
+  test(`${signal} while a start waits for keys ends it before it has begun anything`, async () => {
     const issuer = await KeyServer.start(() => undefined);
     undoAtEnd(() => void issuer.close());
     const starting = Server.launch({

@@ -58,7 +58,7 @@ function damage(file: string, position: number, length: number): void {
 
 // The first table is read before the thread that writes is there, the second one by that thread alone.
 test.each(['conversations', 'pushNotices'])(
-  'the start ends with one line, and no report of a failed write, if the database lacks the table %s',
+  'the start ends with one line, without a report of a failed write, if the database lacks the table %s',
   async (table) => {
     const database = await writtenDatabase();
     withDatabase(database, (file) => file.exec(`DROP TABLE ${table}`));
@@ -72,8 +72,8 @@ test.each(['conversations', 'pushNotices'])(
   },
 );
 
-describe('the start ends with one line that says what is wrong and what to do', () => {
-  test('where the port is in use', async () => {
+describe('a start that fails', () => {
+  test('a start on a port in use ends with one line that says so and what to do', async () => {
     const other = await Server.start();
     const database = join(newFolder(), 'tidings.sqlite');
     const line = await refusedStart({ database, port: other.port });
@@ -83,14 +83,14 @@ describe('the start ends with one line that says what is wrong and what to do', 
     await send(other.url, 'bob', 'hi');
   });
 
-  test('where the database is a text file', async () => {
+  test('a start on a text file ends with one line that says so and what to do', async () => {
     const database = join(newFolder(), 'notes.txt');
     writeFileSync(database, 'milk, bread, and a longer line that is no header of anything\n');
     const line = await refusedStart({ database });
     expect(line).toContain(`${database} is not a SQLite database. Set DATABASE to another path`);
   });
 
-  test('where the database is one of another program', async () => {
+  test('a start on a database of another program ends with one line that says so and what to do', async () => {
     const database = join(newFolder(), 'other.sqlite');
     const other = new Sqlite(database);
     other.exec('CREATE TABLE recipes (name TEXT); INSERT INTO recipes VALUES (1), (2)');
@@ -99,14 +99,14 @@ describe('the start ends with one line that says what is wrong and what to do', 
     expect(line).toContain(`${database} is a database of another program. Set DATABASE to another path.`);
   });
 
-  test('where the database is a folder', async () => {
+  test('a start on a folder ends with one line that says so and what to do', async () => {
     const database = newFolder();
     const ended = await Server.run({ database });
     expect(ended.code).toBe(1);
     expect(ended.stderr).toBe(`tidings: ${database} is not a file. Set DATABASE to a file's path.\n`);
   });
 
-  test('where the first page of the database is damaged', async () => {
+  test('a start on a database whose first page is damaged ends with one line that says so and what to do', async () => {
     const database = await writtenDatabase();
     damage(database, 100, 3900);
     const line = await refusedStart({ database });
@@ -114,7 +114,7 @@ describe('the start ends with one line that says what is wrong and what to do', 
     expect(line).toContain('Restore it from a backup');
   });
 
-  test('where the database was cut short', async () => {
+  test('a start on a database that was cut short ends with one line that says so', async () => {
     const database = await writtenDatabase();
     writeFileSync(database, readFileSync(database).subarray(0, 1000));
     const line = await refusedStart({ database });
@@ -122,7 +122,7 @@ describe('the start ends with one line that says what is wrong and what to do', 
     expect(line).toMatch(/is corrupt|is not a SQLite database/);
   });
 
-  test('where the database is of a newer version', async () => {
+  test('a start on a database of a newer version ends with one line that says so and what to do', async () => {
     const database = await writtenDatabase();
     const known = withDatabase(database, (file) => {
       const version = file.pragma('user_version', { simple: true }) as number;
@@ -139,7 +139,7 @@ describe('the start ends with one line that says what is wrong and what to do', 
     expect(await pullAll(server.url, 'bob')).toHaveLength(3);
   });
 
-  test('where another process has the database, by whichever name', async () => {
+  test('a start on a database of another process ends with one line, by whichever path it is named', async () => {
     const holder = await Server.start();
     await send(holder.url, 'bob', 'hi');
     const held = `is held by another Tidings process. Stop that one, or set DATABASE to another path.`;
@@ -152,7 +152,7 @@ describe('the start ends with one line that says what is wrong and what to do', 
     expect(await pullAll(next.url, 'bob')).toHaveLength(1);
   });
 
-  test('where another program has locked the database', async () => {
+  test('a start on a database that another program has locked ends with one line that says so and what to do', async () => {
     const database = await writtenDatabase();
     const other = new Sqlite(database);
     other.pragma('locking_mode = EXCLUSIVE');
@@ -169,7 +169,7 @@ describe('the start ends with one line that says what is wrong and what to do', 
     ['the file', 0o444, 0o755],
     ['the folder', 0o644, 0o555],
     ['the file and its folder', 0o444, 0o555],
-  ])('where %s may not be written', async (_, fileMode, folderMode) => {
+  ])('a start ends with one line if %s may not be written', async (_, fileMode, folderMode) => {
     const folder = join(newFolder(), 'data');
     mkdirSync(folder);
     const server = await Server.start({ database: join(folder, 'tidings.sqlite') });
@@ -189,7 +189,7 @@ describe('the start ends with one line that says what is wrong and what to do', 
     ['a port that is none', { PORT: '70000' }, /^tidings: PORT must be a whole number from 0 to 65535/],
     ['a secret that is too short', { AUTH_SECRET: 'x' }, /^tidings: AUTH_SECRET must have 32 bytes or more/],
     ['a host for all the world', { HOST: '0.0.0.0' }, /^tidings: HOST must be loopback/],
-  ])('where the configuration has %s', async (_, env, says) => {
+  ])('a start ends with one line if it is given %s', async (_, env, says) => {
     const ended = await Server.run({ env });
     expect(ended).toMatchObject({ code: 1, stdout: '' });
     expect(ended.stderr).toMatch(/^[^\n]+\n$/);

@@ -27,7 +27,7 @@ describe('a stream on the wire', () => {
     return { head: received.slice(0, end), body: received.slice(end + 4) };
   }
 
-  test('has its headers, and no chunks', async () => {
+  test('a stream has its headers, and no chunks', async () => {
     await send(server.url, 'bob', 'hi');
     const { head, body } = await bytesOf('1.1', '/stream?recipient=bob&last=1');
     const [status, ...lines] = head.split('\r\n');
@@ -50,7 +50,7 @@ describe('a stream on the wire', () => {
     expect(body).not.toContain('\r');
   });
 
-  test('says that it is UTF-8 to clients that would take it for Latin-1, and to nobody else', async () => {
+  test('a stream names UTF-8 only to clients that would otherwise assume Latin-1', async () => {
     const typeFor = async (agent: string): Promise<unknown> => {
       const device = await DeviceStream.open(server.url, 'recipient=bob', {
         headers: { 'User-Agent': agent },
@@ -62,14 +62,14 @@ describe('a stream on the wire', () => {
     expect(await typeFor('Mozilla/5.0')).toBe('text/event-stream');
   });
 
-  test('has the same bytes for a client of HTTP/1.0', async () => {
+  test('a stream has the same bytes for a client of HTTP/1.0', async () => {
     const path = '/stream?recipient=bob&last=1';
     const [one, zero] = [await bytesOf('1.1', path), await bytesOf('1.0', path)];
     const withoutRetry = (body: string) => body.replace(/^retry: \d+$/m, '');
     expect(withoutRetry(zero.body)).toBe(withoutRetry(one.body));
   });
 
-  test('gives HEAD the same headers and nothing else', async () => {
+  test('HEAD of a stream has the same headers and no body, and counts as no device', async () => {
     const path = '/stream?recipient=bob&last=1';
     const head = await rawRequest(server.port, { method: 'HEAD', path });
     const { head: ofGet } = await bytesOf('1.1', path);
@@ -89,7 +89,7 @@ describe('a stream on the wire', () => {
     });
   });
 
-  test('sends ready with its retry, the backlog and live, in this order, each as the contract shows it', async () => {
+  test('a stream has ready with its retry, then the backlog, then live, each as the contract shows it', async () => {
     await publish(
       server.url,
       [1, 2, 3].map((content) => ({ recipient: 'carol', content })),
@@ -117,7 +117,7 @@ describe('a stream on the wire', () => {
     ]);
   });
 
-  test('says with ready where it is, so that one cut before its first message misses nothing', async () => {
+  test('ready has the cursor of a stream, so that a device that is cut before its first message misses nothing', async () => {
     await send(server.url, 'dora', 'before');
     for (const query of ['recipient=dora', 'recipient=dora&last=0']) {
       const device = await DeviceStream.open(server.url, query);
@@ -131,7 +131,7 @@ describe('a stream on the wire', () => {
     }
   });
 
-  test('moves past what is not for it: live says where the log was', async () => {
+  test('live has the position of the log, also past messages for others', async () => {
     const { id } = await send(server.url, 'somebody', 'else');
     const device = await DeviceStream.open(server.url, 'recipient=emil&lastEventId=0');
     const live = await device.waitFor('live');
@@ -139,7 +139,7 @@ describe('a stream on the wire', () => {
     expect(live.id?.split('-')[0]).toBe(String(id));
   });
 
-  test('has its own retry from 1 to 4 s', async () => {
+  test('streams have different retries from 1 to 4 s', async () => {
     const devices = await Promise.all(
       Array.from({ length: 30 }, () => DeviceStream.open(server.url, 'recipient=frida')),
     );
@@ -170,7 +170,7 @@ describe('with HEARTBEAT_SECONDS=1', () => {
   });
 });
 
-describe('with MAX_STREAMS=2', () => {
+describe('a service with MAX_STREAMS=2', () => {
   let server: Server;
   let devices: DeviceStream[];
   beforeAll(async () => {
@@ -180,7 +180,7 @@ describe('with MAX_STREAMS=2', () => {
     await Promise.all(devices.map((device) => device.waitFor('live')));
   });
 
-  test('a third that takes text/event-stream is told in band to come back', async () => {
+  test('a stream beyond MAX_STREAMS is told in band to come back if its client accepts text/event-stream', async () => {
     for (const headers of [
       { Accept: 'text/event-stream' },
       { Accept: 'text/html, text/event-stream;q=0.9' },
@@ -198,7 +198,7 @@ describe('with MAX_STREAMS=2', () => {
   });
 
   test.each(['*/*', 'application/json', 'text/*'])(
-    'a third that takes %s has 503 and Retry-After',
+    'a stream beyond MAX_STREAMS has 503 and Retry-After if its client accepts %s',
     async (accept) => {
       const response = await fetch(`${server.url}/stream?recipient=bob`, { headers: { Accept: accept } });
       expect(response.status).toBe(503);
@@ -208,7 +208,7 @@ describe('with MAX_STREAMS=2', () => {
     },
   );
 
-  test('a device without a cursor is given the one that it would have begun with', async () => {
+  test('a device beyond MAX_STREAMS without a cursor is given the one that it would have begun with', async () => {
     const sent = await send(server.url, 'erin', 1);
     const head = await get(server.url, '/messages?recipient=erin&before=latest');
     for (const [query, cursor] of [
@@ -221,7 +221,7 @@ describe('with MAX_STREAMS=2', () => {
     }
   });
 
-  test('what a retry cannot mend is a status for all, and other requests are served', async () => {
+  test('beyond MAX_STREAMS, a malformed request has its status, and other requests are served', async () => {
     const response = await fetch(`${server.url}/stream?recipient=*bob`, {
       headers: { Accept: 'text/event-stream' },
     });
@@ -231,7 +231,7 @@ describe('with MAX_STREAMS=2', () => {
     expect((await get(server.url, '/messages?recipient=bob')).status).toBe(200);
   });
 
-  test('a device that is told to come back has lost neither its place nor its gap', async () => {
+  test('a device beyond MAX_STREAMS that is told to come back keeps its place and its gap', async () => {
     const refused = [];
     for (const [query, lastEventId, gap] of [
       ['recipient=bob', '0', false],

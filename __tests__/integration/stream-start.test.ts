@@ -39,8 +39,8 @@ beforeAll(async () => {
 });
 afterAll(cleanUp);
 
-describe('a stream starts', () => {
-  test('live only, where nothing says otherwise', async () => {
+describe('the start of a stream', () => {
+  test('a stream starts live if neither a cursor nor last is given', async () => {
     const device = await open('recipient=bob');
     const sent = await send(server.url, 'bob', 'new', { type: 'note' });
     expect(await device.waitForMessages(1)).toEqual([sent]);
@@ -49,7 +49,7 @@ describe('a stream starts', () => {
     log.push(sent);
   });
 
-  test('after the header, then lastEventId, then last, whichever comes first in this order', async () => {
+  test('a stream starts after the header Last-Event-ID, else after lastEventId, else with last', async () => {
     const all = await open('recipient=bob&lastEventId=0');
     const [first, second, third, fourth] = bobs;
     const at = (message: WireMessage | undefined) => cursorOf(all, message);
@@ -77,7 +77,7 @@ describe('a stream starts', () => {
     }
   });
 
-  test.each([0, 1, 2, 1000])('with the newest %d of its inboxes for last', async (last) => {
+  test.each([0, 1, 2, 1000])('last=%d starts a stream with the newest of its inboxes', async (last) => {
     const device = await open(`recipient=bob&recipient=carol&last=${last}`);
     const both = log.filter(({ recipient, sender }) =>
       [recipient, sender].some((one) => /bob|carol/.test(one)),
@@ -86,7 +86,7 @@ describe('a stream starts', () => {
     expect(device.find('ready')?.data).toMatchObject({ gap: false });
   });
 
-  test('with the newest 1000 of more than 1000', async () => {
+  test('last=1000 starts a stream with the newest 1000 of more messages', async () => {
     const batch = (from: number) => Array.from({ length: 700 }, (_, index) => ({ recipient: 'many', content: from + index })); // prettier-ignore
     for (const from of [0, 700]) expect((await publish(server.url, batch(from))).status).toBe(201);
     const device = await open('recipient=many&last=1000');
@@ -98,13 +98,13 @@ describe('a stream starts', () => {
     expect(again.ids).toEqual(device.ids);
   });
 
-  test.each(['-1', '1001', '1.5', 'x', '', '1e2', ' 1', '0x1'])('not at all with last=%s', async (last) => {
+  test.each(['-1', '1001', '1.5', 'x', '', '1e2', ' 1', '0x1'])('last=%s of streams is 400', async (last) => {
     expectProblem(await get(server.url, `/stream?recipient=bob&last=${encodeURIComponent(last)}`), 400, [
       '/last',
     ]);
   });
 
-  test('after a bare number, which a person typed', async () => {
+  test('a stream starts after a bare number that a person typed', async () => {
     const [first, second] = bobs;
     const device = await open('recipient=bob', { lastEventId: String(first?.id) });
     expect(device.messages[0]).toEqual(second);
@@ -113,14 +113,14 @@ describe('a stream starts', () => {
     expect(inQuery.ids).toEqual(device.ids);
   });
 
-  test('after a cursor that lies between messages of its inboxes', async () => {
+  test('a stream starts after a cursor that lies between messages of its inboxes', async () => {
     const whole = await open('recipient=*&lastEventId=0');
     const device = await open('recipient=bob', { lastEventId: cursorOf(whole, log[3]) });
     expect(device.messages).toEqual(bobs.filter(({ id }) => id > (log[3]?.id ?? 0)));
     expect(device.find('ready')?.data).toMatchObject({ gap: false });
   });
 
-  test('where it stopped before the server was restarted, and crashed', async () => {
+  test('a stream goes on where it stopped before a crash and a restart of the server', async () => {
     const before = await Server.start();
     const first = await DeviceStream.open(before.url, 'recipient=bob');
     await first.waitFor('live');
@@ -139,9 +139,9 @@ describe('a stream starts', () => {
   });
 });
 
-describe('a gap is told, and the replay starts at the oldest message held', () => {
+describe('gaps', () => {
   test.each(['x', '-1', '42-', '-k3f9', '1.5', '1e3', 'null', '9'.repeat(40), '1-UPPER case', '💥'])(
-    'unknown: where %s is no cursor',
+    'the cursor %s is a gap "unknown", and the replay starts at the oldest message held',
     async (cursor) => {
       const device = await open(`recipient=bob&lastEventId=${encodeURIComponent(cursor)}`);
       expect(device.messages).toEqual(bobs);
@@ -152,13 +152,13 @@ describe('a gap is told, and the replay starts at the oldest message held', () =
     },
   );
 
-  test('unknown: in the header too', async () => {
+  test('an unknown cursor in the header is a gap, and the replay starts at the oldest message held', async () => {
     const device = await open('recipient=bob&last=1', { lastEventId: 'nonsense' });
     expect(device.messages).toEqual(bobs);
     expect(device.find('ready')?.data).toMatchObject({ gap: 'unknown' });
   });
 
-  test('restored: where the cursor is ahead of the log, is of another run, or of another log', async () => {
+  test('a cursor ahead of the log, or of another epoch or log, is a gap "restored" with a whole replay', async () => {
     const all = await open('recipient=bob&lastEventId=0');
     const [number, tag] = cursorOf(all, bobs[0]).split('-');
     const other = await Server.start();
@@ -183,7 +183,7 @@ describe('the inboxes of a stream', () => {
   const addresses = (count: number) =>
     Array.from({ length: count }, (_, index) => `recipient=inbox-${index}`).join('&');
 
-  test('are up to 100', async () => {
+  test('a stream has up to 100 inboxes', async () => {
     const device = await open(addresses(100));
     const sent = [await send(server.url, 'inbox-0', 1), await send(server.url, 'inbox-99', 2)];
     expect(await device.waitForMessages(2)).toEqual(sent);
@@ -191,7 +191,7 @@ describe('the inboxes of a stream', () => {
     expectProblem(await get(server.url, '/stream'), 400, ['/recipient']);
   });
 
-  test('are the whole log for *', async () => {
+  test('a stream of * has the whole log', async () => {
     const device = await open('recipient=*&lastEventId=0');
     expect(device.messages.slice(0, log.length)).toEqual(log);
     const sent = await send(server.url, 'somebody', 1, { sender: 'else' });
@@ -199,7 +199,7 @@ describe('the inboxes of a stream', () => {
     expect(device.messages.at(-1)).toEqual(sent);
   });
 
-  test('give a message once where they have it twice, replayed and live', async () => {
+  test('a stream gives a message of two of its inboxes once, replayed and live', async () => {
     const both = 'recipient=yan&recipient=zoe&recipient=yan';
     const stored = [];
     for (const [sender, recipient] of [

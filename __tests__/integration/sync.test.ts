@@ -42,7 +42,7 @@ async function conversation(address: string, peer: string): Promise<Conversation
 }
 
 describe('a read marker', () => {
-  test("reaches the reader's other devices and the peer", async () => {
+  test('a read marker reaches the other devices of its reader, and the peer', async () => {
     const { id } = await send(server.url, 'bob', 'hi', { sender: 'alice' });
     const devices = await Promise.all(
       ['bob', 'bob', 'alice'].map((address) => DeviceStream.open(server.url, `recipient=${address}`)),
@@ -56,7 +56,7 @@ describe('a read marker', () => {
     for (const device of devices) expect(await device.waitForMessages(1)).toEqual([answer.body]);
   });
 
-  test('never moves back: one at or behind the standing one is answered with it and 200', async () => {
+  test('a read marker never moves back: one at or behind it is answered with it and 200', async () => {
     const ids = [];
     for (const content of [1, 2, 3]) ids.push((await send(server.url, 'cid', content, { sender: 'ann' })).id);
     const [first, second, third] = ids;
@@ -80,7 +80,7 @@ describe('a read marker', () => {
     ]);
   });
 
-  test('of many at once stands at the greatest, and only ever moves on', async () => {
+  test('of many read markers at once the greatest stands, and it only moves forward', async () => {
     const batch = Array.from({ length: 20 }, (_, content) => ({ sender: 'dan', recipient: 'eve', content }));
     const ids = ((await publish(server.url, batch)).body as WireMessage[]).map(({ id }) => id);
     const device = await DeviceStream.open(server.url, 'recipient=dan');
@@ -94,7 +94,7 @@ describe('a read marker', () => {
     expect(marks.at(-1)).toBe(ids.at(-1));
   });
 
-  test('is one for each reader and peer', async () => {
+  test('each reader has one read marker for each peer', async () => {
     const { id } = await send(server.url, 'fay', 1, { sender: 'gus' });
     await send(server.url, 'fay', 1, { sender: 'hal' });
     expect((await mark('fay', 'gus', id)).status).toBe(201);
@@ -104,7 +104,7 @@ describe('a read marker', () => {
     expect(await conversation('gus', 'fay')).toMatchObject({ readThrough: 1, peerReadThrough: id });
   });
 
-  test('in a batch counts from one entry to the next', async () => {
+  test('read markers in a batch count one after the other', async () => {
     const { id } = await send(server.url, 'ida', 1, { sender: 'jan' });
     const entry = (messageId: number) => ({
       sender: 'ida',
@@ -121,7 +121,7 @@ describe('a read marker', () => {
     expect(behind).toMatchObject({ status: 200, body: [second, second] });
   });
 
-  test('ahead of the log is one at the newest message of the conversation, everywhere', async () => {
+  test('a read marker ahead of the log is set to the newest message of its conversation, everywhere', async () => {
     const { id } = await send(server.url, 'kim', 1, { sender: 'lea' });
     const elsewhere = await send(server.url, 'lea', 1, { sender: 'someone' });
     const devices = await Promise.all(
@@ -143,27 +143,27 @@ describe('a read marker', () => {
     expect((await mark('kim', 'lea', next.id)).status).toBe(201);
   });
 
-  test('ahead of the log in a room is one at the newest message of the room', async () => {
+  test('a read marker ahead of the log in a room is set to the newest message of the room', async () => {
     const { id } = await send(server.url, 'room-9', 1, { sender: 'zoe' });
     await send(server.url, 'kim', 1, { sender: 'zoe' });
     const answer = await mark('kim', 'room-9', Number.MAX_SAFE_INTEGER);
     expect(answer).toMatchObject({ status: 201, body: { content: { messageId: id } } });
   });
 
-  test('ahead of the log in a conversation without a message covers nothing', async () => {
+  test('a read marker ahead of the log in an empty conversation covers nothing', async () => {
     const answer = await mark('kim', 'nobody-yet', Number.MAX_SAFE_INTEGER);
     expect(answer).toMatchObject({ status: 201, body: { content: { messageId: 1 } } });
     const { id } = await send(server.url, 'kim', 1, { sender: 'nobody-yet' });
     expect(await conversation('kim', 'nobody-yet')).toMatchObject({ unread: 1, lastMessage: { id } });
   });
 
-  test.each([0, -1, 1.5, '1', null, undefined, [1], 1e300])('of %j is refused', async (messageId) => {
+  test.each([0, -1, 1.5, '1', null, undefined, [1], 1e300])('a read marker %j is 400', async (messageId) => {
     const answer = await mark('kim', 'lea', messageId);
     expectProblem(answer, 400);
     expect(errorPaths(answer)).toEqual([expect.stringMatching(/^\/content(\/messageId)?$/)]);
   });
 
-  test('has no ttl and is not ephemeral', async () => {
+  test('a read marker with a ttl, or an ephemeral one, is refused', async () => {
     expectProblem(await mark('kim', 'lea', 1, { ttl: 60 }), 400, ['/ttl']);
     expectProblem(await mark('kim', 'lea', 1, { ephemeral: true }), 400, ['/ephemeral']);
   });
@@ -180,7 +180,7 @@ describe('conversations', () => {
     listed.set(query, conversations);
   }
 
-  test('show peer, last message, unread and both markers, newest first', async () => {
+  test('conversations show peer, last message, unread and both markers, newest first', async () => {
     await send(server.url, 'max', 1, { sender: 'nan' });
     const fromOle = await send(server.url, 'max', 2, { sender: 'ole' });
     const toNan = await send(server.url, 'nan', 3, { sender: 'max' });
@@ -205,7 +205,7 @@ describe('conversations', () => {
     await expectConversations('nobody', []);
   });
 
-  test.each([999, 1000, 1001, 2500])('of %d unread count up to 1000', async (count) => {
+  test.each([999, 1000, 1001, 2500])('%d unread messages count up to 1000', async (count) => {
     const address = `reader-${count}`;
     const ids: number[] = [];
     for (let left = count; left > 0; left -= 1000) {
@@ -219,7 +219,7 @@ describe('conversations', () => {
     await expectConversations(address, [one]);
   });
 
-  test.each([1, 2, 3, 6, 1000])('in pages of %d are each met once', async (limit) => {
+  test.each([1, 2, 3, 6, 1000])('pages of %d conversations have each once', async (limit) => {
     const address = `pager-${limit}`;
     const peers = Array.from({ length: 6 }, (_, index) => `peer-${index}`);
     for (const peer of [...peers, ...peers.toReversed()])
@@ -237,7 +237,7 @@ describe('conversations', () => {
     expect((await conversationsOf(address)).conversations.map(({ peer }) => peer)).toEqual(peers);
   });
 
-  test('have a cursor with which a stream misses nothing', async () => {
+  test('conversations have a cursor with which a stream misses nothing', async () => {
     await send(server.url, 'rob', 1, { sender: 'sue' });
     const { cursor } = await conversationsOf('rob');
     const missed = await send(server.url, 'rob', 2, { sender: 'sue' });
@@ -246,7 +246,7 @@ describe('conversations', () => {
     expect(device.messages).toEqual([missed]);
   });
 
-  test('are the same once they are projected', async () => {
+  test('conversations are the same before and after they are projected', async () => {
     const sql = 'SELECT head - projected FROM position';
     await until(() => readNumber(server.database, sql) === 0, 'the projection');
     listed.delete('max');
@@ -259,7 +259,7 @@ describe('conversations', () => {
     }
   });
 
-  test('are the same after a crash right behind the last answer', async () => {
+  test('conversations are the same after a crash right behind the last answer', async () => {
     const crashing = await Server.start();
     const entries = Array.from({ length: 300 }, (_, index) => ({ sender: `s${index % 7}`, recipient: 'tom', content: 1 })); // prettier-ignore
     await publish(crashing.url, entries);
@@ -281,7 +281,7 @@ describe('conversations', () => {
     await after.kill();
   });
 
-  test.each(['0', '1001', '-1', '1.5', 'x', ''])('with limit=%s are refused', async (limit) => {
+  test.each(['0', '1001', '-1', '1.5', 'x', ''])('conversations with limit=%s are refused', async (limit) => {
     expectProblem(await get(server.url, `/conversations?recipient=max&limit=${limit}`), 400, ['/limit']);
   });
 });

@@ -25,7 +25,7 @@ function callsOf(set: string): string[] {
   return names.flatMap((name) => (name.startsWith('@') ? callsOf(name) : [name]));
 }
 
-unitTest('the unit of deploy has nothing that systemd does not know', () => {
+unitTest('the unit of deploy has no setting that systemd does not know', () => {
   // It looks for the program as well.
   const unit = readFileSync(UNIT, 'utf8').replace(/^ExecStart=\S+/m, `ExecStart=${process.execPath}`);
   const file = join(newFolder(), 'tidings.service');
@@ -38,7 +38,7 @@ unitTest('the unit of deploy has nothing that systemd does not know', () => {
 
 const bothToolsTest = [unitTest, tracedTest].find((one) => one === test.skip) ?? test;
 
-bothToolsTest('the unit of deploy lets the service do all that it asks the system for', async () => {
+bothToolsTest('the unit of deploy allows all system calls of the service', async () => {
   const trace = join(newFolder(), 'trace');
   const server = await Server.start({ wrapper: ['strace', '-D', '-f', '-qq', '-o', trace] });
   const device = await DeviceStream.open(server.url, 'recipient=bob');
@@ -102,7 +102,7 @@ const pythonTest = testWithTool('python3', 'python3');
 const notifyTest =
   [testWithTool('systemd-notify', 'systemd'), pythonTest].find((one) => one === test.skip) ?? test;
 
-notifyTest('systemd is told when the service listens, that it is alive, and when it ends', async () => {
+notifyTest('systemd learns when the service listens, that it is alive, and when it ends', async () => {
   const { socket, of } = await receiver();
   const server = await Server.start({ env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '200000' } });
   await until(() => of('READY=1').length === 1, 'READY');
@@ -113,7 +113,7 @@ notifyTest('systemd is told when the service listens, that it is alive, and when
   await until(() => of('STOPPING=1').length === 1, 'STOPPING');
 });
 
-notifyTest('a service that hangs gives no sign of life, and systemd would end it', async () => {
+notifyTest('a service that hangs gives no sign of life to systemd', async () => {
   const { socket, of } = await receiver();
   const file = join(newFolder(), 'hang');
   const server = await Server.start({
@@ -130,13 +130,13 @@ notifyTest('a service that hangs gives no sign of life, and systemd would end it
   expect(meanwhile.length).toBeLessThanOrEqual(1);
 });
 
-notifyTest('a start that fails is never told as ready', async () => {
+notifyTest('a start that fails is never reported to systemd as ready', async () => {
   const { socket, of } = await receiver();
   const ended = await Server.run({ env: { NOTIFY_SOCKET: socket, PORT: 'x' } });
   expect([ended.code, of('READY=1')]).toEqual([1, []]);
 });
 
-test('a service without systemd, or without its program, serves and ends as ever', async () => {
+test('a service without systemd, or without systemd-notify, serves and ends as usual', async () => {
   const alone = await Server.start();
   expect((await alone.stop()).stderr).not.toContain('systemd');
   const env = { NOTIFY_SOCKET: '/nowhere', PATH: '/nowhere' };

@@ -78,11 +78,11 @@ class Page {
   }
 }
 
-describe('a session that does not count', () => {
+describe('a bad session', () => {
   let over: string;
   beforeAll(async () => (over = await tokenFor('alice', {}, { exp: secondsFromNow(-1) })));
 
-  test('is told in band to what reads event streams', async () => {
+  test('a stream with an expired session is told so in band', async () => {
     for (const accept of ['text/event-stream', 'text/html, text/event-stream;q=0.9, */*']) {
       const headers = { ...cookie(over), Accept: accept };
       const device = await DeviceStream.open(server.url, 'recipient=alice&recipient=bob', { headers });
@@ -98,7 +98,7 @@ describe('a session that does not count', () => {
     }
   });
 
-  test('is 401 for others, and on every other path', async () => {
+  test('an expired session is 401 for requests that accept no event stream, and on every other path', async () => {
     expectProblem(await request(`${server.url}/stream`, { headers: cookie(over) }), 401, []);
     for (const path of [
       '/messages',
@@ -115,7 +115,7 @@ describe('a session that does not count', () => {
     expectProblem(await publish(server.url, { recipient: 'bob', content: 1 }, headers), 401, []);
   });
 
-  test('is 401 for all as a bearer token: whoever sent it would come back with the same', async () => {
+  test('an expired bearer token is 401 on a stream as well, since it would come back unchanged', async () => {
     expectProblem(
       await request(`${server.url}/stream`, { headers: { ...bearer(over), ...ACCEPT } }),
       401,
@@ -126,7 +126,7 @@ describe('a session that does not count', () => {
     expectProblem(await request(`${server.url}/stream`, { headers: both }), 401, []);
   });
 
-  test('is told in band as well if it is a token that cannot be verified, and is 401 for others', async () => {
+  test('a stream with a session that cannot be verified is told so in band, and other requests get 401', async () => {
     const sign = (claims: object) => signToken({ sub: 'alice', ...claims });
     const [header = '', payload = '', signature = ''] = (await sign({})).split('.');
     const unverifiable: [string, string][] = [
@@ -161,7 +161,7 @@ describe('a session that does not count', () => {
     }
   });
 
-  test('is 401 for all if it is no token, which no service has set', async () => {
+  test('a cookie that is no token at all is 401, also on a stream', async () => {
     const [header = '', payload = ''] = over.split('.');
     const text = segment('x');
     for (const bad of ['x', 'x.y.z', `${header}.${payload}`, `${header}.${payload}.A.A.A`, `${header}.${text}.A`, `${text}.${payload}.A`, `${header}.${segment('[]')}.A`, `${header}.${payload}.~`]) {
@@ -170,7 +170,7 @@ describe('a session that does not count', () => {
     }
   }); // prettier-ignore
 
-  test('beside a good one of another client is told in band, and beside one of the same does not matter', async () => {
+  test('a stream with sessions of two clients is told so in band, and a bad one beside good ones does not matter', async () => {
     const [alice, bob] = [await tokenFor('alice'), await tokenFor('bob')];
     const of = (...tokens: string[]) => ({ Cookie: tokens.map((one) => `tidings=${one}`).join('; ') });
     const both = await DeviceStream.open(server.url, '', { headers: of(alice, bob) });
@@ -184,7 +184,7 @@ describe('a session that does not count', () => {
 
 // Each waits for the end of a token, so they wait side by side: for addresses of their own.
 describe('a stream', () => {
-  test.concurrent.each([['bearer', bearer], ['cookie', cookie]] as const)('of a %s says when it ends, and ends then, with bye', async (what, carry) => {
+  test.concurrent.each([['bearer', bearer], ['cookie', cookie]] as const)('a stream of a %s says when it ends, and ends then, with bye', async (what, carry) => {
     const [carl, room] = [`carl-${what}`, `room-${what}`];
     const { token, end } = await shortLived(carl, 5, { read: [carl, room] });
     const query = `recipient=${carl}&recipient=${room}`;
@@ -203,7 +203,7 @@ describe('a stream', () => {
     expect(device.ids).toEqual([last.id]);
   }); // prettier-ignore
 
-  test.concurrent('of one client, each ends by its own token', async () => {
+  test.concurrent('each stream of one client ends with its own token', async () => {
     const short = await shortLived('dora', 3);
     const long = await shortLived('dora', 8);
     const devices = await Promise.all(
@@ -220,7 +220,7 @@ describe('a stream', () => {
   });
 
   test.concurrent(
-    'that comes back with a renewed session resumes two inboxes exactly at its position',
+    'a stream that comes back with a renewed session resumes two inboxes exactly at its position',
     async () => {
       const grants: Grants = { read: ['eve', 'team'] };
       const first = await shortLived('eve', 6, grants);
@@ -250,7 +250,7 @@ describe('a stream', () => {
   );
 
   test.concurrent(
-    'that comes back before the session is renewed is told again, keeps its place, and goes on after',
+    'a stream that comes back before its session is renewed is told again, and later goes on at its place',
     async () => {
       const first = await shortLived('finn', 5);
       const page = new Page('', first.token);
@@ -271,7 +271,7 @@ describe('a stream', () => {
 });
 
 describe('a held poll', () => {
-  test.concurrent('ends no later than its token', async () => {
+  test.concurrent('a held poll ends no later than its token', async () => {
     const { token, end } = await shortLived('gina', 6, { read: ['gina', 'team'] });
     const answer = await request(`${server.url}/messages?recipient=gina&wait=60`, { headers: bearer(token) });
     const ended = Date.now();

@@ -48,8 +48,8 @@ async function known(headers: Record<string, string>, where = server): Promise<s
   return answer.status === 200 ? (answer.body as { sub: string }).sub : answer.status;
 }
 
-describe('a good token is accepted', () => {
-  test('of HS256, with and without kid and typ, beside a key set', async () => {
+describe('good tokens', () => {
+  test('a token of HS256 is accepted, with and without kid and typ, beside a key set', async () => {
     for (const header of [{}, { kid: 'any' }, { typ: 'JWT' }, { typ: 'at+jwt' }]) {
       const made = rawToken({ alg: 'HS256', ...header }, claimsOf('alice'), SECRET);
       expect(await known(bearer(made))).toBe('alice');
@@ -57,14 +57,14 @@ describe('a good token is accepted', () => {
     }
   });
 
-  test('of each key of a set, with its kid and without, where two keys have the algorithm', async () => {
+  test('a token of each key of a set is accepted, with and without kid, also if two keys have its algorithm', async () => {
     for (const key of keys) {
       expect(await known(bearer(tokenOf(key, claimsOf(key.kid))))).toBe(key.kid);
       expect(await known(bearer(tokenOf(key, claimsOf(key.kid), { kid: undefined })))).toBe(key.kid);
     }
   });
 
-  test('of keys that are published without kid and alg', async () => {
+  test('a token of a key that is published without kid and alg is accepted', async () => {
     const bare = keys.map(({ publicJwk }) => ({ ...publicJwk, kid: undefined, alg: undefined }));
     const other = await Server.start({ env: { AUTH_JWKS: jwksFile(...(bare as object[])), ...CHECKS } });
     for (const key of keys) {
@@ -75,7 +75,7 @@ describe('a good token is accepted', () => {
     await other.kill();
   });
 
-  test('of a secret in a file, whose last line end is not part of it', async () => {
+  test('a token of a secret in a file is accepted, and the last line end is not part of the secret', async () => {
     const file = join(newFolder(), 'secret');
     writeFileSync(file, `${SECRET}\n`);
     const other = await Server.start({ env: { AUTH_SECRET_FILE: file } });
@@ -99,7 +99,7 @@ describe('without a token', () => {
     ['/presence?recipient=alice', 'GET'],
     ['/session', 'GET'],
     ['/session', 'PUT'],
-  ])('%s is 401 for %s, with WWW-Authenticate', async (path, method) => {
+  ])('%s without a token is 401 for %s, with WWW-Authenticate', async (path, method) => {
     const answer = await request(`${server.url}${path}`, {
       method,
       headers: { Accept: 'text/event-stream' },
@@ -109,12 +109,12 @@ describe('without a token', () => {
     expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer\b/);
   });
 
-  test('the health of the service is told', async () => {
+  test('the health of the service can be read without a token', async () => {
     expect((await request(`${server.url}/healthz`)).status).toBe(200);
     expect((await request(`${server.url}/readyz`)).status).toBe(200);
   });
 
-  test('a body is not even read: a bad one is 401 too', async () => {
+  test('without a token a body is not read: a malformed one is 401 as well', async () => {
     const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"bad' };
     expectProblem(await request(`${server.url}/messages`, init), 401, []);
   });
@@ -124,7 +124,7 @@ describe('without a token', () => {
 const NAMES = ['access_token', 'token', 'jwt', 'authorization', 'Authorization', 'auth', 'bearer', 'id_token', 'tidings', 'api_key', 'apikey', 'key', 'session', 'auth_token', 'ACCESS_TOKEN']; // prettier-ignore
 
 describe('a token in a URL', () => {
-  test.each(NAMES)('as %s is refused, whoever sends it, and not repeated in the answer', async (name) => {
+  test.each(NAMES)('a token in a URL as %s is refused, and not repeated in the answer', async (name) => {
     for (const path of ['/stream?recipient=alice&', '/messages?recipient=alice&', '/session?', '/presence?recipient=alice&', '/conversations?recipient=alice&', '/messages/1?']) {
       for (const headers of [{}, bearer(token), cookie(token)]) {
         const answer = await request(`${server.url}${path}${name}=${token}`, { headers });
@@ -136,11 +136,11 @@ describe('a token in a URL', () => {
     expectProblem(answer, 400);
   }); // prettier-ignore
 
-  test('is not in the log of the service', () => {
+  test('a token in a URL is not logged', () => {
     expect(`${server.stdout}${server.stderr}`).not.toContain(token.split('.')[2]);
   });
 
-  test('in a form is an unknown field', async () => {
+  test('a token in a form does not sign in', async () => {
     const form = new URLSearchParams({ recipient: 'bob', content: 'x', access_token: token });
     const answer = await request(`${server.url}/messages`, { method: 'POST', body: form });
     expectProblem(answer, 401, []);
@@ -174,11 +174,11 @@ describe('Authorization', () => {
     ['two tokens with a comma', 'Bearer TOKEN, Bearer TOKEN', 401],
     ['another scheme first', 'Basic x, Bearer TOKEN', 401],
     ['a scheme that begins like it', 'Bearerx TOKEN', 401],
-  ])('with %s', async (_what, value, expected) => {
+  ])('Authorization with %s, %j, gives %s', async (_what, value, expected) => {
     expect(await known({ Authorization: value.replaceAll('TOKEN', token) })).toBe(expected);
   });
 
-  test('twice is never a choice of whoever put the second', async () => {
+  test('a second Authorization does not replace the first', async () => {
     const two = [`Authorization: Bearer ${token}`, `Authorization: Bearer ${mallory}`].join('\r\n');
     const answer = await exchange(server.port, (socket) =>
       socket.write(`GET /session HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n${two}\r\n\r\n`),
@@ -196,18 +196,18 @@ describe('the cookie', () => {
     ['only inside the value of another', 'a=tidings=TOKEN', 401],
     ['only as a name that begins like it', 'tidings2=TOKEN', 401],
     ['only in another case', 'Tidings=TOKEN', 401],
-    ['empty', 'tidings=', 401],
+    ['that is empty', 'tidings=', 401],
     ['without a value', 'tidings', 401],
-    ['of a prefix', '__Host-tidings=TOKEN', 401],
+    ['with a prefix', '__Host-tidings=TOKEN', 401],
     ['after a comma', 'a=1, tidings=TOKEN', 401],
-  ])('%s', async (_what, value, expected) => {
+  ])('a session cookie %s, %j, gives %s', async (_what, value, expected) => {
     const header = value.replaceAll('TOKEN', token).replaceAll('MALLORY', mallory);
     expect(await known({ Cookie: header })).toBe(expected);
   });
 
   // [RFC 6265 §8.6] A sibling domain can set a second cookie of the name; the server cannot tell which is whose.
   test.each([['tidings=TOKEN; tidings=MALLORY'], ['tidings=MALLORY; tidings=TOKEN']])(
-    'with good tokens of two clients is nobody: %s',
+    'a cookie with good tokens of two clients is refused: %s',
     async (value) => {
       const header = value.replaceAll('TOKEN', token).replaceAll('MALLORY', mallory);
       expect(await known({ Cookie: header })).toBe(401);
@@ -222,7 +222,7 @@ describe('the cookie', () => {
     ['tidings=TOKEN; tidings=TOKEN'],
     ['tidings=TOKEN; tidings=LATER'],
     ['tidings=x; tidings=y; tidings=x; tidings=z; tidings=y; tidings=TOKEN'],
-  ])('several times has the client of the one that is good: %s', async (value) => {
+  ])('of several cookies the good one counts: %s', async (value) => {
     const header = value
       .replaceAll('TOKEN', token)
       .replaceAll('FORGED', await signToken({ sub: 'mallory' }, 'y'.repeat(40)))
@@ -231,7 +231,7 @@ describe('the cookie', () => {
     expect(await known({ Cookie: header })).toBe('alice');
   });
 
-  test('many times is looked at four times', async () => {
+  test('the first four different session cookies of a request are checked, and no more', async () => {
     const others = Array.from({ length: 4 }, (_, index) => `tidings=x${index}`);
     expect(await known({ Cookie: [...others.slice(1), `tidings=${token}`].join('; ') })).toBe('alice');
     expect(await known({ Cookie: [...others, `tidings=${token}`].join('; ') })).toBe(401);
@@ -239,7 +239,7 @@ describe('the cookie', () => {
 });
 
 describe('bearer token and cookie together', () => {
-  test('are those of the bearer, also where only the cookie is good', async () => {
+  test('a bearer token counts and the cookie beside it does not, even if only the cookie is good', async () => {
     expect(await known({ ...bearer(token), ...cookie(mallory) })).toBe('alice');
     for (const bad of ['x', 'e30.e30.e30', `${token}x`]) {
       expect(await known({ ...bearer(bad), ...cookie(token) })).toBe(401);
@@ -247,7 +247,7 @@ describe('bearer token and cookie together', () => {
   });
 });
 
-test('a token does not come from a body, a header of another name, or a second part of the target', async () => {
+test('no token is taken from a body, a header of another name, or a second part of the target', async () => {
   for (const name of ['X-Authorization', 'Proxy-Authorization', 'X-Access-Token', 'X-Api-Key', 'Token', 'X-Forwarded-User', 'X-Remote-User', 'Remote-User', 'Sec-WebSocket-Protocol']) {
     expect(await known({ [name]: `Bearer ${token}` })).toBe(401);
   }

@@ -34,8 +34,8 @@ async function whole(method: string, path: string, headers: Record<string, strin
   return `${head}\n\n${text}`.replaceAll(/^(Date|X-Request-Id): .*$/gm, '$1');
 }
 
-describe('what one may not read looks the same whether it exists or not', () => {
-  test.each(['GET', 'HEAD'])('a message, for %s', async (method) => {
+describe('requests without the right to read', () => {
+  test.each(['GET', 'HEAD'])('%s of a forbidden message is the same as of no message', async (method) => {
     const there = await whole(method, `/messages/${hidden.id}`, bob);
     expect(there).toMatch(/^HTTP\/1\.1 404 /);
     for (const id of [hidden.id + 1000, Number.MAX_SAFE_INTEGER]) {
@@ -57,7 +57,7 @@ describe('what one may not read looks the same whether it exists or not', () => 
     ['presence on a stream', '/stream?presence=NAME'],
     ['conversations', '/conversations?recipient=NAME'],
     ['presence', '/presence?recipient=NAME'],
-  ])('%s', async (_what, path) => {
+  ])('a refusal is the same whether the address exists or not: %s', async (_what, path) => {
     for (const accept of ['*/*', 'text/event-stream']) {
       const headers = { ...bob, Accept: accept };
       const there = await whole('GET', path.replace('NAME', 'carol'), headers);
@@ -68,7 +68,7 @@ describe('what one may not read looks the same whether it exists or not', () => 
     }
   });
 
-  test('a message that a publish without the right would repeat', async () => {
+  test('the refusal of a publish is the same whether its idempotency key exists or not', async () => {
     await deliver('carol>dave', { idempotencyKey: 'k' });
     const body = (key: string) => ({ sender: 'carol', recipient: 'dave', content: 'carol>dave', idempotencyKey: key });
     const there = await publish(server.url, body('k'), bob);
@@ -77,7 +77,7 @@ describe('what one may not read looks the same whether it exists or not', () => 
   });
 }); // prettier-ignore
 
-describe('messages of others never reach', () => {
+describe('messages of others', () => {
   /** What is sent, in order, and which of it each of the readers may see. */
   const PAIRS = ['alice>bob', 'bob>alice', 'carol>bob', 'carol>dave', 'alice>alice', 'dave>room-1', 'dave>bobby', 'alice>room-1', 'b>b']; // prettier-ignore
   const READERS: [string, Grants | undefined, string, (sender: string, recipient: string) => boolean][] = [
@@ -90,7 +90,7 @@ describe('messages of others never reach', () => {
     ['x', { read: ['*'] }, 'recipient=*&', () => true],
   ]; // prettier-ignore
 
-  test('a stream with narrower grants, live, replayed, ephemeral, or polled', async () => {
+  test('a stream or poll gets only messages of its grants, live, replayed and ephemeral', async () => {
     const start = await deliver('start>start');
     const readers = await Promise.all(
       READERS.map(async ([sub, grants, query, sees]) => {
@@ -134,7 +134,7 @@ describe('messages of others never reach', () => {
     for (const { device } of readers) device.cut();
   });
 
-  test('conversations: each has only those of the address', async () => {
+  test('conversations have only messages of their address', async () => {
     const headers = bearer(await tokenFor('b'));
     const answer = await request(`${server.url}/conversations`, { headers });
     expect(answer.status).toBe(200);

@@ -12,7 +12,7 @@ const LIMITED = ['prlimit', '--fsize=250000:unlimited'];
 
 describe('a log that cannot be written', () => {
   testWithTool('prlimit', 'util-linux')(
-    'refuses publishes and is not ready, keeps its streams, and takes messages again when it can',
+    'a log that cannot be written refuses publishes, keeps its streams, and takes messages again when it can',
     async () => {
       // node ignores SIGXFSZ, so that a write past the limit fails with EFBIG.
       const server = await Server.start({ wrapper: LIMITED });

@@ -33,7 +33,7 @@ async function comeBack(cursor: string): Promise<{ gap: unknown; ids: number[]; 
   return { gap: gapOf(device), ids: device.ids, cursor: end };
 }
 
-test('what the version before stored is there, and devices with its cursors resume without a gap', async () => {
+test('messages of the version before are there, and devices with its cursors resume without a gap', async () => {
   expect(stored.map(({ id }) => id)).toEqual([1, 2, 4, 5]);
   const cursor = '5-gkl347';
   expect(await comeBack('0')).toEqual({ gap: false, ids: [1, 2, 4, 5], cursor });
@@ -45,7 +45,7 @@ test('what the version before stored is there, and devices with its cursors resu
     expect(await comeBack(from)).toEqual({ gap: false, ids, cursor });
 });
 
-test('they go on with new messages: in order, nothing twice', async () => {
+test('devices of the version before get new messages in order, and none twice', async () => {
   const device = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: '2-xss10d' });
   await device.waitFor('live');
   const sent = [await send(server.url, 'bob', 6), await send(server.url, 'bob', 7)];
@@ -65,14 +65,14 @@ test('they go on with new messages: in order, nothing twice', async () => {
   expect(await comeBack(cursor)).toEqual({ gap: false, ids: [], cursor });
 });
 
-test('a cursor that is ahead, or of an epoch that this log does not have, is one of before a restore', async () => {
+test('a cursor ahead of an upgraded log, or of an unknown epoch, is told as restored', async () => {
   await send(server.url, 'bob', 6);
   const cursor = await headCursor(server.url);
   for (const ahead of ['6-gkl347', '900-gkl347', '900', '5-xss10d', '3-gkl347', '2-other'])
     expect(await comeBack(ahead)).toEqual({ gap: 'restored', ids: [1, 2, 4, 5, 6], cursor });
 });
 
-test('a repeat of a key is still recognised, and a contradiction too', async () => {
+test('a key of the version before is still recognised, and a conflict with it too', async () => {
   const repeated = await publish(server.url, { recipient: 'bob', content: 1, idempotencyKey: 'k' });
   expect([repeated.status, repeated.body]).toEqual([200, stored[0]]);
   const other = await publish(server.url, { recipient: 'bob', content: 2, idempotencyKey: 'k' });
@@ -80,7 +80,7 @@ test('a repeat of a key is still recognised, and a contradiction too', async () 
   expect(await pullAll(server.url, 'bob')).toEqual(stored);
 });
 
-test('conversations, read markers and subscriptions come along', async () => {
+test('conversations, read markers and subscriptions of the version before are there', async () => {
   const mark = await publish(server.url, { recipient: 'bob', type: 'read', content: { messageId: 1 } });
   expect(mark.body).toEqual(stored[2]);
   const list = (await (await fetch(`${server.url}/conversations?recipient=bob`)).json()) as object;

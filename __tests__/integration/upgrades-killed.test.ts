@@ -79,24 +79,27 @@ function expectMigrated(database: string): void {
   expect(readdirSync(dirname(database)).filter((name) => name.includes('copying'))).toEqual([]);
 }
 
-describe('a migration that is killed leaves the database as it was or migrated, and the next start goes on', () => {
-  tracedTest.each(['pwrite64', 'fsync', 'ftruncate', 'rename', 'unlink'])('at each %s', (call) => {
-    let kills = 0;
-    for (; ; kills++) {
-      const database = databaseOf(VERSION);
-      if (!migrateUntil(call, kills + 1, database)) {
+describe('a migration that is killed', () => {
+  tracedTest.each(['pwrite64', 'fsync', 'ftruncate', 'rename', 'unlink'])(
+    'a migration that is killed at any %s leaves a whole database, and the next start finishes it',
+    (call) => {
+      let kills = 0;
+      for (; ; kills++) {
+        const database = databaseOf(VERSION);
+        if (!migrateUntil(call, kills + 1, database)) {
+          expectMigrated(database);
+          break;
+        }
+        expectWhole(database);
+        migrate(database);
         expectMigrated(database);
-        break;
       }
-      expectWhole(database);
-      migrate(database);
-      expectMigrated(database);
-    }
-    expect(kills).toBeGreaterThan(0);
-  });
+      expect(kills).toBeGreaterThan(0);
+    },
+  );
 });
 
-test('a copy that was interrupted by a loss of power, before its name was written, is made again', () => {
+test('a copy that a loss of power interrupted before it had its name is made again', () => {
   const database = databaseOf(VERSION);
   // The interrupted copy is not a database.
   copyDatabase(PROGRAM, `${database}-copying`);
@@ -104,13 +107,13 @@ test('a copy that was interrupted by a loss of power, before its name was writte
   expectMigrated(database);
 });
 
-describe('a service that is killed while it brings an old database along serves all of it at the next start', () => {
+describe('an upgrade that is killed', () => {
   tracedTest.each([
     ['in the middle of the copy', 'pwrite64', 5, '-copying'],
     ['when the copy gets its name', 'rename', 1, '-copying'],
     ['when the migration is written', 'pwrite64', 2, '-wal'],
     ['when the migration is flushed', 'fsync', 2, '-wal'],
-  ] as const)('(%s)', async (_when, call, time, suffix) => {
+  ] as const)('a service killed %s serves all at its next start', async (_when, call, time, suffix) => {
     const database = databaseOf(VERSION);
     const wrapper = ['strace', ...killAt(call, time, database + suffix)];
     const killed = await Server.run({ database, env: QUIET, wrapper });

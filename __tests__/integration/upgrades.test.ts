@@ -60,7 +60,7 @@ async function databaseOfToday(): Promise<string> {
   return server.database;
 }
 
-test('there is a database of each release, and of the last schema without hashes of migrations', () => {
+test('the fixtures have a database of each release, and of the last schema without hashes of migrations', () => {
   expect(RELEASES).toEqual([
     ['schema-8', 8],
     ['tidings-0.1.0', 6],
@@ -79,7 +79,7 @@ test('a database of a release with the same schema is opened as it is, without a
 });
 
 describe.each(EARLIER_VERSIONS)('a database of %s', (version, schema) => {
-  test('comes along with all that is in it, and is kept beside as it was, for its user alone', async () => {
+  test('an old database is upgraded with all its content, and a copy from before is kept for its user alone', async () => {
     const database = databaseOf(version);
     const server = await start(database);
     await expectAnswersOf(version, server.url);
@@ -98,7 +98,7 @@ describe.each(EARLIER_VERSIONS)('a database of %s', (version, schema) => {
     expect(again.stderr).not.toContain('copy');
   });
 
-  test('goes back with the copy: devices that had seen more are told so, and it can go forward again', async () => {
+  test('an upgraded database can be replaced by its copy, and devices that had seen more are told so', async () => {
     const database = databaseOf(version);
     const server = await start(database);
     await send(server.url, 'bob', 'since the upgrade');
@@ -117,7 +117,7 @@ describe.each(EARLIER_VERSIONS)('a database of %s', (version, schema) => {
     device.cut();
   });
 
-  test('is kept a second time if it was used by the version before in between; no copy is overwritten', async () => {
+  test('a second upgrade keeps a second copy, and overwrites none', async () => {
     const database = databaseOf(version);
     await (await start(database)).stop();
     const [first = ''] = copiesOf(database);
@@ -135,7 +135,7 @@ describe.each(EARLIER_VERSIONS)('a database of %s', (version, schema) => {
     expect(contents).toEqual(['"more"']);
   });
 
-  test('is changed without a copy if UPGRADE_COPY is none, which is logged', async () => {
+  test('an old database is upgraded without a copy if UPGRADE_COPY is none, which is logged', async () => {
     const database = databaseOf(version);
     const server = await Server.start({ database, env: { ...QUIET, UPGRADE_COPY: 'none' } });
     await expectAnswersOf(version, server.url);
@@ -144,7 +144,7 @@ describe.each(EARLIER_VERSIONS)('a database of %s', (version, schema) => {
   });
 });
 
-describe('a migration that was applied and is not that of this program ends the start, and nothing is changed', () => {
+describe('the recorded migrations', () => {
   test.each([
     [
       'edited',
@@ -161,7 +161,7 @@ describe('a migration that was applied and is not that of this program ends the 
       'DELETE FROM migrations WHERE version = 5',
       /has no record of migration 5 \(0005-retention-time\.sql\), though its schema version is 9/,
     ],
-  ])('(%s)', async (_what, sql, says) => {
+  ])('an applied migration that is %s ends the start, and nothing is changed', async (_what, sql, says) => {
     const database = await databaseOfToday();
     const rows = withDatabase(database, (file) => {
       const before = file.prepare('SELECT * FROM migrations').all();
@@ -186,7 +186,7 @@ describe('a migration that was applied and is not that of this program ends the 
   });
 });
 
-test('a new database knows all migrations and when they were applied, an older one only those since', async () => {
+test('a new database records when each migration was applied, an older one only for those since', async () => {
   const rowsIn = (file: string): unknown[] =>
     withDatabase(file, (database) =>
       database
@@ -203,7 +203,7 @@ test('a new database knows all migrations and when they were applied, an older o
 });
 
 test.each(EARLIER_VERSIONS)(
-  'a migration of a database of %s that fails is named, with the message of SQLite, and nothing is changed',
+  'a failed migration of a database of %s is named with the message of SQLite, and nothing is changed',
   async (version, schema) => {
     const database = databaseOf(version);
     // The last of the migrations fails. Those before it are undone with it.
@@ -230,7 +230,7 @@ test.each(EARLIER_VERSIONS)(
   },
 );
 
-test('a damaged database is not changed, and no copy is kept of it', async () => {
+test('a start on a damaged old database changes nothing and keeps no copy', async () => {
   const database = databaseOf('schema-8');
   const bytes = readFileSync(database);
   const page = withDatabase(database, (file) =>
@@ -259,7 +259,7 @@ async function onSmallDisk(version: string, mebibytesOfOthers: number): Promise<
 }
 
 diskTest(
-  'without room for a copy the start ends with the numbers, and goes on without one if told so',
+  'a start without room for a copy ends with the numbers, and goes on without a copy if told so',
   async () => {
     const { database } = await onSmallDisk('tidings-0.1.0', 7);
     const before = filesBeside(database);
@@ -274,7 +274,7 @@ diskTest(
   },
 );
 
-diskTest('a copy uses the room of the reserve if there is no other', async () => {
+diskTest('a copy uses the room of the reserve if there is no other room', async () => {
   const { database } = await onSmallDisk('tidings-0.1.0', 5);
   writeFileSync(`${database}-reserve`, Buffer.alloc(2 * 1024 * 1024));
   const server = await start(database);

@@ -30,7 +30,7 @@ describe('a socket of a service with a key', () => {
   const openWith = (headers: Record<string, string>, query = ''): Promise<SocketDevice> =>
     SocketDevice.open(server.url, query, { headers });
 
-  test('opens with a bearer token, whatever the Origin: no page can send that', async () => {
+  test('a socket opens with a bearer token from any Origin, because no page can send that header', async () => {
     for (const headers of [{}, { Origin: 'https://evil.example' }]) {
       const device = await openWith({ ...bearer(token), ...headers });
       expect((await device.waitFor('ready')).data).toHaveProperty('expiresAt');
@@ -38,7 +38,7 @@ describe('a socket of a service with a key', () => {
     }
   });
 
-  test('opens with the session of a page of its own, or of one in CORS_ORIGINS', async () => {
+  test('a socket opens with the session of its own page, or of a page in CORS_ORIGINS', async () => {
     for (const origin of [server.url, PARTNER]) {
       const device = await openWith({ ...cookie(token), Origin: origin });
       await device.waitFor('live');
@@ -60,18 +60,18 @@ describe('a socket of a service with a key', () => {
     'file://',
     'chrome-extension://127.0.0.1',
     '',
-  ])('does not open with the session where the page is of %j', async (origin) => {
+  ])('a socket does not open with a session for a page of %j', async (origin) => {
     const answer = await shake(server, '/ws', { ...cookie(token), Origin: origin });
     expectProblem(answer, 403, []);
     expect(answer.head).not.toMatch(/^(access-control-allow-origin|sec-websocket-accept):/im);
     expect((await get(server.url, '/healthz')).status).toBe(200);
   });
 
-  test('does not open with the session where nobody says which page it is', async () => {
+  test('a socket does not open with a session if there is no Origin', async () => {
     expectProblem(await shake(server, '/ws', cookie(token)), 403, []);
   });
 
-  test('tells another site nothing of a session, whether it is good or over', async () => {
+  test('a socket tells another site nothing about a session, be it good or expired', async () => {
     const over = await tokenFor('alice', {}, { exp: secondsFromNow(-1) });
     const headers = { Origin: 'https://evil.example' };
     const [good, bad] = [
@@ -82,7 +82,7 @@ describe('a socket of a service with a key', () => {
     expect(bad.body).toEqual(good.body);
   });
 
-  test('is refused without a good token, with a challenge', async () => {
+  test('a socket without a good token is refused with a challenge', async () => {
     const over = await tokenFor('alice', {}, { exp: secondsFromNow(-1) });
     for (const headers of [{}, bearer('x'), bearer(over), { ...bearer(over), Origin: server.url }]) {
       const answer = await shake(server, '/ws', headers);
@@ -92,13 +92,13 @@ describe('a socket of a service with a key', () => {
   });
 
   test.each(['token', 'access_token', 'auth', 'x'])(
-    'is refused with a token in the URL, as %s',
+    'a socket with a token in the URL is refused, whichever name it has: %s',
     async (name) => {
       expectProblem(await shake(server, `/ws?${name}=${token}`, bearer(token)), 400);
     },
   );
 
-  test('whose session is over is told so in band where it is a page, which would see no status; others get 401', async () => {
+  test('a page whose session has expired is told so in band on its socket; a client without an Origin gets 403', async () => {
     const over = cookie(await tokenFor('alice', {}, { exp: secondsFromNow(-1) }));
     const refused = async (): Promise<number> =>
       (await scrape(server.url, bearer(token))).value('tidings_requests_refused_total', { reason: 'unauthenticated', status: '101' });
@@ -112,7 +112,7 @@ describe('a socket of a service with a key', () => {
     expectProblem(await shake(server, '/ws', over), 403, []);
   }); // prettier-ignore
 
-  test('whose client goes while its token is checked is no fault', async () => {
+  test('a client that goes while the token of its socket is checked is no error', async () => {
     const over = cookie(await tokenFor('alice', {}, { exp: secondsFromNow(-1) }));
     for (const headers of [bearer(token), { ...over, Origin: server.url }]) {
       for (let count = 0; count < 100; count++) {
@@ -126,7 +126,7 @@ describe('a socket of a service with a key', () => {
     expect(server.stderr).not.toMatch(/"level":[56]0/);
   });
 
-  test('ends with its token: bye, 3000, and nothing that is sent after is stored', async () => {
+  test('a socket ends with its token, with bye and 3000, and nothing that is sent later is stored', async () => {
     const exp = secondsFromNow(7);
     const device = await openWith(bearer(await tokenFor('carl', { sendTo: ['*'] }, { exp })));
     await device.waitFor('live');
@@ -162,7 +162,7 @@ describe('a socket of a service without a key', () => {
   afterAll(cleanUp);
 
   test.each([undefined, 'http://localhost', 'http://127.0.0.1:5173', 'http://[::1]:3000'])(
-    'opens from this machine, with the Origin %s',
+    'a socket without a key opens from this machine, with the Origin %s',
     async (origin) => {
       const device = await SocketDevice.open(server.url, 'recipient=bob', {
         headers: origin === undefined ? {} : { Origin: origin },
@@ -185,7 +185,7 @@ describe('a socket of a service without a key', () => {
       { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' },
     ],
     ['a tunnel', { 'X-Forwarded-For': '1.2.3.4' }],
-  ])('does not open for %s', async (_what, headers) => {
+  ])('a socket without a key does not open for %s', async (_what, headers) => {
     const answer = await shake(server, '/ws?recipient=victim', headers);
     expectProblem(answer, 403, []);
     expect(answer.text).toContain('AUTH_SECRET');
@@ -193,7 +193,7 @@ describe('a socket of a service without a key', () => {
     expect(presence).toEqual({ victim: { online: false, devices: 0, lastSeen: null } });
   });
 
-  test('is one of all the streams: a page is told in band that there are too many, a program by 503', async () => {
+  test('sockets count as streams: one too many is told so in band for a page, and by 503 for a program', async () => {
     const full = await Server.start({ env: { MAX_STREAMS: '1', LOG_LEVEL: 'debug' } });
     const first = await SocketDevice.open(full.url, 'recipient=bob');
     await first.waitFor('live');

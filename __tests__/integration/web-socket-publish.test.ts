@@ -34,7 +34,7 @@ describe('a publish on a socket', () => {
   });
   afterAll(cleanUp);
 
-  test('is answered with the stored message and its ref, and stored as one that was POSTed', async () => {
+  test('a publish on a socket is answered with the stored message and its ref, and stored as with POST', async () => {
     const content = { text: 'hé 🙂' };
     const answer = await device.publish({ recipient: 'bob', sender: 'alice', type: 'note', content }, 'r1');
     expect(answer).toEqual({
@@ -58,14 +58,14 @@ describe('a publish on a socket', () => {
     );
   });
 
-  test('without a ref is answered without one', async () => {
+  test('a publish on a socket without a ref is answered without a ref', async () => {
     const other = await SocketDevice.open(server.url, 'recipient=nobody');
     other.say({ publish: { recipient: 'carol', content: 1 } });
     expect(Object.keys(await other.waitFor('published'))).toEqual(['event', 'data']);
     other.cut();
   });
 
-  test('of an array is a batch, stored whole or not at all', async () => {
+  test('an array on a socket is a batch, stored whole or not at all', async () => {
     const batch = [1, 2, 3].map((content) => ({ recipient: 'batch', content }));
     const answer = await device.publish(batch, 'b1');
     expect(answer.event).toBe('published');
@@ -78,7 +78,7 @@ describe('a publish on a socket', () => {
     expect(await pullAll(server.url, 'batch')).toEqual(stored);
   });
 
-  test('of an ephemeral message is answered with the number of streams that took it', async () => {
+  test('an ephemeral message on a socket is answered with the number of streams that took it', async () => {
     const draft = { recipient: 'bob', content: 'typing', ephemeral: true };
     const answer = await device.publish(draft, 'e1');
     expect(answer).toEqual({ event: 'published', ref: 'e1', data: { devices: 1 } });
@@ -88,7 +88,7 @@ describe('a publish on a socket', () => {
     expect(Object.keys(frame ?? {})).toEqual(['event', 'data']);
   });
 
-  test('that is repeated with its key stores nothing, and answers with the first, over POST too', async () => {
+  test('a publish on a socket that repeats a key stores nothing, and is answered with the first message', async () => {
     const draft = { recipient: 'keys', sender: 'al', content: 1, idempotencyKey: 'k' };
     const [first, second] = [await device.publish(draft, 'k1'), await device.publish(draft, 'k2')];
     expect(second.data).toEqual(first.data);
@@ -99,7 +99,7 @@ describe('a publish on a socket', () => {
     expect(await pullAll(server.url, 'keys')).toHaveLength(1);
   });
 
-  test('is refused for what POST refuses, in the same words', async () => {
+  test('a publish on a socket is refused for the same reasons as POST, in the same words', async () => {
     for (const [index, draft] of [
       { recipient: 'bob' },
       { recipient: '$x', content: 1 },
@@ -128,7 +128,7 @@ describe('a publish on a socket', () => {
     ['one whose ref is no text', '{"publish":{},"ref":1}', ['/ref']],
     ['one whose ref is empty', '{"publish":{},"ref":""}', ['/ref']],
     ['one whose ref is long', `{"publish":{},"ref":"${'x'.repeat(129)}"}`, ['/ref']],
-  ])('that is %s is refused without a ref, and the socket stays', async (_what, text, paths) => {
+  ])('a message on a socket that is %s is refused, and the socket stays', async (_what, text, paths) => {
     const other = await SocketDevice.open(server.url, 'recipient=nobody');
     other.say(text);
     expect(await other.waitFor('refused')).toEqual({ event: 'refused', data: problem(400, ...paths) });
@@ -136,14 +136,14 @@ describe('a publish on a socket', () => {
     other.cut();
   });
 
-  test('is stored in the order in which it was sent', async () => {
+  test('publishes on a socket are stored in the order in which they were sent', async () => {
     const refs = Array.from({ length: 500 }, (_, index) => `o${index}`);
     for (const ref of refs) device.say({ publish: { recipient: 'order', content: ref }, ref });
     await until(() => refs.every((ref) => device.events.some((event) => event.ref === ref)));
     expect((await pullAll(server.url, 'order')).map(({ content }) => content)).toEqual(refs);
   });
 
-  test('is counted as any, and its refusal too', async () => {
+  test('a publish on a socket, and its refusal, count in the metrics', async () => {
     const before = await scrape(server.url);
     await device.publish({ recipient: 'carol', content: 1 }, 'c1');
     await device.publish({ recipient: 'carol' }, 'c2');
@@ -170,7 +170,7 @@ describe('with a token, a publish on a socket', () => {
     return { server, device };
   }
 
-  test('is sent as its sub, and as and to whom the token says', async () => {
+  test('a publish on a socket has the sender and the recipients that its token allows', async () => {
     const { device } = await start({}, 'al', { sendAs: ['al', 'bot'], sendTo: ['bob', 'room-*'] });
     const draft = { recipient: 'bob', content: 1 };
     expect((await device.publish(draft, '1')).data).toMatchObject({ sender: 'al' });
@@ -188,7 +188,7 @@ describe('with a token, a publish on a socket', () => {
     }
   });
 
-  test('is held to the rate of its client, over all that it publishes with, and told when to come back', async () => {
+  test('publishes on a socket are held to the rate of their client, and refused with the time to wait', async () => {
     const { server, device } = await start({ PUBLISH_RATE: '2' }, 'al', { sendTo: ['*'] });
     const draft = { recipient: 'bob', content: 1 };
     const answers: SocketEvent[] = [];
@@ -212,7 +212,7 @@ describe('publishes under way on a socket', () => {
   afterEach(cleanUp);
 
   testWithTool('prlimit', 'util-linux')(
-    'are refused for now where the log cannot be written, and the socket stays',
+    'publishes on a socket are refused for now while the log cannot be written, and the socket stays',
     async () => {
       const server = await Server.start({ wrapper: ['prlimit', '--fsize=250000:unlimited'] });
       const device = await SocketDevice.open(server.url, 'recipient=bob');
@@ -231,7 +231,7 @@ describe('publishes under way on a socket', () => {
     },
   );
 
-  test('are bounded: a flood is held up by TCP, costs no memory, and nothing of it is lost', async () => {
+  test('a flood of publishes on a socket is slowed by TCP, costs no memory, and is stored whole', async () => {
     const server = await Server.start();
     const drafts = (ref: number): object[] =>
       Array.from({ length: 60 }, (_, index) => ({
@@ -268,7 +268,7 @@ describe('publishes under way on a socket', () => {
     );
   });
 
-  test('of a flood of small ones are all answered, however many come in one packet, when their client takes the answers', async () => {
+  test('a flood of small publishes on a socket is answered whole, however many come in one packet', async () => {
     const server = await Server.start();
     const flood = await RawSocket.open(server.port, 'recipient=bob', { asleep: true });
     // Each is refused with thirty times its length.
@@ -299,7 +299,7 @@ describe('publishes under way on a socket', () => {
     expect((await look()).refusals).toBe(COUNT);
   });
 
-  test('are at most 64 of one socket, and 4 MiB of them', async () => {
+  test('at most 64 publishes of a socket, of at most 4 MiB, are under way at once', async () => {
     const server = await Server.start();
     const flood = await RawSocket.open(server.port, 'recipient=bob');
     const draft = (ref: string): Buffer =>
@@ -329,7 +329,7 @@ describe('publishes under way on a socket', () => {
     }
   });
 
-  test('are stored though the client goes before the answer', async () => {
+  test('publishes on a socket are stored though their client goes before the answer', async () => {
     const server = await Server.start();
     const contents = Array.from({ length: 50 }, (_, index) => index);
     const device = await SocketDevice.open(server.url, 'recipient=bob');
@@ -343,7 +343,7 @@ describe('publishes under way on a socket', () => {
   });
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    'are answered before the bye of %s: what is acknowledged is kept, and all there is',
+    'publishes on a socket are answered before the bye of %s, and exactly the acknowledged ones are kept',
     async (signal) => {
       const server = await Server.start();
       const devices = await Promise.all(

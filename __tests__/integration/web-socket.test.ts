@@ -52,7 +52,7 @@ async function published(socket: RawSocket, ref: string): Promise<unknown> {
 }
 
 describe('a handshake', () => {
-  test('is answered with 101, and nothing that was not asked for', async () => {
+  test('a handshake is answered with 101, and with nothing that was not asked for', async () => {
     const socket = await open();
     expect(socket.head.split('\r\n').sort()).toEqual([
       'Connection: Upgrade',
@@ -63,7 +63,7 @@ describe('a handshake', () => {
     socket.cut();
   });
 
-  test('that offers compression and subprotocols gets neither', async () => {
+  test('a handshake that offers compression and subprotocols gets neither', async () => {
     const headers = {
       'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits',
       'Sec-WebSocket-Protocol': 'chat, superchat',
@@ -74,7 +74,7 @@ describe('a handshake', () => {
     socket.cut();
   });
 
-  test('may have its first message right behind it', async () => {
+  test('a handshake may be followed at once by the first message', async () => {
     const behind = clientFrame(FIN | TEXT, draft('early', 'a'));
     const socket = await RawSocket.open(server.port, 'recipient=bob', { behind });
     expect(await published(socket, 'a')).toBe('early');
@@ -90,7 +90,7 @@ describe('a handshake', () => {
     ['to another protocol', 426, { Upgrade: 'h2c' }],
     ['without Connection: Upgrade', 426, { Connection: 'close' }],
     ['whose request id is given', 400, { 'Sec-WebSocket-Key': '', 'X-Request-Id': 'mine-1' }],
-  ])('%s is refused with %d, as any request is', async (_what, status, headers) => {
+  ])('a handshake %s is refused with %d', async (_what, status, headers) => {
     const answer = await exchange(server.port, (socket) =>
       socket.write(
         handshakeBytes('/ws?recipient=bob', { ...headers, Connection: headers['Connection'] ?? 'Upgrade' }),
@@ -106,7 +106,7 @@ describe('a handshake', () => {
     }
   });
 
-  test('is read as the request of a stream is, and its faults are named', async () => {
+  test('a handshake is checked like the request of a stream, and its faults are named', async () => {
     for (const [query, path] of [
       ['', '/recipient'],
       ['recipient=$x', '/recipient'],
@@ -120,7 +120,7 @@ describe('a handshake', () => {
     }
   });
 
-  test('is a GET: other methods are 405, and a GET that asks for nothing else is 426', async () => {
+  test('a handshake is a GET: other methods are 405, and a plain GET is 426', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'HEAD', 'PATCH']) {
       const answer = await request(`${server.url}/ws?recipient=bob`, { method });
       expect([method, answer.status, answer.headers.get('allow')]).toEqual([method, 405, 'GET']);
@@ -129,7 +129,7 @@ describe('a handshake', () => {
     expectProblem(await get(server.url, '/ws?recipient=bob'), 426, []);
   });
 
-  test('behind a request that is not answered yet is an ordinary request, and both are answered', async () => {
+  test('a handshake behind an unanswered request is an ordinary request, and both are answered', async () => {
     const { head, text } = await exchange(server.port, (socket) =>
       socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n${handshakeBytes('/ws?recipient=bob')}`),
     );
@@ -137,7 +137,7 @@ describe('a handshake', () => {
     expect(text).toContain('HTTP/1.1 426 ');
   });
 
-  test('whose client resets the connection at once is no harm, let in or refused', async () => {
+  test('a client that resets its connection right after the handshake does no harm', async () => {
     for (let count = 0; count < 60; count++) {
       const socket = connect(server.port, '127.0.0.1');
       await once(socket, 'connect');
@@ -148,7 +148,7 @@ describe('a handshake', () => {
     expect((await get(server.url, '/healthz')).status).toBe(200);
   });
 
-  test('on a connection that has had an answer is taken', async () => {
+  test('a handshake on a connection that has had an answer is accepted', async () => {
     const socket = connect(server.port, '127.0.0.1').setEncoding('utf8');
     let received = '';
     socket.on('data', (text: unknown) => (received += text as string));
@@ -159,7 +159,7 @@ describe('a handshake', () => {
     socket.destroy();
   });
 
-  test('elsewhere, or to another protocol, is passed over: the request is served, with its body', async () => {
+  test('a handshake on another path, or to another protocol, is served as a plain request with its body', async () => {
     const upgrade = { Connection: 'Upgrade, close', Upgrade: 'h2c', 'HTTP2-Settings': 'AAMAAABkAAQAAP__' };
     const body = '{"recipient":"nobody","content":"by h2c"}';
     for (const protocol of ['h2c', 'websocket']) {
@@ -170,7 +170,7 @@ describe('a handshake', () => {
     }
   });
 
-  testWithTool('curl', 'curl')('by curl --http2 is none', async () => {
+  testWithTool('curl', 'curl')('curl --http2 is served as a plain request', async () => {
     const data = ['-d', 'recipient=nobody', '-d', 'content=hi', `${server.url}/messages`];
     const { stdout } = await promisify(execFile)('curl', ['-s', '--http2', ...data]);
     expect(stdout).toContain('"content":"hi"');
@@ -178,7 +178,7 @@ describe('a handshake', () => {
 });
 
 describe('messages of a client', () => {
-  test('are unmasked, whatever the mask, and of any of the three length forms', async () => {
+  test('messages of a client are read with any mask, and with any of the three forms of length', async () => {
     const socket = await open();
     const lengths = [1, 125 - draft('', 'x').length, 126, 4000, 48_000];
     for (const [index, length] of lengths.entries()) {
@@ -192,7 +192,7 @@ describe('messages of a client', () => {
     socket.cut();
   });
 
-  test('may come in fragments, with a ping between them, and byte by byte', async () => {
+  test('a message of a client may come in fragments, with a ping between them, and byte by byte', async () => {
     const socket = await open();
     const bytes = Buffer.from(draft('in fragments: é 🙂', 'f'));
     const parts = Array.from(bytes, (byte) => Buffer.from([byte]));
@@ -211,7 +211,7 @@ describe('messages of a client', () => {
     socket.cut();
   });
 
-  test('of pings that come together only the newest is answered', async () => {
+  test('only the newest of the pings that come together is answered', async () => {
     const socket = await open();
     const pings = Array.from({ length: 1000 }, (_, index) => clientFrame(FIN | PING, String(index)));
     socket.write(Buffer.concat(pings));
@@ -234,7 +234,7 @@ describe('messages of a client', () => {
     ['text that is not UTF-8', 1007, clientFrame(FIN | TEXT, Buffer.from([0xff]))],
     ['more than 4 MiB, by its header', 1009, clientFrame(FIN | TEXT, 'x'.repeat(MAX_BYTES + 1)).subarray(0, 20)],
     ['more than 4 MiB, in fragments', 1009, Buffer.concat([clientFrame(TEXT, 'x'.repeat(MAX_BYTES)), clientFrame(FIN, 'x')])],
-  ])('close the socket where they are %s: %d', async (_what, code, bytes) => {
+  ])('a client that sends %s has its socket closed with %d', async (_what, code, bytes) => {
     const socket = await open();
     socket.write(bytes);
     await until(() => socket.closeCode !== undefined, 'a close frame');
@@ -245,7 +245,7 @@ describe('messages of a client', () => {
     expect(server.stderr).not.toMatch(/"level":[56]0/);
   }); // prettier-ignore
 
-  test('of 4 MiB are read', async () => {
+  test('a message of a client of 4 MiB is read', async () => {
     const socket = await open();
     const text = JSON.stringify({ publish: { recipient: 'nobody', content: 1 }, ref: 'whole' });
     socket.write(clientFrame(FIN | TEXT, text.padEnd(MAX_BYTES)));
@@ -255,7 +255,7 @@ describe('messages of a client', () => {
 });
 
 describe('the end of a socket', () => {
-  test('by the client is answered with its code, and the device is gone', async () => {
+  test('a close by the client is answered with its code, and the device is gone', async () => {
     const device = await SocketDevice.open(server.url, 'recipient=leaver');
     await device.waitFor('live');
     device.socket.close(1000, 'done');
@@ -270,7 +270,7 @@ describe('the end of a socket', () => {
     ['the client closed', 1000, clientFrame(FIN | CLOSE, Buffer.from([0x03, 0xe8]))],
     ['the client is closed, and does not answer', 1003, clientFrame(FIN | BINARY, 'x')],
   ])(
-    'has nothing behind the close frame, though messages come all the time: %s',
+    'a socket sends nothing behind its close frame, though messages come all the time: %s',
     async (_what, code, frame) => {
       const socket = await open('recipient=busy');
       const publishers = Publisher.several(4, server.url, 'busy');
@@ -292,7 +292,7 @@ describe('the end of a socket', () => {
       (socket) => socket.write(clientFrame(FIN | CLOSE, Buffer.from([0x03, 0xe8]))),
     ],
     ['is closed, and does not answer', (socket) => socket.write(clientFrame(FIN | BINARY, 'x'))],
-  ])('is complete where the client %s', async (_what, write) => {
+  ])('a socket ends and frees its device if the client %s', async (_what, write) => {
     // Without pings, which would end it too.
     const patient = await Server.start({ env: { HEARTBEAT_SECONDS: '3600' } });
     const socket = await RawSocket.open(patient.port, 'recipient=half', { allowHalfOpen: true });
@@ -314,7 +314,7 @@ describe('a quiet socket', () => {
     beating = await Server.start({ env: { HEARTBEAT_SECONDS: '1', LOG_LEVEL: 'debug' } });
   });
 
-  test('gets heartbeats that a page sees, and pings, which its browser answers', async () => {
+  test('a quiet socket gets heartbeats, which a page sees, and pings, which its browser answers', async () => {
     const socket = await open('recipient=quiet', beating);
     await until(() => socket.of(PING).length >= 2 && socket.said.filter(({ event }) => event === 'heartbeat').length >= 2); // prettier-ignore
     const heartbeat = await socket.waitFor('heartbeat');
@@ -324,7 +324,7 @@ describe('a quiet socket', () => {
     socket.cut();
   });
 
-  test('is cut where its peer answers none of four pings; one that answers stays', async () => {
+  test('a quiet socket is cut if its peer answers none of four pings, and stays if it does', async () => {
     const frozen = await open('recipient=frozen', beating);
     const alive = await SocketDevice.open(beating.url, 'recipient=alive');
     await frozen.waitForEnd();
@@ -338,7 +338,7 @@ describe('a quiet socket', () => {
     alive.cut();
   });
 
-  test('whose peer says anything at all is not cut', async () => {
+  test('a quiet socket whose peer sends anything at all is not cut', async () => {
     const socket = await open('recipient=talker', beating);
     for (let heard = 1; heard <= 6; heard++) {
       await until(() => socket.of(PING).length >= heard);
@@ -349,7 +349,7 @@ describe('a quiet socket', () => {
   });
 });
 
-test('a socket is on the log as a stream is', async () => {
+test('a socket is logged as a stream is', async () => {
   const device = await SocketDevice.open(server.url, 'recipient=bob', {
     headers: { 'X-Request-Id': 'ws-1' },
   });

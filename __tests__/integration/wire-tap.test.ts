@@ -24,7 +24,7 @@ async function waitForFault(): Promise<string> {
   return faults.join('\n');
 }
 
-test('what a service says against the law on a stream is found, whoever reads it, also if it is killed', async () => {
+test('the tap finds a fault on a stream, whoever reads it, also if the service is killed', async () => {
   const server = await startBroken('data: {"id"', 'data: \ndata: {"id"');
   const reader = await fetch(`${server.url}/stream?recipient=bob`);
   await send(server.url, 'bob', 'hi');
@@ -36,7 +36,7 @@ test('what a service says against the law on a stream is found, whoever reads it
   await reader.body?.cancel().catch(() => undefined);
 });
 
-test('so is the last word of a service that ends', async () => {
+test('the tap finds a fault in the last event of a service that ends', async () => {
   const server = await startBroken('event: bye', ': comment\nevent: bye');
   const device = await DeviceStream.open(server.url, 'recipient=bob');
   await device.waitFor('ready');
@@ -44,14 +44,14 @@ test('so is the last word of a service that ends', async () => {
   expect(await waitForFault()).toMatch(/^a comment: /);
 });
 
-test('so is what it says on a WebSocket', async () => {
+test('the tap finds a fault on a WebSocket', async () => {
   const server = await startBroken('"event":"live"', '"event":"life"');
   const device = await SocketDevice.open(server.url, 'recipient=bob');
   expect(await waitForFault()).toMatch(/^an unknown event: life/m);
   device.cut();
 });
 
-test('a stream that begins elsewhere than where its client was is found', async () => {
+test('the tap finds a stream that does not begin at the cursor of its client', async () => {
   const server = await startBroken('id: 2-', 'id: 1-');
   for (const content of [1, 2, 3]) await send(server.url, 'bob', content);
   for (const [query, options] of [
@@ -65,39 +65,39 @@ test('a stream that begins elsewhere than where its client was is found', async 
   }
 });
 
-test('an answer that is not as /openapi.json describes it is found, whoever reads it', async () => {
+test('the tap finds an answer that /openapi.json does not describe, whoever reads it', async () => {
   const server = await startBroken('"more":', '"moar":');
   await fetch(`${server.url}/messages?recipient=bob`);
   expect(await waitForFault()).toMatch(/^not as described: GET \/messages 200: .*"moar":false/m);
 });
 
-test('so is a status that is not described', async () => {
+test('the tap finds a status that is not described', async () => {
   const server = await startBroken('HTTP/1.1 404 Not', 'HTTP/1.1 409 Not');
   await fetch(`${server.url}/messages/7`);
   expect(await waitForFault()).toBe('a status that is not described: GET /messages/7 409');
 });
 
-test('so is a refusal of another form, on whichever path', async () => {
+test('the tap finds a refusal of another form, on any path', async () => {
   const server = await startBroken('"detail":', '"detain":');
   await fetch(`${server.url}/nothing`);
   expect(await waitForFault()).toMatch(/^not as described: GET \/nothing 404: .*"detain"/m);
 });
 
-test('so is an event without a field that is described, on a stream', async () => {
+test('the tap finds an event on a stream that lacks a described field', async () => {
   const server = await startBroken('"heartbeatSeconds":', '"hartbeatSecconds":');
   const stream = await fetch(`${server.url}/stream?recipient=bob`);
   expect(await waitForFault()).toMatch(/^not as described: event ready: must have required property/m);
   await stream.body?.cancel().catch(() => undefined);
 });
 
-test('and on a WebSocket', async () => {
+test('the tap finds an event on a WebSocket that lacks a described field', async () => {
   const server = await startBroken('"heartbeatSeconds":', '"hartbeatSecconds":');
   const device = await SocketDevice.open(server.url, 'recipient=bob');
   expect(await waitForFault()).toMatch(/^not as described: on a socket: /m);
   device.cut();
 });
 
-test('a service that keeps the law leaves no word, on streams, sockets and other answers of one connection', async () => {
+test('the tap finds no fault in a service that keeps the law, on streams, sockets and other answers', async () => {
   const server = await Server.start();
   await send(server.url, 'bob', 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nno block');
   const device = await DeviceStream.open(server.url, 'recipient=bob&last=1&presence=bob');
