@@ -107,7 +107,7 @@ describe('appending', () => {
       project(database);
     };
 
-    test('is one at the newest message of its two addresses, and never moves back', () => {
+    test('a read marker ahead of the log is stored at the newest message of its addresses, and never moves back', () => {
       store({}, { sender: 'bob', recipient: 'alice' }, { sender: 'carol' }, { recipient: 'dan' });
       expect(mark(9, { readsRecipient: true })).toEqual(changed(5, 2));
       expect(mark(900)).toEqual(standing(5));
@@ -116,20 +116,20 @@ describe('appending', () => {
       expect(mark(4)).toEqual(standing(7));
     });
 
-    test('is one at the newest message of a room, if its reader may read that', () => {
+    test('a read marker ahead of the log is stored at the newest message of a room, if its reader may read that', () => {
       store({ recipient: 'room' }, { recipient: 'room', sender: 'carol' }, { sender: 'carol' });
       expect(mark(9, { recipient: 'room', readsRecipient: true })).toEqual(changed(4, 2));
       expect(mark(9, { recipient: 'room', sender: 'eve' })).toEqual(changed(5, 1));
     });
 
-    test('covers nothing if there is no message that counts', () => {
+    test('a read marker ahead of the log covers nothing if there is no message that counts', () => {
       store({ sender: 'carol', recipient: 'dan' }, { background: 1 });
       expect(mark(9, { readsRecipient: true })).toEqual(changed(3, 1));
       project(database);
       expect(mark(9, { readsRecipient: true })).toEqual(standing(3));
     });
 
-    test('is repeated by its key, though it is stored as another', () => {
+    test('a read marker ahead of the log is repeated by its key, though it is stored with another content', () => {
       store({});
       const key = { idempotencyKey: 'k' };
       expect(mark(9, key)).toEqual(changed(2, 1));
@@ -140,7 +140,7 @@ describe('appending', () => {
     });
   });
 
-  test('of a repeated key the content is compared whatever the order of its fields', () => {
+  test('the content of a repeated key is compared whatever the order of its fields', () => {
     const keyed = (content: string): unknown => append([[draft({ idempotencyKey: 'k', content })]])[0];
     expect(keyed('{"a":[1,{"b":2}],"c":3}')).toEqual([1]);
     expect(keyed('{"c":3,"a":[1,{"b":2}]}')).toEqual(standing(1));

@@ -38,7 +38,7 @@ test('past the bound those headers are refused that were long first, once each, 
   expect(bytes.total).toBe(900 * KIB);
 });
 
-test('whoever is refused is told when to come back, as with every 503', () => {
+test('the refusal of a header says when to come back, as every 503 does', () => {
   expect(tooManyHeaders('')).toMatch(/^HTTP\/1\.1 503 [^]*\r\nRetry-After: [1-9]\d*\r\n[^]*\r\n\r\n\{/);
 });
 
@@ -86,7 +86,7 @@ test('behind a chunk of a body trailers may come: they take room as headers do, 
   expect(bytes.total).toBe(0);
 });
 
-test('of very many connections each is looked at in its turn', () => {
+test('each of very many connections is checked in its turn', () => {
   const { bytes, headers, all } = watched(5000);
   const last = all.at(-1) as FakeConnection;
   last.bytesRead = 100 * KIB;

@@ -20,7 +20,7 @@ test('a stall is the longest time without a success, also before the first one a
   expect(gap.successes).toBe(3);
 });
 
-test('a share of a core is set as either version of control groups takes it', () => {
+test('a share of a core is set in the files of either version of control groups', () => {
   const first = join(folder, 'first');
   mkdirSync(first);
   writeFileSync(join(first, 'cpu.cfs_quota_us'), '-1');

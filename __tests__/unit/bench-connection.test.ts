@@ -35,12 +35,12 @@ describe('a connection of the load client', () => {
 
   const ask = (): Promise<Error | undefined> => new Promise((resolve) => connection.send(REQUEST, resolve));
 
-  test('is used again and again', async () => {
+  test('the load client uses a connection again and again', async () => {
     expect([await ask(), await ask()]).toEqual([undefined, undefined]);
     expect(accepted).toHaveLength(1);
   });
 
-  test('is made anew where the server has closed it while nothing was asked, with a last word', async () => {
+  test('the load client opens a new connection if the server closed the idle one, with or without a last answer', async () => {
     expect(await ask()).toBeUndefined();
     const [idle] = accepted;
     idle?.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
@@ -49,12 +49,12 @@ describe('a connection of the load client', () => {
     expect(accepted).toHaveLength(2);
   });
 
-  test('says so where the server closes it instead of an answer', async () => {
+  test('the load client reports that the server closed a connection instead of answering', async () => {
     onRequest = (socket) => socket.destroy();
     expect((await ask())?.message).toBe('the server closed a connection');
   });
 
-  test('says what was answered where that is no success', async () => {
+  test('the load client reports an answer that is no success', async () => {
     onRequest = (socket) => socket.write('HTTP/1.1 503 Service Unavailable\r\n\r\n');
     expect((await ask())?.message).toContain('503');
   });

@@ -38,7 +38,7 @@ test('a target is a bound on the figure or on its ratio to the other, from above
   expect(judged({ ...against, figure: 390 })).toBe(' 3.9 × |  |  ');
 });
 
-test('a server that fell short of the rate is behind one that did not, and not compared with one that did too', () => {
+test('a server that fell short of the rate loses to one that did not, and is not compared with another such one', () => {
   const target = { of: 'ratio', atMost: 1 } as const;
   const short = 'reached 1,900/s';
   expect(judged({ figure: 5, against: 'Nchan', other: short, target })).toBe('  | ≤ 1 × | yes ');
@@ -58,7 +58,7 @@ test('a figure within a quarter of what the load client can do is marked', () =>
   expect(table(74)).not.toContain('client-bound');
 });
 
-test('of several runs the middle one is given; one that was refused refuses all', () => {
+test('the figure of several runs is the middle one, and one refused run refuses all', () => {
   const samples = new Samples(() => undefined);
   for (const figure of [3, 'reached 5/s', 1]) samples.add('case', 'Tidings', figure);
   expect(samples.median('case', 'Tidings')).toBe(3);
@@ -68,7 +68,7 @@ test('of several runs the middle one is given; one that was refused refuses all'
   expect(samples.median('case', 'Tidings')).toMatch(/^refused/);
 });
 
-test('rows of one line stand side by side in a table of their own, with what misses its target in bold', () => {
+test('rows of one line form a table of their own, with missed targets in bold', () => {
   const time = {
     name: 'publish p99',
     unit: 'ms',

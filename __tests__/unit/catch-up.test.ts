@@ -19,7 +19,7 @@ class AskedStream {
   }
 }
 
-test('all who come before a question share it, and are settled when the node has what it says', async () => {
+test('all clients that wait before a question share it, and go on when the node has reached the answer', async () => {
   const stream = new AskedStream();
   const catchUp = new CatchUp(stream.ask, 5);
   let settled = 0;
@@ -33,7 +33,7 @@ test('all who come before a question share it, and are settled when the node has
   expect(stream.answers).toHaveLength(1);
 });
 
-test('who comes while a question is under way waits for the next one: its answer may be older than the cursor', async () => {
+test('a client that comes during a question waits for the next one, since that answer may be older than its cursor', async () => {
   const stream = new AskedStream();
   const catchUp = new CatchUp(stream.ask, 5);
   const first = catchUp.wait();
@@ -65,15 +65,15 @@ test('questions follow each other with a pause, however many ask', async () => {
 test.each<[string, (stream: AskedStream, catchUp: CatchUp) => Promise<void>]>([
   ['the stream cannot be asked', async (stream) => (await stream.question(0)).fail()],
   ['the stream does not answer', () => Promise.resolve()],
-  ['the node does not come so far', async (stream) => (await stream.question(0)).answer(6)],
+  ['the node does not get that far', async (stream) => (await stream.question(0)).answer(6)],
   [
-    'the node follows no more',
+    'the node no longer follows',
     async (stream, catchUp) => {
       await stream.question(0);
       catchUp.end();
     },
   ],
-])('who waits is told that the node is behind if %s', async (_what, happen) => {
+])('a waiting client is told that the node is behind if %s', async (_what, happen) => {
   const stream = new AskedStream();
   const catchUp = new CatchUp(stream.ask, 5, 100);
   const refused = refusalOf(catchUp.wait());

@@ -35,7 +35,7 @@ test.each([
   ['https:// https://[ https://. http://?', undefined],
   ['https://good.example@evil.example/ https://good.example:443@evil.example/', undefined],
   ['xhttps://a.example', 'https://a.example'],
-])('of %j, %j is a link', (text, address) => {
+])('the text %j has the link %j', (text, address) => {
   const links = linksIn(text);
   expect(links).toEqual(address === undefined ? [] : [[address, address]]);
 });
@@ -48,7 +48,7 @@ test.each([
   ['www..a.b www.', undefined],
   ['a.www.b.c awww.b.c /www.b.c a@www.b.c -www.b.c', undefined],
   ['www.good.example@evil.example', undefined],
-])('of %j, %j is a link to it with https', (text, address) => {
+])('the text %j has the link %j, with https', (text, address) => {
   expect(linksIn(text)).toEqual(address === undefined ? [] : [[address, `https://${address}`]]);
 });
 

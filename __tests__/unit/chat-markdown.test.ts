@@ -97,7 +97,7 @@ describe('the markup of a message', () => {
     ['🎉**bold**🎉️', '🎉<strong>bold</strong>🎉️'],
     ['**https://a.example/x_y**', '<strong><a>https://a.example/x_y</a></strong>'],
     ['_see https://a.example/b_', '<em>see <a>https://a.example/b</a></em>'],
-  ])('%j is %j', (text, inside) => {
+  ])('the inline markup %j becomes %j', (text, inside) => {
     expect(tags(blocksOf(text))).toBe(`<p>${inside}</p>`);
   });
 
@@ -124,7 +124,7 @@ describe('the markup of a message', () => {
       '<list .><li 1><p>a</p><list -><li ><p>b</p><pre >x\n\n  y</pre></li></list></li><li 2><p>c</p></li></list>',
     ],
     ['t\n\n> a\n\n\n  end', '<p>t</p><quote><p>a</p></quote><p>\n  end</p>'],
-  ])('%j is %j', (text, inside) => {
+  ])('the markup %j becomes the blocks %j', (text, inside) => {
     expect(tags(blocksOf(text))).toBe(inside);
   });
 
@@ -151,7 +151,7 @@ describe('the markup of a message', () => {
     '```\n\n```',
     '\u202eabc\u202c \0 \ud800',
     '',
-  ])('%j is text as it was written', (text) => {
+  ])('the text %j stays as it was written', (text) => {
     expect(blocksOf(text)).toEqual([{ type: 'text', content: [text] }]);
   });
 
@@ -202,7 +202,7 @@ describe('the markup of a message', () => {
       'https://a.b/...',
       '\\',
     ],
-  ])('is read to its end from 64 KiB of %j, and nests no deeper than it may', (part) => {
+  ])('64 KiB of the markup %j are read to the end, and nest no deeper than allowed', (part) => {
     for (const text of [`${repeated(part)}x`, `*${repeated(part)}x*`]) {
       const blocks = blocksOf(text);
       expect(letters(textOf(blocks))).toBe(letters(text));
@@ -210,7 +210,7 @@ describe('the markup of a message', () => {
     }
   });
 
-  test('that opens a thousand times and closes a thousand times nests no deeper than it may', () => {
+  test('markup that opens and closes thousands of times nests no deeper than allowed', () => {
     for (const [opening, closing] of [
       ['*a ', ' b*'],
       ['**a _b ', ' c_ d**'],
@@ -228,7 +228,7 @@ describe('the markup of a message', () => {
     expect(depthOf(blocksOf(list))).toBeLessThanOrEqual(16);
   });
 
-  test('loses no letter of random texts, and moves nothing that is outside of markup', () =>
+  test('the markup of random texts loses no letter, and has no empty text and no two texts in a row', () =>
     withRandom((random) => {
       for (let round = 0; round < 3000; round++) {
         const text = randomText(random);

@@ -93,7 +93,7 @@ test('a copy has 30 conversations at most, 50 messages of each, and says that th
   }
 });
 
-test('a copy has 500,000 characters at most: of what does not fit the list alone is kept', () => {
+test('a copy has at most 500,000 characters: conversations that do not fit are only listed', () => {
   const long = Array.from({ length: 10 }, (_, index) => message(index + 1, { content: 'x'.repeat(40_000) }));
   const conversations = keep([chatWith('one', long), chatWith('two', long), chatWith('three', [message(1)])])
     .next()
@@ -106,7 +106,7 @@ test('a copy has 500,000 characters at most: of what does not fit the list alone
   expect(JSON.stringify(conversations).length).toBeLessThanOrEqual(500_000);
 });
 
-test('what has expired since is not in a copy, nor counted', () => {
+test('messages that have expired are neither in a copy nor counted', () => {
   const gone = message(2, { expiresAt: new Date(5000).toISOString() });
   const copy = keep([chatWith('bob', [message(1), gone], 2)]).next();
   expect(copy.at(4999)?.conversations[0]).toMatchObject({ unread: 2, messages: [message(1), gone] });
@@ -117,7 +117,7 @@ test('what has expired since is not in a copy, nor counted', () => {
   });
 });
 
-test('a copy is removed if somebody else has the tab, and when the person signs out', () => {
+test('a copy is removed if another person has the tab, and when its person signs out', () => {
   const chats = [chatWith('bob', [message(1)])];
   const { next } = keep(chats);
   expect(next('mallory').at(0)).toBeUndefined();
@@ -128,7 +128,7 @@ test('a copy is removed if somebody else has the tab, and when the person signs 
   expect(other.next().at(0)).toBeUndefined();
 });
 
-test('nothing is kept while nothing is loaded', () => {
+test('a tab keeps nothing before its conversations are loaded', () => {
   jest.useFakeTimers();
   const api = newApi();
   new TabCopy(api, 'alice', () => undefined).touch();

@@ -15,7 +15,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('who is worth it is watched at once, and however often that changes, then once in three seconds', () => {
+test('a change of the watched people takes effect at once, and further ones once in three seconds', () => {
   let times = 0;
   const watching = new Watching(() => times++);
   watching.look();
@@ -30,7 +30,7 @@ test('who is worth it is watched at once, and however often that changes, then o
   expect(times).toBe(3);
 });
 
-test('whom a person waits for is watched at once, and what came before it needs nothing more', () => {
+test('a person who is waited for is watched at once, which covers all earlier changes', () => {
   let times = 0;
   const watching = new Watching(() => times++);
   watching.look();

@@ -45,7 +45,7 @@ const listed = (last: number, unread: number, readThrough: number | null) => ({
   peerReadThrough: null,
 });
 
-test('what came before the list, or is told again after it, is counted once', () => {
+test('messages that came before the list, or are told again after it, are counted once', () => {
   const chat = new Chat('alice', 'bob');
   chat.add(message(1), false);
   expect(chat.unread).toBe(1);
@@ -57,7 +57,7 @@ test('what came before the list, or is told again after it, is counted once', ()
   expect(chat.unread).toBe(3);
 });
 
-test('what was read while the list was on its way stays read', () => {
+test('messages that were read while the list was on its way stay read', () => {
   const chat = new Chat('alice', 'bob');
   chat.addHistory([message(1), message(2), message(3)], false);
   expect(chat.markRead(2)).toBe(true);
@@ -65,7 +65,7 @@ test('what was read while the list was on its way stays read', () => {
   expect({ unread: chat.unread, readThrough: chat.readThrough }).toEqual({ unread: 1, readThrough: 2 });
 });
 
-test('where it is not known what was read while the list was on its way, the count is to be asked for', () => {
+test('a count is asked for again if it is unknown what was read while the list was on its way', () => {
   const chat = new Chat('alice', 'bob');
   chat.markRead(2);
   expect(chat.list(listed(3, 3, null))).toBe(false);
@@ -73,7 +73,7 @@ test('where it is not known what was read while the list was on its way, the cou
   expect(chat.unread).toBe(1);
 });
 
-test('a list that was made before what is counted already takes nothing of it away', () => {
+test('a list that is older than the counted messages takes nothing away', () => {
   const chat = new Chat('alice', 'bob');
   for (const id of [1, 2, 3]) chat.add(message(id), false);
   chat.list(listed(3, 3, null));
@@ -81,7 +81,7 @@ test('a list that was made before what is counted already takes nothing of it aw
   expect(chat.unread).toBe(3);
 });
 
-test('what the list counted and the stream is still to bring is unread after what came was read', () => {
+test('messages that are in the list but not yet on the stream stay unread when earlier ones are read', () => {
   const chat = new Chat('alice', 'bob');
   chat.addHistory([message(1), message(2)], false);
   chat.list(listed(4, 4, null));
@@ -91,7 +91,7 @@ test('what the list counted and the stream is still to bring is unread after wha
   expect(chat.unread).toBe(2);
 });
 
-test('what was read and has expired is not unread again', () => {
+test('messages that were read and have expired do not become unread', () => {
   const chat = new Chat('alice', 'bob');
   chat.addHistory([message(4), message(5)], false);
   chat.markRead(5);
@@ -114,7 +114,7 @@ test('a marker of another device that is behind this one changes nothing', () =>
   expect({ unread: chat.unread, readThrough: chat.readThrough }).toEqual({ unread: 0, readThrough: 3 });
 });
 
-test('messages of all types count but read markers and those in the background, which make no conversation', () => {
+test('all messages count and make a conversation, except read markers and messages in the background', () => {
   const chats = new Chats('bob', () => false);
   const peers = (): string[] => chats.list.map(({ peer }) => peer);
   chats.take({ ...message(1), background: true });

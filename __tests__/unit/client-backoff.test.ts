@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { backoff, spread } from '../../public/client/backoff.js';
 
-test('a client waits twice as long after each failure, up to 30 s, and never the same for all', () => {
+test('a client waits up to twice as long after each failure, up to 30 s, and clients wait differently', () => {
   const most = [2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
   const seen = new Set<number>();
   for (let client = 0; client < 50; client++) {

@@ -118,7 +118,7 @@ test('a page that is slower than its messages keeps a bounded number waiting, an
   expect(told.at(-1)).toBe(5001);
 });
 
-test('in the middle of a page the position is of the log of that page, so another log in its place is noticed', async () => {
+test('the position within a page belongs to the log of that page, so that another log is noticed', async () => {
   const settle: (() => void)[] = [];
   const { feed, kept } = feedOf([], () => new Promise<void>((resolve) => settle.push(resolve)));
   void feed.takePage({ messages: [1, 2].map(stored), cursor: '2-b', gap: false, more: false });

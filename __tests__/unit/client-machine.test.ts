@@ -165,7 +165,7 @@ function stepOf(state: State, event: Event): string | undefined {
 }
 
 describe.each(STATES)('a connection that is %s', (name) => {
-  test.each(Object.keys(EVENTS))('takes the event "%s" as the table says', (event) => {
+  test.each(Object.keys(EVENTS))(`a client that is ${name} takes "%s" as the table says`, (event) => {
     expect(stepOf(stateOf(name), EVENTS[event] as Event)).toBe(TABLE[name][event]);
   });
 });
@@ -189,7 +189,7 @@ test('polls go on after a session was renewed that expired while polling', () =>
   expect(stepOf(renewed, { type: 'reconnect' })).toBe(OPEN);
 });
 
-test('where streams are not wanted, polls begin, are repeated when they fail, and no stream is tried', () => {
+test('a connection without streams begins with polls, repeats them when they fail, and tries no stream', () => {
   const begun = next(initialState('page', false), { type: 'start' });
   expect(begun.effects).toEqual([
     { do: 'tell', state: 'connecting', transport: 'polling', fault: undefined },

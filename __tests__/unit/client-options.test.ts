@@ -17,7 +17,7 @@ afterEach(() => {
   Reflect.set(globalThis, 'EventSource', before);
 });
 
-test('of good options the defaults are filled in', () => {
+test('good options are completed with their defaults', () => {
   Reflect.set(globalThis, 'EventSource', () => undefined);
   expect(check(GOOD)).toMatchObject({
     recipients: ['alice'],
@@ -113,7 +113,7 @@ test.each([{}, { before: undefined }, { before: 3, limit: 1 }])('a page of histo
 });
 
 test.each([[['$x']], [['*']], [['']], [many(101)], [null], [undefined], ['bob'], [[7]]])(
-  'to watch %j is refused',
+  'watching %j is refused',
   (addresses) => {
     expect(() => checkBy('watch', WATCH_RULES, { addresses })).toThrow(
       /^watch: "addresses" must be a list of up to 100 addresses$/,

@@ -80,7 +80,7 @@ test.each<[string | undefined, News, string | undefined, string]>([
   expect(described.join(', ')).toBe(done);
 });
 
-test('whatever comes, ids that are told only grow until a gap begins again', () => {
+test('ids that are told only grow until a gap begins again, whatever news comes', () => {
   let seed = 7;
   const random = (below: number): number => {
     seed = (seed * 1103515245 + 12345) % 2147483648;

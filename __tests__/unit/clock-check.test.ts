@@ -33,7 +33,7 @@ test.each([
   ['is more than 5 s ahead', 5001, false],
   ['is 5 s behind', -5000, true],
   ['is more than 5 s behind', -5001, false],
-])('a clock that %s', async (_what, ahead, isRight) => {
+])('a clock that %s (%d ms) is right: %s', async (_what, ahead, isRight) => {
   const world = new World();
   world.ahead = ahead;
   await world.check.check();
@@ -51,7 +51,7 @@ test('an answer that takes long does not make a clock wrong', async () => {
   expect(world.check.isRight).toBe(true);
 });
 
-test('a clock is not right before it was compared, and stays as it was if nothing answers', async () => {
+test('a clock is not right before it was compared, and stays as judged if nothing answers', async () => {
   const world = new World();
   world.answer = 'none';
   await world.check.check();
@@ -65,7 +65,7 @@ test('a clock is not right before it was compared, and stays as it was if nothin
   expect(world.check.isRight).toBe(false);
 });
 
-test('the holder says that time passes, others only after a silence, and one at a time', async () => {
+test('the holder of the lease says that time passes, and other nodes only after a silence, one at a time', async () => {
   let isHolder = true;
   let silence = 0;
   let settle: () => void = () => undefined;

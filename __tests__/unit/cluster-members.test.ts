@@ -48,7 +48,7 @@ const bytesOf = (from: string, message: unknown, log = 'log/1'): Buffer =>
   Buffer.from(JSON.stringify({ from, log, ...(message as object) }));
 
 describe('the members of a cluster', () => {
-  test('nodes know each other a moment after the last one has started, and what each of them says of itself', async () => {
+  test('nodes know each other a moment after the last one has started, and show the state of each', async () => {
     const one = new BusNode(network, 'one').start();
     pass(700);
     const two = new BusNode(network, 'two').start();
@@ -69,7 +69,7 @@ describe('the members of a cluster', () => {
     expect([lease, snapshot, natsFlushes]).toEqual([null, null, 'unknown']);
   });
 
-  test('while NATS does not answer, the nodes are shown, and what only NATS knows is not', async () => {
+  test('nodes are shown while NATS does not answer, without the facts that only NATS has', async () => {
     const [one] = startNodes('one') as [BusNode];
     one.last = undefined;
     expect(await one.peers.view()).toMatchObject({
@@ -109,7 +109,7 @@ describe('the members of a cluster', () => {
     expect(one.bus.counts).toMatchObject({ received: 500, ignored: 400 });
   });
 
-  test('after heartbeats of more nodes than are remembered, the positions are not known for 15 minutes', () => {
+  test('after heartbeats of more nodes than can be remembered, positions are unknown for 15 minutes', () => {
     const [one] = startNodes('one') as [BusNode];
     pass(15 * 60_000);
     expect(one.peers.positions).toEqual([0]);
@@ -125,7 +125,7 @@ describe('the members of a cluster', () => {
     expect(one.peers.positions).toEqual([0, 2000]);
   });
 
-  test('messages of a stranger under the id of the node that takes them are dropped, in whatever order their fields are', () => {
+  test('a message of a stranger under the id of its receiver is dropped, in whatever order its fields are', () => {
     const [one] = startNodes('one') as [BusNode];
     const stranger = network.line();
     stranger.publish(bytesOf('one', beat()));
@@ -179,7 +179,7 @@ describe('digests of nodes', () => {
     expect(refusals(nodes)).toEqual(digests.map(() => UNDECIDED));
   });
 
-  test('a difference is judged when the nodes that are behind have come to it, at the latest after 10 s', () => {
+  test('a difference is judged when the nodes behind have caught up to it, or after 10 s', () => {
     const nodes = startNodes('one', 'two', 'three') as [BusNode, BusNode, BusNode];
     const [one, two, three] = nodes;
     one.apply(1000, 'a');
@@ -224,7 +224,7 @@ describe('digests of nodes', () => {
     expect(refusals(nodes)).toEqual([undefined, OUTVOTED, undefined]);
   });
 
-  test('a node that does not come back within a minute is not waited for, and one that said that it ends is not at all', () => {
+  test('a node that is away for a minute is no longer waited for, and one that said bye is not waited for at all', () => {
     const nodes = startNodes('one', 'two', 'three') as [BusNode, BusNode, BusNode];
     const [one, two, three] = nodes;
     three.line.isConnected = false;
@@ -319,9 +319,9 @@ describe('digests of nodes', () => {
 
   test.each([
     ['a heartbeat', [bytesOf('s', beat())]],
-    ['heartbeats of many', Array.from({ length: 50 }, (_, index) => bytesOf(`s${index}`, beat()))],
+    ['heartbeats of many ids', Array.from({ length: 50 }, (_, index) => bytesOf(`s${index}`, beat()))],
     ['many heartbeats at once', Array.from({ length: 50 }, () => bytesOf('s', beat()))],
-    ['what is no JSON', [Buffer.from('hello'), Buffer.from([0xff, 0])]],
+    ['something that is no JSON', [Buffer.from('hello'), Buffer.from([0xff, 0])]],
     ['a heartbeat of another log', Array.from({ length: 9 }, () => bytesOf('s', beat(), 'log/2'))],
   ])('%s of a stranger stops nobody', (_what, messages) => {
     // Alone, it would differ from half of all votes.
@@ -403,7 +403,7 @@ test.each<[string, unknown]>([
       },
     },
   ]),
-])('%s on the bus is counted, and nothing else', (_what, value) => {
+])('a malformed message on the bus is counted and ignored: %s', (_what, value) => {
   const one = new BusNode(network, 'one').start();
   network.line().publish(Buffer.from(JSON.stringify(value)));
   expect(one.bus.counts).toMatchObject({ malformed: 1, received: 0 });

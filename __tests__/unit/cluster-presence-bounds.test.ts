@@ -66,7 +66,7 @@ class SlowPresence {
   }
 }
 
-test('what a node tells is taken in steps of 100 addresses', () => {
+test('the addresses of a node are taken in steps of 100', () => {
   const slow = new SlowPresence();
   slow.presence.beat('other', 0);
   slow.presence.told('other', {

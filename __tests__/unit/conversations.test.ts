@@ -126,7 +126,7 @@ describe('conversations', () => {
   };
 
   test.each([1, 2, 3, 4, 5])(
-    'are what the messages say, however far the projection is and whatever was purged (seed %i)',
+    'conversations match their messages, however far the projection is and whatever was purged (seed %i)',
     (seed) => {
       const random = new Random(seed);
       let now = 1_000_000;
@@ -198,7 +198,7 @@ describe('conversations', () => {
     },
   );
 
-  test('are all seen on a walk of any page size, in the order of what is shown, whatever expires or is purged meanwhile', () =>
+  test('a walk over pages of any size finds every conversation in order, whatever expires or is purged meanwhile', () =>
     withRandom((random) => {
       const peers = Array.from({ length: 12 }, (_, index) => `peer-${index}`);
       let now = 1_000_000;
@@ -234,7 +234,7 @@ describe('conversations', () => {
       return Promise.resolve();
     }));
 
-  test('come in pages that end when their time is up, and whoever goes on comes to all of them', () => {
+  test('pages of conversations end when their time is up, and following them finds all', () => {
     const peers = Array.from({ length: 400 }, (_, index) => `peer-${index}`);
     const batches = peers.map((sender, index) => [draft({ sender, ttl: index % 3 === 0 ? null : 1 })]);
     append(batches);
@@ -255,7 +255,7 @@ describe('conversations', () => {
     expect(seen).toEqual(peers.filter((_, index) => index % 3 === 0).reverse());
   });
 
-  test('come in pages with room for what fits', () => {
+  test('a page of conversations ends when there is no more room', () => {
     append(['ann', 'bea', 'cleo'].map((sender) => [draft({ sender })]));
     let room = 2;
     const bounds = { budget: new Budget(() => 0, 1), fits: () => room-- > 0 };
@@ -265,7 +265,7 @@ describe('conversations', () => {
     expect(next).toMatchObject({ conversations: [{ peer: 'ann' }], more: false });
   });
 
-  test('of which all has expired are read back in pages that end when their time is up', () => {
+  test('pages between two addresses end when their time is up, also if almost all messages have expired', () => {
     const [first = 0] = append([[draft()]])[0] as number[];
     append([Array.from({ length: 2000 }, () => draft({ ttl: 1 }))]);
     project(1500);
@@ -283,7 +283,7 @@ describe('conversations', () => {
     expect(pages).toBeGreaterThan(10);
   });
 
-  test('come in pages, newest first, projected or not', () => {
+  test('pages of conversations have the newest first, projected or not', () => {
     const peers = Array.from({ length: 25 }, (_, index) => `peer-${index}`);
     append(peers.map((sender) => [draft({ sender })]));
     project(15);
@@ -298,7 +298,7 @@ describe('conversations', () => {
     expect(seen).toEqual(peers.reverse());
   });
 
-  test('count unread messages to 1000 and no further', () => {
+  test('a conversation counts unread messages to 1000 and no further', () => {
     append([Array.from({ length: 1500 }, () => draft())]);
     project(700);
     const [conversation] = conversations.list('bob', Infinity, store.head(), 1, 0).conversations;
@@ -306,7 +306,7 @@ describe('conversations', () => {
     expect(conversations.unread('bob', store.head(), 0)).toBe(1000);
   });
 
-  test('count what is unread behind very many messages that have expired, and are not purged yet', () => {
+  test('a conversation counts unread messages behind very many expired ones that are not purged yet', () => {
     const expired = Array.from({ length: 6000 }, () => draft({ ttl: 1 }));
     append([expired, [draft(), draft()]]);
     project(10_000);

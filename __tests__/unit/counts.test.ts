@@ -5,7 +5,7 @@ import { cleanUp } from '../support/server.ts';
 
 afterAll(cleanUp);
 
-test('whether a message counts is the same to SQL and here, also for messages from before it had a background', () => {
+test('SQL and code agree whether a message counts, also for messages from before there was a background', () => {
   const database = newDatabase();
   const drafts = ['message', 'order', 'read'].flatMap((type) =>
     ([0, 1, null] as const).map((background): Draft => {

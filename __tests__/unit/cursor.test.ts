@@ -7,7 +7,7 @@ describe('a cursor', () => {
     ['42', { id: 42, epoch: undefined }],
     ['42-k3f9', { id: 42, epoch: 'k3f9' }],
     ['9007199254740991-a', { id: Number.MAX_SAFE_INTEGER, epoch: 'a' }],
-  ])('%s is read', (text, cursor) => {
+  ])('the cursor %s is read', (text, cursor) => {
     expect(parseCursor(text)).toEqual(cursor);
   });
 
@@ -25,7 +25,7 @@ describe('a cursor', () => {
     'abc',
     '42\n',
     '٤٢',
-  ])('%j is none', (text) => {
+  ])('%j is not a cursor', (text) => {
     expect(parseCursor(text)).toBeUndefined();
   });
 });
@@ -66,12 +66,12 @@ describe('the epochs of a log', () => {
     ['26', false],
     ['5-lost', false],
     ['0-one', false],
-  ])('with the head at 25, whether %s is known: %s', (text, known) => {
+  ])('with the head at 25, the cursor %s is known: %s', (text, known) => {
     const cursor = parseCursor(text);
     expect(cursor !== undefined && epochs.knows(cursor, 25)).toBe(known);
   });
 
-  test('know a cursor that was given of what is committed and not handed on yet', () => {
+  test('a cursor that was given for a commit is known before the commit is handed on', () => {
     epochs.format(27);
     const known = ['27-now', '27', '28-now', '27-ten'].map((text) => {
       const cursor = parseCursor(text);
@@ -81,7 +81,7 @@ describe('the epochs of a log', () => {
   });
 });
 
-test('an epoch is a part of a cursor, and each is another', () => {
+test('each new epoch is different, and can be read in a cursor', () => {
   const epochs = Array.from({ length: 1000 }, newEpoch);
   expect(epochs.every((epoch) => parseCursor(`1-${epoch}`)?.epoch === epoch)).toBe(true);
   expect(new Set(epochs).size).toBe(1000);

@@ -12,23 +12,23 @@ describe('the disk of a log', () => {
     ['a small one', 48 * MIB, { reserve: 6 * MIB, min: MIB, enough: 9 * MIB }],
     ['a tiny one', 6 * MIB, { reserve: 768 * KIB, min: 192 * KIB, enough: 2 * MIB }],
     ['one that does not tell its size', 0, { reserve: 0, min: 0, enough: 0 }],
-  ])('is shared by its size: %s', (_, total, plan) => {
+  ])('the reserve of a log depends on the size of its disk: %s', (_, total, plan) => {
     expect(planFor(total)).toEqual(plan);
   });
 
   test.each([
     ['all that is free', 100, 4, 16, 100],
-    ['without what the reserve lacks', 100, 4, 10, 94],
-    ['without what a checkpoint of a long write-ahead log takes past the reserve', 100, 40, 16, 76],
-    ['without both', 100, 40, 0, 60],
+    ['the free space less what the reserve lacks', 100, 4, 10, 94],
+    ['the free space less what a checkpoint takes past the reserve', 100, 40, 16, 76],
+    ['the free space less both', 100, 40, 0, 60],
     ['nothing, if the reserve alone needs more', 10, 0, 0, -6],
-  ])('has room for publishes: %s', (_, available, wal, reserve, room) => {
+  ])('the room for publishes is right: %s', (_, available, wal, reserve, room) => {
     const space = { available: available * MIB, wal: wal * MIB, reserve: reserve * MIB };
     expect(roomIn(space, planFor(500 * GIB))).toBe(room * MIB);
   });
 });
 
-describe('after a write that failed', () => {
+describe('a write that fails', () => {
   test.each([
     ['SQLITE_FULL: database or disk is full', true],
     ['SQLITE_IOERR_WRITE: disk I/O error', true],
@@ -45,7 +45,7 @@ describe('after a write that failed', () => {
     ['SQLITE_IOERR_CORRUPTFS: disk I/O error', false],
     ['SQLITE_CORRUPT: database disk image is malformed', false],
     ['SQLITE_CONSTRAINT: NOT NULL constraint failed', false],
-  ])('(%s) nothing is written before a trial: %s', (reason, closes) => {
+  ])('the failure "%s" stops writes until a trial: %s', (reason, closes) => {
     expect(closesGate(reason)).toBe(closes);
   });
 });

@@ -18,8 +18,8 @@ const withDraft = (fields: Readonly<Partial<Record<keyof Draft, unknown>>>): Uin
 
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
-describe('entries that this program makes', () => {
-  test('are read as they were, whatever their kind', () => {
+describe('entries of this program', () => {
+  test('entries of random contents are read as they were written, whatever their kind', () => {
     const entries = new RandomEntries(new Random(7));
     const kinds = new Set<string>();
     for (let index = 0; index < 2000; index++) {
@@ -60,12 +60,12 @@ describe('entries that this program makes', () => {
         ],
       },
     ],
-  ])('are read as they were: %s', (_what, body) => {
+  ])('an entry is read as it was written: %s', (_what, body) => {
     const entry = entryOf(body);
     expect(decodeEntry(ADDRESS, encodeEntry(ADDRESS, SOURCE, entry))).toEqual({ entry, source: SOURCE });
   });
 
-  test('have the fields of their kind alone, whatever else the stream has', () => {
+  test('an entry has only the fields of its kind, whatever else the stream has', () => {
     const body =
       '{"kind":"settings","v":"zz","deep":[[[]]],"retention":{"days":1,"__proto__":{},"more":[[]]}}';
     expect(decodeEntry(ADDRESS, withBody(body)).entry).toStrictEqual({
@@ -76,7 +76,7 @@ describe('entries that this program makes', () => {
   });
 });
 
-describe('an entry that no program makes changes nothing', () => {
+describe('malformed entries', () => {
   test.each<[string, Partial<Record<keyof Draft, unknown>>]>([
     ['a ttl that is a text', { ttl: 'zz' }],
     ['a ttl past all times', { ttl: 1e300 }],
@@ -96,7 +96,7 @@ describe('an entry that no program makes changes nothing', () => {
     ['a sender that is a number', { sender: 7 }],
     ['a sender for the system', { sender: '$x' }],
     ['a sender with a control character', { sender: 'a\u0000' }],
-    ['everybody', { recipient: '*' }],
+    ['everybody as its recipient', { recipient: '*' }],
     ['no recipient', { recipient: null }],
     ['a recipient that is too long', { recipient: 'é'.repeat(129) }],
     ['a key that is a number', { idempotencyKey: 9 }],
@@ -107,7 +107,7 @@ describe('an entry that no program makes changes nothing', () => {
     ['a background of 2', { background: 2 }],
     ['a read marker of nothing', { type: 'read', content: '"c"' }],
     ['a read marker with a ttl', { type: 'read', content: '{"messageId":1}', ttl: 5 }],
-  ])('a draft with %s', (_what, fields) => {
+  ])('an entry whose draft has %s is unreadable', (_what, fields) => {
     expect(decodeEntry(ADDRESS, withDraft(fields))).toEqual({
       entry: { v: 1, kind: 'unreadable', why: 'its drafts are malformed' },
       source: undefined,
@@ -154,7 +154,7 @@ describe('an entry that no program makes changes nothing', () => {
     ['purges that are no list', `${purge('"by":"expiry"').slice(0, -1)},"also":5}`],
     ['purges of which one is none', `${purge('"by":"expiry"').slice(0, -1)},"also":[{}]}`],
     ['an origin that is an object', `${purge('"by":"expiry"').slice(0, -1)},"origin":{}}`],
-  ])('%s', (_what, body) => {
+  ])('an entry with %s is unreadable', (_what, body) => {
     expect(decodeEntry(ADDRESS, withBody(body))).toEqual({
       entry: { v: 1, kind: 'unreadable', why: 'its body is malformed' },
       source: undefined,
@@ -165,7 +165,7 @@ describe('an entry that no program makes changes nothing', () => {
     ['a version below 1', '[-4,"log",1,"p",1,{"kind":"tick"}]'],
     ['a counter below 1', '[1,"log",1,"p",0,{"kind":"tick"}]'],
     ['a proposer that is too long', `[1,"log",1,"${'p'.repeat(65)}",1,{"kind":"tick"}]`],
-  ])('%s', (_what, text) => {
+  ])('bytes with %s are not an entry', (_what, text) => {
     expect(decodeEntry(ADDRESS, Buffer.from(text)).entry).toMatchObject({ why: 'it is not an entry' });
   });
 });

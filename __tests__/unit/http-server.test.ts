@@ -15,7 +15,7 @@ async function client(origin: string, request: string): Promise<{ socket: Socket
   return { socket, received: () => received };
 }
 
-test('requests and handshakes that come before it serves wait, and each is handed on once, in order', async () => {
+test('requests and handshakes that come before the server serves wait, and each is handed on once, in order', async () => {
   const server = await HttpServer.listen('127.0.0.1', 0, 10);
   const handshake = await client(server.origin, handshakeBytes('/ws'));
   const request = await client(server.origin, 'GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n');

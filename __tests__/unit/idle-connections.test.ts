@@ -26,7 +26,7 @@ function opened(idle: IdleConnections, ...addresses: string[]): FakeSocket[] {
 
 const closed = (sockets: readonly FakeSocket[]): boolean[] => sockets.map(({ destroyed }) => destroyed);
 
-test('of the address with most idle connections the oldest is closed, and nobody else loses one', () => {
+test('the oldest connection of the address with most idle ones is closed, and no other address loses one', () => {
   const idle = new IdleConnections();
   const honest = opened(idle, '192.0.2.1', '192.0.2.2', '192.0.2.2');
   const hostile = opened(idle, ...Array<string>(10).fill('198.51.100.1'));
@@ -63,7 +63,7 @@ test('a connection that has just come is let alone, as is one that has a request
   expect(idle.size).toBe(0);
 });
 
-test('of all idle connections those are closed for which a condition holds, and the others stay', () => {
+test('exactly the idle connections are closed for which a condition holds', () => {
   const idle = new IdleConnections();
   const sockets = opened(idle, '192.0.2.1', '192.0.2.1', '198.51.100.1');
   idle.closeAll((socket) => socket !== (sockets[1] as unknown as Socket));

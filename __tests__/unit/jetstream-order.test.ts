@@ -51,7 +51,7 @@ async function expectEqual(stream: MemoryStream, some: readonly Node[]): Promise
   for (const { told } of some) expect(told).toEqual(some[0]?.told);
 }
 
-test('what any node publishes is on all of them, under the same ids, times and epochs, each once and in order', async () => {
+test('messages that any node publishes are on all nodes, with the same ids, times and epochs, once and in order', async () => {
   const stream = new MemoryStream();
   const three = [new Node(stream), new Node(stream), new Node(stream)];
   const stored = await Promise.all(
@@ -65,7 +65,7 @@ test('what any node publishes is on all of them, under the same ids, times and e
   expect(byId.map(({ id }) => id)).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
 });
 
-test('a key that was used on another node gives its message, and a reused one is refused', async () => {
+test('a key that was used on another node returns its message, and a conflict with it is refused', async () => {
   const stream = new MemoryStream();
   const [one, other] = [new Node(stream), new Node(stream)];
   const first = await one.put('hi', { idempotencyKey: 'k' });
@@ -142,7 +142,7 @@ test.each<[string, ReturnType<typeof entryOf>]>([
   ['an append of others', entryOf({ kind: 'append', batches: [[draft()], [draft()]] })],
   ['settings', entryOf({ kind: 'settings', retention: {} })],
 ])(
-  'a publish in whose place %s came is answered as unknown, and the next one is stored',
+  'a publish whose place was taken by %s is answered as unknown, and the next one is stored',
   async (_what, entry) => {
     const stream = new MemoryStream();
     const [one, other] = [new Node(stream), new Node(stream)];
@@ -220,7 +220,7 @@ test('reading that breaks goes on where it was', async () => {
   expect(other.contents).toEqual(Array.from({ length: 20 }, (_, index) => index));
 });
 
-test('a node that starts again from an older copy of its database comes to the same, and so does a new one', async () => {
+test('a node that starts from an older copy of its database reaches the same state, as does a new node', async () => {
   const stream = new MemoryStream();
   const one = new Node(stream);
   const other = new Node(stream);
@@ -314,7 +314,7 @@ test.each<[string, (stream: MemoryStream) => void, string]>([
   }
 });
 
-test('a stream that seems to be another one for a moment is followed on', async () => {
+test('a node follows on a stream that looks like another one for a moment', async () => {
   const stream = new MemoryStream();
   const one = new Node(stream);
   await one.put(1);
@@ -343,7 +343,7 @@ test('nodes whose servers disagree about an entry have other digests, also if it
   expect(digests.size).toBe(2);
 });
 
-test('an entry of a newer version is where a node stops following, and nothing behind it is applied', async () => {
+test('a node stops following at an entry of a newer version, and applies nothing behind it', async () => {
   const stream = new MemoryStream();
   const one = new Node(stream);
   await one.put(1);

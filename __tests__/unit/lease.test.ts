@@ -57,7 +57,7 @@ afterEach(async () => {
   }
 });
 
-test('one node takes the lease, holds it by writing again, and the others know it', async () => {
+test('one node takes the lease and holds it by writing it again, and the other knows the holder', async () => {
   for (let second = 0; second < 10; second++) {
     expect(await one.step()).toBe(1000);
     expect(await other.step()).toBeLessThan(1000);
@@ -224,7 +224,7 @@ test('a node that cannot begin gives the lease back, and leaves it to others for
 });
 
 test.each([1, 2, 3, 4, 5])(
-  'never do two nodes hold it, whatever is lost and late (seed %i)',
+  'two nodes never hold the lease at once, whatever is lost and late (seed %i)',
   async (seed) => {
     const random = new Random(seed);
     const three = [one, other, new Node(server, 'third')];

@@ -1,7 +1,7 @@
 import { expect, jest, test } from '@jest/globals';
 import { LineLimit } from '../../src/logging/line-limit.ts';
 
-test('of a kind ten lines are written at once, then the newest of each second, with the number of those left out', () => {
+test('ten lines of a kind are written at once, then the newest of each second, with the number of those left out', () => {
   jest.useFakeTimers();
   const limit = new LineLimit();
   const written: [number, number][] = [];

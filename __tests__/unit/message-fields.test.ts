@@ -88,7 +88,7 @@ test('as JSON a message has its fields in the order of the protocol, and leaves 
   expect(ephemeralJson(withId(7, times, least))).toBe(`{${few}`);
 });
 
-test('a field is named where messages are described and where clients give it, and nowhere else', () => {
+test('the fields of a message are named only where messages are described and where clients give them', () => {
   const root = new URL('../../src/', import.meta.url).pathname;
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),

@@ -23,7 +23,7 @@ function folderOfItsOwn(): { folder: string; url: URL } {
   return { folder, url: pathToFileURL(`${folder}/`) };
 }
 
-test('line ends do not count: a checkout with those of Windows has the same migrations', () => {
+test('migrations with the line ends of Windows count as the same', () => {
   const { folder, url } = folderOfItsOwn();
   for (const name of readdirSync(folder)) {
     const text = readFileSync(join(folder, name), 'utf8');
@@ -32,7 +32,7 @@ test('line ends do not count: a checkout with those of Windows has the same migr
   expect(readMigrations(url)).toEqual(readMigrations(FOLDER));
 });
 
-test('another letter counts, in a comment too', () => {
+test('a migration with another letter counts as another, also if that is in a comment', () => {
   const { folder, url } = folderOfItsOwn();
   const file = join(folder, '0007-order.sql');
   writeFileSync(file, readFileSync(file, 'utf8').replace('-- Where', '-- There'));
@@ -50,14 +50,14 @@ test('a program that was installed without one of its migrations says so', () =>
   );
 });
 
-test('a snapshot of an earlier version is migrated where it is put together, and no copy of it is kept', () => {
+test('a snapshot of an earlier version is migrated where it is put together, without a copy', () => {
   const file = databaseOf('schema-8');
   lookAtReplica(file);
   expect(contentOf(file).version).toBe(knownSchema());
   expect(copiesOf(file)).toEqual([]);
 });
 
-test('a database that another program reads, so that its log cannot be emptied, is copied with all that is in the log', () => {
+test('the copy of a database that another program reads has everything in its write-ahead log', () => {
   const file = databaseOf('schema-8');
   // What was written stays in the write-ahead log, since there is a reader.
   const change = (content: string): void =>

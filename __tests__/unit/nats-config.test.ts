@@ -31,12 +31,12 @@ function lineOf(environment: Variables, args: readonly string[] = []): string {
   throw new Error('it was accepted');
 }
 
-test('without NATS_URL there is one node', () => {
+test('a configuration without NATS_URL has one node', () => {
   expect(readConfig({}, [], 1024).nats).toBeUndefined();
   expect(readConfig({ NATS_URL: '' }, [], 1024).nats).toBeUndefined();
 });
 
-test('NATS_URL alone is enough', () => {
+test('NATS_URL alone is enough for a cluster', () => {
   expect(natsOf({ NATS_URL: 'nats://a.example', PORT: '8080' })).toEqual({
     servers: [{ host: 'a.example', port: 4222 }],
     tls: undefined,
@@ -158,7 +158,7 @@ const WAYS: readonly Variables[] = [
 ];
 const PAIRS = WAYS.flatMap((way, index) => WAYS.slice(index + 1).map((other) => [way, other] as const));
 
-test.each(PAIRS)('%j and %j are two ways to sign in, which end the start', (way, other) => {
+test.each(PAIRS)('%j and %j end the start, because they are two ways to sign in', (way, other) => {
   const line = lineOf({ ...URL, ...way, ...other });
   for (const variables of [way, other]) expect(line).toContain(Object.keys(variables)[0]);
   expect(line).toContain('are two ways to sign in to NATS. Set one.');
@@ -176,7 +176,7 @@ test.each<[Variables, string]>([
   [{ NATS_TOKEN: PASSWORD, NATS_TOKEN_FILE: '/t' }, 'NATS_TOKEN and NATS_TOKEN_FILE are both set'],
   [{ NATS_CERT: '/c' }, 'NATS_CERT and NATS_KEY need each other'],
   [{ NATS_KEY: '/k' }, 'NATS_CERT and NATS_KEY need each other'],
-])('%j ends the start', (variables, rule) => {
+])('the variables %j end the start', (variables, rule) => {
   const line = lineOf({ ...URL, ...variables });
   expect(line).toContain(rule);
   expect(line).not.toContain(PASSWORD);
@@ -243,7 +243,7 @@ test.each([
   }
 });
 
-test.each(['t', 'tidings', 'Team-7_push', 'x'.repeat(32)])('NATS_STREAM=%s is taken', (stream) => {
+test.each(['t', 'tidings', 'Team-7_push', 'x'.repeat(32)])('NATS_STREAM=%s is accepted', (stream) => {
   expect(natsOf({ ...URL, NATS_STREAM: stream }).stream).toBe(stream);
 });
 
@@ -256,7 +256,7 @@ test.each(['x'.repeat(33), 'a.b', 'a b', 'a*', '>', 'é', 'a/b', '$JS'])(
   },
 );
 
-test.each(['a', 'node 7', 'Zürich/2', '東京', 'x'.repeat(64)])('NODE_NAME=%s is taken', (name) => {
+test.each(['a', 'node 7', 'Zürich/2', '東京', 'x'.repeat(64)])('NODE_NAME=%s is accepted', (name) => {
   expect(natsOf({ ...URL, NODE_NAME: name }).nodeName).toBe(name);
 });
 
@@ -312,7 +312,7 @@ test('--help has the variables of NATS, with flags for those that are not secret
   }
 });
 
-test('nothing of NATS is left beside its own part of the configuration', () => {
+test('the configuration has nothing of NATS outside of its own part', () => {
   const config = readConfig({ NATS_URL: `nats://app:${PASSWORD}@a` }, [], 1024);
   expect(Object.keys(config).filter((key) => /nats|node/i.test(key))).toEqual(['nats']);
 });

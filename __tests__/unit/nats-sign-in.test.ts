@@ -76,7 +76,7 @@ test('a password or token is sent as it is in the variable, or in the only line 
   }
 });
 
-test('without a way to sign in nothing is sent', () => {
+test('nothing is sent without a way to sign in', () => {
   expect(answerOf(undefined)).toBeUndefined();
 });
 

@@ -13,7 +13,7 @@ test.each(['20.18.3', '18.20.8', '16.0.0', '0.12.18'])('Node %s is refused in wo
   );
 });
 
-test('the oldest version is that of package.json', () => {
+test('the oldest version of Node is the one in package.json', () => {
   const text = readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8');
   const { engines } = JSON.parse(text) as { engines: { node: string } };
   const oldest = engines.node.replace('>=', '');

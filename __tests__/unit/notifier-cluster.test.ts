@@ -70,7 +70,7 @@ afterEach(async () => {
   nodes = [];
 });
 
-test('the holder sends what any node has stored, to devices that subscribed on any node, and the next one goes on', async () => {
+test('the holder notifies of messages and devices of any node, and the next holder goes on', async () => {
   const stream = new MemoryStream();
   const [one, other] = [new Node(stream), new Node(stream)];
   one.notifier.resume();
@@ -95,7 +95,7 @@ test('the holder sends what any node has stored, to devices that subscribed on a
   expect([one.sent, other.sent]).toEqual([['first'], ['second', 'read 2']]);
 });
 
-test('what is in flight when the lease is lost is sent by the next holder, once', async () => {
+test('a notification that is in flight when the lease is lost is sent once, by the next holder', async () => {
   const stream = new MemoryStream();
   const [one, other] = [new Node(stream), new Node(stream)];
   await until(() => one.memory.log.refusing === undefined, 'the stream');
@@ -120,7 +120,7 @@ test('what is in flight when the lease is lost is sent by the next holder, once'
   expect([one.sent, other.sent]).toEqual([['again'], ['hi']]);
 });
 
-test('a subscription that is removed on one node is counted on none', async () => {
+test('a subscription that is removed on one node is counted on no node', async () => {
   const stream = new MemoryStream();
   const [one, other] = [new Node(stream), new Node(stream)];
   await until(() => one.memory.log.refusing === undefined, 'the stream');

@@ -55,7 +55,7 @@ describe('a block of an event stream', () => {
   );
 });
 
-test('the size of content is the one that it has in a stream, so that a line stays under 64 KiB', () => {
+test('the size of content is its size in a stream, so that a line stays under 64 KiB', () => {
   const read = (content: string): unknown =>
     readPublication({ recipient: 'bob', content }, '', { defaultSender: 'alice', mayRead: () => true }, []);
   const most = 48 * 1024 - 2;

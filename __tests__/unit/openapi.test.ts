@@ -26,7 +26,7 @@ function verdicts(rules: MessageRules, message: object): { taken: boolean; descr
 const YES = { taken: true, described: true };
 const NO = { taken: false, described: false };
 
-describe('a rule of a message that is changed in the table changes what is taken and what is described:', () => {
+describe('a change of the rules of a message', () => {
   const { fields, conflicts } = MESSAGE_RULES;
   const message = { recipient: 'bob', content: 'hi' };
   const { ttl, idempotencyKey, recipient, content } = fields;
@@ -88,12 +88,12 @@ describe('a rule of a message that is changed in the table changes what is taken
       YES,
       NO,
     ],
-  ])('%s', (_change, change, given, before, after) => {
+  ])('a changed rule applies to requests and description: %s', (_change, change, given, before, after) => {
     expect(verdicts(MESSAGE_RULES, given)).toEqual(before);
     expect(verdicts({ ...MESSAGE_RULES, ...change }, given)).toEqual(after);
   });
 
-  test('the limits of a content and of a batch', () => {
+  test('changed limits of content and batches apply to requests and description', () => {
     const changed = openApiDocument(SERVICE, { ...MESSAGE_RULES, maxContentBytes: 10, maxBatch: 7 });
     expect(changed['x-limits']).toMatchObject({ content: { bytes: 10 } });
     expect(changed.components.schemas['Batch']).toMatchObject({ maxItems: 7 });
@@ -105,7 +105,7 @@ describe('a rule of a message that is changed in the table changes what is taken
   });
 });
 
-test('so does a parameter of a query', () => {
+test('a changed query parameter applies to requests and description', () => {
   const isTaken = (parameters: Parameters & { limit: ReturnType<typeof integer> }): boolean => {
     const query = new Query('/messages?limit=11', parameters);
     return query.integer('limit', 0, parameters.limit) === 11;
@@ -119,7 +119,7 @@ test('so does a parameter of a query', () => {
   ]);
 });
 
-test('every path and method of the table is described, and every name of an operation is its own', () => {
+test('every path and method of the table is described, and each operation has a unique name', () => {
   const { paths } = openApiDocument(SERVICE);
   expect(Object.fromEntries(Object.entries(paths).map(([path, item]) => [path, Object.keys(item)]))).toEqual(
     PATHS,
@@ -130,7 +130,7 @@ test('every path and method of the table is described, and every name of an oper
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('a service that is a single node does not have what only a node of a cluster has', () => {
+test('the description of a single node lacks what only a node of a cluster has', () => {
   const { paths, components } = openApiDocument({ basePath: '', isCluster: false });
   expect(Object.keys(paths)).toEqual(Object.keys(PATHS).filter((path) => path !== '/cluster'));
   expect(components.schemas['Cluster']).toBeUndefined();

@@ -27,7 +27,7 @@ describe('drafts on their way to the writer thread', () => {
       [[draft('a', { type: 'read' }), draft('b', { type: 'read', readsRecipient: true }), draft('c')]],
     ],
     ['an empty key beside none', [[draft('none'), draft('empty', { idempotencyKey: '' })]]],
-  ])('are there as they were: %s', (_what, batches) => {
+  ])('drafts reach the writer thread as they were: %s', (_what, batches) => {
     const packed = structuredClone(packDrafts(batches));
     expect(unpackDrafts(packed)).toStrictEqual(batches);
   });

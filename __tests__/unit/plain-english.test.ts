@@ -10,7 +10,7 @@ const FILES = execFileSync('git', ['ls-files', '*.md', 'src', 'public', 'bench',
   .split('\n')
   .filter((file) => /\.(?:md|ts|js)$/.test(file));
 
-test('docs, comments and messages have none of the habits of wording that readers stumble over', () => {
+test('docs, comments and messages are free of wordings that readers stumble over', () => {
   expect(FILES.length).toBeGreaterThan(200);
   const findings = FILES.flatMap((file) =>
     habitsIn(file, readFileSync(file, 'utf8')).map(
@@ -31,7 +31,7 @@ describe('a habit of wording', () => {
     ['code.ts', 'const queue = []; // Those that wait.'],
     ['code.js', 'fail("it is asked for anew");'],
     ['code.js', 'fail(`at the most ${count}`);'],
-  ])('is found in %s: %s', (name, text) => {
+  ])('a habit of wording is found in %s: %s', (name, text) => {
     expect(habitsIn(name, text)).toHaveLength(1);
   });
 
@@ -43,7 +43,7 @@ describe('a habit of wording', () => {
     ['code.ts', 'const anew = 1;'],
     ['code.ts', '/** Returns what waits. */\nexport const queue = [];'],
     ['code.css', 'anew'],
-  ])('is not seen in %s: %s', (name, text) => {
+  ])('a habit of wording is not seen in %s: %s', (name, text) => {
     expect(habitsIn(name, text)).toEqual([]);
   });
 });

@@ -30,13 +30,13 @@ test('a node that was seen counts for 15 minutes after it has gone, and is forgo
   expect(positions.lately(20 * MINUTE)).toEqual([14]);
 });
 
-test('nobody else was seen: there are no other positions', () => {
+test('there are no other positions if no other node was seen', () => {
   const positions = new Positions();
   positions.hearing(true, 0);
   expect(positions.lately(15 * MINUTE)).toEqual([]);
 });
 
-test('when more nodes were seen than are remembered, positions are not known until 15 minutes after the last of them', () => {
+test('if more nodes were seen than are remembered, positions are unknown until 15 minutes after the last of them', () => {
   const positions = new Positions();
   positions.hearing(true, 0);
   for (let node = 0; node < 1000; node++) positions.note(`node-${node}`, node, 20 * MINUTE);

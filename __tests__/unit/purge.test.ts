@@ -28,7 +28,7 @@ describe('purging', () => {
       database.prepare('SELECT address, through FROM purged').raw().all() as [string, number][],
     );
 
-  test('of proposers forgets the counters of those that have proposed nothing for long, the oldest first', () => {
+  test('a purge of proposers forgets the counters of those that were silent for long, the oldest first', () => {
     const add = database.prepare('INSERT INTO proposers (proposer, counter, time) VALUES (?, 1, ?)');
     for (const [proposer, time] of Object.entries({ a: 300, b: 100, c: 200, d: 901 }))
       add.run(proposer, time);
@@ -43,7 +43,7 @@ describe('purging', () => {
     expect(left()).toEqual(['d']);
   });
 
-  test('by age takes the old from the beginning, and notes it for both sides and for all', () => {
+  test('a purge by age removes the oldest messages, and notes that for both sides and for all', () => {
     for (const time of [100, 200, 300]) append([[draft()]], time);
     const done = purge({ by: 'age', now: 1000, after: 0, age: 700, limit: 10 }, 1000);
     expect(done).toEqual({ kind: 'purge', messages: 2, through: 2, more: false });
@@ -51,7 +51,7 @@ describe('purging', () => {
     expect(noted()).toEqual({ alice: 2, bob: 2, '*': 2 });
   });
 
-  test('by age is not stopped by a message that a wrong clock dated into the future', () => {
+  test('a purge by age is not stopped by a message that a wrong clock dated into the future', () => {
     const times = [100, 9999, 200, 900];
     storeDated(
       database,
@@ -61,7 +61,7 @@ describe('purging', () => {
     expect(ids()).toEqual([2, 4]);
   });
 
-  test('removes nothing that is not due by the clock of its proposer, or by the time of its entry', () => {
+  test('a purge removes nothing that is not due both by the clock of its proposer and by the time of its entry', () => {
     append([[draft({ ttl: 5 }), draft()]], 0);
     const bounds = [
       [4999, 9000],
@@ -75,7 +75,7 @@ describe('purging', () => {
     expect(purge({ by: 'age', now: 5000, after: 0, age: 4999, limit: 10 }, 5000).messages).toBe(1);
   });
 
-  test('goes on where its limit ended it', () => {
+  test('a purge goes on where its limit ended it', () => {
     for (const time of [1, 2, 3]) append([[draft()]], time);
     const first = purge({ by: 'age', now: 1000, after: 0, age: 700, limit: 2 }, 1000);
     expect(first).toEqual({ kind: 'purge', messages: 2, through: 2, more: true });
@@ -83,7 +83,7 @@ describe('purging', () => {
     expect(ids()).toEqual([]);
   });
 
-  test('of what has expired is never a gap, whichever bound comes to it first', () => {
+  test('a purge of expired messages leaves no gap, whichever bound reaches them first', () => {
     append([[draft({ ttl: 5 }), draft({ ttl: 6 })]], 0);
     purge({ by: 'count', now: 5000, recipient: 'bob', after: 0, through: 1, limit: 10 }, 5000);
     purge({ by: 'expiry', now: 6000, limit: 10 }, 6000);
@@ -91,7 +91,7 @@ describe('purging', () => {
     expect(noted()).toEqual({});
   });
 
-  test('keeps the newest read marker of a pair, and takes it when another has its place', () => {
+  test('a purge keeps the newest read marker of a pair, and removes it when another replaces it', () => {
     const marker = (messageId: number): unknown =>
       append([[draft({ type: 'read', content: JSON.stringify({ messageId }) })]]);
     append([[draft()]]);
@@ -103,7 +103,7 @@ describe('purging', () => {
     expect(ids()).toEqual([3]);
   });
 
-  test('looks a pair up by its index, however many messages it has', () => {
+  test('a purge finds a pair by its index, however many messages it has', () => {
     const plan = (sql: string): string =>
       (database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[])
         .map(({ detail }) => detail)

@@ -182,7 +182,7 @@ test('a device with many subscriptions is removed in steps', () => {
   expect([removed(), removed(), removed()]).toEqual([2, 1, 0]);
 });
 
-test('the newest 1000 open notifications of a subscription are kept, and all of messages that may be found again', () => {
+test('the newest 1000 open notifications of a subscription are kept, and older ones that are not yet passed', () => {
   const database = newDatabase();
   const apply = preparePush(database);
   apply([subscription('e1'), subscription('e2')]);

@@ -19,7 +19,7 @@ const EXAMPLE = {
     'Qpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN',
 };
 
-test('the example of RFC 8291 is encrypted as there, to the byte', () => {
+test('the encryption matches the example of RFC 8291 to the byte', () => {
   const keys = createECDH('prime256v1');
   keys.setPrivateKey(EXAMPLE.privateKey, 'base64url');
   expect(keys.getPublicKey('base64url')).toBe(EXAMPLE.publicKey);

@@ -47,7 +47,7 @@ describe('changes of subscriptions', () => {
     return order.answer({ outcome: { kind: 'push', outcomes }, time: TIME, seconds: 0, syncSeconds: 0 });
   };
 
-  test('gather while others are made, and each call gets its own', async () => {
+  test('changes of subscriptions gather while others are made, and each call gets its own', async () => {
     const calls = [1, 1, 2, 1].map((count) => group.apply(entries(count)));
     expect(sizes()).toEqual([1]);
     await answers(1);
@@ -57,13 +57,13 @@ describe('changes of subscriptions', () => {
     expect(changes.map((of) => of.map(({ removed }) => removed[0]?.id))).toEqual([[0], [0], [1, 2], [3]]);
   });
 
-  test('are at most 500 in an entry, unless one call has more', async () => {
+  test('changes of subscriptions share entries of at most 500, unless one call has more', async () => {
     for (const count of [1, 300, 200, 1, 600, 1]) void group.apply(entries(count));
     for (const count of [1, 500, 1, 600]) await answers(count);
     expect(sizes()).toEqual([1, 500, 1, 600, 1]);
   });
 
-  test('that fail do so for each call in the entry, and the next are made', async () => {
+  test('a failed entry fails each call in it, and the next changes are made', async () => {
     const first = group.apply(entries(1));
     const gathered = [group.apply(entries(1)), group.apply(entries(1))];
     const refused = gathered.map((call) => expect(call).rejects.toThrow('the disk of the log is full'));
@@ -76,7 +76,7 @@ describe('changes of subscriptions', () => {
     await expect(next).resolves.toHaveLength(1);
   });
 
-  test('whose order fails or comes to something else, are answered so', async () => {
+  test('a call fails if the order fails, or returns another outcome', async () => {
     const other = expect(group.apply(entries(1))).rejects.toThrow('the outcome of a tick');
     await order.answer({ outcome: { kind: 'tick' }, time: TIME, seconds: 0, syncSeconds: 0 });
     await other;

@@ -17,7 +17,7 @@ function request(): { request: RoutedRequest; body: Buffer } {
   return { request: Object.assign(stream, { headers: { 'content-encoding': 'gzip' } }) as never, body };
 }
 
-test('bodies that have arrived, and wait to be decompressed, take room of those that arrive: past it the oldest is refused', async () => {
+test('bodies that wait to be decompressed take room of arriving ones, and past the bound the oldest are refused', async () => {
   const arriving = new ArrivingBytes(250 * KIB);
   const read = readBody(arriving);
   const asked = Array.from({ length: 8 }, request);

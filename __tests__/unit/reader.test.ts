@@ -80,7 +80,7 @@ const stateOf = (last: number, unread: number, readThrough: number | null): obje
 
 const EMPTY = { conversations: [], cursor: '0', more: false };
 
-test('an answer that comes after that to a later question changes nothing', async () => {
+test('an answer that comes after the answer to a later question changes nothing', async () => {
   const answers: ((state: object) => void)[] = [];
   const { reader, chats } = readerOf({
     conversations: () => Promise.resolve(EMPTY),
@@ -94,7 +94,7 @@ test('an answer that comes after that to a later question changes nothing', asyn
   expect(chat.unread).toBe(2);
 });
 
-test('a count that another has overtaken is not asked for again', async () => {
+test('a failed count that a later one has overtaken is not asked for again', async () => {
   let asked = 0;
   const { reader, chats } = readerOf({
     conversations: () => Promise.resolve(EMPTY),
@@ -111,7 +111,7 @@ test('a count that another has overtaken is not asked for again', async () => {
 test.each([
   ['a room', 'room-a'],
   ['a person', 'alice'],
-])('what another device has read of %s while it is asked for is asked for again', async (_what, peer) => {
+])('the count of %s is asked for again if another device reads it meanwhile', async (_what, peer) => {
   const answers: ((state: object) => void)[] = [];
   const { reader, chats } = readerOf(
     {
@@ -165,7 +165,7 @@ test('a room that is left while another one is read does not come back', async (
 
 test.each([
   ['that may not be read is left', 403, []],
-  ['that something in between does not find is not left', 404, ['room-a']],
+  ['that a proxy does not find is not left', 404, ['room-a']],
   ['that cannot be read now is not left', 503, ['room-a']],
 ])('a room %s', async (_what, status, left) => {
   const rooms = roomsOf('room-a');
@@ -180,7 +180,7 @@ test.each([
   expect(rooms.joined).toEqual(left);
 });
 
-test('a list of the log before it went back in time counts nothing in the new one', async () => {
+test('a list from before a restore counts nothing in the restored log', async () => {
   const lists: ((list: object) => void)[] = [];
   const states: ((state: object) => void)[] = [];
   const { reader, chats } = readerOf({

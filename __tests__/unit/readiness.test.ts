@@ -13,7 +13,7 @@ describe('readiness', () => {
     jest.useRealTimers();
   });
 
-  test('tries the log once for all who ask within a second', async () => {
+  test('the readiness check tries the log once for all requests within a second', async () => {
     jest.useFakeTimers();
     let probes = 0;
     const readiness = new Readiness(
@@ -32,7 +32,7 @@ describe('readiness', () => {
     expect(probes).toBe(2);
   });
 
-  test('says why where the log cannot be written', async () => {
+  test('the readiness check says why the log cannot be written', async () => {
     const readiness = new Readiness(
       logWith(() => Promise.reject(new LogUnavailable('the disk is full'))),
       new KeptLog().logger,
@@ -41,7 +41,7 @@ describe('readiness', () => {
     await expect(readiness.check()).rejects.toThrow('the disk is full');
   });
 
-  test('is logged when it changes, however often it is asked for', async () => {
+  test('a change of readiness is logged once, however often it is asked for', async () => {
     let fault: string | undefined;
     const kept = new KeptLog();
     const readiness = new Readiness(
@@ -59,7 +59,7 @@ describe('readiness', () => {
     ]);
   });
 
-  test('says why this node is not to be used although its log can be written', async () => {
+  test('the readiness check says why this node is unusable although its log can be written', async () => {
     let fault: string | undefined = 'the clock of this node differs from that of the cluster';
     const readiness = new Readiness(
       logWith(() => Promise.resolve()),
@@ -71,7 +71,7 @@ describe('readiness', () => {
     await expect(readiness.check()).resolves.toBeUndefined();
   });
 
-  test('does not wait for a disk that does not answer', async () => {
+  test('the readiness check does not wait for a disk that does not answer', async () => {
     const readiness = new Readiness(
       logWith(() => new Promise(() => undefined)),
       new KeptLog().logger,

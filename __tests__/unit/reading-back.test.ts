@@ -94,7 +94,7 @@ beforeEach(() => {
 });
 afterEach(cleanUp);
 
-test('pages of any sets of inboxes, followed back, have exactly what the pages forward have', async () => {
+test('pages of any set of inboxes, followed back, have exactly the messages of the pages forward', async () => {
   await withRandom((random) => {
     const append = prepareAppends(database);
     const purge = preparePurge(database);
@@ -133,7 +133,7 @@ test('pages of any sets of inboxes, followed back, have exactly what the pages f
 });
 
 describe('a page', () => {
-  test('of inboxes of which all has expired ends when its time is up, and who goes on comes to what is there', () => {
+  test('a page of inboxes with only expired messages ends when its time is up, and the next pages go on', () => {
     store(database, 1, () => ({ recipient: 'inbox 7' }));
     store(database, 3000, (index) => ({ recipient: `inbox ${index % 100}`, expiresAt: LATER }));
     const log = new Store(database);
@@ -152,7 +152,7 @@ describe('a page', () => {
     expect(pages).toBeGreaterThan(10);
   });
 
-  test('is one execution of one statement, however many have expired and however few are wanted', () => {
+  test('a page is one execution of one statement, however many messages have expired and however few are wanted', () => {
     store(database, 2, () => ({ recipient: 'inbox 7', sender: 'inbox 8' }));
     store(database, 3000, (index) => ({ recipient: `inbox ${index % 100}`, expiresAt: LATER }));
     const executions = watch(database);
@@ -165,7 +165,7 @@ describe('a page', () => {
     expect(executions).toHaveLength(1);
   });
 
-  test('of what two sent to each other is one execution of each of its two statements', () => {
+  test('a page between two addresses is one execution of each of its two statements', () => {
     store(database, 3000, () => ({ recipient: 'bob', sender: 'alice', expiresAt: LATER }));
     const project = prepareProjection(database);
     project(1000);
@@ -178,7 +178,7 @@ describe('a page', () => {
     expect(executions).toHaveLength(2);
   });
 
-  test.each([1, 2, 3, 65, 100])('of %d inboxes is merged from the indexes: nothing is sorted', (count) => {
+  test.each([1, 2, 3, 65, 100])('a page of %d inboxes merges indexes and sorts nothing', (count) => {
     const executions = watch(database);
     const log = new Store(database);
     const inboxes = HUNDRED.slice(0, count);
@@ -194,7 +194,7 @@ describe('a page', () => {
     }
   });
 
-  test.each([3, 65, 100])('of %d inboxes looks into each of them once', (count) => {
+  test.each([3, 65, 100])('a page of %d inboxes looks into each of them once', (count) => {
     const executions = watch(database);
     new Store(database).readBack(HUNDRED.slice(0, count), 9, TIME, all, unbounded());
     const addresses = Object.entries(executions[0]?.values ?? {}).filter(
@@ -203,7 +203,7 @@ describe('a page', () => {
     expect(addresses.map(([, value]) => value)).toEqual(HUNDRED.slice(0, count));
   });
 
-  test('of 1000 messages takes no more than one more from the database, however many a hundred inboxes have', () => {
+  test('a page of 1000 messages reads at most one more, however many messages a hundred inboxes have', () => {
     store(database, 20_000, (index) => ({ recipient: `inbox ${index % 100}`, sender: `inbox ${index % 7}` }));
     const executions = watch(database);
     const log = new Store(database);

@@ -48,7 +48,7 @@ const ARGUMENTS: Record<string, readonly unknown[]> = {
 };
 
 describe('a database that is closed', () => {
-  test('fails every read as a log that cannot be read now, and none as a fault of the service', () => {
+  test('every read of a closed database fails as a log that cannot be read now, and none as a fault of the service', () => {
     const database = newDatabase();
     const store = new Store(database);
     const conversations = new Conversations(database, store);
@@ -85,7 +85,7 @@ describe('a database that is closed', () => {
   });
 });
 
-test('a fault of the service stays one', () => {
+test('a fault of the service is not reported as a log that cannot be read', () => {
   const database = newDatabase();
   expect(() => reading(() => database.exec('SELECT 1 FROM nowhere'))).toThrow('no such table');
   expect(() => reading(() => database.exec('SELECT 1 FROM nowhere'))).not.toThrow(LogUnavailable);

@@ -48,13 +48,13 @@ class Machine {
 }
 
 describe('the time of retention', () => {
-  test('is that of a clock that nobody sets', () => {
+  test('the time of retention is the time of a clock that nobody sets', () => {
     const machine = new Machine();
     machine.pass(3 * DAY);
     expect(machine.read()).toEqual({ held: 3 * DAY, shownFrom: 0 });
   });
 
-  test('does not follow a clock that is ahead for some seconds', () => {
+  test('the time of retention does not follow a clock that is ahead for some seconds', () => {
     const machine = new Machine();
     machine.set(40 * DAY);
     machine.pass(4 * SECOND);
@@ -64,7 +64,7 @@ describe('the time of retention', () => {
     expect(machine.read().held).toBe(5 * SECOND);
   });
 
-  test('follows a clock that was set forward once it has shown that for a day', () => {
+  test('the time of retention follows a clock that was set forward once it has shown that for a day', () => {
     const machine = new Machine();
     machine.pass(HOUR);
     machine.set(HOUR);
@@ -74,7 +74,7 @@ describe('the time of retention', () => {
     expect(machine.read().held).toBe(28 * HOUR);
   });
 
-  test('goes back with a clock at once, and does not come back with it', () => {
+  test('the time of retention goes back with a clock at once, and does not return with it', () => {
     const machine = new Machine();
     machine.pass(HOUR);
     machine.set(-DAY);
@@ -85,7 +85,7 @@ describe('the time of retention', () => {
     expect(machine.read().held).toBe(HOUR + 2 * SECOND - DAY);
   });
 
-  test('of messages stored since the clock was set forward, be it by many small steps, is what it shows', () => {
+  test('messages stored since the clock was set forward, even in small steps, keep the time that it shows', () => {
     const machine = new Machine();
     machine.set(600);
     machine.pass(SECOND);
@@ -95,7 +95,7 @@ describe('the time of retention', () => {
     expect(machine.read().shownFrom).toBe(10);
   });
 
-  test('of a message that was on its way while the clock was set forward is the held one', () => {
+  test('a message on its way while the clock was set forward keeps the held time', () => {
     const machine = new Machine();
     machine.store(SECOND);
     expect(machine.read().shownFrom).toBe(0);
@@ -103,7 +103,7 @@ describe('the time of retention', () => {
     expect(machine.read().shownFrom).toBe(10);
   });
 
-  test('begins where a doubtful start says, and comes to the clock after a day', () => {
+  test('the time of retention begins where a doubtful start says, and reaches the clock after a day', () => {
     const machine = new Machine(START - 9 * DAY);
     expect(machine.read()).toEqual({ held: -9 * DAY, shownFrom: 8 });
     machine.pass(23 * HOUR);
@@ -132,7 +132,7 @@ describe('a start', () => {
     return { from, lines };
   };
 
-  test('whose newest message is days old is doubtful if retention or expiry would remove something', () => {
+  test('a start whose newest message is days old is doubtful if retention or expiry would remove something', () => {
     const old = { createdAt: START - 40 * DAY };
     const newest = { createdAt: START - 9 * DAY };
     const retained = startOn(logOf(old, newest), 30);
@@ -144,14 +144,14 @@ describe('a start', () => {
     expect(startOn(logOf(old, newest), 0)).toEqual({ from: undefined, lines: [] });
   });
 
-  test('is not doubtful for an empty log, after a long weekend, or by the word of the operator', () => {
+  test('a start is not doubtful with an empty log, after a long weekend, or if the operator trusts the clock', () => {
     const log = logOf({ createdAt: START - 40 * DAY }, { createdAt: START - 2 * DAY });
     expect(startOn(newDatabase(), 1)).toEqual({ from: undefined, lines: [] });
     expect(startOn(log, 1)).toEqual({ from: undefined, lines: [] });
     expect(startOn(logOf({ createdAt: START - 40 * DAY }), 1, true)).toEqual({ from: undefined, lines: [] });
   });
 
-  test('whose newest message is days ahead of the clock is logged, and goes by the clock', () => {
+  test('a start whose newest message is days ahead of the clock is logged, and goes by the clock', () => {
     const { from, lines } = startOn(logOf({ createdAt: START + 9 * DAY }), 1);
     expect(from).toBeUndefined();
     expect(lines.join()).toContain('the clock is or was wrong');

@@ -33,14 +33,14 @@ test.each([
   ['projected', MANY * 2],
   ['projected in part', MANY / 2],
   ['not projected', 0],
-])('what others sent is found among very many of one’s own, %s', (_what, projected) => {
+])('unread messages of others are found among very many of one’s own, %s', (_what, projected) => {
   store({ sender: 'bob', count: 3 }, { sender: 'ann', count: MANY }, { sender: 'cleo', count: 2 });
   prepareProjection(database)(projected);
   expect([unread(), unread(1), unread(MANY), unread(MANY + 4)]).toEqual([5, 4, 2, 1]);
   expect(unread(0, 'bob')).toBe(1000);
 });
 
-test('what others sent is found among very many in the background', () => {
+test('unread messages of others are found among very many in the background', () => {
   store(
     { sender: 'bob' },
     { sender: 'meter', count: MANY, background: 1 },
@@ -50,13 +50,13 @@ test('what others sent is found among very many in the background', () => {
   expect(unread()).toBe(2);
 });
 
-test('of very many that have expired none is unread, nor of those that came before a marker', () => {
+test('very many expired messages are not unread, nor are messages before a read marker', () => {
   store({ sender: 'bob', count: MANY, ttl: 1 });
   prepareProjection(database)(MANY * 2);
   expect([unread(), unread(MANY)]).toEqual([0, 0]);
 });
 
-test('of very many senders it is counted to 1000 and no further', () => {
+test('unread messages of very many senders are counted to 1000 and no further', () => {
   const senders = Array.from({ length: 3000 }, (_, index) =>
     draft({ recipient: 'room', sender: `${index}` }),
   );

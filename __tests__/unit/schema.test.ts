@@ -9,12 +9,12 @@ import { cleanUp, newFolder } from '../support/server.ts';
 
 afterAll(cleanUp);
 
-test('db/schema.sql is what the migrations make', () => {
+test('db/schema.sql is the schema that the migrations make', () => {
   const file = new URL('../../db/schema.sql', import.meta.url);
   expect(readFileSync(file, 'utf8')).toBe(dumpSchema());
 });
 
-test('no migration was edited after it was noted, and the newest is noted', () => {
+test('no migration was edited after its hash was noted, and the newest has a hash', () => {
   const noted = readFileSync(new URL('../../db/migrations.sha256', import.meta.url), 'utf8');
   expect(noteMigrations(noted)).toBe(noted);
   const [first = '', ...others] = noted.split(/(?<=\n)/);
@@ -26,7 +26,7 @@ test('no migration was edited after it was noted, and the newest is noted', () =
   expect(() => noteMigrations(`${noted}${'0'.repeat(64)}  0099-removed.sql\n`)).toThrow('0099-removed.sql');
 });
 
-test('a database of an earlier schema is brought up to date, with what is in it', () => {
+test('a database of an earlier schema is brought up to date with its content', () => {
   const migrations = new URL('../../db/migrations/', import.meta.url);
   const file = join(newFolder(), 'tidings.sqlite');
   const [first = '', ...later] = readdirSync(migrations).sort();
@@ -46,7 +46,7 @@ test('a database of an earlier schema is brought up to date, with what is in it'
   for (const one of [database, fresh]) one.close();
 });
 
-test('a database of before there was an order comes along: messages, epochs, cursors and subscriptions', () => {
+test('a database from before there was an order keeps its messages, epochs, cursors and subscriptions', () => {
   const file = join(newFolder(), 'tidings.sqlite');
   const old = oldDatabase(file);
   const kept = [
@@ -88,7 +88,7 @@ test('a database of before there was an order comes along: messages, epochs, cur
   again.close();
 });
 
-test('an empty database of before there was an order gets the time of no message', () => {
+test('an empty database from before there was an order begins without a log time', () => {
   const file = join(newFolder(), 'tidings.sqlite');
   const old = oldDatabase(file);
   old.exec('DELETE FROM messages');
@@ -98,7 +98,7 @@ test('an empty database of before there was an order gets the time of no message
   database.close();
 });
 
-test('the migrations install the schema; a second run does no harm', () => {
+test('the migrations install the schema, and a second run changes nothing', () => {
   const file = join(newFolder(), 'folder', 'tidings.sqlite');
   const dump = (): unknown => {
     const database = openForWriting(file);

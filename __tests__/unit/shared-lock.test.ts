@@ -147,7 +147,7 @@ async function open(count: number): Promise<Tab[]> {
   return tabs;
 }
 
-test('the first tab has the lock for as long as it says that it is there, and the next after it', async () => {
+test('the first tab holds the lock until it closes, and then the next one holds it', async () => {
   const [first, second] = (await open(2)) as [Tab, Tab];
   await pass(600);
   expect([first.changes, second.changes]).toEqual([['gain'], []]);
@@ -156,7 +156,7 @@ test('the first tab has the lock for as long as it says that it is there, and th
   expect(second.changes).toEqual(['gain']);
 });
 
-test('a tab takes the lock from one that neither speaks nor answers, and gives it back to it when it is closed', async () => {
+test('a tab takes the lock from a tab that neither speaks nor answers, and gives it back when it closes', async () => {
   const [first, second] = (await open(2)) as [Tab, Tab];
   first.channel.mute();
   await pass(18);
@@ -169,7 +169,7 @@ test('a tab takes the lock from one that neither speaks nor answers, and gives i
   expect(first.changes).toEqual(['gain', 'lose', 'gain']);
 });
 
-test('of several that wait for a silent tab only some take the lock, and in the end one has it', async () => {
+test('if several tabs wait for a silent one, exactly one of them has the lock in the end', async () => {
   const tabs = await open(5);
   tabs[0]?.channel.mute();
   await pass(30);
@@ -181,7 +181,7 @@ test('of several that wait for a silent tab only some take the lock, and in the 
   expect(tabs.map((tab) => tab.changes.length)).toEqual(changes);
 });
 
-test('what a tab says that has lost the lock and does not know it is late for those who heard the new one', async () => {
+test('messages of a tab that lost the lock unnoticed are late for tabs that heard the new holder', async () => {
   const [first, second, third] = (await open(3)) as [Tab, Tab, Tab];
   first.channel.mute();
   first.lock.say('before');

@@ -86,7 +86,7 @@ test('the bucket of a snapshot in the list is never to be removed, whatever was 
   expect(tidied({ ...list, removed: ['a', 'b'] }, 0).removed).toEqual(['b']);
 });
 
-test('a transfer that goes on is renewed, and one that has ended or was given up is not there again', () => {
+test('a transfer under way is renewed, and one that has ended or was given up is not added again', () => {
   let list = withTransfer(NO_SNAPSHOTS, 'uploads', { id: 'a', snapshot: 'a', time: 0 });
   list = withTransfer(list, 'downloads', { id: 'x', snapshot: 'b', time: 0 });
   list = withRenewal(withRenewal(list, 'a', 5), 'x', 6);

@@ -123,7 +123,7 @@ const serve = (exchange: FakeExchange): Promise<void> => {
 const counted = (): string[] =>
   [...refusals.counts].filter(({ count }) => count > 0).map(({ reason, status }) => `${reason} ${status}`);
 
-test('a protocol that only says how it is asked and how it answers gets whole streams', async () => {
+test('a protocol that only defines its requests and answers gets whole streams', async () => {
   await serve(new FakeExchange('/poll?recipient=bob'));
   await until(() => events.includes('live'));
   expect(events).toEqual(['start ClientStream', 'ready', 'join', 'opened', 'live']);

@@ -21,14 +21,14 @@ function told(environment: Readonly<Record<string, string>>) {
 
 const WATCHED = { NOTIFY_SOCKET: '/run/notify', WATCHDOG_USEC: '20000' };
 
-test('nothing is told unless systemd has asked for it', async () => {
+test('systemd is told nothing unless it has asked for it', async () => {
   const { systemd, messages } = told({ WATCHDOG_USEC: '20000' });
   await systemd.ready(() => Promise.resolve());
   await systemd.stopping();
   expect(messages).toEqual([]);
 });
 
-test('a service is told as alive while its writer comes back, also if that fails', async () => {
+test('systemd is told that a service is alive while its writer answers, even with a failure', async () => {
   const { systemd, lives, messages } = told(WATCHED);
   let probes = 0;
   await systemd.ready(() => (probes++ % 2 === 0 ? Promise.resolve() : Promise.reject(new Error('full'))));
@@ -37,7 +37,7 @@ test('a service is told as alive while its writer comes back, also if that fails
   expect([messages[0], messages.at(-1)]).toEqual(['READY=1', 'STOPPING=1']);
 });
 
-test('a service whose writer hangs is not told as alive until that comes back', async () => {
+test('systemd is not told that a service is alive while its writer hangs', async () => {
   const hanging = told(WATCHED);
   const sound = told(WATCHED);
   let release: () => void = () => undefined;
@@ -57,7 +57,7 @@ test('a service whose writer hangs is not told as alive until that comes back', 
   expect(hanging.messages).toEqual(['READY=1', 'WATCHDOG=1', 'STOPPING=1']);
 });
 
-test('a process is told as alive only if systemd watches that process', async () => {
+test('systemd is told that a process is alive only if it watches that process', async () => {
   const other = told({ ...WATCHED, WATCHDOG_PID: '1' });
   const own = told({ ...WATCHED, WATCHDOG_PID: String(process.pid) });
   for (const { systemd } of [other, own]) await systemd.ready(() => Promise.resolve());
@@ -66,7 +66,7 @@ test('a process is told as alive only if systemd watches that process', async ()
   expect(other.messages).toEqual(['READY=1', 'STOPPING=1']);
 });
 
-test('the first message that cannot be passed on is reported, and the others are not', async () => {
+test('the first message to systemd that cannot be passed on is reported, and the others are not', async () => {
   const faults: Error[] = [];
   const systemd = new Systemd({
     environment: WATCHED,

@@ -158,7 +158,7 @@ describe('entries by chance', () => {
   );
 
   test.each(seeds)(
-    'what upkeep proposes by dry runs changes nothing before it is in its place, and leaves no more than is kept: TEST_SEED=%d',
+    'proposals from dry runs change nothing before they are applied, and leave no more than is kept: TEST_SEED=%d',
     (seed) => {
       expect(playDry(seed, 150)).toBeGreaterThan(10);
     },

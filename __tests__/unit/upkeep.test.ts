@@ -66,7 +66,7 @@ describe('upkeep', () => {
   const idsOf = (recipient: string): unknown[] =>
     database.prepare('SELECT id FROM messages WHERE recipient = ? ORDER BY id').pluck().all(recipient);
 
-  test('ends a step when its time is up, however many messages are due', () => {
+  test('a step of upkeep ends when its time is up, however many messages are due', () => {
     store(undefined, pairs(3000), NOW - 2 * DAY);
     const steps = finish(upkeepWith({ days: 1 }));
     expect(count()).toBe(0);
@@ -74,7 +74,7 @@ describe('upkeep', () => {
     expect(steps.length).toBeGreaterThan(3000 / 100);
   });
 
-  test('does at least as much in a step as was stored since the one before', () => {
+  test('a step of upkeep purges about as much as was stored since the one before, or more', () => {
     const upkeep = upkeepWith({});
     const waiting = pairs(2000, { ttl: 1 });
     store(upkeep, waiting);
@@ -87,7 +87,7 @@ describe('upkeep', () => {
     }
   });
 
-  test('is not flushed by itself, and the next append is', () => {
+  test('upkeep leaves appends flushed to the disk, also after it failed', () => {
     const upkeep = upkeepWith({ days: 1 });
     store(upkeep, pairs(10), NOW - 2 * DAY);
     finish(upkeep);
@@ -99,7 +99,7 @@ describe('upkeep', () => {
     expect(database.pragma('synchronous', { simple: true })).toBe(2);
   });
 
-  test('removes nothing while the clock is ahead, and what was stored since then when it expires', () => {
+  test('upkeep removes nothing old while the clock is ahead, and messages of that time when they expire', () => {
     const upkeep = upkeepWith({ days: 30 });
     store(upkeep, [draft(), draft({ ttl: DAY / 1000 })]);
     const at = (now: number): void => {
@@ -117,7 +117,7 @@ describe('upkeep', () => {
     expect(idsOf('bob')).toEqual([1, 2]);
   });
 
-  test('purges again what it had purged in a step that failed', () => {
+  test('upkeep purges again everything that a failed step had purged', () => {
     store(undefined, [...pairs(40), ...pairs(40, { ttl: 1 })], NOW - 2 * DAY);
     const apply = prepareEntries(database);
     let proposed = 0;
@@ -136,7 +136,7 @@ describe('upkeep', () => {
     expect(count()).toBe(0);
   });
 
-  test('has log time follow a clock that was set back, though nothing is published', () => {
+  test('upkeep makes log time follow a clock that was set back, though nothing is published', () => {
     const upkeep = upkeepWith({});
     const at = (now: number): unknown => {
       upkeep.tick();
@@ -152,7 +152,7 @@ describe('upkeep', () => {
     ]);
   });
 
-  test('does not come to an end by a read marker that expires', () => {
+  test('upkeep is not stopped by a read marker that expires', () => {
     const upkeep = upkeepWith({});
     const marker = { type: 'read', content: '{"messageId":1}' };
     store(upkeep, [draft(), draft({ ...marker, ttl: 1 }), draft({ ttl: 2 })], TIME);
@@ -160,8 +160,8 @@ describe('upkeep', () => {
     expect(idsOf('bob')).toEqual([1, 2]);
   });
 
-  describe('of a log that keeps so many messages of a recipient', () => {
-    test('leaves exactly these, of each recipient, at the next tick at the latest', () => {
+  describe('with a bound for each recipient', () => {
+    test('upkeep keeps exactly the newest messages of each recipient, by the next tick', () => {
       const upkeep = upkeepWith({ messages: 5 });
       store(upkeep, [
         ...pairs(3),
@@ -177,7 +177,7 @@ describe('upkeep', () => {
       expect(idsOf('bob')).toEqual([13, 14, 15, 17, 18]);
     });
 
-    test('does not count all again for each message that comes', () => {
+    test('upkeep does not count all messages again for each new one', () => {
       const upkeep = upkeepWith({ messages: 20_000 });
       store(
         undefined,
@@ -193,7 +193,7 @@ describe('upkeep', () => {
       expect(time - before).toBeLessThan(30);
     });
 
-    test('keeps the read markers that stand, and removes each when another takes its place', () => {
+    test('upkeep keeps current read markers, and removes each when another replaces it', () => {
       const upkeep = upkeepWith({ messages: 3 });
       const mark = (sender: string): Draft =>
         draft({ sender, type: 'read', content: `{"messageId":${head()}}` });
@@ -208,7 +208,7 @@ describe('upkeep', () => {
       }
     });
 
-    test('leaves what a log that is counted anew would, whatever is stored, expires and fails meanwhile', () =>
+    test('upkeep keeps what a new count would keep, whatever is stored, expires and fails meanwhile', () =>
       withRandom((random) => {
         let now = NOW;
         const upkeep = upkeepWith({ messages: 7 });
@@ -263,7 +263,7 @@ describe('the pace of upkeep', () => {
   let now = 0;
   const pace = new UpkeepPace(() => now);
 
-  test('pauses as long as a step took while appends come, and not at all without them', () => {
+  test('upkeep pauses as long as a step took while appends come, and not at all without them', () => {
     pace.stepped(5);
     expect(pace.pause).toBe(0);
     pace.appended();

@@ -17,7 +17,7 @@ test('the key pair of a cluster is kept beside the database of a node, for this 
   expect(readFileSync(file)).toEqual(before);
 });
 
-test('another pair that was there is put aside, and not lost', () => {
+test('an earlier key pair of the node is put aside, and not lost', () => {
   const file = join(newFolder(), 'keys.json');
   const own = makeVapidKeys(file);
   const keys = newVapidKeys();

@@ -68,7 +68,7 @@ const KINDS: readonly [what: string, size: number, message: (batch: number, inde
 ];
 
 describe('publishes that wait while the disk hangs', () => {
-  test.each(KINDS)('are counted as what they take in memory: %s', async (_what, size, message) => {
+  test.each(KINDS)('publishes that wait are counted by their memory: %s', async (_what, size, message) => {
     const group = hangingGroup();
     const before = heapBytes();
     let batches = 0;

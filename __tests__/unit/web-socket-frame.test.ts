@@ -46,7 +46,7 @@ describe('a WebSocket frame', () => {
     }
   }); // prettier-ignore
 
-  test('each text becomes one WebSocket frame, and no text none', () => {
+  test('each text becomes one WebSocket frame, and no texts become none', () => {
     const texts = ['a', '', 'x'.repeat(126), 'é', 'y'.repeat(65_536)];
     expect(webSocketFraming.encode(texts)).toEqual(
       Buffer.concat(texts.map((text) => webSocketFraming.encode([text]))),

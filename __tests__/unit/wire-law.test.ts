@@ -56,7 +56,7 @@ function judge(bytes: Uint8Array | string, brought?: number): string[] {
 }
 
 describe('the law of an event stream', () => {
-  test('takes what the protocol shows, in pieces of any size', () => {
+  test('the law of an event stream accepts the samples of the protocol, in pieces of any size', () => {
     const content = '"ü🎉 \\u2028 \\n"';
     for (const size of [1, 2, 3, 7, 1000]) {
       const bytes = Buffer.from(READY + LIVE + message(5, content) + HEARTBEAT + EPHEMERAL + BYE);
@@ -68,13 +68,13 @@ describe('the law of an event stream', () => {
     expect(judge(GOOD)).toEqual([]);
   });
 
-  test('takes a stream that only says why there is none', () => {
+  test('the law of an event stream accepts a stream that only says why it does not begin', () => {
     expect(judge(block({ event: 'bye', retry: 9000, data: '{"type":"bye","reason":"over-limit"}' }))).toEqual(
       [],
     );
   });
 
-  test('takes a beginning before the position that was brought, if it tells why', () => {
+  test('the law of an event stream accepts a start before the given cursor if the stream says why', () => {
     const restored = READY.replace('false', '"restored"').replaceAll('4-k3f9ab', '0');
     expect(judge(restored, 99)).toEqual([]);
     expect(judge(READY, 4)).toEqual([]);
@@ -82,7 +82,7 @@ describe('the law of an event stream', () => {
     expect(judge(READY.replace('false', '"purged"'), 3)).toHaveLength(1);
   });
 
-  test('knows the bytes that went to another stream, and judges them again by the place they have in this one', () => {
+  test('the law of an event stream judges bytes of another stream again by their place in this one', () => {
     const bytes = Buffer.from(message(5));
     const [one, other] = [new StreamLaw(undefined), new StreamLaw(undefined)];
     for (const law of [one, other]) law.feed(Buffer.from(READY + LIVE));
@@ -93,7 +93,7 @@ describe('the law of an event stream', () => {
     expect(other.faults).toEqual([expect.stringMatching(/^again, after 5/)]);
   });
 
-  test('sees that a stream ends within a block', () => {
+  test('the law of an event stream sees that a stream ends within a block', () => {
     const law = new StreamLaw(undefined);
     law.feed(Buffer.from(GOOD.slice(0, -1)));
     expect(law.isWithin).toBe(true);
@@ -158,7 +158,7 @@ describe('the law of an event stream', () => {
     ['no id', READY + BYE.replace('id: 6-k3f9ab\n', '')],
     ['an unknown reason', READY + BYE.replace('"shutdown"', '"tired"')],
     ['an unknown event', READY + block({ event: 'note', data: '{"type":"note"}' })],
-  ])('finds %s', (fault, bytes) => {
+  ])('the law of an event stream finds %s', (fault, bytes) => {
     expect(judge(bytes).join('\n')).toMatch(new RegExp(`^${fault}:`, 'm'));
   });
 });
@@ -179,7 +179,7 @@ const CLOSE = frame(0x88, Buffer.from([0x03, 0xe9]));
 const ready = frame(TEXT, SAID_READY);
 
 describe('the law of a WebSocket', () => {
-  test('takes what the protocol shows, in pieces of any size', () => {
+  test('the law of a WebSocket accepts the samples of the protocol, in pieces of any size', () => {
     const bytes = Buffer.concat([
       ...[SAID_READY, SAID_LIVE, SAID_MESSAGE].map((text) => frame(TEXT, text)),
       frame(TEXT, `{"event":"message","data":${messageJson(undefined, `"${'x'.repeat(300)}\u2028"`)}}`),
@@ -217,7 +217,7 @@ describe('the law of a WebSocket', () => {
     ['a long control frame', frame(0x89, 'x'.repeat(126))],
     ['behind the close frame', Buffer.concat([ready, CLOSE, frame(0x8a, '')])],
     ['after bye', Buffer.concat([ready, frame(TEXT, SAID_BYE), frame(TEXT, SAID_MESSAGE)])],
-  ])('finds %s', (fault, bytes) => {
+  ])('the law of a WebSocket finds %s', (fault, bytes) => {
     const law = new SocketLaw(undefined);
     law.feed(bytes);
     expect(law.faults.join('\n')).toMatch(new RegExp(`^${fault}:`, 'm'));

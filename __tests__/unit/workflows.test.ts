@@ -39,7 +39,7 @@ const { scripts } = read('package.json') as { scripts: Record<string, string> };
 const folder = mkdtempSync(join(tmpdir(), 'tidings-notes-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('each command of a workflow is there', () => {
+test('each command in a workflow exists', () => {
   const commands = steps.flatMap(({ run = '' }) => run.split('\n'));
   const called = commands.flatMap((line) =>
     [...line.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name),
@@ -51,19 +51,19 @@ test('each command of a workflow is there', () => {
   expect(files.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
 
-test('each version of Node that is supported has a job', () => {
+test('each supported version of Node has a job', () => {
   const tried = workflows.flatMap(({ jobs }) =>
     Object.values(jobs).flatMap(({ strategy }) => strategy?.matrix?.node ?? []),
   );
   expect(tried).toEqual(NODES);
 });
 
-test('each action that is used has a fixed version', () => {
+test('each action in a workflow has a fixed version', () => {
   const used = steps.flatMap(({ uses }) => (uses === undefined ? [] : [uses]));
   expect(used.filter((action) => !/^[\w-]+\/[\w-]+@v\d/.test(action))).toEqual([]);
 });
 
-test('the forms of issues ask for something, and the folders that are kept up to date are there', () => {
+test('the forms of issues have unique fields, and the folders that dependabot updates exist', () => {
   for (const name of ['fault.yml', 'wish.yml']) {
     const { body } = read(`.github/ISSUE_TEMPLATE/${name}`) as { body: readonly { id: string }[] };
     expect(new Set(body.map(({ id }) => id)).size).toBe(body.length);
@@ -95,7 +95,7 @@ function notesOf(
   return { status, stdout, stderr };
 }
 
-test('a release is told in the words of the changelog, and refused without a section of its version', () => {
+test('the notes of a release are its section of the changelog, and a version without one is refused', () => {
   const changelog = '# Changelog\n\n## 1.2.0 (2026-01-02)\n\n- New.\n\n## 1.1.0 (2025-01-02)\n\n- Old.\n';
   expect(notesOf('1.2.0', changelog)).toEqual({ status: 0, stdout: '\n- New.\n', stderr: '' });
   expect(notesOf('1.3.0', changelog)).toMatchObject({

@@ -73,29 +73,29 @@ function timeOf(look: (text: string) => unknown, text: string): number {
   return shortest;
 }
 
-describe('time grows as the length', () => {
+describe('the worst input of each reader', () => {
   test.each<[string, (text: string) => unknown, (length: number) => string]>([
     ['a query of beginnings of tokens', hasToken, (length) => of('eyJ', length)],
-    ['... with dots', hasToken, (length) => of('eyJ.', length)],
-    ['... with a part between the dots', hasToken, (length) => of('eyJ.a', length)],
-    ['... that are whole', withoutTokens, (length) => of('eyJ.a.', length)],
-    ['... with dots alone', withoutTokens, (length) => `eyJ${of('.', length)}`],
+    ['a query of beginnings of tokens with dots', hasToken, (length) => of('eyJ.', length)],
+    ['a query of tokens without an end', hasToken, (length) => of('eyJ.a', length)],
+    ['a query of whole tokens', withoutTokens, (length) => of('eyJ.a.', length)],
+    ['a query of dots after a token', withoutTokens, (length) => `eyJ${of('.', length)}`],
     ['a query of names', query, (length) => of('a&', length)],
     [
-      '... that all differ',
+      'a query of names that all differ',
       query,
       (length) => Array.from({ length: length / 8 }, (_, n) => `${n}`).join('&'),
     ],
-    ['... of addresses', query, (length) => of('recipient=%20&', length)],
+    ['a query of addresses', query, (length) => of('recipient=%20&', length)],
     [
-      '... of addresses that all differ',
+      'a query of addresses that all differ',
       query,
       (length) => Array.from({ length: length / 20 }, (_, n) => `recipient=${n}`).join('&'),
     ],
-    ['... of equals signs', query, (length) => of('=', length)],
-    ['... of plus signs', parsePairs, (length) => of('+', length)],
-    ['... of percent signs', parsePairs, (length) => of('%25', length)],
-    ['... of digits', query, (length) => `last=${of('1', length)}`],
+    ['a query of equals signs', query, (length) => of('=', length)],
+    ['a query of plus signs', parsePairs, (length) => of('+', length)],
+    ['a query of percent signs', parsePairs, (length) => of('%25', length)],
+    ['a query of digits', query, (length) => `last=${of('1', length)}`],
     ['a target with a long host', originForm, (length) => `http://${of('a:', length)}`],
     ['a target of slashes', originForm, (length) => of('/', length)],
     ['a cursor of digits', parseCursor, (length) => of('1', length)],
@@ -146,7 +146,7 @@ describe('time grows as the length', () => {
     ['an endpoint', (url) => hosts.read(url), (length) => `https://${of('a.', length)}push.example`],
     ['an endpoint of labels', (url) => hosts.read(url), () => `https://${of('a-', 240)}.push.example`],
     [
-      'when a push service says to come back',
+      'the header Retry-After of a push service',
       (text) => parseRetryAfter(text, 0),
       (length) => of('1', length),
     ],
@@ -177,7 +177,7 @@ describe('time grows as the length', () => {
     ],
     ['a form of plus signs', form, (length) => `content=${of('+', length)}`],
     ['a form of pairs', form, (length) => of('a&', length)],
-  ])('of %s', (_what, look, make) => {
+  ])('the time for %s grows as its length', (_what, look, make) => {
     const [short, long] = [make(4 * KIB), make(4 * KIB * TIMES)];
     // A millisecond is added to both, so that what takes no time at all is not compared.
     const growth = (timeOf(look, long) + 1) / (timeOf(look, short) + 1);

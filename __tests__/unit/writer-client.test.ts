@@ -63,7 +63,7 @@ test('calls are answered in their order, by outcome or failure', async () => {
   ]);
 });
 
-test('upkeep tells what it purged, and the time of its entries also if that is nothing', () => {
+test('upkeep reports the number of purged messages, and the time of its entries even if it purged nothing', () => {
   worker.says({ kind: 'upkeep', purged: 3, logTime: 5 });
   worker.says({ kind: 'upkeep', purged: 0, logTime: 6 });
   expect([client.purged, logTimes]).toEqual([3, [5, 6]]);

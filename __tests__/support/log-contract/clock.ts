@@ -63,7 +63,7 @@ export function describeClock(subject: Subject): void {
       expect(subject.log.message(1)).toBeUndefined();
     });
 
-    test('is not that of the log for a publish which stores nothing', async () => {
+    test('a publish that stores nothing does not move the time of the log', async () => {
       await subject.put({ ttl: 10 }, { idempotencyKey: 'k' });
       subject.now += 11_000;
       expect(await subject.put({ idempotencyKey: 'k' })).toEqual([2]);
