@@ -43,7 +43,7 @@ async function readOnce(stream: JetStreamEntries, count: number): Promise<number
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 
 natsTest(
-  'reading goes on without an end when one pull has got all the entries that it asked for',
+  'the reading of a stream goes on when one pull has got all the entries that it asked for',
   async () => {
     const { stream } = await newStream(1, 1_000_000);
     for (const sequence of upTo(350)) await stream.append(new Uint8Array(100), `id-${sequence}`);
@@ -51,7 +51,7 @@ natsTest(
   },
 );
 
-natsTest('reading goes on without an end when the next entry does not fit into a pull', async () => {
+natsTest('the reading of a stream goes on when the next entry does not fit into a pull', async () => {
   const { stream } = await newStream(1, 8 * 1024 * 1024);
   const large = new Uint8Array(6 * 1024 * 1024);
   for (const sequence of upTo(6)) await stream.append(large, `id-${sequence}`);
@@ -59,7 +59,7 @@ natsTest('reading goes on without an end when the next entry does not fit into a
 });
 
 natsTest(
-  'a reading ends when the server is killed to which this node is connected and that has its consumer',
+  'the reading of a stream ends when the server of this node is killed, which has its consumer',
   async () => {
     const { servers, connected, stream } = await newStream(3, 1_000_000);
     await stream.append(new Uint8Array(100), 'id-1');

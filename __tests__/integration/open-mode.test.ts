@@ -155,7 +155,7 @@ describe('without a key', () => {
   });
 });
 
-describe('a Host that is said in another place', () => {
+describe('the places that name a host', () => {
   const raw = (head: string) =>
     exchange(server.port, (socket) => socket.write(`${head}\r\nConnection: close\r\n\r\n`));
 

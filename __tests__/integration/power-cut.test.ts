@@ -32,7 +32,7 @@ async function startOnSlowDisk(microseconds: number): Promise<TracedServer> {
   return TracedServer.start({ database }, ['-e', `inject=fsync,fdatasync:${delay}`]);
 }
 
-describe('a message is on disk', () => {
+describe('the disk at the moment of a 201', () => {
   tracedTest('a message is on disk before its 201 is sent, and before any device gets it', async () => {
     const traced = await TracedServer.start({});
     const { server } = traced;

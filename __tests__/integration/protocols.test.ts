@@ -35,7 +35,7 @@ describe.each(PROTOCOLS)('a device that speaks $name', (protocol) => {
     if (streaming !== undefined) test(name, () => run(streaming), milliseconds);
   };
 
-  describe('of a service without a key', () => {
+  describe('a service without a key', () => {
     let server: Server;
     beforeAll(async () => {
       server = await Server.start();
@@ -198,7 +198,7 @@ describe.each(PROTOCOLS)('a device that speaks $name', (protocol) => {
     }
   });
 
-  describe('of a service of its own', () => {
+  describe('a service of its own', () => {
     afterEach(cleanUp);
 
     test('a device is told if messages after its cursor were purged, and gets the ones that are left', async () => {
@@ -276,7 +276,7 @@ describe.each(PROTOCOLS)('a device that speaks $name', (protocol) => {
     });
   });
 
-  describe('of a service with a key', () => {
+  describe('a service with a key', () => {
     const headersOf = async (sub: string, read?: string[], exp = secondsFromNow(600)) =>
       bearer(await tokenFor(sub, { sendTo: ['*'], ...(read === undefined ? {} : { read }) }, { exp }));
     const start = (env: Record<string, string> = {}): Promise<Server> =>

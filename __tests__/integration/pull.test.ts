@@ -259,7 +259,7 @@ describe('a page of large messages', () => {
   });
 });
 
-describe('more', () => {
+describe('the field "more"', () => {
   test('the field "more" is true exactly if another page has something', async () => {
     for (const recipient of ['more-z', 'more-a', 'more-a', 'more-b']) await send(server.url, recipient, 1);
     for (const [query, more] of [
@@ -278,7 +278,7 @@ describe('more', () => {
   });
 });
 
-describe('what one sent to oneself', () => {
+describe('messages to oneself', () => {
   test('messages to oneself are a conversation with oneself', async () => {
     const note = await send(server.url, 'diarist', 'note', { sender: 'diarist' });
     await send(server.url, 'other', 'no note', { sender: 'diarist' });

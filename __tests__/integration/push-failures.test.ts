@@ -22,7 +22,7 @@ const linesOf = (server: Server): Record<string, unknown>[] =>
     .filter((line) => line.includes('push service'))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-describe('a device that its push service', () => {
+describe('the answers of a push service', () => {
   pushTest.each([404, 410])('a device that its push service answers with %d is removed', async (status) => {
     const network = await PushNetwork.start();
     const server = await network.startServer();

@@ -174,7 +174,7 @@ describe('a message for a person whose devices are closed', () => {
   });
 });
 
-describe('what was read', () => {
+describe('read messages', () => {
   pushTest('a message that is read within the delay needs no notification', async () => {
     const network = await PushNetwork.start();
     const server = await network.startServer({ PUSH_DELAY_SECONDS: '5' });

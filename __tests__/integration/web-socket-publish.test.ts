@@ -156,7 +156,7 @@ describe('a publish on a socket', () => {
   });
 });
 
-describe('with a token, a publish on a socket', () => {
+describe('a publish on a socket with a token', () => {
   afterEach(cleanUp);
 
   async function start(

@@ -12,7 +12,7 @@ class Upload {
   }
 }
 
-test('past the bound, the uploads that began first are refused until the others fit', () => {
+test('past their bound of memory, the uploads that began first are refused until the others fit', () => {
   const arriving = new ArrivingBytes(1000 * KIBIBYTE);
   const [first, second, third, last] = [new Upload(), new Upload(), new Upload(), new Upload()];
   arriving.set(first, 100 * KIBIBYTE);

@@ -28,7 +28,7 @@ function watched(count: number): { bytes: ArrivingBytes; headers: ArrivingHeader
 
 const refused = (all: readonly FakeConnection[]): number[] => all.map((one) => one.refused);
 
-test('past the bound those headers are refused that were long first, once each, until the rest fits', () => {
+test('past their bound of memory, the headers that were long first are refused, once each, until the rest fits', () => {
   const { bytes, headers, all } = watched(5);
   for (const connection of all.toReversed()) {
     connection.bytesRead = 300 * KIB;
@@ -69,7 +69,7 @@ test('a header that has arrived takes no room, nor does its body; the next heade
   expect(bytes.total).toBe(0);
 });
 
-test('behind a chunk of a body trailers may come: they take room as headers do, until the request has ended', () => {
+test('trailers behind a chunked body take room as headers do, until the request has ended', () => {
   const { bytes, headers, all } = watched(1);
   const [connection] = all as [FakeConnection];
   headers.arrived(connection.socket);

@@ -49,7 +49,7 @@ test('a client that comes during a question waits for the next one, since that a
   await second;
 });
 
-test('questions follow each other with a pause, however many ask', async () => {
+test('questions to the stream follow each other with a pause, however many clients ask', async () => {
   const stream = new AskedStream();
   const catchUp = new CatchUp(stream.ask, 5);
   const began = performance.now();

@@ -53,7 +53,7 @@ test.each<[string, string, Event[]]>([
     expect(parse([text.slice(0, cut), '', text.slice(cut)])).toEqual(expected);
 });
 
-test('on random streams it agrees with eventsource-parser', () => {
+test('the parser of event streams agrees with eventsource-parser on random streams', () => {
   let seed = 3;
   const random = (below: number): number => {
     seed = (seed * 1103515245 + 12345) % 2147483648;

@@ -205,7 +205,7 @@ test('a connection without streams begins with polls, repeats them when they fai
   expect(stepOf(failed, { type: 'time' })).toBe('polling: poll');
 });
 
-test('waits grow with each failure up to 30 s, and begin short again when a stream is ready or the page asks', () => {
+test('the waits of a client grow with each failure up to 30 s, and begin short again at success or on request', () => {
   const waits: string[] = [];
   let state = stateOf('opening');
   for (let count = 0; count < 6; count++) {

@@ -47,7 +47,7 @@ test('the devices of an address are those on all nodes together', () => {
   expect(devicesOn([one, two, three], 'bob')).toEqual([2, 2, 2]);
 });
 
-test('changes that come within 200 ms are told in one message', () => {
+test('changes of presence within 200 ms are told in one message', () => {
   const [one, two] = startNodes('one', 'two') as [BusNode, BusNode];
   const before = two.bus.counts.received;
   for (let index = 0; index < 50; index++) {

@@ -209,7 +209,7 @@ test.each([
   },
 );
 
-test('reading that breaks goes on where it was', async () => {
+test('the reading of a stream goes on where it broke', async () => {
   const stream = new MemoryStream();
   const [one, other] = [new Node(stream), new Node(stream)];
   for (let index = 0; index < 20; index++) {

@@ -192,7 +192,7 @@ test('a node that may not hold the lease does not take it, and gives it back', a
   expect(one.lease.holder?.node).toBe('other');
 });
 
-test('duties begin when the node is ready, and not at all if the time has ended by then', async () => {
+test('the duties of a holder begin when its node is ready, and not at all if its time has ended by then', async () => {
   let ready: () => void = () => undefined;
   one.begin = () => new Promise((resolve) => (ready = resolve));
   await one.step();

@@ -21,7 +21,7 @@ function open(path: string, mayBlock: boolean): { writer: LineWriter; told: numb
 const lines = (count: number, length = 100): string[] =>
   Array.from({ length: count }, (_, index) => `${index}`.padEnd(length - 1, '.') + '\n');
 
-test('lines come out whole and in order, in a file and in a pipe that is read slowly', async () => {
+test('log lines come out whole and in order, in a file and in a pipe that is read slowly', async () => {
   const expected = lines(5000);
   const file = join(newFolder(), 'log');
   const toFile = open(file, true).writer;

@@ -17,7 +17,7 @@ test.each([
   ['a clock that was ahead by more', NOW, NOW + 3 * DAY + 1, NOW],
   ['a clock that is set ahead by a year', NOW + 365 * DAY, NOW, NOW + 365 * DAY],
 ])(
-  'the time of a message never runs against the ids, unless a clock was far ahead: %s',
+  'the time of a message is never before that of an earlier one, unless a clock was far ahead: %s',
   (_when, time, last, given) => {
     expect(nextCreatedAt(time, last)).toBe(given);
   },

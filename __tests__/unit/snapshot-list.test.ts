@@ -147,26 +147,32 @@ test('the stream is trimmed up to the older snapshot, and never beyond a node or
 });
 
 const due: Record<string, [boolean, Partial<SnapshotTimes>]> = {
-  'a day after the log began': [true, { newest: undefined, recordedAt: 0 }],
-  'a day after the last one': [true, {}],
-  'not sooner': [false, { now: 23 * HOUR }],
-  'after ten million messages': [true, { now: HOUR, head: 10_000_005 }],
-  'not after fewer': [false, { now: HOUR, head: 10_000_004 }],
-  'not before four times as long as the last one took': [
+  'is due a day after the log began': [true, { newest: undefined, recordedAt: 0 }],
+  'is due a day after the last one': [true, {}],
+  'is not due within a day of the last one': [false, { now: 23 * HOUR }],
+  'is due after ten million messages': [true, { now: HOUR, head: 10_000_005 }],
+  'is not due after fewer messages': [false, { now: HOUR, head: 10_000_004 }],
+  'is not due before four times as long as the last one took': [
     false,
     { now: HOUR, head: 10_000_005, newest: { time: 0, seconds: 901, head: 5 } },
   ],
-  'a minute after one whose time is a day ahead': [
+  'is due a minute after one whose time is a day ahead': [
     true,
     { newest: { time: 48 * HOUR, seconds: 1, head: 5 } },
   ],
-  'when the log began at a time in the future': [true, { newest: undefined, recordedAt: 48 * HOUR }],
-  'not right after one that failed': [false, { failed: { time: 24 * HOUR - 9 * MINUTE, seconds: 1 } }],
-  'ten minutes after one that failed': [true, { failed: { time: 24 * HOUR - 10 * MINUTE, seconds: 1 } }],
-  'later after one that failed late': [false, { failed: { time: 24 * HOUR - 10 * MINUTE, seconds: 151 } }],
+  'is due when the log began at a time in the future': [true, { newest: undefined, recordedAt: 48 * HOUR }],
+  'is not due right after one that failed': [false, { failed: { time: 24 * HOUR - 9 * MINUTE, seconds: 1 } }],
+  'is due ten minutes after one that failed': [
+    true,
+    { failed: { time: 24 * HOUR - 10 * MINUTE, seconds: 1 } },
+  ],
+  'is not due ten minutes after one that failed late': [
+    false,
+    { failed: { time: 24 * HOUR - 10 * MINUTE, seconds: 151 } },
+  ],
 };
 
-test.each(Object.entries(due))('whether a snapshot is due: %s', (_name, [isDue, times]) => {
+test.each(Object.entries(due))('a snapshot %s', (_name, [isDue, times]) => {
   const usual = { now: 24 * HOUR, head: 5, recordedAt: 0, failed: undefined };
   const newest = { time: 0, seconds: 1, head: 5 };
   expect(isSnapshotDue({ ...usual, newest, ...times })).toBe(isDue);

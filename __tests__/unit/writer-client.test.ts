@@ -51,7 +51,7 @@ test.each([true, false])(
   },
 );
 
-test('calls are answered in their order, by outcome or failure', async () => {
+test('calls of the writer thread are answered in their order, by outcome or failure', async () => {
   const calls = [client.apply([append]), client.apply([append]), client.apply([append])];
   worker.says([1, 1, [{ kind: 'settings' }]]);
   worker.says({ kind: 'failed', request: 'apply', reason: 'SQLITE_FULL', mayBeStored: false });
