@@ -142,7 +142,7 @@ describe('an ephemeral message of a client with a token', () => {
     ['may see the presence of its recipient', { presence: ['bob'] }, { devices: 1 }],
     ['may read that inbox, and presence follows', { read: ['b*'] }, { devices: 1 }],
   ])(
-    'a client that %s learns how many streams took its ephemeral message only by its right to see presence',
+    'an ephemeral message of a client that %s, with %j, is answered with %j',
     async (_who, grants, answer) => {
       const device = await DeviceStream.open(server.url, '', { headers: bearer(await tokenFor('bob')) });
       await device.waitFor('live');
