@@ -159,11 +159,14 @@ test.each([
   ['sub has a $ later', but({ sub: 'a$' })],
   ['tidings is empty', but({ tidings: {} })],
   ['lists are empty', but({ tidings: { read: [], sendAs: [], sendTo: [], presence: [] } })],
-  ['lists have addresses and prefixes', but({ tidings: { read: ['bob', 'room-*', '*'], sendTo: ['toString', '漢*'] } })],
+  [
+    'lists have addresses and prefixes',
+    but({ tidings: { read: ['bob', 'room-*', '*'], sendTo: ['toString', '漢*'] } }),
+  ],
   ['rate and metrics are given', but({ tidings: { rate: 1, metrics: true } })],
 ])('a token is accepted if %s', async (_what, claims) => {
   expect(await statusOf(claims)).toBe(200);
-}); // prettier-ignore
+});
 
 describe('a service that expects an issuer and an audience', () => {
   test.each<[string, object, number]>([

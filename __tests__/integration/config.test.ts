@@ -5,6 +5,7 @@ import { get, send } from '../support/api.ts';
 import { cleanUp, type Ended, newFolder, Server, type ServerOptions } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
+import { words } from '../support/words.ts';
 
 afterAll(cleanUp);
 
@@ -255,7 +256,7 @@ describe('a flag', () => {
     const server = await Server.start({
       port: 1,
       env: { MAX_STREAMS: '1', HEARTBEAT_SECONDS: '3600', LOG_LEVEL: 'silent' },
-      args: ['--port', '0', '--max-streams=2', '--heartbeat-seconds', '1', `--database=${database}`, '--log-level=info'], // prettier-ignore
+      args: words(`--port 0 --max-streams=2 --heartbeat-seconds 1 --database=${database} --log-level=info`),
     });
     expect(existsSync(database)).toBe(true);
     expect(existsSync(server.database)).toBe(false);

@@ -55,26 +55,27 @@ function ask(server: Server, by: TestKey): Promise<Answer> {
 const statusOf = async (server: Server, by: TestKey) => (await ask(server, by)).status;
 
 /** The ways in which an issuer can fail. */
-const FAILURES: [string, Answering][] = [
-  ['says 500', (_request, response) => response.writeHead(500).end()],
-  ['says 404 with a set', (_request, response) => {
-      response.writeHead(404, { 'Content-Type': 'application/json' }).end(JSON.stringify({ keys: [next.publicJwk] }));
-    }],
-  ['says 204', (_request, response) => response.writeHead(204).end()],
-  ['sends a page', (_request, response) => response.end('<!doctype html>')],
-  ['sends a list', (_request, response) => response.end('[]')],
-  ['sends elsewhere', (incoming, response) => {
-      if (incoming.url === '/elsewhere') serving(next.publicJwk)(incoming, response);
-      else response.writeHead(302, { Location: '/elsewhere' }).end();
-    }],
-  ['cuts the connection', (_request, response) => response.destroy()],
-  ['never answers', () => undefined],
-  ['never ends its answer', (_request, response) => {
-      response.write('{"keys":[');
-      const drip = setInterval(() => response.write(' '), 100);
-      response.on('close', () => clearInterval(drip));
-    }],
-]; // prettier-ignore
+const FAILURES = Object.entries<Answering>({
+  'says 500': (_request, response) => response.writeHead(500).end(),
+  'says 404 with a set': (_request, response) => {
+    const body = JSON.stringify({ keys: [next.publicJwk] });
+    response.writeHead(404, { 'Content-Type': 'application/json' }).end(body);
+  },
+  'says 204': (_request, response) => response.writeHead(204).end(),
+  'sends a page': (_request, response) => response.end('<!doctype html>'),
+  'sends a list': (_request, response) => response.end('[]'),
+  'sends elsewhere': (incoming, response) => {
+    if (incoming.url === '/elsewhere') serving(next.publicJwk)(incoming, response);
+    else response.writeHead(302, { Location: '/elsewhere' }).end();
+  },
+  'cuts the connection': (_request, response) => response.destroy(),
+  'never answers': () => undefined,
+  'never ends its answer': (_request, response) => {
+    response.write('{"keys":[');
+    const drip = setInterval(() => response.write(' '), 100);
+    response.on('close', () => clearInterval(drip));
+  },
+});
 
 describe('the issuer of a key set', () => {
   test('a service whose issuer fails from the start answers 503, and works as soon as there are keys', async () => {

@@ -83,11 +83,12 @@ describe("the rate of a client's publishes", () => {
     const server = await start({ PUBLISH_RATE: '5' });
     const [slow, fast] = [await headersOf('slow', { rate: 1 }), await headersOf('fast', { rate: 100_000 })];
     await drain(server, slow, 1);
-    for (let count = 0; count < 50; count += 1) expect((await publish(server.url, message, fast)).status).toBe(201);
+    for (let count = 0; count < 50; count += 1)
+      expect((await publish(server.url, message, fast)).status).toBe(201);
     expect((await publish(server.url, batch(1000), fast)).status).toBe(201);
     expect((await publish(server.url, message, fast)).status).toBe(201);
     await server.kill();
-  }); // prettier-ignore
+  });
 
   test('ephemeral messages and forms count against the same rate as other publishes', async () => {
     const server = await start({ PUBLISH_RATE: '2' });
@@ -115,9 +116,10 @@ describe("the rate of a client's publishes", () => {
     expect((await publish(server.url, batch(1000), headers)).status).toBe(201);
     // 999 messages, and the bytes of both batches.
     expect(expectTooFast(await publish(server.url, message, headers))).toBeLessThanOrEqual(11);
-    for (let count = 0; count < 5; count += 1) expect((await publish(free.url, batch(1000), headers)).status).toBe(201);
+    for (let count = 0; count < 5; count += 1)
+      expect((await publish(free.url, batch(1000), headers)).status).toBe(201);
     await Promise.all([server.kill(), free.kill()]);
-  }); // prettier-ignore
+  });
 
   test('in open mode there is no rate by default, and PUBLISH_RATE sets one for all clients together', async () => {
     const [free, limited] = [await Server.start(), await Server.start({ env: { PUBLISH_RATE: '2' } })];
@@ -252,8 +254,10 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
     const gone = new AbortController();
     const poll = fetch(`${server.url}/messages?wait=60`, { headers, signal: gone.signal });
     poll.catch(() => undefined);
-    const presence = async () =>
-      ((await request(`${server.url}/presence?recipient=al`, { headers })).body as { al: { devices: number } }).al.devices;
+    const presence = async () => {
+      const answer = await request(`${server.url}/presence?recipient=al`, { headers });
+      return (answer.body as { al: { devices: number } }).al.devices;
+    };
     await until(async () => (await presence()) === 3);
 
     const refused = await open(server, 'al');
@@ -271,7 +275,7 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
     for (const path of ['/messages', '/messages?before=latest', '/conversations']) {
       expect((await request(`${server.url}${path}`, { headers })).status).toBe(200);
     }
-    expect((await publish(server.url, { recipient: 'x', content: 1 }, await headersOf('bo'))).status).toBe(201);
+    expect((await publish(server.url, message, await headersOf('bo'))).status).toBe(201);
     await (await open(server, 'bo')).waitFor('live');
 
     gone.abort();
@@ -282,7 +286,7 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
     await until(async () => (await presence()) === 2);
     await (await open(server, 'al')).waitFor('live');
     await server.kill();
-  }); // prettier-ignore
+  });
 
   test('MAX_STREAMS_PER_CLIENT is for a client, and not for a token or an inbox', async () => {
     const server = await start({ MAX_STREAMS_PER_CLIENT: '2' });
@@ -290,12 +294,13 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
       const headers = await headersOf('al', { read });
       await (await DeviceStream.open(server.url, `recipient=${read.join()}`, { headers })).waitFor('live');
     }
-    const third = await DeviceStream.open(server.url, 'recipient=c', { headers: await headersOf('al', { read: ['c'] }) });
+    const headers = await headersOf('al', { read: ['c'] });
+    const third = await DeviceStream.open(server.url, 'recipient=c', { headers });
     await third.waitFor('bye');
     const other = await headersOf('bo', { read: ['a'] });
     await (await DeviceStream.open(server.url, 'recipient=a', { headers: other })).waitFor('live');
     await server.kill();
-  }); // prettier-ignore
+  });
 
   test('MAX_STREAMS_PER_CLIENT does not count in open mode', async () => {
     const server = await Server.start({ env: { MAX_STREAMS_PER_CLIENT: '1' } });
@@ -332,14 +337,16 @@ describe('the number of header fields', () => {
         expectProblem(await rawRequest(server.port, { path, headers }), 431, []);
       }
       // A field in many cases is as many fields.
-      const cased = fields(128, (index) => 'abcdefg'
-          .split('')
-          .map((letter, bit) => (index & (1 << bit) ? letter.toUpperCase() : letter)).join(''));
+      const cased = fields(128, (index) =>
+        'abcdefg'.replaceAll(/./g, (letter, bit: number) =>
+          index & (1 << bit) ? letter.toUpperCase() : letter,
+        ),
+      );
       expectProblem(await rawRequest(server.port, { path, headers: cased }), 431, []);
     }
     // An Authorization that stands behind too many is not passed over in silence.
     const last = { ...fields(150, (index) => `X-${index}`), ...(await headersOf('al')) };
     expectProblem(await rawRequest(server.port, { path: '/session', headers: last }), 431, []);
     await server.kill();
-  }); // prettier-ignore
+  });
 });

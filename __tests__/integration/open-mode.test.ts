@@ -3,6 +3,7 @@ import { publish } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { exchange, type RawAnswer, rawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
+import { words } from '../support/words.ts';
 
 let server: Server;
 beforeAll(async () => {
@@ -22,7 +23,14 @@ function expectClosed(answer: RawAnswer): void {
   expect(answer.head).not.toMatch(/^access-control-/im);
 }
 
-const post = (headers: Record<string, string>) =>
+type Headers = Record<string, string>;
+const poll = (headers: Headers) => rawRequest(server.port, { path: '/messages?recipient=bob', headers });
+const stream = (headers: Headers) =>
+  rawRequest(server.port, {
+    path: '/stream?recipient=bob&last=1',
+    headers: { ...headers, Accept: 'text/event-stream' },
+  });
+const post = (headers: Headers) =>
   rawRequest(server.port, {
     method: 'POST',
     path: '/messages',
@@ -31,21 +39,28 @@ const post = (headers: Record<string, string>) =>
   });
 
 describe('without a key', () => {
-  test.each(['localhost', 'LocalHost', '127.0.0.1', '127.1.2.3', '127.255.255.254', '[::1]'])('without a key, requests for the Host %s are served, with a port and without', async (host) => {
-    for (const port of ['', `:${server.port}`, ':7070', ':80']) {
-      const headers = { Host: `${host}${port}` };
-      expect((await rawRequest(server.port, { path: '/messages?recipient=bob', headers })).status).toBe(200);
-      expect((await post(headers)).status).toBe(201);
-    }
-  }); // prettier-ignore
+  test.each(['localhost', 'LocalHost', '127.0.0.1', '127.1.2.3', '127.255.255.254', '[::1]'])(
+    'without a key, requests for the Host %s are served, with a port and without',
+    async (host) => {
+      for (const port of ['', `:${server.port}`, ':7070', ':80']) {
+        const headers = { Host: `${host}${port}` };
+        expect((await poll(headers)).status).toBe(200);
+        expect((await post(headers)).status).toBe(201);
+      }
+    },
+  );
 
   test.each([
-    'evil.example', 'localhost.evil.com', '127.0.0.1.evil.com', '127.0.0.1.nip.io', 'evil-localhost', 'xlocalhost', 'localhostx',
-    'sub.localhost.evil.com', 'localhost.', '127.0.0.1.', '0.0.0.0', '[::]', '0', '127.1', '2130706433', '0x7f000001', '0x7f.0.0.1',
-    '017700000001', '0177.0.0.1', '127.0.0.01.evil.com', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[0:0:0:0:0:0:0:1].evil.com',
-    '128.0.0.1', '10.0.0.1', '192.168.1.1', '169.254.169.254', '[fe80::1]', '::1', 'user@localhost@evil.com', 'localhost@evil.com',
-    'evil.com@evil.com', 'localhost:80@evil.com', 'localhost#evil.com', 'localhost/evil.com', 'localhost,evil.com', 'localhost evil.com',
-    'localhost%00.evil.com', 'localhost:80.evil.com', 'localhost:80:80', 'localhost:x', 'host.docker.internal', 'l\u00f6calhost', '',
+    ...words(`
+      evil.example localhost.evil.com 127.0.0.1.evil.com 127.0.0.1.nip.io evil-localhost xlocalhost localhostx
+      sub.localhost.evil.com localhost. 127.0.0.1. 0.0.0.0 [::] 0 127.1 2130706433 0x7f000001 0x7f.0.0.1 017700000001
+      0177.0.0.1 127.0.0.01.evil.com [::ffff:127.0.0.1] [::ffff:7f00:1] [0:0:0:0:0:0:0:1].evil.com 128.0.0.1 10.0.0.1
+      192.168.1.1 169.254.169.254 [fe80::1] ::1 user@localhost@evil.com localhost@evil.com evil.com@evil.com
+      localhost:80@evil.com localhost#evil.com localhost/evil.com localhost,evil.com localhost%00.evil.com
+      localhost:80.evil.com localhost:80:80 localhost:x host.docker.internal l\u00f6calhost
+    `),
+    'localhost evil.com',
+    '',
   ])('without a key, requests for the Host %j are refused', async (host) => {
     for (const suffix of ['', ...(/[:@#/, ]/.test(host) ? [] : [`:${server.port}`])]) {
       for (const path of PATHS) {
@@ -54,35 +69,47 @@ describe('without a key', () => {
         if (answer.status === 403) expectClosed(answer);
       }
       expect([400, 403]).toContain((await post({ Host: `${host}${suffix}` })).status);
-      const opened = await rawRequest(server.port, { path: '/stream?recipient=bob&last=1', headers: { Host: `${host}${suffix}`, Accept: 'text/event-stream' } });
-      expect([400, 403]).toContain(opened.status);
+      expect([400, 403]).toContain((await stream({ Host: `${host}${suffix}` })).status);
     }
-  }); // prettier-ignore
+  });
 
-  test.each(['http://localhost', 'http://localhost:3000', 'https://localhost:8443', 'http://127.0.0.1:5173', 'http://127.9.9.9', 'http://[::1]:8080'])(
-    'without a key, a page of %s may read and publish',
-    async (origin) => {
-      const answer = await rawRequest(server.port, { path: '/messages?recipient=bob', headers: { Origin: origin } });
-      expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([200, origin]);
-      expect((await post({ Origin: origin })).status).toBe(201);
-      const headers = { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'content-type' };
-      const preflight = await rawRequest(server.port, { method: 'OPTIONS', path: '/messages', headers });
-      expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([204, origin]);
-    },
-  ); // prettier-ignore
+  test.each(
+    words(`
+      http://localhost http://localhost:3000 https://localhost:8443 http://127.0.0.1:5173 http://127.9.9.9
+      http://[::1]:8080
+    `),
+  )('without a key, a page of %s may read and publish', async (origin) => {
+    const answer = await poll({ Origin: origin });
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([200, origin]);
+    expect((await post({ Origin: origin })).status).toBe(201);
+    const headers = {
+      Origin: origin,
+      'Access-Control-Request-Method': 'POST',
+      'Access-Control-Request-Headers': 'content-type',
+    };
+    const preflight = await rawRequest(server.port, { method: 'OPTIONS', path: '/messages', headers });
+    expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([204, origin]);
+  });
 
   test.each([
-    'https://evil.example', 'http://localhost.evil.com', 'http://127.0.0.1.evil.com', 'http://localhost@evil.com', 'http://localhost:80@evil.com',
-    'http://localhost.', 'http://0.0.0.0', 'http://[::]', 'http://[::ffff:127.0.0.1]', 'http://192.168.1.1', 'null', 'file://', 'file://localhost',
-    'chrome-extension://localhost', 'capacitor://localhost', 'ftp://localhost', 'localhost', 'http://', '*', '', 'http://evil.com http://localhost',
-    'http://localhost, http://evil.com', 'http://evil.com#http://localhost', 'http://evil.com\\.localhost', 'data:text/html,x', 'about:blank',
+    ...words(`
+      https://evil.example http://localhost.evil.com http://127.0.0.1.evil.com http://localhost@evil.com
+      http://localhost:80@evil.com http://localhost. http://0.0.0.0 http://[::] http://[::ffff:127.0.0.1]
+      http://192.168.1.1 null file:// file://localhost chrome-extension://localhost capacitor://localhost
+      ftp://localhost localhost http:// * http://evil.com#http://localhost http://evil.com\\.localhost data:text/html,x
+      about:blank
+    `),
+    'http://evil.com http://localhost',
+    'http://localhost, http://evil.com',
+    '',
   ])('without a key, a page of %j may neither read nor publish', async (origin) => {
-    for (const path of PATHS) expectClosed(await rawRequest(server.port, { path, headers: { Origin: origin } }));
+    for (const path of PATHS)
+      expectClosed(await rawRequest(server.port, { path, headers: { Origin: origin } }));
     expectClosed(await post({ Origin: origin }));
-    expectClosed(await rawRequest(server.port, { path: '/stream?recipient=bob', headers: { Origin: origin, Accept: 'text/event-stream' } }));
+    expectClosed(await stream({ Origin: origin }));
     const headers = { Origin: origin, 'Access-Control-Request-Method': 'POST' };
     expectClosed(await rawRequest(server.port, { method: 'OPTIONS', path: '/messages', headers }));
-  }); // prettier-ignore
+  });
 
   test.each<[string, string]>([
     ['Forwarded', 'for=1.2.3.4'],
@@ -113,9 +140,10 @@ describe('without a key', () => {
     ['Fastly-Client-IP', '1.2.3.4'],
     ['x-FORWARDED-for', '1.2.3.4'],
   ])('without a key, a request with %s: %s is refused', async (name, value) => {
-    for (const path of PATHS) expectClosed(await rawRequest(server.port, { path, headers: { [name]: value } }));
+    for (const path of PATHS)
+      expectClosed(await rawRequest(server.port, { path, headers: { [name]: value } }));
     expectClosed(await post({ [name]: value }));
-  }); // prettier-ignore
+  });
 
   test('without a key, a request is refused if the browser says that it comes from another site', async () => {
     const ask = (site: string, mode: string, method = 'GET') =>

@@ -97,7 +97,9 @@ describe('a poll that waits', () => {
     })();
     const sent: number[] = [];
     for (let index = 0; index < 50; index += 1) {
-      const some = await Promise.all([0, 1, 2, 3].map((one) => send(server.url, one ? 'eve' : 'else', index, { sender: 'eve' }))); // prettier-ignore
+      const some = await Promise.all(
+        [0, 1, 2, 3].map((one) => send(server.url, one ? 'eve' : 'else', index, { sender: 'eve' })),
+      );
       sent.push(...some.map(({ id }) => id));
     }
     await reader;

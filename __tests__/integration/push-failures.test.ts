@@ -73,18 +73,18 @@ describe('the answers of a push service', () => {
   pushTest(
     'a device whose push service cannot take a message now gets it later, the newest of its conversation only',
     async () => {
-      const failures: [string, Answering][] = [
-      ['says 500', answering(500)],
-      ['says 503 and when', answering(503, { 'Retry-After': new Date(Date.now() + 2000).toUTCString() })],
-      ['says 429 and when', answering(429, { 'Retry-After': '1' })],
-      ['closes the connection', (response) => void response.destroy()],
-      ['breaks off its answer', (response) => {
+      const failures = Object.entries<Answering>({
+        'says 500': answering(500),
+        'says 503 and when': answering(503, { 'Retry-After': new Date(Date.now() + 2000).toUTCString() }),
+        'says 429 and when': answering(429, { 'Retry-After': '1' }),
+        'closes the connection': (response) => void response.destroy(),
+        'breaks off its answer': (response) => {
           response.writeHead(201, { 'Content-Length': '10' }).write('x');
           setTimeout(() => response.destroy(), 50);
-        }],
-      ['never answers', () => undefined],
-      ['never ends its answer', (response) => void response.writeHead(201).write('x')],
-    ]; // prettier-ignore
+        },
+        'never answers': () => undefined,
+        'never ends its answer': (response) => void response.writeHead(201).write('x'),
+      });
       const network = await PushNetwork.start();
       const server = await network.startServer();
       const devices = await Promise.all(failures.map(() => network.subscribe('bob')));

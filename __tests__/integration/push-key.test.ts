@@ -60,18 +60,17 @@ describe('the key pair for notifications', () => {
     expect(existsSync(`${database}-vapid.json`)).toBe(false);
   });
 
-  test.each([
-    ['is empty', () => ''],
-    ['is no JSON', () => 'keys'],
-    ['is null', () => 'null'],
-    ['has one half', ({ publicKey }: VapidKeys) => JSON.stringify({ publicKey })],
-    ['has the halves of two pairs', ({ publicKey }: VapidKeys) =>
-        JSON.stringify({ ...newVapidKeys(), publicKey })],
-    ['has a half that is cut', ({ publicKey, privateKey }: VapidKeys) =>
-        JSON.stringify({ publicKey, privateKey: privateKey.slice(1) })],
-    ['has zero for a key', ({ publicKey }: VapidKeys) =>
-        JSON.stringify({ publicKey, privateKey: 'A'.repeat(43) })],
-  ])('a key file that %s ends the start with one line, and stays as it is', async (_what, textOf) => {
+  test.each(
+    Object.entries<(keys: VapidKeys) => string>({
+      'is empty': () => '',
+      'is no JSON': () => 'keys',
+      'is null': () => 'null',
+      'has one half': ({ publicKey }) => JSON.stringify({ publicKey }),
+      'has the halves of two pairs': ({ publicKey }) => JSON.stringify({ ...newVapidKeys(), publicKey }),
+      'has a half that is cut': (keys) => JSON.stringify({ ...keys, privateKey: keys.privateKey.slice(1) }),
+      'has zero for a key': (keys) => JSON.stringify({ ...keys, privateKey: 'A'.repeat(43) }),
+    }),
+  )('a key file that %s ends the start with one line, and stays as it is', async (_what, textOf) => {
     const { database, file } = await usedDatabase();
     const keys = JSON.parse(readFileSync(file, 'utf8')) as VapidKeys;
     const text = textOf(keys);
@@ -81,7 +80,7 @@ describe('the key pair for notifications', () => {
     expect(line).toContain('Restore it from a backup, or move it away');
     expect(line).not.toContain(keys.privateKey);
     expect(readFileSync(file, 'utf8')).toBe(text);
-  }); // prettier-ignore
+  });
 
   test('a key file that cannot be read ends the start with one line', async () => {
     const { database, file } = await usedDatabase();

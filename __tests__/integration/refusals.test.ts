@@ -63,13 +63,23 @@ describe('refusals', () => {
       400,
       ['/1/to'],
     ],
-    ['every bad field of a list', post('[{"recipient":"","content":1},{"recipient":"a","ttl":0}]'), 400, ['/0/recipient', '/1/content', '/1/ttl']], // prettier-ignore
+    [
+      'every bad field of a list',
+      post('[{"recipient":"","content":1},{"recipient":"a","ttl":0}]'),
+      400,
+      ['/0/recipient', '/1/content', '/1/ttl'],
+    ],
     ['no content type', post(message, ''), 415, []],
     ['text/plain', post(message, 'text/plain'), 415, []],
     ['multipart/form-data', post('', 'multipart/form-data; boundary=x'), 415, []],
     ['application/xml', post('<a/>', 'application/xml'), 415, []],
     ['a content type that begins like JSON', post(message, 'application/json5'), 415, []],
-    ['content too large', post(JSON.stringify({ recipient: 'bob', content: 'x'.repeat(48 * 1024) })), 413, ['/content']], // prettier-ignore
+    [
+      'content too large',
+      post(JSON.stringify({ recipient: 'bob', content: 'x'.repeat(48 * 1024) })),
+      413,
+      ['/content'],
+    ],
     ['a body too large', post(message.padEnd(4 * MIB + 1)), 413, []],
     ['a parameter to publish', { ...post(message), path: '/messages?sender=x' }, 400, ['/sender']],
     ['a page of no inbox', of('/messages'), 400, ['/recipient']],

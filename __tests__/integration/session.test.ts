@@ -4,6 +4,7 @@ import { expectProblem } from '../support/problems.ts';
 import { rawRequest } from '../support/raw.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { bearer, cookie, type Grants, SECRET, secondsFromNow, tokenFor } from '../support/tokens.ts';
+import { words } from '../support/words.ts';
 
 const PARTNER = 'https://partner.example';
 let server: Server;
@@ -77,20 +78,23 @@ describe('PUT /session', () => {
     ['PUBLIC_URL with a base path and a slash', 'https://chat.example/a/b/', 'x.example', '/a/b/', true],
     ['PUBLIC_URL of loopback with https', 'https://localhost:8443', 'localhost:8443', '/', true],
     ['PUBLIC_URL of loopback', 'http://localhost:8080/push', 'x.example', '/push/', false],
-  ])('the session cookie behind %s has the right name, path and Secure', async (_what, publicUrl, host, path, secure) => {
-    const env = { AUTH_SECRET: SECRET, ...(publicUrl === undefined ? {} : { PUBLIC_URL: publicUrl }) };
-    const other = publicUrl === undefined ? server : await Server.start({ env });
-    for (const [method, status] of [['PUT', 200], ['DELETE', 204]] as const) {
-      const answer = await session(method, { ...bearer(token), Host: host }, other);
-      expect(answer.status).toBe(status);
-      const name = !secure ? 'tidings' : path === '/' ? '__Host-tidings' : '__Secure-tidings';
-      const { attributes } = setCookie(answer, name);
-      expect(attributes).toMatchObject({ path, httponly: '', samesite: 'Strict' });
-      expect('secure' in attributes).toBe(secure);
-      expect(removedBy(answer)).toEqual(parentsOf(path).map((parent) => `${name} at ${parent}`));
-    }
-    if (other !== server) await other.kill();
-  }); // prettier-ignore
+  ])(
+    'the session cookie behind %s has the right name, path and Secure',
+    async (_what, publicUrl, host, path, secure) => {
+      const env = { AUTH_SECRET: SECRET, ...(publicUrl === undefined ? {} : { PUBLIC_URL: publicUrl }) };
+      const other = publicUrl === undefined ? server : await Server.start({ env });
+      for (const [method, status] of Object.entries({ PUT: 200, DELETE: 204 })) {
+        const answer = await session(method, { ...bearer(token), Host: host }, other);
+        expect(answer.status).toBe(status);
+        const name = !secure ? 'tidings' : path === '/' ? '__Host-tidings' : '__Secure-tidings';
+        const { attributes } = setCookie(answer, name);
+        expect(attributes).toMatchObject({ path, httponly: '', samesite: 'Strict' });
+        expect('secure' in attributes).toBe(secure);
+        expect(removedBy(answer)).toEqual(parentsOf(path).map((parent) => `${name} at ${parent}`));
+      }
+      if (other !== server) await other.kill();
+    },
+  );
 
   test('PUT /session refuses a token that is too long for a cookie', async () => {
     const grants = (count: number) => ({
@@ -220,13 +224,15 @@ describe('a request that changes something with the cookie', () => {
     const body = JSON.stringify({ recipient: 'bob', content: 1 });
     const wrote = await rawRequest(port(), { method: 'POST', path: '/messages', headers: json, body });
     const form = { ...headers, 'Content-Type': 'application/x-www-form-urlencoded' };
-    const wroteForm = await rawRequest(port(), { method: 'POST', path: '/messages', headers: form, body: 'recipient=bob&content=1' });
+    const post = { method: 'POST', path: '/messages', headers: form, body: 'recipient=bob&content=1' };
+    const wroteForm = await rawRequest(port(), post);
     const ended = await rawRequest(port(), { method: 'DELETE', path: '/session', headers });
-    expect([wrote.status, wroteForm.status, ended.status]).toEqual(allowed ? [201, 201, 204] : [403, 403, 403]);
+    const statuses = allowed ? [201, 201, 204] : [403, 403, 403];
+    expect([wrote.status, wroteForm.status, ended.status]).toEqual(statuses);
     if (!allowed) expectProblem(wrote, 403, []);
     // Reading changes nothing.
     expect((await rawRequest(port(), { path: '/messages', headers })).status).toBe(200);
-  }); // prettier-ignore
+  });
 
   test('a write with a bearer token needs no Origin, and may come from any page', async () => {
     for (const more of [{}, { Origin: 'https://evil.example' }, { Origin: 'null' }]) {
@@ -244,13 +250,17 @@ describe('a request that changes something with the cookie', () => {
     const write = (origin: string, from: string) =>
       session('DELETE', { Cookie: `__Secure-tidings=${token}`, Origin: origin, Host: from }, other);
     expect((await write('https://chat.example', '127.0.0.1:7070')).status).toBe(204);
-    for (const origin of ['http://chat.example', 'https://chat.example:8443', 'https://a.chat.example', 'http://127.0.0.1:7070', 'https://chat.example.evil.example']) {
+    const others = words(`
+      http://chat.example https://chat.example:8443 https://a.chat.example http://127.0.0.1:7070
+      https://chat.example.evil.example
+    `);
+    for (const origin of others) {
       expectProblem(await write(origin, '127.0.0.1:7070'), 403, []);
     }
     // A Host that a page made up does not make it the own site.
     expectProblem(await write('https://evil.example', 'evil.example'), 403, []);
     await other.kill();
-  }); // prettier-ignore
+  });
 });
 
 test('a service without a key has no sessions', async () => {

@@ -87,10 +87,13 @@ describe('the start of a stream', () => {
   });
 
   test('last=1000 starts a stream with the newest 1000 of more messages', async () => {
-    const batch = (from: number) => Array.from({ length: 700 }, (_, index) => ({ recipient: 'many', content: from + index })); // prettier-ignore
+    const batch = (from: number) =>
+      Array.from({ length: 700 }, (_, index) => ({ recipient: 'many', content: from + index }));
     for (const from of [0, 700]) expect((await publish(server.url, batch(from))).status).toBe(201);
     const device = await open('recipient=many&last=1000');
-    expect(device.messages.map(({ content }) => content)).toEqual(Array.from({ length: 1000 }, (_, index) => 400 + index)); // prettier-ignore
+    expect(device.messages.map(({ content }) => content)).toEqual(
+      Array.from({ length: 1000 }, (_, index) => 400 + index),
+    );
     // Where it says that it starts is where it would go on, had it been cut at once.
     const ready = device.find('ready');
     expect(ready?.data).toMatchObject({ type: 'ready', cursor: ready?.id, gap: false });

@@ -209,7 +209,8 @@ describe('conversations', () => {
     const address = `reader-${count}`;
     const ids: number[] = [];
     for (let left = count; left > 0; left -= 1000) {
-      const batch = Array.from({ length: Math.min(left, 1000) }, () => ({ sender: 'quin', recipient: address, content: 0 })); // prettier-ignore
+      const draft = { sender: 'quin', recipient: address, content: 0 };
+      const batch = Array.from({ length: Math.min(left, 1000) }, () => draft);
       ids.push(...((await publish(server.url, batch)).body as WireMessage[]).map(({ id }) => id));
     }
     expect(await conversation(address, 'quin')).toMatchObject({ unread: Math.min(count, 1000) });
@@ -261,7 +262,11 @@ describe('conversations', () => {
 
   test('conversations are the same after a crash right behind the last answer', async () => {
     const crashing = await Server.start();
-    const entries = Array.from({ length: 300 }, (_, index) => ({ sender: `s${index % 7}`, recipient: 'tom', content: 1 })); // prettier-ignore
+    const entries = Array.from({ length: 300 }, (_, index) => ({
+      sender: `s${index % 7}`,
+      recipient: 'tom',
+      content: 1,
+    }));
     await publish(crashing.url, entries);
     await publish(crashing.url, {
       sender: 'tom',

@@ -17,6 +17,7 @@ import {
   tokenFor,
 } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { words } from '../support/words.ts';
 
 const ACCEPT = { Accept: 'text/event-stream' };
 let server: Server;
@@ -164,11 +165,15 @@ describe('a bad session', () => {
   test('a cookie that is no token at all is 401, also on a stream', async () => {
     const [header = '', payload = ''] = over.split('.');
     const text = segment('x');
-    for (const bad of ['x', 'x.y.z', `${header}.${payload}`, `${header}.${payload}.A.A.A`, `${header}.${text}.A`, `${text}.${payload}.A`, `${header}.${segment('[]')}.A`, `${header}.${payload}.~`]) {
+    const texts = words(`
+      x x.y.z ${header}.${payload} ${header}.${payload}.A.A.A ${header}.${text}.A ${text}.${payload}.A
+      ${header}.${segment('[]')}.A ${header}.${payload}.~
+    `);
+    for (const bad of texts) {
       const answer = await request(`${server.url}/stream`, { headers: { ...cookie(bad), ...ACCEPT } });
       expectProblem(answer, 401, []);
     }
-  }); // prettier-ignore
+  });
 
   test('a stream with sessions of two clients is told so in band, and a bad one beside good ones does not matter', async () => {
     const [alice, bob] = [await tokenFor('alice'), await tokenFor('bob')];
@@ -184,24 +189,28 @@ describe('a bad session', () => {
 
 // Each waits for the end of a token, so they wait side by side: for addresses of their own.
 describe('a stream', () => {
-  test.concurrent.each([['bearer', bearer], ['cookie', cookie]] as const)('a stream of a %s says when it ends, and ends then, with bye', async (what, carry) => {
-    const [carl, room] = [`carl-${what}`, `room-${what}`];
-    const { token, end } = await shortLived(carl, 5, { read: [carl, room] });
-    const query = `recipient=${carl}&recipient=${room}`;
-    const device = await DeviceStream.open(server.url, query, { headers: carry(token) });
-    const ready = await device.waitFor('ready');
-    expect(ready.data).toMatchObject({ expiresAt: new Date(end).toISOString() });
-    const last = await deliver(room, 'before the end');
-    await device.waitForEnd();
-    // How soon is shown on a clock of its own, in unit/devices.
-    const ended = Date.now();
-    expect(device.events.at(-1)).toMatchObject({ event: 'bye', data: { type: 'bye', reason: 'token-expired' } });
-    expect(device.cursor).toMatch(new RegExp(`^${last.id}-`));
-    expect(ended).toBeGreaterThanOrEqual(end);
-    // Nothing is delivered to it after.
-    await deliver(room, 'after the end');
-    expect(device.ids).toEqual([last.id]);
-  }); // prettier-ignore
+  test.concurrent.each(Object.entries({ bearer, cookie }))(
+    'a stream of a %s says when it ends, and ends then, with bye',
+    async (what, carry) => {
+      const [carl, room] = [`carl-${what}`, `room-${what}`];
+      const { token, end } = await shortLived(carl, 5, { read: [carl, room] });
+      const query = `recipient=${carl}&recipient=${room}`;
+      const device = await DeviceStream.open(server.url, query, { headers: carry(token) });
+      const ready = await device.waitFor('ready');
+      expect(ready.data).toMatchObject({ expiresAt: new Date(end).toISOString() });
+      const last = await deliver(room, 'before the end');
+      await device.waitForEnd();
+      // How soon is shown on a clock of its own, in unit/devices.
+      const ended = Date.now();
+      const bye = { event: 'bye', data: { type: 'bye', reason: 'token-expired' } };
+      expect(device.events.at(-1)).toMatchObject(bye);
+      expect(device.cursor).toMatch(new RegExp(`^${last.id}-`));
+      expect(ended).toBeGreaterThanOrEqual(end);
+      // Nothing is delivered to it after.
+      await deliver(room, 'after the end');
+      expect(device.ids).toEqual([last.id]);
+    },
+  );
 
   test.concurrent('each stream of one client ends with its own token', async () => {
     const short = await shortLived('dora', 3);

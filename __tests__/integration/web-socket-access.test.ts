@@ -100,8 +100,9 @@ describe('a socket of a service with a key', () => {
 
   test('a page whose session has expired is told so in band on its socket; a client without an Origin gets 403', async () => {
     const over = cookie(await tokenFor('alice', {}, { exp: secondsFromNow(-1) }));
+    const labels = { reason: 'unauthenticated', status: '101' };
     const refused = async (): Promise<number> =>
-      (await scrape(server.url, bearer(token))).value('tidings_requests_refused_total', { reason: 'unauthenticated', status: '101' });
+      (await scrape(server.url, bearer(token))).value('tidings_requests_refused_total', labels);
     const before = await refused();
     const page = await openWith({ ...over, Origin: server.url });
     await page.waitForEnd();
@@ -110,7 +111,7 @@ describe('a socket of a service with a key', () => {
     expect(page.close).toEqual({ code: 3000, reason: 'token-expired' });
     expect(await refused()).toBe(before + 1);
     expectProblem(await shake(server, '/ws', over), 403, []);
-  }); // prettier-ignore
+  });
 
   test('a client that goes while the token of its socket is checked is no error', async () => {
     const over = cookie(await tokenFor('alice', {}, { exp: secondsFromNow(-1) }));
@@ -144,14 +145,17 @@ describe('a socket of a service with a key', () => {
     expect(device.events.at(-1)).toMatchObject({ event: 'bye', data: { reason: 'token-expired' } });
     expect(device.close).toEqual({ code: 3000, reason: 'token-expired' });
     const headers = bearer(await tokenFor('reader', { read: ['late'] }));
-    const response = await fetch(`${server.url}/messages?recipient=late&before=latest&limit=1000`, { headers });
+    const path = '/messages?recipient=late&before=latest&limit=1000';
+    const response = await fetch(`${server.url}${path}`, { headers });
     const { messages } = (await response.json()) as { messages: WireMessage[] };
     expect(messages.length).toBeGreaterThan(10);
     for (const { content } of messages) expect(saidAt[content as number]).toBeLessThan(exp * 1000);
     // Each that was stored was answered, before the bye.
     const published = device.events.filter(({ event }) => event === 'published');
-    expect(published.map(({ data }) => (data as WireMessage).id).slice(-1000)).toEqual(messages.map(({ id }) => id));
-  }); // prettier-ignore
+    expect(published.map(({ data }) => (data as WireMessage).id).slice(-1000)).toEqual(
+      messages.map(({ id }) => id),
+    );
+  });
 });
 
 describe('a socket of a service without a key', () => {
@@ -200,7 +204,8 @@ describe('a socket of a service without a key', () => {
     await send(full.url, 'bob', 1);
     const page = await SocketDevice.open(full.url, 'recipient=bob', { headers: { Origin: full.url } });
     await page.waitForEnd();
-    expect(page.events).toMatchObject([{ event: 'bye', id: expect.stringMatching(/^1-/), data: { reason: 'over-limit' } }]);
+    const bye = { event: 'bye', id: expect.stringMatching(/^1-/), data: { reason: 'over-limit' } };
+    expect(page.events).toMatchObject([bye]);
     expect(page.close).toEqual({ code: 1013, reason: 'over-limit' });
     const refused = await SocketDevice.refused(full.url, 'recipient=bob');
     expectProblem(refused, 503, []);
@@ -210,7 +215,8 @@ describe('a socket of a service without a key', () => {
       expect(metrics.value('tidings_requests_refused_total', { reason: 'unavailable', status })).toBe(1);
     }
     for (const status of [101, 503]) {
-      await until(() => new RegExp(`"path":"/ws".*"status":${status}`).test(full.stderr), `a line for ${status}`);
+      const line = new RegExp(`"path":"/ws".*"status":${status}`);
+      await until(() => line.test(full.stderr), `a line for ${status}`);
     }
     expect(full.stderr).not.toContain('given up');
     await publish(full.url, { recipient: 'bob', content: 2 });
@@ -218,5 +224,5 @@ describe('a socket of a service without a key', () => {
     expect(await pullAll(full.url, 'bob')).toEqual(first.messages);
     first.cut();
     await full.kill();
-  }); // prettier-ignore
+  });
 });

@@ -186,8 +186,8 @@ describe('messages of a client', () => {
       socket.write(clientFrame(FIN | TEXT, draft('y'.repeat(length), ref), [0x81, 0, 0xff, 7 * index]));
       expect(await published(socket, ref)).toBe('y'.repeat(length));
     }
-    const batch = { publish: Array.from({ length: 3 }, () => ({ recipient: 'nobody', content: 'z'.repeat(40_000) })), ref: 'long' }; // prettier-ignore
-    socket.write(clientFrame(FIN | TEXT, JSON.stringify(batch)));
+    const long = { recipient: 'nobody', content: 'z'.repeat(40_000) };
+    socket.write(clientFrame(FIN | TEXT, JSON.stringify({ publish: [long, long, long], ref: 'long' })));
     await published(socket, 'long');
     socket.cut();
   });
@@ -232,8 +232,16 @@ describe('messages of a client', () => {
     ['a close frame with a code that is none', 1002, clientFrame(FIN | CLOSE, Buffer.from([0, 1]))],
     ['a binary message', 1003, clientFrame(FIN | BINARY, '{}')],
     ['text that is not UTF-8', 1007, clientFrame(FIN | TEXT, Buffer.from([0xff]))],
-    ['more than 4 MiB, by its header', 1009, clientFrame(FIN | TEXT, 'x'.repeat(MAX_BYTES + 1)).subarray(0, 20)],
-    ['more than 4 MiB, in fragments', 1009, Buffer.concat([clientFrame(TEXT, 'x'.repeat(MAX_BYTES)), clientFrame(FIN, 'x')])],
+    [
+      'more than 4 MiB, by its header',
+      1009,
+      clientFrame(FIN | TEXT, 'x'.repeat(MAX_BYTES + 1)).subarray(0, 20),
+    ],
+    [
+      'more than 4 MiB, in fragments',
+      1009,
+      Buffer.concat([clientFrame(TEXT, 'x'.repeat(MAX_BYTES)), clientFrame(FIN, 'x')]),
+    ],
   ])('a client that sends %s has its socket closed with %d', async (_what, code, bytes) => {
     const socket = await open();
     socket.write(bytes);
@@ -243,7 +251,7 @@ describe('messages of a client', () => {
     // Nobody else has noticed.
     expect((await get(server.url, '/healthz')).status).toBe(200);
     expect(server.stderr).not.toMatch(/"level":[56]0/);
-  }); // prettier-ignore
+  });
 
   test('a message of a client of 4 MiB is read', async () => {
     const socket = await open();
@@ -263,8 +271,8 @@ describe('the end of a socket', () => {
     expect(device.close).toEqual({ code: 1000, reason: 'done' });
     const presence = async (): Promise<unknown> =>
       ((await get(server.url, '/presence?recipient=leaver')).body as { leaver: unknown }).leaver;
-    await until(async () => (await presence() as { devices: number }).devices === 0);
-  }); // prettier-ignore
+    await until(async () => ((await presence()) as { devices: number }).devices === 0);
+  });
 
   test.each<[string, number, Uint8Array]>([
     ['the client closed', 1000, clientFrame(FIN | CLOSE, Buffer.from([0x03, 0xe8]))],
@@ -316,7 +324,8 @@ describe('a quiet socket', () => {
 
   test('a quiet socket gets heartbeats, which a page sees, and pings, which its browser answers', async () => {
     const socket = await open('recipient=quiet', beating);
-    await until(() => socket.of(PING).length >= 2 && socket.said.filter(({ event }) => event === 'heartbeat').length >= 2); // prettier-ignore
+    await until(() => socket.of(PING).length >= 2);
+    await until(() => socket.said.filter(({ event }) => event === 'heartbeat').length >= 2);
     const heartbeat = await socket.waitFor('heartbeat');
     expect(Object.keys(heartbeat)).toEqual(['event', 'data']);
     expect(heartbeat.data).toEqual({ type: 'heartbeat', at: expect.any(String) });

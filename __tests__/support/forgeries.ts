@@ -2,6 +2,7 @@
 import { createPublicKey, randomBytes } from 'node:crypto';
 import { EncryptJWT, importJWK, type JWK } from 'jose';
 import { claimsOf, rawToken, SECRET, segment, signature, type TestKey, tokenOf } from './tokens.ts';
+import { words } from './words.ts';
 
 export interface ForgersKeys {
   /** Of the service's set, with the kids `rsa`, `ec` and `ed`. */
@@ -43,10 +44,11 @@ export async function forgeriesOf(
     add(`alg ${JSON.stringify(alg)} with a signature`, `${unsigned}.${good.split('.')[2] ?? ''}`);
     add(`alg ${JSON.stringify(alg)} with a kid`, `${segment({ alg, kid: 'rsa' })}.${segment(claims)}.`);
   }
-  for (const alg of [null, 0, true, [], ['HS256'], {}, undefined, 'hs256', 'HS1', 'HS256 ', 'HMAC', '__proto__', 'constructor', 'dir', 'A256KW', 'RSA1_5']) {
+  const names = words('hs256 HS1 HMAC __proto__ constructor dir A256KW RSA1_5');
+  for (const alg of [null, 0, true, [], ['HS256'], {}, undefined, 'HS256 ', ...names]) {
     const input = `${segment({ alg })}.${segment(claims)}`;
     add(`alg ${JSON.stringify(alg)}`, `${input}.${signature('HS256', input, SECRET)}`);
-  } // prettier-ignore
+  }
 
   // [RFC 8725 §2.1] A public key taken for a shared secret.
   for (const [name, { publicJwk, kid }] of Object.entries({ rsa, ec, ed })) {
@@ -149,15 +151,20 @@ export async function forgeriesOf(
       ['jwk, jku and x5u', { jwk: key.publicJwk, jku: `${trap}/jku`, x5u: `${trap}/x5u` }],
     ] as const) {
       add(`${key.alg} with ${what}`, tokenOf(key, claims, header));
-    } // prettier-ignore
+    }
   }
-  for (const kid of ['../../../../dev/null', '/dev/null', 'file:///dev/null', '..%2f..%2fdev%2fnull', "' OR '1'='1", "x' UNION SELECT 'AAAA' -- ", '; rm -rf /', '$(id)', '__proto__', 'constructor', 'toString', 'rsa\0', 'RSA', ' rsa', '*', 'k'.repeat(5000), 'é', ['rsa'], { $ne: null }, null, true, 0, -1]) {
+  const kids = [
+    ...words('../../../../dev/null /dev/null file:///dev/null ..%2f..%2fdev%2fnull $(id) RSA * é'),
+    ...words('__proto__ constructor toString'),
+    ...["' OR '1'='1", "x' UNION SELECT 'AAAA' -- ", '; rm -rf /', 'rsa\0', ' rsa', 'k'.repeat(5000)],
+  ];
+  for (const kid of [...kids, ['rsa'], { $ne: null }, null, true, 0, -1]) {
     const name = JSON.stringify(kid).slice(0, 40);
     for (const secret of ['', '\0', 'AAAA', SECRET.slice(1)]) {
       add(`HS256 by ${JSON.stringify(secret)}, kid ${name}`, rawToken({ alg: 'HS256', kid }, claims, secret));
     }
     add(`RS256 by a key of one's own, kid ${name}`, tokenOf(own, claims, { kid }));
-  } // prettier-ignore
+  }
 
   // [RFC 7515 §4.1.11] A critical header that is not understood.
   for (const header of [
@@ -177,11 +184,15 @@ export async function forgeriesOf(
   }
   // [RFC 7797] A payload that is not encoded.
   const plain = JSON.stringify(claims).replaceAll('.', '\\u002e');
-  for (const header of [{ alg: 'HS256', b64: false, crit: ['b64'] }, { alg: 'HS256', b64: false }]) {
+  for (const header of [
+    { alg: 'HS256', b64: false, crit: ['b64'] },
+    { alg: 'HS256', b64: false },
+  ]) {
     const signed = signature('HS256', `${segment(header)}.${plain}`, SECRET);
     add(`a plain payload with ${JSON.stringify(header)}`, `${segment(header)}.${plain}.${signed}`);
-    add(`a payload signed plain with ${JSON.stringify(header)}`, `${segment(header)}.${segment(claims)}.${signed}`);
-  } // prettier-ignore
+    const coded = `${segment(header)}.${segment(claims)}`;
+    add(`a payload signed plain with ${JSON.stringify(header)}`, `${coded}.${signed}`);
+  }
 
   // Changed afterwards.
   for (const [what, token] of [
@@ -197,10 +208,8 @@ export async function forgeriesOf(
     add(`${what}, no payload`, `${header}..${signed}`);
     add(`${what}, an empty object`, `${header}.${segment({})}.${signed}`);
     add(`${what}, one character of the payload`, `${header}.${flip(payload, 20)}.${signed}`);
-    add(
-      `${what}, a header with typ`,
-      `${segment({ alg: what, typ: 'JWT', kid: what })}.${payload}.${signed}`,
-    );
+    const typed = segment({ alg: what, typ: 'JWT', kid: what });
+    add(`${what}, a header with typ`, `${typed}.${payload}.${signed}`);
     add(`${what}, another order of its parts`, `${payload}.${header}.${signed}`);
     for (const at of [0, 10, 30])
       add(`${what}, signature at ${at}`, `${header}.${payload}.${flip(signed, at)}`);
@@ -215,13 +224,15 @@ export async function forgeriesOf(
     add(`${what}, five parts`, `${token}..`);
     add(`${what}, an empty first part`, `.${token}`);
     add(`${what}, payload alone`, payload);
-    add(`${what}, signature of another token`, `${header}.${payload}.${(what === 'HS256' ? tokenOf(rsa, claims) : good).split('.')[2] ?? ''}`); // prettier-ignore
+    const other = what === 'HS256' ? tokenOf(rsa, claims) : good;
+    add(`${what}, signature of another token`, `${header}.${payload}.${other.split('.')[2] ?? ''}`);
     add(`${what}, in quotes`, `"${token}"`);
     add(`${what}, JSON serialization`, JSON.stringify({ payload, protected: header, signature: signed }));
   }
-  for (const token of ['', '.', '..', '...', 'x', 'a.b.c', 'null', 'undefined', '{}', 'e30.e30.', 'e30.e30.e30', SECRET, '*', 'alice', 'A'.repeat(8000)]) {
+  const texts = words(`. .. ... x a.b.c null undefined {} e30.e30. e30.e30.e30 * alice ${SECRET}`);
+  for (const token of ['', ...texts, 'A'.repeat(8000)]) {
     add(`the text ${JSON.stringify(token).slice(0, 30)}`, token);
-  } // prettier-ignore
+  }
 
   // [RFC 7519 §11.1] Encrypted to what everybody, or nobody else, has.
   const jwe = (alg: string, enc: string) =>

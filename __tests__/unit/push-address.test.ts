@@ -1,12 +1,14 @@
 import { lookup } from 'node:dns';
 import { describe, expect, test } from '@jest/globals';
 import { isPublic, lookupPublic } from '../../src/push/public-address.ts';
+import { words } from '../support/words.ts';
 
 describe('isPublic', () => {
-  test.each(['8.8.8.8', '1.1.1.1', '11.0.0.1', '172.15.255.255', '172.32.0.1', '100.128.0.1', '2a00:1450:4001::1', '2606:4700::1111'])(
-    'the address %s is public',
-    (address) => expect(isPublic(address)).toBe(true),
-  ); // prettier-ignore
+  test.each(
+    words(`
+      8.8.8.8 1.1.1.1 11.0.0.1 172.15.255.255 172.32.0.1 100.128.0.1 2a00:1450:4001::1 2606:4700::1111
+    `),
+  )('the address %s is public', (address) => expect(isPublic(address)).toBe(true));
 
   test.each([
     '0.0.0.0',

@@ -116,8 +116,9 @@ test('the position of a subscription never moves back', () => {
   const apply = preparePush(database);
   apply([subscription('e1')]);
   const through = (): unknown => database.prepare('SELECT through FROM pushSubscriptions').pluck().get();
-  apply([{ kind: 'through', id: 1, through: 7 }]);
-  apply([{ kind: 'through', id: 1, through: 5 }, { kind: 'through', id: 99, through: 9 }]); // prettier-ignore
+  const move = (id: number, to: number) => ({ kind: 'through' as const, id, through: to });
+  apply([move(1, 7)]);
+  apply([move(1, 5), move(99, 9)]);
   expect(through()).toBe(7);
 });
 
@@ -136,7 +137,10 @@ test('an open notification shows the newest message, is closed by a read marker 
     notice('notified', 1, 'alice', 3),
     notice('notified', 2, 'alice', 3),
   ]);
-  expect(noticesOf(database)).toEqual([[1, 'alice', 4], [2, 'alice', 3]]); // prettier-ignore
+  expect(noticesOf(database)).toEqual([
+    [1, 'alice', 4],
+    [2, 'alice', 3],
+  ]);
   // A newer message was shown while the older one was closed.
   apply([notice('closed', 1, 'alice', 3), notice('closed', 2, 'carol', 3)]);
   expect(noticesOf(database)).toHaveLength(2);

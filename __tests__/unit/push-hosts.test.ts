@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { BROWSERS_PUSH_HOSTS, PushHosts, shortened } from '../../src/push/push-hosts.ts';
+import { words } from '../support/words.ts';
 
 const browsers = new PushHosts(BROWSERS_PUSH_HOSTS);
 
@@ -54,12 +55,14 @@ describe('an endpoint', () => {
     expect(browsers.read(endpoint)).toEqual(expect.stringMatching(/^must /)),
   );
 
-  test.each([
-    '127.0.0.1', '127.1', '2130706433', '0x7f000001', '0177.0.0.1', '0x7f.1', '127.0.0.1.', '8.8.8.8', '[::1]', '[::]',
-    '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[64:ff9b::7f00:1]', '①②⑦.⓪.⓪.①', '127。0。0。1',
-  ])('an endpoint with the address %s as its host is refused', (host) => {
+  test.each(
+    words(`
+      127.0.0.1 127.1 2130706433 0x7f000001 0177.0.0.1 0x7f.1 127.0.0.1. 8.8.8.8 [::1] [::] [::ffff:127.0.0.1]
+      [::ffff:7f00:1] [64:ff9b::7f00:1] ①②⑦.⓪.⓪.① 127。0。0。1
+    `),
+  )('an endpoint with the address %s as its host is refused', (host) => {
     expect(browsers.read(`https://${host}/x`)).toBe('must name a host, not an address');
-  }); // prettier-ignore
+  });
 
   test('an endpoint is accepted however the name of its host is written', () => {
     for (const host of [
@@ -77,13 +80,15 @@ describe('an endpoint', () => {
   });
 });
 
-test.each([
-  '*', '*.', '*.com', 'com', 'localhost', 'https://push.example.org', 'push.example.org:443', 'push.example.org.',
-  '127.0.0.1', '*.0.0.1', '[::1]', 'a.*.example.org', '*push.example.org', 'push.example.org/x', 'PUSH.example.org', 'é.example.org',
-  '-a.example.org', `${'a'.repeat(64)}.example.org`,
-])('%s is not accepted as an entry of PUSH_HOSTS', (entry) => {
+test.each(
+  words(`
+    * *. *.com com localhost https://push.example.org push.example.org:443 push.example.org. 127.0.0.1 *.0.0.1
+    [::1] a.*.example.org *push.example.org push.example.org/x PUSH.example.org é.example.org -a.example.org
+    ${'a'.repeat(64)}.example.org
+  `),
+)('%s is not accepted as an entry of PUSH_HOSTS', (entry) => {
   expect(() => new PushHosts(['push.example.org', entry])).toThrow(RangeError);
-}); // prettier-ignore
+});
 
 test('an endpoint is shown by its host and its end, and a short one by its host alone', () => {
   expect(shortened('https://push.example.org/w/?token=0123456789abcdefghij')).toBe(

@@ -46,12 +46,17 @@ describe('a request to a push service', () => {
   test('a push request has a topic for its conversation: always the same, and nobody else can tell which', async () => {
     const device = new PushDevice();
     const topics = new Set<string>();
-    for (const [peer, recipient] of [['alice', 'bob'], ['carol', 'bob'], ['alice', 'bo'], ['b', 'bobalice']] as const) {
+    for (const [peer, recipient] of [
+      ['alice', 'bob'],
+      ['carol', 'bob'],
+      ['alice', 'bo'],
+      ['b', 'bobalice'],
+    ] as const) {
       const topic = (await open(device, { peer }, Date.now(), recipient)).topic;
       expect(topic).toMatch(/^[A-Za-z0-9_-]{1,32}$/);
       expect((await open(device, { peer }, Date.now(), recipient)).topic).toBe(topic);
       topics.add(topic);
-    } // prettier-ignore
+    }
     expect(topics.size).toBe(4);
     expect(topics).not.toContain((await open(new PushDevice())).topic);
   });

@@ -39,12 +39,13 @@ describe('a WebSocket frame', () => {
   });
 
   test('the length of a WebSocket frame is that of its UTF-8', () => {
-    for (const text of ['é'.repeat(62), 'é'.repeat(63), '🙂'.repeat(31), '🙂'.repeat(32), '€'.repeat(22_000)]) {
+    const short = ['é'.repeat(62), 'é'.repeat(63), '🙂'.repeat(31), '🙂'.repeat(32)];
+    for (const text of [...short, '€'.repeat(22_000)]) {
       const bytes = webSocketFraming.encode([text]);
       expect(readFrame(bytes)).toEqual({ first: 0x81, payload: Buffer.from(text), bytes });
       expect(webSocketFraming.byteLength(text)).toBe(bytes.length);
     }
-  }); // prettier-ignore
+  });
 
   test('each text becomes one WebSocket frame, and no texts become none', () => {
     const texts = ['a', '', 'x'.repeat(126), 'é', 'y'.repeat(65_536)];
