@@ -256,7 +256,10 @@ describe('a flag', () => {
     const server = await Server.start({
       port: 1,
       env: { MAX_STREAMS: '1', HEARTBEAT_SECONDS: '3600', LOG_LEVEL: 'silent' },
-      args: words(`--port 0 --max-streams=2 --heartbeat-seconds 1 --database=${database} --log-level=info`),
+      args: [
+        ...words('--port 0 --max-streams=2 --heartbeat-seconds 1 --log-level=info'),
+        `--database=${database}`,
+      ],
     });
     expect(existsSync(database)).toBe(true);
     expect(existsSync(server.database)).toBe(false);
