@@ -102,7 +102,6 @@ describe('a variable', () => {
     [
       'at its upper end',
       {
-        PORT: '65535',
         HOST: 'localhost',
         PUBLIC_URL: 'https://push.example.org:8443/base/path',
         RETENTION_DAYS: '36500',

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Console, consoleSteps, normalized } from '../support/console.ts';
+import { freePorts } from '../support/free-ports.ts';
 import { cleanUp, newFolder } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -11,18 +12,18 @@ const ROOT = join(import.meta.dirname, '../..');
 
 const pageOf = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
 
-/** Starts the service as the README has it, on the port that the pages name. Returns its end. */
-async function npmStart(): Promise<() => Promise<unknown>> {
+/** Starts the service as the README has it, on a free port. Returns its end. */
+async function npmStart(port: number): Promise<() => Promise<unknown>> {
   const npm = spawn('npm', ['start'], {
     cwd: ROOT,
-    env: { ...process.env, DATABASE: join(newFolder(), 'log.sqlite') },
+    env: { ...process.env, PORT: String(port), DATABASE: join(newFolder(), 'log.sqlite') },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
   for (const output of [npm.stdout, npm.stderr])
     output.on('data', (text: Buffer) => (said += text.toString()));
   await until(() => said.includes('listens on') || npm.exitCode !== null, 'npm start listens');
-  expect(said).toContain('Tidings listens on http://127.0.0.1:7070 ');
+  expect(said).toContain(`Tidings listens on http://127.0.0.1:${port} `);
   return async () => {
     const ended = once(npm, 'exit');
     npm.kill('SIGTERM');
@@ -34,9 +35,10 @@ afterAll(cleanUp);
 
 describe.each(['README.md', 'docs/protocol.md'])('%s', (name) => {
   test(`the commands of ${name}, run as they stand, print what the page says`, async () => {
-    const end = await npmStart();
+    const [port = 0] = await freePorts(1);
+    const end = await npmStart(port);
     const console = new Console();
-    const steps = consoleSteps(pageOf(name));
+    const steps = consoleSteps(pageOf(name).replaceAll(':7070', `:${port}`));
     expect(steps.length).toBeGreaterThan(3);
     for (const step of steps) {
       expect([step.command, await console.run(step)]).toEqual([step.command, normalized(step.output)]);
