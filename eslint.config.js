@@ -27,6 +27,16 @@ export default defineConfig(
   },
   layerRules(),
   {
+    // Suites use the support, and it uses none of them.
+    files: ['__tests__/support/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^\\.\\./(browser|fuzz|integration|nodes|unit)/' }] },
+      ],
+    },
+  },
+  {
     // The configuration of this folder is elsewhere, because the folder is served as it is.
     files: ['public/**'],
     languageOptions: {

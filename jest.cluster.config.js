@@ -54,7 +54,7 @@ const left = Object.values(OF_ONE_PROCESS).join(' ').replaceAll(' ', '|');
 /** @type {import('jest').Config} */
 export default {
   ...one,
-  testMatch: [`<rootDir>/__tests__/integration/${chosen}.test.ts`],
+  testMatch: [`<rootDir>/__tests__/{fuzz,integration}/${chosen}.test.ts`],
   testPathIgnorePatterns: [`/integration/(${left})\\.test\\.ts$`],
   testEnvironment: '<rootDir>/__tests__/support/nodes-environment.js',
   testEnvironmentOptions: { skipped: TESTS_OF_ONE_PROCESS },

@@ -4,7 +4,7 @@ export default {
   testEnvironment: 'node',
   globalSetup: '<rootDir>/__tests__/support/bundled-program.js',
   globalTeardown: '<rootDir>/__tests__/support/remove-bundle.js',
-  testMatch: ['<rootDir>/__tests__/{unit,integration,nodes,browser}/**/*.test.ts'],
+  testMatch: ['<rootDir>/__tests__/{unit,integration,fuzz,nodes,browser}/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   // This ends tests that hang, not slow ones: a busy machine may take ten times as long as a quiet one.
   testTimeout: 240_000,

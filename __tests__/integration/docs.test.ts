@@ -96,7 +96,7 @@ test('docs/operations.md lists every variable with its default, and no other', (
 });
 
 test.each(['docs/architecture.md', 'docs/trust.md'])('every suite that %s names exists', (page) => {
-  const names = [...pageOf(page).matchAll(/`((?:unit|integration|browser)\/[a-z-]+)`/g)];
+  const names = [...pageOf(page).matchAll(/`((?:unit|integration|fuzz|browser)\/[a-z-]+)`/g)];
   expect(names.length).toBeGreaterThan(5);
   for (const [, name = ''] of names) {
     expect(() => readFileSync(join(ROOT, '__tests__', `${name}.test.ts`))).not.toThrow();

@@ -15,7 +15,7 @@ test.each(pages)('each file and each suite of tests that %s names is there', (pa
   const files = [...text.matchAll(/\]\((?![a-z]+:)([^)#\s]+)/g)].map(([, path = '']) =>
     join(dirname(page), path),
   );
-  const suites = [...text.matchAll(/`((?:unit|integration|browser)\/[a-z-]+)`/g)].map(
+  const suites = [...text.matchAll(/`((?:unit|integration|fuzz|browser)\/[a-z-]+)`/g)].map(
     ([, name]) => `__tests__/${name}.test.ts`,
   );
   expect([...files, ...suites].filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);

@@ -1,6 +1,6 @@
 /** JSON that JSON.stringify would not write: names twice, numbers out of range, lone surrogates, any name at any place. */
-import { hostileText, INHERITED, INJECTIONS } from './hostile-text.ts';
-import type { Random } from './random.ts';
+import { hostileText, INHERITED, INJECTIONS } from '../support/hostile-text.ts';
+import type { Random } from '../support/random.ts';
 
 /** Text that stands in the JSON as it is. */
 class Verbatim {

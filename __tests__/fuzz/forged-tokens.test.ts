@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { publish, request } from '../support/api.ts';
 import type { JWK } from 'jose';
 import { selfSigned } from '../support/certificate.ts';
-import { forgeriesOf } from '../support/forgeries.ts';
+import { forgeriesOf } from './forgeries.ts';
 import { expectProblem } from '../support/problems.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { AUDIENCE, bearer, cookie, ISSUER, jwksFile, newKey, SECRET, tokenFor } from '../support/tokens.ts';

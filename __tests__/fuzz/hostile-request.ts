@@ -4,9 +4,9 @@ import { type Credentials, hostileCredentials, isForeignWrite } from './hostile-
 import { mutateBytes } from './hostile-json.ts';
 import { hostileSocket } from './hostile-socket.ts';
 import { hostileQuery, hostileTarget, PATHS } from './hostile-target.ts';
-import { hostileCursor, hostileText } from './hostile-text.ts';
-import type { Person } from './persons.ts';
-import type { Random } from './random.ts';
+import { hostileCursor, hostileText } from '../support/hostile-text.ts';
+import type { Person } from '../support/persons.ts';
+import type { Random } from '../support/random.ts';
 import type { WireRequest } from './wire-answer.ts';
 
 export interface HostileRequest extends WireRequest {

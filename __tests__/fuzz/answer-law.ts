@@ -1,10 +1,10 @@
 /** The laws of every answer, whatever was asked. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WireMessage } from './api.ts';
+import type { WireMessage } from '../support/api.ts';
 import type { HostileRequest } from './hostile-request.ts';
-import { isProblemType } from './problems.ts';
-import { ACCEPT } from './raw-socket.ts';
+import { isProblemType } from '../support/problems.ts';
+import { ACCEPT } from '../support/raw-socket.ts';
 import { headerOf, type WireAnswer } from './wire-answer.ts';
 
 /** The one page of another site that a service with a key lets in. */

@@ -1,10 +1,10 @@
 /** What a hostile client says on a WebSocket: publishes of every kind, in frames that are mostly frames. */
 import { hostileJsonText } from './hostile-body.ts';
 import { hostileJson, mutateBytes, writeJson } from './hostile-json.ts';
-import { hostileText } from './hostile-text.ts';
-import type { Person } from './persons.ts';
-import type { Random } from './random.ts';
-import { BINARY, CLOSE, clientFrame, PING, PONG, TEXT } from './raw-socket.ts';
+import { hostileText } from '../support/hostile-text.ts';
+import type { Person } from '../support/persons.ts';
+import type { Random } from '../support/random.ts';
+import { BINARY, CLOSE, clientFrame, PING, PONG, TEXT } from '../support/raw-socket.ts';
 
 const FIN = 0x80;
 const HANDSHAKE = [

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Fuzz } from '../support/fuzz.ts';
+import { Fuzz } from './fuzz.ts';
 import { Random } from '../support/random.ts';
 import { cleanUp } from '../support/server.ts';
 

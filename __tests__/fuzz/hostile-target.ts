@@ -1,8 +1,8 @@
 /** What stands behind the method: paths that climb, hide or lie, and queries of every endpoint. */
-import { hostileCursor, hostileText, INHERITED } from './hostile-text.ts';
+import { hostileCursor, hostileText, INHERITED } from '../support/hostile-text.ts';
 import type { Target } from './hostile-request.ts';
-import { ADDRESSES, type Person } from './persons.ts';
-import type { Random } from './random.ts';
+import { ADDRESSES, type Person } from '../support/persons.ts';
+import type { Random } from '../support/random.ts';
 
 /** Every path of the service. */
 export const PATHS = [

@@ -1,8 +1,8 @@
 /** A device that never stops reading, and looks at every byte; it comes back with its cursor where it is cut. */
 import { type ClientRequest, get } from 'node:http';
-import { FrameLaw } from './frame-law.ts';
-import type { Person } from './persons.ts';
-import { until } from './until.ts';
+import { FrameLaw } from '../support/frame-law.ts';
+import type { Person } from '../support/persons.ts';
+import { until } from '../support/until.ts';
 
 export interface ReaderOptions {
   /** How the token goes. */

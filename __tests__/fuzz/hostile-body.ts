@@ -10,9 +10,9 @@ import {
   nested,
   writeJson,
 } from './hostile-json.ts';
-import { hostileText, INHERITED, INJECTIONS } from './hostile-text.ts';
-import { ADDRESSES, type Person } from './persons.ts';
-import type { Random } from './random.ts';
+import { hostileText, INHERITED, INJECTIONS } from '../support/hostile-text.ts';
+import { ADDRESSES, type Person } from '../support/persons.ts';
+import type { Random } from '../support/random.ts';
 
 export interface HostileBody {
   readonly headers: readonly (readonly [name: string, value: string])[];

@@ -1,8 +1,8 @@
 /** Tokens that a forger would try against a service with `SECRET`, an RSA, an EC and an Ed25519 key, without having one. */
 import { createPublicKey, randomBytes } from 'node:crypto';
 import { EncryptJWT, importJWK, type JWK } from 'jose';
-import { claimsOf, rawToken, SECRET, segment, signature, type TestKey, tokenOf } from './tokens.ts';
-import { words } from './words.ts';
+import { claimsOf, rawToken, SECRET, segment, signature, type TestKey, tokenOf } from '../support/tokens.ts';
+import { words } from '../support/words.ts';
 
 export interface ForgersKeys {
   /** Of the service's set, with the kids `rsa`, `ec` and `ed`. */

@@ -7,7 +7,7 @@ import {
   PUSH_HOST,
   RequestJudge,
   sendDescribed,
-} from '../support/described-requests.ts';
+} from './described-requests.ts';
 import { Description, type Document } from '../support/description.js';
 import { cleanUp, Server } from '../support/server.ts';
 import { SECRET, tokenFor } from '../support/tokens.ts';

@@ -1,7 +1,7 @@
 /** Throws hostile requests at a server while its streams are read, and tells every law that was broken. */
-import type { WireMessage } from './api.ts';
+import type { WireMessage } from '../support/api.ts';
 import { CORS_ORIGIN, faultsOf, messagesOf } from './answer-law.ts';
-import { FrameLaw } from './frame-law.ts';
+import { FrameLaw } from '../support/frame-law.ts';
 import { worthlessTokens } from './hostile-credentials.ts';
 import {
   type HostileRequest,
@@ -9,12 +9,12 @@ import {
   type Target,
   withEveryWorthlessToken,
 } from './hostile-request.ts';
-import { ADDRESSES, type Person, personsWithGrants, personsWithoutKey } from './persons.ts';
-import type { Random } from './random.ts';
-import { Server } from './server.ts';
+import { ADDRESSES, type Person, personsWithGrants, personsWithoutKey } from '../support/persons.ts';
+import type { Random } from '../support/random.ts';
+import { Server } from '../support/server.ts';
 import { judgeSocket } from './socket-law.ts';
-import { SECRET } from './tokens.ts';
-import { until } from './until.ts';
+import { SECRET } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 import { WatchingReader } from './watching-reader.ts';
 import { ask, type Exchange, headerOf, type WireAnswer } from './wire-answer.ts';
 

@@ -1,10 +1,10 @@
 /** The laws of what a server says on a WebSocket: that of the wire, and the rights of who listens. */
-import type { WireMessage } from './api.ts';
+import type { WireMessage } from '../support/api.ts';
 import { messagesOf } from './answer-law.ts';
-import { RightsLaw } from './frame-law.ts';
-import type { Person } from './persons.ts';
-import { isProblemType } from './problems.ts';
-import { SocketLaw } from './wire-law.js';
+import { RightsLaw } from '../support/frame-law.ts';
+import type { Person } from '../support/persons.ts';
+import { isProblemType } from '../support/problems.ts';
+import { SocketLaw } from '../support/wire-law.js';
 
 /** What came on a socket. */
 export interface SocketReport {

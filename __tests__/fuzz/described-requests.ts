@@ -2,7 +2,7 @@
 import { createECDH } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import fc from 'fast-check';
-import { Description, type DescribedParameter, type Document, pointerTo } from './description.js';
+import { Description, type DescribedParameter, type Document, pointerTo } from '../support/description.js';
 import { type Schema, SchemaValues } from './schema-values.ts';
 
 const JSON_TYPE = 'application/json';

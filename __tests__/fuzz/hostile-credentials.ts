@@ -1,10 +1,10 @@
 /** Who a request says it comes from, and from where. */
 import { CORS_ORIGIN } from './answer-law.ts';
 import type { Target } from './hostile-request.ts';
-import { hostileText } from './hostile-text.ts';
-import type { Person } from './persons.ts';
-import type { Random } from './random.ts';
-import { SECRET, signText, signToken } from './tokens.ts';
+import { hostileText } from '../support/hostile-text.ts';
+import type { Person } from '../support/persons.ts';
+import type { Random } from '../support/random.ts';
+import { SECRET, signText, signToken } from '../support/tokens.ts';
 
 type Header = readonly [name: string, value: string];
 
