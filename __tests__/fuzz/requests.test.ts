@@ -11,7 +11,9 @@ const given = process.env['TEST_SEED'];
 const more = Array.from({ length: Number(process.env['FUZZ_RUNS'] ?? 0) }, () =>
   Math.floor(Math.random() * 2 ** 32),
 );
-const seeds = given === undefined ? [1, 2, 3, ...more] : [Number(given)];
+/** CI runs one of them. */
+const fixed = process.env['CI'] === 'true' ? [1] : [1, 2, 3];
+const seeds = given === undefined ? [...fixed, ...more] : [Number(given)];
 
 describe.each([
   ['with a key', false],
