@@ -119,22 +119,21 @@ describe('a variable', () => {
   ])('each variable is accepted %s', (_what, env) => expectServes({ env }));
 
   test.each([
-    ['PORT', ['-1', '65536', '80.5', 'http', ' 80', '0x50', '1e3']],
-    ['PUBLIC_URL', ['push.example.org', 'ftp://push.example.org', 'https://', 'https://a/?b=c', '/base']],
-    ['RETENTION_DAYS', ['-1', '1.5', '36501', 'x']],
-    ['RETENTION_MESSAGES', ['-1', '1.5', '1000000001', 'all']],
-    ['RETENTION_CLOCK', ['right', 'true']],
-    ['UPGRADE_COPY', ['true', 'no']],
-    ['HEARTBEAT_SECONDS', ['0', '-1', '1.5', '3601', 'x']],
-    ['MAX_STREAMS', ['0', '-1', '1.5', '100001', 'x']],
-    ['TRUST_PROXY', ['-1', 'everyone', '10.0.0.0/33', '1.2.3']],
-    ['LOG_LEVEL', ['loud', 'INFO', '30']],
-    ['PUSH_DELAY_SECONDS', ['-1', '1.5', '3601', 'x']],
-    ['PUSH_HOSTS', ['*', 'localhost', '127.0.0.1', 'https://push.example.org', 'push.example.org:443']],
-    ['VAPID_SUBJECT', ['operator@example.org', 'mailto:', 'mailto:x', 'http://example.org', 'https://']],
-  ])('a wrong %s ends the start with one line that names it', async (name, values) => {
-    const ended = await Promise.all(values.map((value) => Server.run({ env: { [name]: value } })));
-    for (const one of ended) expect(expectOneLine(one)).toContain(name);
+    ['PORT', '65536'],
+    ['PUBLIC_URL', 'push.example.org'],
+    ['RETENTION_DAYS', '36501'],
+    ['RETENTION_MESSAGES', 'all'],
+    ['RETENTION_CLOCK', 'right'],
+    ['UPGRADE_COPY', 'true'],
+    ['HEARTBEAT_SECONDS', '0'],
+    ['MAX_STREAMS', '100001'],
+    ['TRUST_PROXY', 'everyone'],
+    ['LOG_LEVEL', 'loud'],
+    ['PUSH_DELAY_SECONDS', '1.5'],
+    ['PUSH_HOSTS', 'localhost'],
+    ['VAPID_SUBJECT', 'mailto:x'],
+  ])('a wrong %s ends the start with one line that names it', async (name, value) => {
+    expect(expectOneLine(await Server.run({ env: { [name]: value } }))).toContain(name);
   });
 
   test('a wrong DATABASE ends the start with one line that names it', async () => {
@@ -146,34 +145,19 @@ describe('a variable', () => {
     }
   });
 
-  test.each(['0.0.0.0', '::', '192.168.1.1', '128.0.0.1', '127.0.0.1.example.org', 'example.org'])(
-    'HOST=%s is refused if no key is configured',
-    async (HOST) => {
-      const line = expectOneLine(await Server.run({ env: { HOST } }));
-      expect(line).toContain('HOST');
-      expect(line).toContain('AUTH_SECRET');
-    },
-  );
+  test.each(['0.0.0.0', 'example.org'])('HOST=%s is refused if no key is configured', async (HOST) => {
+    const line = expectOneLine(await Server.run({ env: { HOST } }));
+    expect(line).toContain('HOST');
+    expect(line).toContain('AUTH_SECRET');
+  });
 
   test.each<[string, Record<string, string>, string]>([
     ['a secret that is too short', { AUTH_SECRET: 'x'.repeat(31) }, 'AUTH_SECRET'],
     ['two secrets', { AUTH_SECRET: SECRET, AUTH_SECRET_FILE: secretFile(SECRET) }, 'AUTH_SECRET_FILE'],
-    ['a file that is not there', { AUTH_SECRET_FILE: '/nowhere/secret' }, 'AUTH_SECRET_FILE'],
-    ['an empty file', { AUTH_SECRET_FILE: secretFile('\n') }, 'AUTH_SECRET_FILE'],
     ['a short secret in a file', { AUTH_SECRET_FILE: secretFile('short\n') }, 'AUTH_SECRET_FILE'],
-    ['keys over plain http', { AUTH_JWKS: 'http://example.org/jwks.json' }, 'AUTH_JWKS'],
     ['keys without an issuer', { AUTH_JWKS: '/keys.json', AUTH_AUDIENCE: 'tidings' }, 'AUTH_ISSUER'],
-    ['keys without an audience', { AUTH_JWKS: '/keys.json', AUTH_ISSUER: 'https://id' }, 'AUTH_AUDIENCE'],
-    ['an issuer without a key', { AUTH_ISSUER: 'https://id' }, 'AUTH_ISSUER'],
     ['other sites without a key', { CORS_ORIGINS: 'https://example.org' }, 'CORS_ORIGINS'],
-    ['every site', { AUTH_SECRET: SECRET, CORS_ORIGINS: '*' }, 'CORS_ORIGINS'],
     ['a site with a path', { AUTH_SECRET: SECRET, CORS_ORIGINS: 'https://example.org/' }, 'CORS_ORIGINS'],
-    ['a site without a scheme', { AUTH_SECRET: SECRET, CORS_ORIGINS: 'example.org' }, 'CORS_ORIGINS'],
-    [
-      'no streams for a client',
-      { AUTH_SECRET: SECRET, MAX_STREAMS_PER_CLIENT: '0' },
-      'MAX_STREAMS_PER_CLIENT',
-    ],
     ['a rate below zero', { AUTH_SECRET: SECRET, PUBLISH_RATE: '-1' }, 'PUBLISH_RATE'],
     ['a host that is none', { AUTH_SECRET: SECRET, HOST: 'a b' }, 'HOST'],
   ])('%s ends the start with one line that names it, and shows no secret', async (_what, env, name) => {
@@ -204,19 +188,12 @@ describe('a variable', () => {
   });
 
   test.each<[string, Record<string, string>]>([
-    ['a secret of 32 bytes', { AUTH_SECRET: 'x'.repeat(32) }],
     ['a secret in a file', { AUTH_SECRET_FILE: secretFile(`${SECRET}\n`) }],
-    ['a list with white space around it', { AUTH_SECRET: SECRET, CORS_ORIGINS: '\n https://a.example\n' }],
     ['all addresses, with a key', { AUTH_SECRET: SECRET, HOST: '0.0.0.0' }],
     [
       'other sites, with a key',
       { AUTH_SECRET: SECRET, CORS_ORIGINS: 'https://a.example, http://localhost:3000' },
     ],
-    [
-      'an issuer for the secret',
-      { AUTH_SECRET: SECRET, AUTH_ISSUER: 'https://id', AUTH_AUDIENCE: 'tidings' },
-    ],
-    ['a rate in open mode', { PUBLISH_RATE: '5' }],
   ])('%s is accepted', (_what, env) => expectServes({ env }));
 
   test.each([
@@ -274,13 +251,7 @@ describe('a flag', () => {
   test.each([
     ['--port', '65536'],
     ['--host', '0.0.0.0'],
-    ['--public-url', 'x'],
-    ['--retention-days', '-1'],
-    ['--retention-messages', 'x'],
-    ['--heartbeat-seconds', '0'],
-    ['--max-streams', '0'],
     ['--trust-proxy', 'x'],
-    ['--log-level', 'x'],
   ])('a wrong %s ends the start with one line that names it', async (flag, value) => {
     const line = expectOneLine(await Server.run({ args: [`${flag}=${value}`] }));
     expect(line).toMatch(new RegExp(`${flag}|${flag.slice(2).replaceAll('-', '_').toUpperCase()}`));
@@ -288,10 +259,7 @@ describe('a flag', () => {
 
   test.each([
     ['an unknown flag', ['--prot=1'], '--prot'],
-    ['a flag for a secret', ['--auth-secret=x'], '--auth-secret'],
-    ['a flag for a secret key', ['--vapid-private-key=x'], '--vapid-private-key'],
     ['a flag without its value', ['--port'], '--port'],
-    ['a flag in capitals', ['--PORT=0'], '--PORT'],
     ['an unknown command', ['sevre'], 'sevre'],
     ['a word behind the command', ['serve', 'now'], 'now'],
   ])('%s ends the start with one line that names it', async (_what, args, named) => {

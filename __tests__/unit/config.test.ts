@@ -65,7 +65,7 @@ describe('a variable', () => {
       'retentionMessages',
       [['1000000000', 1e9]],
       whole(0, 1e9),
-      ['-1', '1000000001', 'all'],
+      ['-1', '1.5', '1000000001', 'all'],
     ],
     [
       'HEARTBEAT_SECONDS',
@@ -75,7 +75,7 @@ describe('a variable', () => {
         ['3600', 3600],
       ],
       whole(1, 3600),
-      ['0', '3601', '1.5'],
+      ['0', '-1', '1.5', '3601', 'x'],
     ],
     [
       'PUSH_DELAY_SECONDS',
@@ -85,7 +85,7 @@ describe('a variable', () => {
         ['3600', 3600],
       ],
       whole(0, 3600),
-      ['-1', '3601', 'x'],
+      ['-1', '1.5', '3601', 'x'],
     ],
     [
       'MAX_STREAMS',
@@ -241,6 +241,15 @@ describe('a key', () => {
     );
   });
 
+  test('may be 32 bytes long, and may have an issuer', () => {
+    const { auth } = configOf({ ...KEY_SET, AUTH_JWKS: '', AUTH_SECRET: 'x'.repeat(32) });
+    expect(auth).toMatchObject({ keySource: undefined, issuer: 'https://id', audience: 'tidings' });
+    expect(() => configOf({ AUTH_SECRET: 'x'.repeat(31) })).toThrow(
+      /^AUTH_SECRET must have 32 bytes or more/,
+    );
+    expect(configOf({ PUBLISH_RATE: '5' })).toMatchObject({ auth: undefined, publishRate: 5 });
+  });
+
   test('lets in other machines and pages of other sites', () => {
     const origins = { CORS_ORIGINS: 'https://a.example, http://localhost:3000' };
     expect(configOf({ ...KEY, ...origins, HOST: '0.0.0.0' })).toMatchObject({
@@ -340,8 +349,18 @@ describe('a flag', () => {
     expect(configOf(environment, '--port=2', '--max-streams', '3')).toMatchObject({ port: 2, maxStreams: 3 });
   });
 
-  test('that breaks a rule is named as it was written', () => {
-    expect(() => configOf({}, '--log-level=x')).toThrow(/^--log-level must be one of fatal/);
+  test.each([
+    '--port=65536',
+    '--public-url=x',
+    '--retention-days=-1',
+    '--retention-messages=x',
+    '--heartbeat-seconds=0',
+    '--max-streams=0',
+    '--trust-proxy=x',
+    '--log-level=x',
+  ])('that breaks a rule is named as it was written: %s', (flag) => {
+    const [name = '', value] = flag.split('=');
+    expect(() => configOf({}, flag)).toThrow(new RegExp(`^${name} must .*, not "${value}"\\.$`));
   });
 
   test.each([
