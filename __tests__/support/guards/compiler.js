@@ -38,28 +38,33 @@ export class Compiler {
 
   /** Returns the JavaScript of a file of `src`, as the build makes it. @param {string} file @param {string} text */
   build(file, text) {
-    const { program } = this.#projectOf(file);
-    return ts.transpileModule(text, { fileName: file, compilerOptions: program.getCompilerOptions() })
-      .outputText;
+    // The format of modules is in package.json, which is not read for a single text.
+    const compilerOptions = { ...this.#configurationOf(file).options, module: ts.ModuleKind.ESNext };
+    return ts.transpileModule(text, { fileName: file, compilerOptions }).outputText;
   }
 
   /** @param {string} file */
   #projectOf(file) {
-    const worker = file.startsWith('public/worker/') ? 'tsconfig.worker.json' : 'tsconfig.public.json';
-    const configuration = join(this.#root, file.startsWith('src/') ? 'src/tsconfig.json' : worker);
-    const known = this.#projects.get(configuration);
+    const { path, fileNames, options } = this.#configurationOf(file);
+    const known = this.#projects.get(path);
     if (known !== undefined) return known;
-    const parsed = ts.getParsedCommandLineOfConfigFile(configuration, undefined, {
+    const host = ts.createCompilerHost(options, true);
+    const project = { program: ts.createProgram(fileNames, options, host), host };
+    this.#projects.set(path, project);
+    return project;
+  }
+
+  /** @param {string} file */
+  #configurationOf(file) {
+    const worker = file.startsWith('public/worker/') ? 'tsconfig.worker.json' : 'tsconfig.public.json';
+    const path = join(this.#root, file.startsWith('src/') ? 'src/tsconfig.json' : worker);
+    const parsed = ts.getParsedCommandLineOfConfigFile(path, undefined, {
       ...ts.sys,
       onUnRecoverableConfigFileDiagnostic: ({ messageText }) => {
         throw new Error(ts.flattenDiagnosticMessageText(messageText, '\n'));
       },
     });
-    if (parsed === undefined) throw new Error(`${configuration} cannot be read`);
-    const { fileNames, options } = parsed;
-    const host = ts.createCompilerHost(options, true);
-    const project = { program: ts.createProgram(fileNames, options, host), host };
-    this.#projects.set(configuration, project);
-    return project;
+    if (parsed === undefined) throw new Error(`${path} cannot be read`);
+    return { path, ...parsed };
   }
 }

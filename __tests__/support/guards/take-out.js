@@ -1,6 +1,11 @@
 /**
  * `npm run test:guards -- --count 40 --seed 7`: takes guards out of the program, one at a time, and shows which test
  * notices. Survivors are guards without a test. The files are changed in place, so leave the folder alone meanwhile.
+ *
+ *     --list                      only shows the guards
+ *     --unit                      runs unit suites only
+ *     --only '3 8'                takes out only these guards of the list
+ *     --suites 'integration/end'  runs these suites instead of those that fit the file
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,6 +30,7 @@ const { values: options } = parseArgs({
     count: { type: 'string', default: '40' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },
     only: { type: 'string', default: '' },
+    suites: { type: 'string', default: '' },
     unit: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
@@ -32,6 +38,8 @@ const { values: options } = parseArgs({
 /** The numbers of the guards that are taken out; all, if there are none. */
 const only = options.only.split(' ').filter(Boolean).map(Number);
 const compiler = new Compiler(ROOT);
+/** Has the output of the suites under way. */
+const folder = mkdtempSync(join(tmpdir(), 'guards-'));
 
 /** The texts of the files that are changed now, as they were. @type {Map<string, string>} */
 const texts = new Map();
@@ -44,7 +52,10 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.exit(1);
   });
 }
-process.on('exit', restore);
+process.on('exit', () => {
+  restore();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
 const guards = ['src', 'public'].flatMap((folder) =>
@@ -93,7 +104,7 @@ function hashOf(text) {
 
 /** Returns the test that fails without a guard, or undefined for a survivor. @param {Guard} guard */
 async function notice(guard) {
-  for (const suites of suitesFor(ROOT, guard.file).slice(0, options.unit ? 2 : 3)) {
+  for (const suites of stepsFor(guard)) {
     for (let left = suites; left.length > 0;) {
       const failure = await runWithout(guard, left);
       if (failure === undefined) {
@@ -108,6 +119,12 @@ async function notice(guard) {
     }
   }
   return undefined;
+}
+
+/** Returns the suites that could notice, or the given ones, in steps. @param {Guard} guard */
+function stepsFor(guard) {
+  if (options.suites !== '') return [options.suites.split(' ')];
+  return suitesFor(ROOT, guard.file).slice(0, options.unit ? 2 : 3);
 }
 
 /** Returns whether a test fails again without a guard, and passes with it. @param {Guard} guard @param {Failure} failure */
@@ -148,7 +165,6 @@ function restore() {
  * @returns {Promise<Failure | undefined>} undefined if all pass
  */
 async function run(suites, test) {
-  const folder = mkdtempSync(join(tmpdir(), 'guards-'));
   const output = join(folder, 'output');
   const args = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   args.push('node_modules/jest/bin/jest.js', '--maxWorkers=1', '--bail', '--silent');
@@ -174,7 +190,6 @@ async function run(suites, test) {
     return firstFailure(readFileSync(output, 'utf8'));
   } finally {
     closeSync(file);
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
