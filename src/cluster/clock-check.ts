@@ -73,8 +73,8 @@ export class ClockCheck {
     const answered = now();
     this.#isKnown = true;
     if (time === undefined) return;
-    const ahead = Math.max(0, asked - time);
-    const behind = Math.max(0, time - answered);
+    const ahead = asked - time;
+    const behind = time - answered;
     const off = ahead > MAX_OFF_MILLISECONDS ? ahead : behind > MAX_OFF_MILLISECONDS ? -behind : 0;
     if ((off === 0) !== (this.#offBy === 0)) this.#log(off);
     this.#offBy = off;
