@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -134,4 +135,20 @@ terminalTest('at a terminal without pino-pretty the log is JSON', async () => {
   await until(() => server.stdout.includes('"listening"'), 'the line');
   const line = server.stdout.split('\n').find((text) => text.includes('"listening"'));
   expect(JSON.parse(line ?? '')).toMatchObject({ level: 30, msg: 'listening' });
+});
+
+test('fatal lines are all written, and other lines of a kind are limited', () => {
+  const program = `
+    const { openLog } = await import(${JSON.stringify(join(import.meta.dirname, '../../dist/logging/logger.js'))});
+    const { logger } = await openLog('info');
+    for (let line = 0; line < 30; line++) {
+      logger.fatal({ line }, 'it ends');
+      logger.error({ line }, 'it fails');
+    }`;
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+  });
+  const lines = stderr.trim().split('\n');
+  expect(lines.filter((line) => line.includes('it ends'))).toHaveLength(30);
+  expect(lines.filter((line) => line.includes('it fails')).length).toBeLessThan(30);
 });
