@@ -170,4 +170,17 @@ describeNats('a cluster', () => {
     const digest = /^node +named: entry 1\d{3}, digest after 1000 [0-9a-f]{32}, lag \d+, ready, version /m;
     await until(async () => digest.test(await cluster.done(['status'])), 'the digest');
   });
+
+  natsTest('makes no snapshot of a database of another log', async () => {
+    const cluster = newCluster();
+    await cluster.done(['init', '--replicas', '1']);
+    const alone = await Server.start();
+    expect((await alone.stop()).code).toBe(0);
+    const refused = await cluster.command(['snapshot'], alone.database);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/is not a replica of generation 1 of the log/),
+    ]);
+    expect(await bucketsOf(cluster)).toEqual([]);
+  });
 });
