@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { planFor, roomIn } from '../../src/log/replica/disk-space.ts';
+import { planFor, roomIn, spareOf } from '../../src/log/replica/disk-space.ts';
 import { closesGate } from '../../src/log/replica/write-gate.ts';
 
 const KIB = 1024;
@@ -48,4 +48,12 @@ describe('a write that fails', () => {
   ])('the failure "%s" stops writes until a trial: %s', (reason, closes) => {
     expect(closesGate(reason)).toBe(closes);
   });
+});
+
+test('beside a copy 64 MiB of a disk stay free, and an eighth of a small one', () => {
+  expect([500 * GIB, 512 * MIB, 48 * MIB].map((total) => spareOf({ total }))).toEqual([
+    64 * MIB,
+    64 * MIB,
+    6 * MIB,
+  ]);
 });

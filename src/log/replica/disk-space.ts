@@ -76,6 +76,7 @@ export function isRoomShort(file: string): boolean {
   return disk.available < spareOf(disk) / 2;
 }
 
-function spareOf({ total }: { total: number }): number {
+/** Returns how many bytes of a disk of this size stay free beside a copy. */
+export function spareOf({ total }: { total: number }): number {
   return Math.min(SPARE_BYTES, total / 8);
 }
