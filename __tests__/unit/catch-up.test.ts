@@ -82,3 +82,14 @@ test.each<[string, (stream: AskedStream, catchUp: CatchUp) => Promise<void>]>([
   // It is told so each time, and not left without an answer.
   expect(await refusalOf(catchUp.wait())).toMatchObject({ name: 'LogBehind' });
 });
+
+test('a question is not asked for those who have given up before it', async () => {
+  const stream = new AskedStream();
+  const catchUp = new CatchUp(stream.ask, 5, 10);
+  const first = catchUp.wait();
+  (await stream.question(0)).answer(5);
+  await first;
+  // They give up in the pause after the first question.
+  while (stream.answers.length === 1) await refusalOf(catchUp.wait());
+  expect(stream.answers).toHaveLength(2);
+});
