@@ -430,3 +430,12 @@ describe('healthcheck', () => {
     expect(await failed(['healthcheck', '--prot', '1'], 'none.sqlite')).toContain("Unknown option '--prot'");
   });
 });
+
+test('a folder in the place of a database is neither backed up, restored nor checked', async () => {
+  const folder = newFolder();
+  const isNoFile = `${folder} is not a file`;
+  expect(await failed(['backup', join(newFolder(), 'backup.sqlite')], folder)).toContain(isNoFile);
+  expect(await failed(['restore', folder], join(newFolder(), 'tidings.sqlite'))).toContain(isNoFile);
+  const checked = await run(['check'], folder);
+  expect([checked.code, checked.stdout]).toEqual([1, expect.stringContaining(isNoFile)]);
+});
