@@ -184,3 +184,12 @@ describe('the worst input of each reader', () => {
     expect(growth).toBeLessThan(TIMES * 8);
   });
 });
+
+test('a message with a thousand unknown fields is refused for a hundred of them, and for its other faults', () => {
+  const unknown = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field${index}`, index]));
+  const errors: FieldError[] = [];
+  const context = { defaultSender: 'a', mayRead: () => true };
+  readPublication({ ...unknown, recipient: 7, content: 1 }, '', context, errors);
+  expect(errors).toHaveLength(101);
+  expect(errors.at(-1)).toMatchObject({ path: '/recipient' });
+});
