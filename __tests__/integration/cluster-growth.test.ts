@@ -5,7 +5,7 @@ import { publish, send, type WireMessage } from '../support/api.ts';
 import { TestCluster } from '../support/cluster-command.ts';
 import { describeNats, NatsServers, natsTest } from '../support/nats.ts';
 import { positionOf, untilEqual } from '../support/position.ts';
-import { gapOf, pullAll } from '../support/pull.ts';
+import { pullAll } from '../support/pull.ts';
 import { Publisher, refusalsOf, storedBy } from '../support/publisher.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -78,7 +78,7 @@ describeNats('a service', () => {
       expect(await pullAll(again.url, 'bob')).toEqual(all);
       const back = await DeviceStream.open(again.url, 'recipient=bob', { lastEventId: cursor });
       await back.waitForMessages(all.length - 1);
-      expect(gapOf(back)).toBe(false);
+      expect(back.gap).toBe(false);
       back.cut();
       expect((await send(again.url, 'bob', 'alone')).id).toBe(headOf(again));
       expect(positionOf(again.database).logId).not.toBe(logId);

@@ -8,7 +8,7 @@ import { send } from '../support/api.ts';
 import { TestCluster } from '../support/cluster-command.ts';
 import { positionOf, untilEqual } from '../support/position.ts';
 import { describeNats, NatsServers, natsTest, PATIENT } from '../support/nats.ts';
-import { gapOf, pullAll } from '../support/pull.ts';
+import { pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
@@ -27,7 +27,7 @@ async function gapAt(url: string, cursor: string): Promise<unknown> {
   const device = await DeviceStream.open(url, 'recipient=bob', { lastEventId: cursor });
   await device.waitFor('live');
   device.cut();
-  return gapOf(device);
+  return device.gap;
 }
 
 /**

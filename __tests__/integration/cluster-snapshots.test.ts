@@ -8,7 +8,7 @@ import { send } from '../support/api.ts';
 import { TestCluster } from '../support/cluster-command.ts';
 import { positionOf, untilEqual } from '../support/position.ts';
 import { describeNats, NatsServers, natsTest, PATIENT } from '../support/nats.ts';
-import { gapOf, pullAll } from '../support/pull.ts';
+import { pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
@@ -78,7 +78,7 @@ describeNats('a cluster', () => {
         await until(async () => (await pullAll(url, 'bob')).length === 2, 'both messages');
         const again = await DeviceStream.open(url, 'recipient=bob', { lastEventId: cursor });
         await again.waitFor('live');
-        expect([gapOf(again), again.messages]).toEqual([false, [added]]);
+        expect([again.gap, again.messages]).toEqual([false, [added]]);
         expect(await pullAll(url, 'bob')).toEqual([kept, added]);
         again.cut();
       }

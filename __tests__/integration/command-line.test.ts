@@ -19,7 +19,7 @@ import { decodeJwt } from 'jose';
 import { publish, send } from '../support/api.ts';
 import { readNumber, withDatabase } from '../support/file.ts';
 import { oldDatabase } from '../support/old-database.ts';
-import { gapOf, headCursor, liveOf, pullAll } from '../support/pull.ts';
+import { headCursor, liveOf, pullAll } from '../support/pull.ts';
 import { cleanUp, type Ended, newFolder, Server, undoAtEnd } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { SECRET } from '../support/tokens.ts';
@@ -264,7 +264,7 @@ describe('restore', () => {
       const device = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId });
       await liveOf(device);
       device.cut();
-      return [gapOf(device), device.messages.map(({ id }) => id)];
+      return [device.gap, device.messages.map(({ id }) => id)];
     };
     expect(await comeBack(tenth)).toEqual(['restored', [1, 2, 3, 4, 5]]);
     expect(await comeBack(fifth)).toEqual([false, []]);

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { get, publish, send, type Answer, type WireMessage } from '../support/api.ts';
-import { gapOf, headCursor, pull, pullAll } from '../support/pull.ts';
+import { headCursor, pull, pullAll } from '../support/pull.ts';
 import { RawDevice } from '../support/raw-device.ts';
 import { RawSocket } from '../support/raw-socket.ts';
 import { cleanUp, type Ended, Server } from '../support/server.ts';
@@ -66,7 +66,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     const after = await Server.start({ database: server.database });
     const again = await DeviceStream.open(after.url, 'recipient=bob', { lastEventId: bye?.id ?? '' });
     await again.waitFor('live');
-    expect(gapOf(again)).toBe(false);
+    expect(again.gap).toBe(false);
     expect(again.messages).toEqual([]);
     expect(await pullAll(after.url, 'bob')).toEqual([sent]);
   });

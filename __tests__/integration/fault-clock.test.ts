@@ -1,7 +1,7 @@
 import { afterEach, describe, expect } from '@jest/globals';
 import { get, send, type WireMessage } from '../support/api.ts';
 import { readNumber, withDatabase } from '../support/file.ts';
-import { gapOf, pull, pullAll } from '../support/pull.ts';
+import { pull, pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 import { until } from '../support/until.ts';
@@ -38,7 +38,7 @@ async function resumed(server: Server, cursor: string): Promise<{ messages: Wire
   const device = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: cursor });
   await device.waitFor('live');
   device.cut();
-  return { messages: device.messages, gap: gapOf(device) };
+  return { messages: device.messages, gap: device.gap };
 }
 
 describe('a clock that goes a day ahead and comes back', () => {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { publish, send, type WireMessage } from '../support/api.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
-import { gapOf, headCursor, liveOf } from '../support/pull.ts';
+import { headCursor, liveOf } from '../support/pull.ts';
 import { type Random, withRandom } from '../support/random.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -56,7 +56,7 @@ class Wanderer {
       this.visits++;
       this.seen.push(...device.ids);
       this.#cursor = device.cursor ?? this.#cursor;
-      if ((gapOf(device) ?? false) !== false) this.gaps++;
+      if ((device.gap ?? false) !== false) this.gaps++;
       if (final) return;
       await sleep(random.integer(0, 20));
     }
@@ -174,7 +174,7 @@ describe('a connection that is cut', () => {
       const complete = bytes === length ? 2 : bytes >= firstLength ? 1 : 0;
       expect(cut.messages).toEqual([first, second].slice(0, complete));
       expect(again.messages).toEqual([first, second].slice(complete));
-      expect(gapOf(again)).toBe(false);
+      expect(again.gap).toBe(false);
     }
   });
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { get, publish, request, send, type WireMessage } from '../support/api.ts';
 import { withDatabase } from '../support/file.ts';
-import { gapOf, liveOf, pull } from '../support/pull.ts';
+import { liveOf, pull } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 
@@ -54,7 +54,7 @@ test('the last ids that a client can hold are exact in answers, streams and list
 
   const again = await DeviceStream.open(server.url, 'recipient=bob', { lastEventId: cursor });
   expect(await liveOf(again)).toEqual({ type: 'live', cursor, replayed: 0 });
-  expect(gapOf(again)).toBe(false);
+  expect(again.gap).toBe(false);
   const newest = await DeviceStream.open(server.url, 'recipient=bob&last=1');
   await newest.waitFor('live');
   expect(newest.messages).toEqual([last]);

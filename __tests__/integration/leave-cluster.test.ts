@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { send } from '../support/api.ts';
 import { withDatabase } from '../support/file.ts';
-import { gapOf, pullAll } from '../support/pull.ts';
+import { pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
 
@@ -36,17 +36,17 @@ test('a database of a cluster begins a log and an epoch of its own when it is st
     lastEventId: `${kept.id + 1}-${epoch}`,
   });
   await ahead.waitFor('live');
-  expect(gapOf(ahead)).toBe('restored');
+  expect(ahead.gap).toBe('restored');
   const added = await send(alone.url, 'bob', 'added');
   expect(added.id).toBe(kept.id + 1);
   const behind = await DeviceStream.open(alone.url, 'recipient=bob', { lastEventId: `${kept.id}-${epoch}` });
   await behind.waitFor('live');
-  expect([gapOf(behind), behind.messages]).toEqual([false, [added]]);
+  expect([behind.gap, behind.messages]).toEqual([false, [added]]);
   const again = await DeviceStream.open(alone.url, 'recipient=bob', {
     lastEventId: `${kept.id + 1}-${epoch}`,
   });
   await again.waitFor('live');
-  expect(gapOf(again)).toBe('restored');
+  expect(again.gap).toBe('restored');
   expect(await pullAll(alone.url, 'bob')).toEqual([kept, added]);
   for (const one of [ahead, behind, again]) one.cut();
   expect((await alone.stop()).code).toBe(0);

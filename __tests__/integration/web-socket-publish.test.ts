@@ -6,7 +6,7 @@ import { residentBytes } from '../support/memory.ts';
 import { pullAll } from '../support/pull.ts';
 import { clientFrame, RawSocket } from '../support/raw-socket.ts';
 import { cleanUp, Server } from '../support/server.ts';
-import type { StreamEvent } from '../support/stream.ts';
+import type { StreamEvent } from '../support/device.ts';
 import { SocketDevice, type SocketEvent } from '../support/socket-device.ts';
 import { bearer, type Grants, SECRET, tokenFor } from '../support/tokens.ts';
 import { testWithTool } from '../support/tool.ts';

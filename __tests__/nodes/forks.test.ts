@@ -13,7 +13,7 @@ import { publishUntilStored, waitForEqualNodes } from '../support/chaos.ts';
 import { positionOf } from '../support/position.ts';
 import { describeNats, natsTest, PATIENT } from '../support/nats.ts';
 import { Nodes } from '../support/nodes.ts';
-import { gapOf, headCursor, pullAll } from '../support/pull.ts';
+import { headCursor, pullAll } from '../support/pull.ts';
 import { Random } from '../support/random.ts';
 import { cleanUp, undoAtEnd } from '../support/server.ts';
 import { DeviceStream } from '../support/stream.ts';
@@ -90,7 +90,7 @@ async function gapAt(url: string, cursor: string): Promise<unknown> {
   const device = await DeviceStream.open(url, 'recipient=bob', { lastEventId: cursor });
   await device.waitFor('ready');
   device.cut();
-  return gapOf(device);
+  return device.gap;
 }
 
 /** Has the content of node 0 go on as the next generation, as an operator does, with all nodes. */

@@ -1,7 +1,7 @@
 /** A device without a stream: it reads with a wait, again and again (long polling). */
 import { type Answer, request, type WireMessage } from './api.ts';
 import type { PulledPage } from './pull.ts';
-import type { StreamEvent } from './stream.ts';
+import type { StreamEvent } from './device.ts';
 import { until } from './until.ts';
 
 export interface PollingOptions {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { test } from '@jest/globals';
 import { createParser } from 'eventsource-parser';
 import { Server, type ServerOptions, undoAtEnd } from './server.ts';
-import type { StreamEvent } from './stream.ts';
+import type { StreamEvent } from './device.ts';
 import { until } from './until.ts';
 
 /** TCP gives up on a peer after so many repeats, in six seconds instead of a quarter of an hour. */

@@ -1,12 +1,13 @@
 /** One device abstraction over the protocols by which a device gets its messages, and what each does not have. */
 import { expect } from '@jest/globals';
 import { type Answer, request, type WireMessage } from './api.ts';
+import type { StreamEvent } from './device.ts';
 import { PollingDevice } from './polling-device.ts';
 import { expectProblem } from './problems.ts';
 import { RawDevice } from './raw-device.ts';
 import { RawSocket } from './raw-socket.ts';
 import { SocketDevice } from './socket-device.ts';
-import { DeviceStream, type StreamEvent } from './stream.ts';
+import { DeviceStream } from './stream.ts';
 
 export interface Device {
   readonly messages: readonly WireMessage[];

@@ -35,11 +35,6 @@ export async function headCursor(origin: string): Promise<string> {
   return (await pull(origin, 'recipient=nobody&before=latest&limit=1')).cursor;
 }
 
-/** What a stream's `ready` says of a gap; `undefined` before it has come. */
-export function gapOf(device: DeviceStream): unknown {
-  return device.gap;
-}
-
 /** What a stream's `live` says, once it has come. */
 export async function liveOf(device: DeviceStream): Promise<{ cursor: string; replayed: number }> {
   return (await device.waitFor('live')).data as { cursor: string; replayed: number };

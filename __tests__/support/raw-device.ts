@@ -1,7 +1,7 @@
 /** A device on a bare socket: it can take nothing, speak HTTP/1.0, and keeps ids instead of messages. */
 import { connect, type Socket } from 'node:net';
 import { createParser } from 'eventsource-parser';
-import type { StreamEvent } from './stream.ts';
+import type { StreamEvent } from './device.ts';
 import { until } from './until.ts';
 
 export interface RawOptions {

@@ -1,7 +1,7 @@
 /** A WebSocket client on a bare socket: it writes frames byte by byte, answers nothing by itself, and can take nothing. */
 import { createHash } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import type { StreamEvent } from './stream.ts';
+import type { StreamEvent } from './device.ts';
 import { until } from './until.ts';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';

@@ -1,8 +1,9 @@
 /** A device over WebSocket, as a program has one: with the client of the `ws` package. */
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import type { Answer, WireMessage } from './api.ts';
-import type { StreamEvent, StreamOptions } from './stream.ts';
+import type { Answer } from './api.ts';
+import { Device, type StreamEvent } from './device.ts';
+import type { StreamOptions } from './stream.ts';
 import { until } from './until.ts';
 
 export interface SocketEvent extends StreamEvent {
@@ -16,8 +17,7 @@ export interface Closed {
   readonly reason: string;
 }
 
-export class SocketDevice {
-  readonly events: SocketEvent[] = [];
+export class SocketDevice extends Device<SocketEvent> {
   /** Every message as it came. */
   readonly texts: string[] = [];
   /** How it was closed; `undefined` while it is open. */
@@ -25,6 +25,7 @@ export class SocketDevice {
   readonly socket: WebSocket;
 
   private constructor(socket: WebSocket) {
+    super();
     this.socket = socket;
     socket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) throw new Error('a binary message');
@@ -74,50 +75,12 @@ export class SocketDevice {
     );
   }
 
-  get closed(): boolean {
+  override get closed(): boolean {
     return this.close !== undefined;
-  }
-
-  /** The messages received so far, in the order in which they came. */
-  get messages(): WireMessage[] {
-    return this.events.filter(({ event }) => event === 'message').map(({ data }) => data as WireMessage);
-  }
-
-  get ids(): number[] {
-    return this.messages.map(({ id }) => id);
   }
 
   get retries(): number[] {
     return this.events.flatMap(({ retry }) => retry ?? []);
-  }
-
-  /** The cursor that the device would come back with. */
-  get cursor(): string | undefined {
-    return this.events.findLast(({ id }) => id !== undefined)?.id;
-  }
-
-  /** What `ready` says of a gap; `undefined` before it has come. */
-  get gap(): unknown {
-    return (this.find('ready')?.data as { gap: unknown } | undefined)?.gap;
-  }
-
-  find(event: string): SocketEvent | undefined {
-    return this.events.find((one) => one.event === event);
-  }
-
-  async waitFor(event: string): Promise<SocketEvent> {
-    await until(() => this.find(event) !== undefined, `event ${event}`);
-    return this.find(event) as SocketEvent;
-  }
-
-  async waitForMessages(count: number): Promise<WireMessage[]> {
-    await until(() => this.messages.length >= count, `${count} messages, not ${this.messages.length}`);
-    return this.messages;
-  }
-
-  /** Waits until the server has closed. */
-  async waitForEnd(): Promise<void> {
-    await until(() => this.closed, 'the end of the socket');
   }
 
   /** Sends a message: text as it is, anything else as JSON. */
@@ -137,8 +100,7 @@ export class SocketDevice {
     return this.events.find((event) => event.ref === ref) as SocketEvent;
   }
 
-  /** Cuts the connection from the device's side. */
-  cut(): void {
+  override cut(): void {
     this.socket.terminate();
   }
 }

@@ -2,17 +2,7 @@
 import { get, type IncomingMessage } from 'node:http';
 import { get as getSecurely } from 'node:https';
 import { createParser } from 'eventsource-parser';
-import type { WireMessage } from './api.ts';
-import { until } from './until.ts';
-
-/** One event as it came. */
-export interface StreamEvent {
-  /** `message` where the frame has no `event:` line. */
-  readonly event: string;
-  readonly id: string | undefined;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test asserts on it field by field
-  readonly data: any;
-}
+import { Device } from './device.ts';
 
 export interface StreamOptions {
   readonly lastEventId?: string;
@@ -21,16 +11,15 @@ export interface StreamOptions {
   readonly ca?: string;
 }
 
-export class DeviceStream {
-  readonly events: StreamEvent[] = [];
+export class DeviceStream extends Device {
   readonly retries: number[] = [];
   /** Everything received, as text. */
   raw = '';
-  /** Whether the server has ended the stream, or it was cut. */
-  closed = false;
+  #closed = false;
   readonly response: IncomingMessage;
 
   private constructor(response: IncomingMessage) {
+    super();
     this.response = response;
     const parser = createParser({
       onEvent: ({ event, id, data }) =>
@@ -45,8 +34,8 @@ export class DeviceStream {
       this.raw += text;
       parser.feed(text);
     });
-    response.on('close', () => (this.closed = true));
-    response.on('error', () => (this.closed = true));
+    response.on('close', () => (this.#closed = true));
+    response.on('error', () => (this.#closed = true));
   }
 
   /** Opens a stream; `query` is what follows `/stream?`. Settles with the headers. */
@@ -66,50 +55,11 @@ export class DeviceStream {
     });
   }
 
-  /** The messages received so far, in the order in which they came. */
-  get messages(): WireMessage[] {
-    return this.events.filter(({ event }) => event === 'message').map(({ data }) => data as WireMessage);
+  override get closed(): boolean {
+    return this.#closed;
   }
 
-  /** The ids of the messages received so far. */
-  get ids(): number[] {
-    return this.messages.map(({ id }) => id);
-  }
-
-  /** The cursor that the device would come back with: the last event id. */
-  get cursor(): string | undefined {
-    return this.events.findLast(({ id }) => id !== undefined)?.id;
-  }
-
-  /** What `ready` says of a gap; `undefined` before it has come. */
-  get gap(): unknown {
-    return (this.find('ready')?.data as { gap: unknown } | undefined)?.gap;
-  }
-
-  /** The first event of a name, or `undefined`. */
-  find(event: string): StreamEvent | undefined {
-    return this.events.find((one) => one.event === event);
-  }
-
-  /** Waits for the first event of a name. */
-  async waitFor(event: string): Promise<StreamEvent> {
-    await until(() => this.find(event) !== undefined, `event ${event}`);
-    return this.find(event) as StreamEvent;
-  }
-
-  /** Waits until so many messages have come. */
-  async waitForMessages(count: number): Promise<WireMessage[]> {
-    await until(() => this.messages.length >= count, `${count} messages, not ${this.messages.length}`);
-    return this.messages;
-  }
-
-  /** Waits until the stream is over. */
-  async waitForEnd(): Promise<void> {
-    await until(() => this.closed, 'the end of the stream');
-  }
-
-  /** Cuts the connection from the device's side. */
-  cut(): void {
+  override cut(): void {
     this.response.destroy();
   }
 }
