@@ -101,12 +101,15 @@ describe('forbidden publishes', () => {
       [...bobs(999), to('x')],
       '/999/recipient',
     ],
-  ])('a token may not send %s; the field is named, and nothing is stored', async (_what, sub, grants, body, paths) => {
-    const before = await stored();
-    const answer = await send(sub, grants, body);
-    expectProblem(answer, 403, words(paths));
-    expect(await stored()).toEqual(before);
-  });
+  ])(
+    'a token may not send %s; the field is named, and nothing is stored',
+    async (_what, sub, grants, body, paths) => {
+      const before = await stored();
+      const answer = await send(sub, grants, body);
+      expectProblem(answer, 403, words(paths));
+      expect(await stored()).toEqual(before);
+    },
+  );
 
   test('a form is sent by the same rights as JSON', async () => {
     const before = await stored();
