@@ -17,15 +17,19 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-/** A server that hands each message to all streams, but for what `meddle` does. */
-async function serve(
-  meddle: (message: number, device: number) => 'lose' | 'repeat' | undefined,
-): Promise<LoadClient> {
+type Meddle = (message: number, device: number) => 'lose' | 'repeat' | undefined;
+
+/**
+ * A server that hands each message to all streams, but for what `meddle` does.
+ *
+ * @param chunked whether streams come in chunks, which it cuts differently for each device
+ */
+async function serve(meddle: Meddle, chunked = false): Promise<LoadClient> {
   const streams: ServerResponse[] = [];
   let messages = 0;
   const server = createServer((request, response) => {
     if (request.method === 'GET') {
-      response.useChunkedEncodingByDefault = false;
+      response.useChunkedEncodingByDefault = chunked;
       response.writeHead(200, { 'Content-Type': 'text/event-stream' });
       response.write('event: live\ndata: {}\n\n');
       streams.push(response);
@@ -37,8 +41,13 @@ async function serve(
       messages++;
       for (const [device, stream] of streams.entries()) {
         const what = meddle(messages, device);
-        if (what !== 'lose') stream.write(`data: ${body}\n\n`);
-        if (what === 'repeat') stream.write(`data: ${body}\n\n`);
+        const frame = `data: ${body}\n\n`;
+        const cut = chunked ? (7 * device) % frame.length : 0;
+        const write = (): void => {
+          for (const part of [frame.slice(0, cut), frame.slice(cut)]) if (part !== '') stream.write(part);
+        };
+        if (what !== 'lose') write();
+        if (what === 'repeat') write();
       }
       response.writeHead(201, { 'Content-Length': 0 }).end();
     });
@@ -46,7 +55,7 @@ async function serve(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const client = new LoadClient(tidings, { port, cpuSeconds: () => 0 }, 5000);
+  const client = new LoadClient({ ...tidings, chunked }, { port, cpuSeconds: () => 0 }, 5000);
   ends.push(async () => {
     await client.stop();
     server.closeAllConnections();
@@ -73,7 +82,7 @@ test.each([
     (message, device) => (message === 11 && device === 1 ? 'lose' : undefined),
     /1 devices have not had the last message/,
   ],
-] as [string, (message: number, device: number) => 'lose' | 'repeat' | undefined, RegExp | undefined][])(
+] as [string, Meddle, RegExp | undefined][])(
   'the bench refuses the figure of a run unless each device got everything once: %s',
   async (_, meddle, refusal) => {
     const client = await serve(meddle);
@@ -83,6 +92,17 @@ test.each([
     else await expect(run).rejects.toThrow(refusal);
   },
 );
+
+test('a server may cut its chunks differently for each device, but not lose a message of one', async () => {
+  const client = await serve(
+    (message, device) => (message === 15 && device === 2 ? 'lose' : undefined),
+    true,
+  );
+  await client.open(3);
+  const run = { inFlight: 2, requests: 10 };
+  expect(await client.deliver(run)).toMatchObject({ messages: 10, deliveries: 33 });
+  await expect(client.deliver(run)).rejects.toThrow(/bytes, another/);
+});
 
 test('an interrupted bench leaves no process and no folder', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tidings-interrupted-'));

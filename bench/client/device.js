@@ -1,3 +1,4 @@
+import { BodyBytes } from './chunks.js';
 import { openConnection } from './connection.js';
 import { MARKS, Template } from './template.js';
 import { Witness } from './witness.js';
@@ -28,13 +29,14 @@ const TAIL = 600;
 
 /** One open stream. It counts bytes, and looks only for the end of the run. */
 export class Device {
-  /** Since `reset`. */
+  /** Bytes of the stream since `reset`, without the headers of chunks. */
   bytes = 0;
   /** Messages since `reset`, if each device has its own inbox. */
   messages = 0;
   /** Reads the whole stream, on the first device. @type {Witness | undefined} */
   witness;
   #watch;
+  #body;
   #counted;
   #socket;
   #seen = false;
@@ -57,6 +59,7 @@ export class Device {
     this.#watch = watch;
     this.#live = live;
     this.#counted = own;
+    if (chunked) this.#body = new BodyBytes();
     if (index === 0) this.witness = new Witness(chunked, inOrder);
     this.#socket = openConnection(port, (bytes) => this.#take(bytes));
     this.#socket.write(template.bytes);
@@ -93,7 +96,7 @@ export class Device {
       this.#open(bytes.toString('latin1'));
       return;
     }
-    this.bytes += length;
+    this.bytes += this.#body === undefined ? length : this.#body.count(bytes);
     if (this.witness !== undefined) this.witness.read(bytes.toString('latin1'));
     else if (this.#counted) this.#count(bytes.toString('latin1'));
     if (this.#watch.timing) this.#watch.onBytes(bytes);
@@ -112,7 +115,9 @@ export class Device {
       this.#watch.onFailed(`a stream was answered ${this.#header.slice(0, 200)}`);
     }
     if (!this.#header.includes(this.#live)) return;
-    this.witness?.read(this.#header.slice(end + 4));
+    const body = this.#header.slice(end + 4);
+    this.#body?.count(Buffer.from(body, 'latin1'));
+    this.witness?.read(body);
     this.#live = '';
     this.#header = '';
     this.#onLive();

@@ -1,4 +1,5 @@
 import { createParser } from 'eventsource-parser';
+import { Unchunked } from './chunks.js';
 import { MARKS } from './template.js';
 
 /** Reads a stream as a client does, and checks that each message comes once and in order. */
@@ -43,31 +44,6 @@ export class Witness {
         this.fault ??= `message ${count} of publisher ${publisher} came after ${before}`;
       }
       this.#counts.set(publisher, Number(count));
-    }
-  }
-}
-
-/** A reader that removes the chunk headers from a body. */
-class Unchunked {
-  #waiting = '';
-  #left = 0;
-
-  /** @param {string} text */
-  read(text) {
-    this.#waiting += text;
-    let body = '';
-    for (;;) {
-      if (this.#left > 0) {
-        const part = this.#waiting.slice(0, this.#left);
-        this.#waiting = this.#waiting.slice(part.length);
-        this.#left -= part.length;
-        body += part;
-        if (this.#left > 0) return body;
-      }
-      const header = /^(?:\r\n)?([\da-f]+)\r\n/i.exec(this.#waiting);
-      if (header === null) return body;
-      this.#waiting = this.#waiting.slice(header[0].length);
-      this.#left = Number.parseInt(header[1] ?? '', 16);
     }
   }
 }
