@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus, release, type } from 'node:os';
 import Sqlite from 'better-sqlite3';
 import { nginxVersion } from './peers/nchan.js';
@@ -14,18 +13,7 @@ export function machine() {
     Node: process.versions.node,
     SQLite: sqlite,
     nginx: nginxVersion() ?? 'none',
-    Nchan: debianVersion('libnginx-mod-nchan') ?? 'none',
     kernel: `${type()} ${release()}`,
     CPU: `${availableParallelism()} × ${cpu?.model ?? 'unknown'}`,
   };
-}
-
-/** @param {string} name of a package */
-function debianVersion(name) {
-  try {
-    const args = ['-W', '-f', '${Version}', name];
-    return execFileSync('dpkg-query', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  } catch {
-    return undefined;
-  }
 }

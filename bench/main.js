@@ -25,6 +25,8 @@ import { start } from './cases/start.js';
 import { Ceiling } from './ceiling.js';
 import { ATTACKS } from './hostile/attacks.js';
 import { machine } from './machine.js';
+import { centrifugo } from './peers/centrifugo.js';
+import { mercureInMemory, mercureOnDisk } from './peers/mercure.js';
 import { nchan } from './peers/nchan.js';
 import { ntfy } from './peers/ntfy.js';
 import { plain } from './peers/plain.js';
@@ -55,7 +57,7 @@ const CASES = [
 const GROUPS = [...new Set(CASES.map(({ group }) => group))]
   .flatMap((name) => name ?? [])
   .map((name) => ({ name }));
-const PEERS = [tidings, nchan, ntfy, plain];
+const PEERS = [tidings, nchan, centrifugo, mercureInMemory, mercureOnDisk, ntfy, plain];
 
 const { values, positionals } = readArguments();
 if (values.list) {
@@ -104,6 +106,7 @@ async function measure({ quick, build, against, results, attack: attacks = [], .
   const foot = [
     ...notes,
     ...context.ceiling.lines.map((line) => `The load client alone, ${line}.`),
+    ...peers.map(describe),
     ...missing.map((peer) => `${peer.name}: not installed; ${peer.missing()}`),
     ...(quick ? ['A quick run: its figures are rough.'] : []),
     `It took ${Math.round((performance.now() - began) / 1000)} s.`,
@@ -111,6 +114,15 @@ async function measure({ quick, build, against, results, attack: attacks = [], .
   const folder = results === undefined ? new URL('results/', import.meta.url) : folderUrl(results);
   const head = { ...machine(), ...(build === undefined ? {} : { build }) };
   process.stdout.write(writeResults(folder, { head, rows, foot }));
+}
+
+/**
+ * @param {import('./peers/peer.js').Peer} peer
+ * @returns {string} its version, and where a message is when its publish is answered
+ */
+function describe({ name, version, durability }) {
+  const which = version?.();
+  return `${name}${which === undefined ? '' : `, version ${which}`}: ${durability}.`;
 }
 
 function readArguments() {

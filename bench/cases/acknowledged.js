@@ -24,18 +24,17 @@ const LOADS = [
   },
 ];
 
-/** The rate of publishes that are on disk and answered. @type {import('../case.js').Case} */
+/** The rate of publishes that are answered. @type {import('../case.js').Case} */
 export const acknowledged = {
   name: 'acknowledged',
-  about: 'publishes that are on disk and answered, one by one and in batches',
-  run: async ({ scale, progress, ceiling }) => {
+  about: 'publishes that are answered, one by one and in batches; on disk with those servers that sync',
+  run: async ({ scale, peers, progress, ceiling }) => {
     const samples = new Samples(progress);
     const bare = new Remote(new URL('../peers/bare-sqlite-process.js', import.meta.url));
     for (let run = 0; run < scale.runs; run++) {
       for (const { name, inFlight, batch } of LOADS) {
-        const peers = batch === undefined ? [tidings, plain] : [tidings];
         let group = 1;
-        for (const peer of peers) {
+        for (const peer of batch === undefined ? peers : [tidings]) {
           const { rate, commit } = await measure(peer, { inFlight, batch }, scale.seconds);
           if (peer === tidings) group = commit;
           samples.add(name, peer.name, rate);
@@ -48,9 +47,9 @@ export const acknowledged = {
     await bare.stop();
     const rows = [];
     for (const { name, inFlight, batch, targets = {} } of LOADS) {
-      const peers = batch === undefined ? [tidings, plain, BARE] : [tidings, BARE];
+      const compared = [...(batch === undefined ? peers : [tidings]), BARE];
       const most = await ceiling.posts(inFlight, batch);
-      rows.push(...samples.rows(name, 'messages/s', peers, { targets, ceiling: most }));
+      rows.push(...samples.rows(name, 'messages/s', compared, { targets, ceiling: most }));
     }
     return rows;
   },

@@ -1,6 +1,8 @@
 import { calibrated } from '../calibrated.js';
-import { LoadClient } from '../client/load-client.js';
+import { Loaded } from '../client/loaded.js';
 import { orRefused } from '../client/remote.js';
+import { nchan } from '../peers/nchan.js';
+import { plain } from '../peers/plain.js';
 import { Samples } from '../samples.js';
 
 const DEVICES = 1000;
@@ -16,15 +18,20 @@ export const fanOut = {
     }
     return [
       ...samples.rows(rateName(32), 'events/s', peers, {
-        targets: { Nchan: { of: 'ratio', atLeast: 4 } },
+        targets: { [nchan.name]: { of: 'ratio', atLeast: 4 } },
         ceiling: await ceiling.events(32),
       }),
       ...samples.rows(rateName(256), 'events/s', peers, {
-        targets: { Nchan: { of: 'ratio', atLeast: 10 }, 'plain Express': { of: 'ratio', atLeast: 30 } },
+        targets: {
+          [nchan.name]: { of: 'ratio', atLeast: 10 },
+          [plain.name]: { of: 'ratio', atLeast: 30 },
+        },
         ceiling: await ceiling.events(256),
       }),
       ...samples.rows(costName(32), 'µs', peers),
-      ...samples.rows(costName(256), 'µs', peers, { targets: { Nchan: { of: 'ratio', atMost: 0.1 } } }),
+      ...samples.rows(costName(256), 'µs', peers, {
+        targets: { [nchan.name]: { of: 'ratio', atMost: 0.1 } },
+      }),
     ];
   },
 };
@@ -40,10 +47,9 @@ const costName = (inFlight) => `CPU of the server for one delivery, ${inFlight} 
  * @param {Samples} samples
  */
 async function measure(peer, seconds, samples) {
-  const server = await peer.start();
-  const load = new LoadClient(peer, server);
-  await load.open(DEVICES);
+  let loaded = await Loaded.start(peer, DEVICES);
   for (const inFlight of [32, 256]) {
+    const { load } = loaded;
     const run = await orRefused(() =>
       calibrated(seconds, { least: inFlight }, (requests) => load.deliver({ inFlight, requests })),
     );
@@ -51,7 +57,7 @@ async function measure(peer, seconds, samples) {
     const rate = refused ? run : run.deliveries / run.seconds;
     samples.add(rateName(inFlight), peer.name, rate);
     samples.add(costName(inFlight), peer.name, refused ? run : (run.cpuSeconds * 1e6) / run.deliveries);
+    if (refused) loaded = await loaded.restart();
   }
-  await load.stop();
-  await server.stop();
+  await loaded.stop();
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LoadClient } from '../client/load-client.js';
 import { orRefused } from '../client/remote.js';
-import { nchan } from '../peers/nchan.js';
-import { plain } from '../peers/plain.js';
+import { mercureOnDisk } from '../peers/mercure.js';
+import { ntfy } from '../peers/ntfy.js';
 import { Samples } from '../samples.js';
 
 /** Devices before the measured ones: part of the cost of the first devices is the server's own. */
@@ -13,7 +13,7 @@ export const idleMemory = {
   name: 'idle-memory',
   about: 'memory of a device on whose stream nothing happens',
   run: async ({ scale, peers, progress }) => {
-    const compared = peers.filter((peer, index) => index === 0 || peer === nchan || peer === plain);
+    const compared = peers.filter((peer) => peer !== mercureOnDisk && peer !== ntfy);
     const samples = new Samples(progress);
     const counts = scale.quick ? [1000] : [1000, 9000];
     for (const count of counts) {

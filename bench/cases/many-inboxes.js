@@ -2,9 +2,13 @@ import { calibrated } from '../calibrated.js';
 import { LoadClient } from '../client/load-client.js';
 import { orRefused } from '../client/remote.js';
 import { OWN_INBOX } from '../client/template.js';
+import { centrifugo } from '../peers/centrifugo.js';
+import { mercureInMemory, mercureOnDisk } from '../peers/mercure.js';
 import { nchan } from '../peers/nchan.js';
 import { tidings } from '../peers/tidings.js';
 import { Samples } from '../samples.js';
+
+const SINGLE = [tidings, nchan, centrifugo, mercureInMemory, mercureOnDisk];
 
 /** Each device has its own inbox. @type {import('../case.js').Case} */
 export const manyInboxes = {
@@ -15,9 +19,10 @@ export const manyInboxes = {
     const inboxes = scale.quick ? 1000 : 5000;
     const singleName = `${inboxes.toLocaleString('en')} inboxes of a device each, single POSTs`;
     const batchName = `${inboxes.toLocaleString('en')} inboxes of a device each, batches of 100`;
-    const other = { name: 'Nchan, single POSTs' };
+    const other = { name: `${nchan.name}, single POSTs` };
+    const compared = peers.filter((peer) => SINGLE.includes(peer));
     for (let run = 0; run < scale.runs; run++) {
-      for (const peer of peers.filter((one) => one === tidings || one === nchan)) {
+      for (const peer of compared) {
         const single = await measure(peer, inboxes, { inFlight: 256, batch: 1 }, scale.seconds);
         samples.add(singleName, peer.name, single);
         if (peer === nchan) samples.add(batchName, other.name, single);
@@ -27,7 +32,7 @@ export const manyInboxes = {
     }
     const has = peers.includes(nchan);
     return [
-      ...samples.rows(singleName, 'events/s', has ? [tidings, nchan] : [tidings], {
+      ...samples.rows(singleName, 'events/s', compared, {
         targets: { [nchan.name]: { of: 'ratio', atLeast: 2 } },
         ceiling: await ceiling.posts(256),
       }),

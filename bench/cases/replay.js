@@ -1,5 +1,6 @@
+import { INBOX, LoadClient } from '../client/load-client.js';
 import { orRefused, Remote } from '../client/remote.js';
-import { OWN_INBOX } from '../client/template.js';
+import { lastContent, OWN_INBOX } from '../client/template.js';
 import { tidings } from '../peers/tidings.js';
 import { get } from '../peers/peer.js';
 import { Samples } from '../samples.js';
@@ -9,17 +10,27 @@ import { StoredLog } from '../stored-log.js';
 
 const BEHIND = 100;
 
+/** A text in the last message of an inbox, for servers that do not say when a stream is live. */
+const LAST = '!replay;';
+
 /** Devices that were away. @type {import('../case.js').Case} */
 export const replay = {
   name: 'replay',
   about: 'one device 100,000 messages behind, and 1,000 devices 100 behind, all at once',
-  run: async ({ scale, progress }) => {
+  run: async ({ scale, peers, progress }) => {
     const messages = scale.quick ? 20_000 : 100_000;
     const herd = scale.quick ? 300 : 1000;
     const samples = new Samples(progress);
     const rateName = `replay to a device ${messages.toLocaleString('en')} messages behind`;
     const memoryName = 'memory that this takes at its peak';
     const herdName = `${herd.toLocaleString('en')} devices ${BEHIND} behind, until all are live`;
+    const others = peers.filter((peer) => peer.all !== undefined);
+    for (const peer of others) {
+      // Once: without batches it takes long to fill them.
+      const { rate, seconds } = await measureOther(peer, messages, herd);
+      samples.add(rateName, peer.name, rate);
+      samples.add(herdName, peer.name, seconds);
+    }
     for (let run = 0; run < scale.runs; run++) {
       const { rate, memory } = await measureOne(messages);
       samples.add(rateName, tidings.name, rate);
@@ -28,9 +39,11 @@ export const replay = {
       samples.add(herdName, tidings.name, seconds);
     }
     return [
-      ...samples.rows(rateName, 'messages/s', [tidings], { target: { of: 'figure', atLeast: 150_000 } }),
+      ...samples.rows(rateName, 'messages/s', [tidings, ...others], {
+        target: { of: 'figure', atLeast: 150_000 },
+      }),
       ...samples.rows(memoryName, 'MB', [tidings], { target: { of: 'figure', atMost: 50 } }),
-      ...samples.rows(herdName, 's', [tidings], { target: { of: 'figure', atMost: 1 } }),
+      ...samples.rows(herdName, 's', [tidings, ...others], { target: { of: 'figure', atMost: 1 } }),
     ];
   },
 };
@@ -91,4 +104,46 @@ async function afterAbsence(load, measure) {
   await server.stop();
   log.remove();
   return result;
+}
+
+/**
+ * Fills a server with single publishes, and lets devices ask it for everything. It is not started again: it may keep
+ * messages in memory.
+ *
+ * @param {import('../peers/peer.js').Peer} peer
+ * @param {number} messages that one device is behind
+ * @param {number} herd devices that are 100 behind
+ * @returns {Promise<Record<'rate' | 'seconds', import('../case.js').Figure>>} messages a second to the one device;
+ *   seconds until all of the herd have everything
+ */
+async function measureOther(peer, messages, herd) {
+  const server = await peer.start(messages + 1);
+  const { port } = server;
+  const load = new LoadClient(peer, server);
+  const devices = new Remote(new URL('../client/catch-up-process.js', import.meta.url));
+  const catchUp = async (
+    /** @type {string} */ recipient,
+    /** @type {number} */ count,
+    /** @type {number} */ missed,
+  ) => {
+    const text = peer.all?.(port, recipient) ?? '';
+    const away = { port, text, count, messages: missed, last: LAST, chunked: peer.chunked };
+    return Number(await devices.call('catchUp', away)) / 1e6;
+  };
+  const rate = await orRefused(async () => {
+    await load.publish({ inFlight: 32, requests: messages });
+    await load.publish({ inFlight: 1, requests: 1, content: lastContent(LAST) });
+    await catchUp(INBOX, 1, messages);
+    return messages / (await catchUp(INBOX, 1, messages));
+  });
+  const seconds = await orRefused(async () => {
+    const spread = { inFlight: 50, recipient: OWN_INBOX, inboxes: herd };
+    await load.publish({ ...spread, requests: herd * BEHIND });
+    await load.publish({ ...spread, requests: herd, content: lastContent(LAST) });
+    return catchUp(OWN_INBOX, herd, BEHIND);
+  });
+  await load.stop();
+  await devices.stop();
+  await server.stop();
+  return { rate, seconds };
 }

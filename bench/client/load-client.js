@@ -20,6 +20,7 @@ import { Remote } from './remote.js';
  * @property {number} [inboxes] the number of inboxes over which they are spread, if the recipient is `OWN_INBOX`: a
  *   multiple of `inFlight × batch`, as `requests` is one of `inboxes / batch`
  * @property {string} [sender]
+ * @property {string} [content] of each message, in `publish`; `CONTENT` if left out
  * @property {boolean} [timing] whether to measure how long each answer takes
  */
 
@@ -99,7 +100,7 @@ export class LoadClient {
    *   answer, if that was measured
    */
   async publish(load) {
-    const { began, ended, answers } = await this.#send(load, CONTENT);
+    const { began, ended, answers } = await this.#send(load, load.content ?? CONTENT);
     return { seconds: (ended - began) / 1e6, messages: load.requests * (load.batch ?? 1), answers };
   }
 

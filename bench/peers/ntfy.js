@@ -1,7 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { makeFolder, start } from '../processes.js';
 import { freePort, listening, Server } from '../server.js';
 import { get, post } from './peer.js';
+import { Program } from './program.js';
+
+const program = new Program('ntfy');
 
 /**
  * ntfy, in memory, with its limits for visitors lifted. It sends each message to each device separately, in no order.
@@ -9,10 +11,10 @@ import { get, post } from './peer.js';
  * @type {import('./peer.js').Peer}
  */
 export const ntfy = {
-  name: 'ntfy',
-  missing: () => {
-    return spawnSync('ntfy', ['--help']).status === 0 ? undefined : 'https://docs.ntfy.sh/install';
-  },
+  name: 'ntfy (memory)',
+  durability: 'in memory, unless it has a file for its cache',
+  syncs: false,
+  missing: () => (program.isInstalled ? undefined : 'https://docs.ntfy.sh/install'),
   start: async () => {
     const folder = makeFolder();
     const port = await freePort();

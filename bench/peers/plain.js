@@ -8,7 +8,9 @@ const PROGRAM = new URL('plain-server.js', import.meta.url).pathname;
 /** A service written by hand with Express and SQLite, with the same promise: on disk before it is acknowledged. */
 /** @type {import('./peer.js').Peer} */
 export const plain = {
-  name: 'plain Express',
+  name: 'plain Express (synced)',
+  durability: 'each message is a transaction of SQLite, flushed before the answer',
+  syncs: true,
   missing: () => undefined,
   start: async () => {
     const folder = makeFolder();

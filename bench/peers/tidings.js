@@ -19,6 +19,8 @@ export function mainFile() {
 /** This service, as it is built. @type {import('./peer.js').Peer} */
 export const tidings = {
   name: 'Tidings',
+  durability: 'on the disk: a group of messages is a transaction of SQLite, flushed before its answers',
+  syncs: true,
   missing: () => undefined,
   start: () => {
     const folder = makeFolder();
