@@ -56,13 +56,14 @@ for (const peer of [tidings, nchan, centrifugo, mercureInMemory, mercureOnDisk, 
       const { server, load } = await start();
       const devices = new Remote(new URL('../../bench/client/catch-up-process.js', import.meta.url));
       ends.push(() => devices.stop());
-      await load.publish({ inFlight: 4, requests: 40 });
+      // This is more than Centrifugo replays by default.
+      await load.publish({ inFlight: 4, requests: 400 });
       await load.publish({ inFlight: 1, requests: 1, content: lastContent('!replay;') });
       const text = peer.all?.(server.port, 'inbox');
       const away = { port: server.port, text, count: 2, last: '!replay;', chunked: peer.chunked };
-      expect(await devices.call('catchUp', { ...away, messages: 40 })).toEqual(expect.any(Number));
-      await expect(devices.call('catchUp', { ...away, messages: 41 })).rejects.toThrow(
-        'a device got 40 messages instead of 41',
+      expect(await devices.call('catchUp', { ...away, messages: 400 })).toEqual(expect.any(Number));
+      await expect(devices.call('catchUp', { ...away, messages: 401 })).rejects.toThrow(
+        'a device got 400 messages instead of 401',
       );
     });
 

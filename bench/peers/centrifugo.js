@@ -72,7 +72,7 @@ function configuration(port, kept) {
       ping_interval: '24h',
       pong_timeout: '1h',
       queue_max_size: 1024 ** 3,
-      recovery_max_publication_limit: 0,
+      recovery_max_publication_limit: kept,
     },
     channel: { without_namespace: { history_size: kept, history_ttl: '1h', force_recovery: true } },
     usage_stats: { disabled: true },
