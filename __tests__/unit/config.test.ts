@@ -148,8 +148,8 @@ describe('a variable', () => {
         ['2', 2],
         ['loopback, 10.0.0.0/8', 'loopback, 10.0.0.0/8'],
       ],
-      'must be true, false, a number of proxies, or a list of addresses and subnets',
-      ['-1', 'everyone', '10.0.0.0/33', '1.2.3'],
+      'must be true, false, a number of proxies up to 999, or a list of addresses and subnets',
+      ['1000', '10.0.0.1, 2', '-1', 'everyone', '10.0.0.0/33', '1.2.3'],
     ],
     [
       'LOG_LEVEL',
@@ -192,9 +192,8 @@ describe('a variable', () => {
 
   test('PUSH_HOSTS is a list of hosts, separated by commas or white space', () => {
     const { pushHosts } = configOf({ PUSH_HOSTS: ' a.example.org,\n*.b.example.org ' });
-    for (const host of ['a.example.org', 'x.b.example.org']) {
-      expect(pushHosts.read(`https://${host}/x`)).toMatchObject({ service: host });
-    }
+    expect(pushHosts.read('https://a.example.org/x')).toMatchObject({ service: 'a.example.org' });
+    expect(pushHosts.read('https://x.b.example.org/x')).toMatchObject({ service: '*.b.example.org' });
     expect(pushHosts.read('https://fcm.googleapis.com/x')).toMatch(/^must /);
   });
 

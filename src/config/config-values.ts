@@ -84,12 +84,15 @@ export function readTrust(text: string): boolean | number | string {
   if (text === '' || text === 'false') return false;
   if (text === 'true') return true;
   if (/^\d{1,3}$/.test(text)) return Number(text);
+  const proxies = text.split(',').map((part) => part.trim());
   try {
-    proxyaddr.compile(text.split(',').map((part) => part.trim()));
-    return text;
+    proxyaddr.compile(proxies);
+    // A number in a list would be an address: 1000 is 0.0.3.232.
+    if (!proxies.some((proxy) => /^\d+$/.test(proxy))) return text;
   } catch {
-    throw new Error('must be true, false, a number of proxies, or a list of addresses and subnets');
+    // The message below says what is allowed.
   }
+  throw new Error('must be true, false, a number of proxies up to 999, or a list of addresses and subnets');
 }
 
 /** Reads the level of the service's log. */
