@@ -26,7 +26,7 @@ export const FITTING = {
   'src/logging': 'integration/log-output integration/request-log integration/start',
   'src/metrics': 'integration/metrics integration/metrics-described integration/cluster-nodes',
   'src/metrics/counters': 'integration/metrics integration/counting integration/limits',
-  'src/openapi': 'integration/openapi integration/openapi-requests integration/openapi-tools',
+  'src/openapi': 'integration/openapi fuzz/openapi-requests integration/openapi-tools',
   'src/publish': 'integration/publish integration/publish-forms integration/limits',
   'src/push': 'integration/push integration/push-failures integration/push-addresses',
   'src/sse': 'integration/stream-frames integration/stream-start integration/eventsource',
