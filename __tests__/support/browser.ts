@@ -1,7 +1,7 @@
 /** A headless browser with a new profile: Chromium, unless the suites run in another one. */
 import { existsSync } from 'node:fs';
 import { describe } from '@jest/globals';
-import { type Browser, type BrowserContext, chromium } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type LaunchOptions } from 'playwright-core';
 
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const MISSING = `no Chromium at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM to its path`;
@@ -24,6 +24,22 @@ let other: Launch | undefined;
 export function launchBrowsersWith(launch: Launch): void {
   other = launch;
 }
+
+/**
+ * Features that are off in the whole browser. The first two are pages of its address bar, which it loads for each window: they
+ * take a third of its CPU. The others are the ones of Playwright that tests notice; its own list does not count beside this one.
+ */
+const FEATURES_OFF = [
+  'WebUIOmniboxPopup',
+  'WebUIOmniboxAimPopup',
+  'DestroyProfileOnBrowserClose',
+  'HttpsUpgrades',
+  'HttpsFirstBalancedModeAutoEnable',
+  'MediaRouter',
+  'OptimizationHints',
+  'PaintHolding',
+  'ThirdPartyStoragePartitioning',
+];
 
 const ARGUMENTS = [
   '--headless',
@@ -63,34 +79,36 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: SHELL, args: ARGUMENTS });
 }
 
+/** Returns how the whole browser is started. @throws {Error} if it is not installed */
+function wholeBrowser(more: readonly string[] = [], featuresOff: readonly string[] = []): LaunchOptions {
+  if (!existsSync(CHROMIUM)) throw new Error(MISSING);
+  const features = `--disable-features=${[...FEATURES_OFF, ...featuresOff].join()}`;
+  return { executablePath: CHROMIUM, args: [...ARGUMENTS, features, ...more] };
+}
+
 /** Starts Chromium. The test must close it. @param more arguments */
 export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
-  if (!existsSync(CHROMIUM)) throw new Error(MISSING);
-  return chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...more] });
+  return chromium.launch(wholeBrowser(more));
 }
 
 /**
  * Starts a browser that keeps pages that were left, to show them again as they were. The test must close it.
  */
 export async function launchBrowserWithPageCache(): Promise<Browser> {
-  if (!existsSync(CHROMIUM)) throw new Error(MISSING);
-  const ignoreDefaultArgs = ['--disable-back-forward-cache'];
-  return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS, ignoreDefaultArgs });
+  return chromium.launch({ ...wholeBrowser(), ignoreDefaultArgs: ['--disable-back-forward-cache'] });
 }
 
 /**
  * Starts a browser for which other names are this machine too. The browser's own protection from pages of
  * such names is off, so that only the service's is left.
  */
-export function launchBrowserKnowing(names: readonly string[]): Promise<Browser> {
-  return launchChromium([
-    `--host-resolver-rules=${names.map((name) => `MAP ${name} 127.0.0.1`).join(',')}`,
-    '--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,HttpsUpgrades',
-  ]);
+export async function launchBrowserKnowing(names: readonly string[]): Promise<Browser> {
+  const rules = `--host-resolver-rules=${names.map((name) => `MAP ${name} 127.0.0.1`).join(',')}`;
+  const protection = ['LocalNetworkAccessChecks', 'BlockInsecurePrivateNetworkRequests'];
+  return chromium.launch(wholeBrowser([rules], protection));
 }
 
 /** Starts a browser with the profile in a folder, as a person has one. The test must close it. */
 export async function launchWithProfile(folder: string): Promise<BrowserContext> {
-  if (!existsSync(CHROMIUM)) throw new Error(MISSING);
-  return chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: ARGUMENTS });
+  return chromium.launchPersistentContext(folder, wholeBrowser());
 }
