@@ -4,7 +4,7 @@ import one from './jest.config.js';
 /** Suites that cannot pass on nodes, or that say nothing about them, by the reason. */
 const OF_ONE_PROCESS = {
   'they start no service, or start it in their own way':
-    'bench bench-hostile container docs in-process kubernetes nginx systemd wire-tap',
+    'bench bench-hostile bench-peers container docs in-process kubernetes nginx systemd wire-tap',
   'they test the client, whichever service it has': 'package-[a-z]+ client-transports',
   'they start nodes and NATS themselves': 'cluster-[a-z-]+ nats-[a-z-]+',
   'they run the service in its own network, which has no NATS':

@@ -35,7 +35,7 @@ for (const peer of [tidings, nchan, centrifugo, mercureInMemory, mercureOnDisk, 
       return { server, load };
     };
 
-    test('gives each message of an inbox once to each of its devices', async () => {
+    test(`${peer.name} gives each message of an inbox once to each of its devices`, async () => {
       const { load } = await start();
       await load.open(5);
       const run = await load.deliver({ inFlight: 4, requests: 40 });
@@ -46,7 +46,7 @@ for (const peer of [tidings, nchan, centrifugo, mercureInMemory, mercureOnDisk, 
     });
 
     const inboxes = peer === ntfy || peer === plain ? test.skip : test;
-    inboxes('gives each message of an inbox to its device alone', async () => {
+    inboxes(`${peer.name} gives each message of an inbox to its device alone`, async () => {
       const { load } = await start();
       await load.open(6, [OWN_INBOX]);
       expect(await load.deliver({ inFlight: 3, requests: 12 })).toMatchObject({ deliveries: 6 * 3 });
@@ -67,7 +67,7 @@ for (const peer of [tidings, nchan, centrifugo, mercureInMemory, mercureOnDisk, 
       );
     });
 
-    const promise = peer.syncs ? 'flushes each publish to the disk before it answers' : 'flushes no publish';
+    const promise = `${peer.name} ${peer.syncs ? 'flushes each publish to the disk before it answers' : 'flushes no publish'}`;
     tracedTest(promise, async () => {
       const { server, load } = await start();
       // The first publish may make files.
@@ -101,12 +101,13 @@ async function callsDuring(pid = 0, act: () => Promise<unknown>): Promise<System
   const file = join(folder, 'calls');
   // The process runs already: strace follows it, instead of starting it.
   const [, , ...args] = traceTo(file);
-  const tracer = spawn('strace', [...args, ...family(pid).flatMap((each) => ['-p', `${each}`])], {
+  const pids = family(pid);
+  const tracer = spawn('strace', [...args, ...pids.flatMap((each) => ['-p', `${each}`])], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
   tracer.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await until(() => said.includes('attached'));
+  await until(() => said.split(' attached').length > pids.length, 'strace attaches to each process');
   await act();
   const ended = once(tracer, 'exit');
   tracer.kill('SIGINT');

@@ -16,7 +16,13 @@ const pageOf = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
 async function npmStart(port: number): Promise<() => Promise<unknown>> {
   const npm = spawn('npm', ['start'], {
     cwd: ROOT,
-    env: { ...process.env, PORT: String(port), DATABASE: join(newFolder(), 'log.sqlite') },
+    // npm hands its own settings on, and the build before the start is one of its scripts.
+    env: {
+      ...process.env,
+      npm_config_ignore_scripts: 'false',
+      PORT: String(port),
+      DATABASE: join(newFolder(), 'log.sqlite'),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';

@@ -9,6 +9,7 @@ interface Problem {
 }
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
+const TOO_LARGE = JSON.stringify({ recipient: 'bob', content: 'x'.repeat(50_000) });
 const HEADERS = Array.from({ length: 101 }, (_, index): [string, string] => [`x-${index}`, '']);
 
 /** A request that is refused, by the kind of its problem. */
@@ -17,7 +18,7 @@ const REQUESTS: Readonly<Record<string, [string, RequestInit?]>> = {
   forbidden: ['/messages?recipient=bob', { headers: { Origin: 'https://elsewhere.example' } }],
   'not-found': ['/messages/1'],
   'method-not-allowed': ['/stream', { method: 'PUT' }],
-  'too-large': ['/messages', { method: 'POST', body: `"${'x'.repeat(5_000_000)}"`, headers: JSON_TYPE }],
+  'too-large': ['/messages', { method: 'POST', body: TOO_LARGE, headers: JSON_TYPE }],
   'unsupported-media-type': ['/messages', { method: 'POST', body: 'x', headers: { 'Content-Type': 'a/b' } }],
   'upgrade-required': ['/ws?recipient=bob'],
   'header-too-large': ['/messages', { headers: HEADERS }],

@@ -4,7 +4,7 @@ import { until } from './until.ts';
 
 /** One event as it came. */
 export interface StreamEvent {
-  /** `message` where the frame has no `event:` line. */
+  /** `message` if the frame has no `event:` line. */
   readonly event: string;
   readonly id: string | undefined;
   /** Parsed JSON of any form: a test asserts on it field by field. */

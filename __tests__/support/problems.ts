@@ -5,7 +5,7 @@ import type { Answer } from './api.ts';
 
 /** Returns whether this is the `type` of a problem with this status: the address of its section on the page of problems. */
 export function isProblemType(type: unknown, status: unknown): boolean {
-  const [, kind = ''] = /^\/problems#([a-z-]+)$/.exec(String(type)) ?? [];
+  const [, kind = ''] = /^(?:\/[a-z]+)*\/problems#([a-z-]+)$/.exec(String(type)) ?? [];
   return Object.entries(PROBLEM_STATUS).some((known) => known[0] === kind && known[1] === status);
 }
 

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const PAUSE_MILLISECONDS = 5;
 
-/** A wait counts as this long at most. A virtual machine may be stopped for a minute, in which nothing could happen. */
+/** One look and the pause after it count as this long at most. A virtual machine may be stopped for a minute. */
 const MAX_COUNTED_MILLISECONDS = 1000;
 
 /**
  * Waits until a condition holds, looking every few milliseconds.
  *
  * @param what named in the error if it never holds
- * @throws {Error} after `milliseconds` in which the machine ran
+ * @throws {Error} after `milliseconds`, of which each look counts at most a second
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,

@@ -25,7 +25,7 @@ const TTL_RULE = 'must be a whole number of seconds from 1 to 31536000 (a year)'
 const MARKER = { type: 'read', content: { messageId: 1 } };
 
 describe('a message', () => {
-  test('with the fewest fields gets the defaults of the others', () => {
+  test('a message with the fewest fields gets the defaults of the others', () => {
     expect(read({ recipient: 'bob', content: null }).publication).toEqual({
       draft: {
         sender: 'own',
@@ -40,7 +40,7 @@ describe('a message', () => {
     });
   });
 
-  test('with all fields of a stored message keeps them', () => {
+  test('a message with all fields of a stored message keeps them', () => {
     const given = { sender: 'ann', recipient: 'bob', type: 'order.paid', idempotencyKey: 'k', ttl: 60 };
     const { publication } = read({ ...given, content: { a: [1, 'é'] }, background: true });
     expect(publication).toEqual({
@@ -54,14 +54,17 @@ describe('a message', () => {
     [{ ephemeral: true }, true],
     [{ ephemeral: true, background: false }, true],
     [{ ephemeral: false, ttl: 1, idempotencyKey: 'k' }, false],
-  ])('with %j may be given, and is ephemeral: %s', (fields, ephemeral) => {
+  ])('a message with %j may be given, and is ephemeral: %s', (fields, ephemeral) => {
     const { publication, faults } = read({ recipient: 'bob', content: 1, ...fields });
     expect([publication?.ephemeral, publication?.draft.background, faults]).toEqual([ephemeral, 0, []]);
   });
 
-  test.each([null, 1, 'a', true, [], [{ recipient: 'bob', content: 1 }]])('is not %j', (fields) => {
-    expect(read(fields)).toEqual({ publication: undefined, faults: [' must be a JSON object'] });
-  });
+  test.each([null, 1, 'a', true, [], [{ recipient: 'bob', content: 1 }]])(
+    'a message cannot be %j',
+    (fields) => {
+      expect(read(fields)).toEqual({ publication: undefined, faults: [' must be a JSON object'] });
+    },
+  );
 
   test.each([
     [{ recipient: undefined }, '/recipient is required: the address to send to'],
@@ -98,7 +101,7 @@ describe('a message', () => {
       { 'a/b~c': 1 },
       '/a~1b~0c is not a field of a message. Valid names: sender, recipient, type, content, idempotencyKey, ttl, background, ephemeral',
     ],
-  ] as [object, string][])('with %j is refused: %s', (fields, fault) => {
+  ] as [object, string][])('a message with %j is refused: %s', (fields, fault) => {
     expect(faultsOf(fields)).toEqual([fault]);
   });
 
@@ -108,11 +111,11 @@ describe('a message', () => {
     { ttl: 1 },
     { ttl: 31_536_000 },
     { idempotencyKey: '🙂'.repeat(128) },
-  ])('with %j, at the end of a range, may be given', (fields) => {
+  ])('a message with %j, at the end of a range, may be given', (fields) => {
     expect(faultsOf(fields)).toEqual([]);
   });
 
-  test('with a member __proto__ has an unknown field, and inherits nothing', () => {
+  test('a message with a member __proto__ has an unknown field, and inherits nothing', () => {
     const given: unknown = JSON.parse('{"content":1,"__proto__":{"recipient":"bob"}}');
     expect(read(given).faults).toEqual([
       expect.stringMatching(/^\/__proto__ is not a field of a message/),
@@ -120,7 +123,7 @@ describe('a message', () => {
     ]);
   });
 
-  test('is refused with each of its faults: unknown fields, bad fields, conflicts', () => {
+  test('a message is refused with each of its faults: unknown fields, bad fields, conflicts', () => {
     const { faults } = read({ zzz: 1, ttl: 0, ephemeral: true, content: 1, recipient: '' }, '/3');
     expect(faults).toEqual([
       expect.stringMatching(/^\/3\/zzz is not a field of a message/),
@@ -130,7 +133,7 @@ describe('a message', () => {
     ]);
   });
 
-  test('has a hundred of its unknown fields named, and each only in part if it is long', () => {
+  test('a message has at most a hundred of its unknown fields named, and each only in part if it is long', () => {
     const unknown = Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`${index}`, 1]));
     expect(faultsOf(unknown)).toHaveLength(100);
     expect(faultsOf({ ['x'.repeat(200)]: 1 })).toEqual([expect.stringMatching(/^\/x{128} is not/)]);
@@ -141,7 +144,7 @@ describe('content', () => {
   test.each([
     ['a text', 'x'.repeat(48 * 1024 - 2), 'x'.repeat(48 * 1024 - 1)],
     ['text of several bytes a character', 'é'.repeat(24 * 1024 - 1), 'é'.repeat(24 * 1024)],
-  ])('may have 48 KiB as JSON: %s', (_what, fits, tooLarge) => {
+  ])('content may have 48 KiB as JSON: %s', (_what, fits, tooLarge) => {
     expect(faultsOf({ content: fits })).toEqual([]);
     const act = (path: string) => () => read({ recipient: 'bob', content: tooLarge }, path);
     expect(act('')).toThrow(ContentTooLarge);
@@ -151,7 +154,7 @@ describe('content', () => {
     expect(act('/7')).toThrow(/^\/7\/content has 4915[34] /);
   });
 
-  test('that is too large is told only of a message without other faults', () => {
+  test('content that is too large is told only of a message without other faults', () => {
     expect(faultsOf({ content: 'x'.repeat(50_000), ttl: 0 })).toEqual([`/ttl ${TTL_RULE}`]);
   });
 });
@@ -160,12 +163,12 @@ describe('a read marker', () => {
   test.each([
     ['mine', true],
     ['other', false],
-  ])('for %s says whether its sender may read that inbox: %s', (recipient, readsRecipient) => {
+  ])('a read marker for %s says whether its sender may read that inbox: %s', (recipient, readsRecipient) => {
     const { publication } = read({ ...MARKER, recipient });
     expect(publication).toMatchObject({ draft: { type: 'read', readsRecipient }, ephemeral: false });
   });
 
-  test('is the only type that says so', () => {
+  test('a read marker is the only type that says whether its sender may read the inbox', () => {
     expect(read({ recipient: 'mine', content: 1 }).publication?.draft).not.toHaveProperty('readsRecipient');
   });
 
@@ -180,12 +183,12 @@ describe('a read marker', () => {
     { messageId: '1' },
     { messageId: 2 ** 53 },
     { id: 1 },
-  ])('with the content %j is refused', (content) => {
+  ])('a read marker with the content %j is refused', (content) => {
     const fault = '/content/messageId must be the id of the last message that was read';
     expect(faultsOf({ type: 'read', content })).toEqual([fault]);
   });
 
-  test('with more than the id in its content is refused', () => {
+  test('a read marker with more than the id in its content is refused', () => {
     expect(faultsOf({ type: 'read', content: { messageId: 1, more: 1 } })).toEqual([
       '/content/messageId must be the only field in the content of a read marker',
     ]);

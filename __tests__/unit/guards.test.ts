@@ -27,7 +27,7 @@ export function next(job, wait) {
 `;
 
 describe('the script that takes guards out', () => {
-  test('finds early exits and bounds, and no other conditions', () => {
+  test('the script for guards finds early exits and bounds, and no other conditions', () => {
     expect(guardsIn('code.js', CODE).map(({ line, code }) => `${line}: ${code}`)).toEqual([
       '3: if (job.isClosed) return;',
       "4: if (job.isEmpty) { job.count += 1; throw new Error('empty'); }",
@@ -37,7 +37,7 @@ describe('the script that takes guards out', () => {
     ]);
   });
 
-  test('takes out one guard and leaves the rest of the file as it is', () => {
+  test('the script for guards takes out one guard and leaves the rest of the file as it is', () => {
     const changed = guardsIn('code.js', CODE).map((guard) => {
       const lines = withoutGuard(CODE, guard).split('\n');
       return lines.filter((line, at) => line !== CODE.split('\n')[at]).map((line) => line.trim());
@@ -51,7 +51,7 @@ describe('the script that takes guards out', () => {
     ]);
   });
 
-  test('tells guards that the compiler needs from the others', () => {
+  test('the script for guards tells guards that the compiler needs from the others', () => {
     const file = 'public/worker/shell.js';
     const compiler = new Compiler(ROOT);
     const text = `${readFileSync(join(ROOT, file), 'utf8')}
@@ -70,7 +70,7 @@ first([]);
     expect(compiler.accepts(file, withoutGuard(text, bound))).toBe(true);
   });
 
-  test('finds the suites of a file: unit suites that import it, then those with its name, then those of its folder', () => {
+  test('the script for guards finds the suites of a file: unit suites that import it, then those with its name, then those of its folder', () => {
     const [near, , dear] = suitesFor(ROOT, 'src/push/push-sender.ts');
     expect(near?.[0]).toBe('unit/push-sender');
     expect(dear).toContain('integration/push');
@@ -78,9 +78,12 @@ first([]);
     expect(ofPage?.[0]).toBe('unit/chat-markdown');
   });
 
-  test.each(Object.entries(FITTING))('names suites for %s that exist', (folder, suites) => {
-    expect(existsSync(join(ROOT, folder))).toBe(true);
-    for (const suite of suites.split(' '))
-      expect(existsSync(join(ROOT, `__tests__/${suite}.test.ts`))).toBe(true);
-  });
+  test.each(Object.entries(FITTING))(
+    'the script for guards names suites for %s that exist',
+    (folder, suites) => {
+      expect(existsSync(join(ROOT, folder))).toBe(true);
+      for (const suite of suites.split(' '))
+        expect(existsSync(join(ROOT, `__tests__/${suite}.test.ts`))).toBe(true);
+    },
+  );
 });

@@ -15,7 +15,7 @@ test.each([
   ['without a key', true, []],
   ['with a key', false, [['alice', 'bob']]],
 ])(
-  'a service %s is asked once about the same addresses, and the watched ones stay',
+  'a service %s is asked at most once about the same addresses, and the watched ones stay',
   async (_, isOpen, asked) => {
     const questions: (readonly string[])[] = [];
     const presence = (addresses: readonly string[]): Promise<void> => {

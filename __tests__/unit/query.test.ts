@@ -36,7 +36,7 @@ describe('pairs', () => {
     ['a+b=%2B+', [['a b', '+ ']]],
     ['%C3%A9=%F0%9F%99%82', [['é', '🙂']]],
     ['a=\uFFFD&a=%EF%BF%BD', ['\uFFFD', '\uFFFD'].map((sign): [string, string] => ['a', sign])],
-  ])('of the text %j are read in order and unaltered', (text, pairs) => {
+  ])('the pairs of the text %j are read in order and unaltered', (text, pairs) => {
     expect(parsePairs(text)).toEqual(pairs);
   });
 
@@ -46,7 +46,7 @@ describe('pairs', () => {
     ['a=%FF', '"%FF"'],
     ['a=%ED%A0%80', '"%ED%A0%80"'],
     [`a=%${'x'.repeat(200)}`, `"%${'x'.repeat(99)}"`],
-  ])('of the text %j are refused with the part that is malformed', (text, part) => {
+  ])('the pairs of the text %j are refused with the part that is malformed', (text, part) => {
     const { status, message } = refusalOf(() => parsePairs(text));
     expect(status).toBe(400);
     expect(message).toBe(
@@ -54,7 +54,7 @@ describe('pairs', () => {
     );
   });
 
-  test('are at most a thousand in one text', () => {
+  test('the pairs of one text are at most a thousand', () => {
     expect(parsePairs(Array(1000).fill('a=b').join('&'))).toHaveLength(1000);
     const { message } = refusalOf(() => parsePairs(Array(1001).fill('a=b').join('&')));
     expect(message).toBe('The query has more than 1000 parameters.');
@@ -89,7 +89,7 @@ test('a parameter that is missing, repeated or empty has no text', () => {
 });
 
 describe('a query', () => {
-  test('gives the values of its parameters', () => {
+  test('a query gives the values of its parameters', () => {
     const asked = new Query('/messages?recipient=b&recipient=a&recipient=b&limit=007&before=9', KNOWN);
     expect(asked.addresses('recipient', { min: 1, max: 2 })).toEqual(['b', 'a']);
     expect([asked.count('recipient'), asked.count('x'), asked.has('limit'), asked.has('x')]).toEqual([
@@ -103,7 +103,7 @@ describe('a query', () => {
     expect(() => asked.check()).not.toThrow();
   });
 
-  test('without parameters has their defaults', () => {
+  test('a query without parameters has their defaults', () => {
     const asked = new Query('/messages', KNOWN);
     expect(asked.text('before')).toBeUndefined();
     expect(asked.before()).toBeUndefined();
@@ -119,11 +119,11 @@ describe('a query', () => {
       '__proto__=1',
       '/__proto__ is not a query parameter of /messages. Valid names: recipient, limit, before',
     ],
-  ])('with an unknown parameter is refused: %s', (query, fault) => {
+  ])('a query with an unknown parameter is refused: %s', (query, fault) => {
     expect(faultsOf(query)).toEqual([fault]);
   });
 
-  test('names its path and an unknown parameter only in part if they are long, and each parameter once', () => {
+  test('a query names its path and an unknown parameter only in part if they are long, and each parameter once', () => {
     const asked = new Query(`/${'p'.repeat(200)}?${'n'.repeat(200)}=1&${'n'.repeat(200)}=2`, {});
     const { errors } = refusalOf(() => asked.check());
     expect(errors).toEqual([
@@ -135,7 +135,7 @@ describe('a query', () => {
   });
 
   test.each(['0', '101', '-1', '1.5', '', ' 1', '1e1', '0x1', '٣', '9'.repeat(17)])(
-    'with the number %j out of its range is refused',
+    'a query with the number %j out of its range is refused',
     (text) => {
       const read = (asked: Query) => asked.integer('limit', 50, { min: 1, max: 100 });
       expect(faultsOf(`limit=${text}`, read)).toEqual(['/limit must be a whole number from 1 to 100']);
@@ -143,19 +143,19 @@ describe('a query', () => {
   );
 
   test.each(['0', '-1', '1.5', '', 'newest', 'LATEST', '9007199254740992'])(
-    'with before=%s, which is no id, is refused',
+    'a query with before=%s, which is no id, is refused',
     (text) => {
       const fault = '/before must be the id of a message, or "latest"';
       expect(faultsOf(`before=${text}`, (asked) => asked.before())).toEqual([fault]);
     },
   );
 
-  test('takes the highest id, and latest, to read back from', () => {
+  test('a query takes the highest id, and latest, to read back from', () => {
     expect(new Query('/?before=9007199254740991', KNOWN).before()).toBe(Number.MAX_SAFE_INTEGER);
     expect(new Query('/?before=latest', KNOWN).before()).toBeUndefined();
   });
 
-  test('that repeats a parameter that is given once is refused, with the same value too', () => {
+  test('a query that repeats a parameter that is given once is refused, with the same value too', () => {
     const read = (asked: Query) => asked.text('limit');
     expect(faultsOf('limit=1&limit=1', read)).toEqual(['/limit is given more than once']);
   });
@@ -171,7 +171,7 @@ describe('a query', () => {
       2,
       ['/recipient must not contain "*"', '/recipient must not begin or end with white space'],
     ],
-  ])('with the addresses of %s is refused: %d to %d are asked for', (query, min, max, faults) => {
+  ])('a query with the addresses of %s is refused: %d to %d are asked for', (query, min, max, faults) => {
     expect(faultsOf(query, (asked) => asked.addresses('recipient', { min, max }))).toEqual(faults);
   });
 
@@ -180,13 +180,13 @@ describe('a query', () => {
     ['recipient=a&recipient=a&recipient=b', 'own', ['a', 'b']],
     ['recipient=*', 'own', ['*']],
     ['recipient=*&recipient=*', undefined, ['*']],
-  ])('of %j by a client named %s follows the inboxes %j', (query, own, inboxes) => {
+  ])('the query %j of a client named %s follows the inboxes %j', (query, own, inboxes) => {
     const asked = new Query(`/stream?${query}`, KNOWN);
     expect(asked.inboxes(own)).toEqual(inboxes);
     expect(() => asked.check()).not.toThrow();
   });
 
-  test('names no inbox in open mode, or everything beside an address, and is refused', () => {
+  test('a query is refused if it names no inbox in open mode, or * beside an address', () => {
     const read = (asked: Query) => asked.inboxes(undefined);
     expect(faultsOf('limit=1', read)).toEqual(['/recipient is required: an address, as in ?recipient=bob']);
     expect(faultsOf('recipient=*&recipient=a', read)).toEqual(['/recipient must not contain "*"']);
@@ -194,7 +194,7 @@ describe('a query', () => {
     expect(faultsOf(many, read)).toEqual(['/recipient may be given with at most 100 addresses']);
   });
 
-  test('is refused with all of its faults together', () => {
+  test('a query is refused with all of its faults together', () => {
     const asked = new Query('/messages?limt=1&limit=x', KNOWN);
     asked.integer('limit', 1, { min: 1, max: 2 });
     expect(refusalOf(() => asked.check()).message).toBe(

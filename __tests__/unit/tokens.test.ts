@@ -45,7 +45,7 @@ const RATE = 'must be messages a second: a number above 0, up to 1000000';
 const MEMBERS = 'it takes sendAs, sendTo, read, presence, rate, metrics';
 
 describe('a token', () => {
-  test('has the identity of its claims, whichever secret signed it', async () => {
+  test('a token has the identity of its claims, whichever secret signed it', async () => {
     for (const secret of [SECRET, OTHER_SECRET]) {
       expect(await tokens.identify(signed(GOOD, secret))).toMatchObject({
         client: 'alice',
@@ -72,7 +72,7 @@ describe('a token', () => {
     ['claims that are a list', signed('[]'), INVALID],
     ['claims that are no JSON', signed('{'), INVALID],
     ['a critical header', rawToken({ alg: 'HS256', crit: ['x'], x: 1 }, GOOD, SECRET), INVALID],
-  ])('with %s is refused', async (_what, token, words) => {
+  ])('a token with %s is refused', async (_what, token, words) => {
     await expectRefused(token, words);
   });
 
@@ -121,15 +121,15 @@ describe('a token', () => {
           ],
         ] as [object, string][],
     ),
-  ])('with the claims %j is refused: %s', async (claims, words) => {
+  ])('a token with the claims %j is refused: %s', async (claims, words) => {
     await expectRefused(signed({ ...GOOD, ...claims }), words);
   });
 
-  test('may be used five seconds before its nbf, since the clock of its issuer may be ahead', async () => {
+  test('a token may be used five seconds before its nbf, since the clock of its issuer may be ahead', async () => {
     expect(await tokens.identify(signed({ ...GOOD, nbf: NOW + 5 }))).toMatchObject({ client: 'alice' });
   });
 
-  test('that expires later is refused from that moment, which has no tolerance', async () => {
+  test('a token that expires later is refused from that moment, which has no tolerance', async () => {
     const { tokens: own, clock } = await verifier();
     const identity = await own.identify(signed(GOOD));
     clock.now = (NOW + 1) * 1000 - 1;
@@ -139,7 +139,7 @@ describe('a token', () => {
     await expectRefused(signed(GOOD), EXPIRED, own);
   });
 
-  test('whose key was removed is refused', async () => {
+  test('a token whose key was removed is refused', async () => {
     const { tokens: own } = await verifier();
     const identity = await own.identify(signed(GOOD));
     identity.key?.revoke();
@@ -151,7 +151,7 @@ describe('a token', () => {
     ['no issuer', { aud: AUDIENCE }, 'The token\'s claim "iss" is missing'],
     ['another audience', { iss: ISSUER, aud: ['other'] }, 'The token\'s claim "aud" is not accepted'],
     ['no audience', { iss: ISSUER }, 'The token\'s claim "aud" is missing'],
-  ])('with %s is refused if both are asked for', async (_what, claims, words) => {
+  ])('a token with %s is refused if both are asked for', async (_what, claims, words) => {
     const { tokens: own } = await verifier({ issuer: ISSUER, audience: AUDIENCE });
     await expectRefused(signed({ ...GOOD, ...claims }), words, own);
     const good = signed({ ...GOOD, iss: ISSUER, aud: ['other', AUDIENCE] });
@@ -181,11 +181,11 @@ describe('an identity', () => {
       { rate: 0.5, metrics: true },
     ],
     [{ rate: 1_000_000, metrics: false }, { rate: 1_000_000 }],
-  ])('with the grants %j may do that, and no more than its own otherwise', (grants, more) => {
+  ])('an identity with the grants %j may do that, and no more than its own otherwise', (grants, more) => {
     expect(allowed(grants)).toEqual({ ...LEAST, ...more });
   });
 
-  test('ends at the whole millisecond before its exp', () => {
+  test('an identity ends at the whole millisecond before its exp', () => {
     expect(identityOf({ sub: 'alice', exp: 1.2345 }).expiresAt).toBe(1234);
     for (const exp of [0, -1, NaN, Infinity, '1', undefined]) {
       expect(() => identityOf({ sub: 'alice', exp })).toThrow(/^"exp" must be the time at which it expires/);

@@ -12,7 +12,7 @@ const HUB = 'github.com/dunglas/mercure';
 const PATH = '/.well-known/mercure';
 const program = new Program('mercure');
 
-/** Newer than the version that Caddy asks for, which not every proxy of modules has. */
+/** Newer than the version that Caddy asks for. */
 const ROOTS = 'golang.org/x/crypto/x509roots/fallback@v0.0.0-20261030153154-30a33513ff6d';
 
 /** `go install` refuses the program, because its module replaces another: a module of one's own builds it. */

@@ -87,8 +87,8 @@ export function readTrust(text: string): boolean | number | string {
   const proxies = text.split(',').map((part) => part.trim());
   try {
     proxyaddr.compile(proxies);
-    // A number in a list would be an address: 1000 is 0.0.3.232.
-    if (!proxies.some((proxy) => /^\d+$/.test(proxy))) return text;
+    // A lone number would be an address: 1000 is 0.0.3.232, and 10/8 is in 0.0.0.0/8.
+    if (!proxies.some((proxy) => /^(?:\d+|0x[\da-f]+)(?:\/|$)/i.test(proxy))) return text;
   } catch {
     // The message below says what is allowed.
   }

@@ -7,16 +7,18 @@ export const PROBLEMS_PATH = '/problems';
 export interface ProblemText {
   /** When it happens. It is the description of the status in OpenAPI, too. */
   readonly when: string;
-  /** What a client, or its developer, can do. */
+  /** Advice for a client, or for its developer. */
   readonly remedy: string;
 }
 
 /** The texts about each kind of problem, for the page and for the description of the API. */
 export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
   malformed: {
-    when: 'There is no body, the JSON is malformed, or a field or parameter is unknown or breaks its rule.',
+    when:
+      'This is not a valid HTTP request, there is no body, the JSON is malformed, or a field or parameter is unknown or breaks ' +
+      'its rule.',
     remedy:
-      'Correct the request. `errors` names each bad field with its rule. The same request will be refused again.',
+      'Correct the request: the same one will be refused again. If fields are bad, `errors` names them (up to 100) with their rules.',
   },
   unauthenticated: {
     when: 'There is no valid token.',
@@ -31,7 +33,7 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
       'without keys serves only its own machine: give it a key before others use it.',
   },
   'not-found': {
-    when: 'There is no such message or subscription, or none that the client may see.',
+    when: 'There is no such path, message or subscription, or none that the client may see.',
     remedy:
       'Check the path and the id. A message may have been removed by the retention, or it may belong to somebody else: the ' +
       'answer is the same, so that nobody learns which ids exist.',
@@ -42,7 +44,7 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
   },
   'precondition-failed': {
     when: '`If-Match` names another version.',
-    remedy: 'Ask again without `If-Match`. Only the files of the pages have versions.',
+    remedy: 'Ask again without `If-Match`. Only the files of the pages and `/openapi.json` have versions.',
   },
   'request-timeout': {
     when: 'The header took 10 s, or the whole request 30 s.',
@@ -57,7 +59,8 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
   'unsupported-media-type': {
     when: 'The content type or coding is not supported.',
     remedy:
-      'Send JSON as `Content-Type: application/json`, without a `Content-Encoding`. A form is accepted for a single message, too.',
+      'Send JSON as `Content-Type: application/json` in UTF-8, or a single message as a form. A `Content-Encoding` must be ' +
+      '`gzip`, `deflate` or `br`.',
   },
   conflict: {
     when: 'The idempotency key was used for something else, or there would be more subscriptions than allowed.',
@@ -88,10 +91,13 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
     remedy: 'Send the body with a `Content-Length`, or in chunks.',
   },
   unavailable: {
-    when: 'The service is shutting down, full, behind or cut off from other nodes, or cannot write or read its log.',
+    when:
+      'The service is shutting down, at one of its limits, behind or cut off from other nodes, or cannot read its keys, or read ' +
+      'or write its log.',
     remedy:
       'Wait for the seconds in `Retry-After`, then send the same request again. For a publish, `stored` tells whether it may ' +
-      'have been stored: with the same `idempotencyKey`, it is stored only once. Operators find the reason at `/readyz`.',
+      'have been stored: with the same `idempotencyKey`, it is stored only once. `detail` has the reason. If it is the log or ' +
+      'the node, `/readyz` has it, too.',
   },
 };
 

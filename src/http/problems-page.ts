@@ -22,7 +22,8 @@ export function problemsPage(): string {
       <p>
         This page is for developers of clients. An error of this service is <code>application/problem+json</code> (RFC 9457), and
         its <code>type</code> leads to a section of this page. Match <code>status</code>, <code>type</code> and
-        the <code>path</code> of <code>errors</code>, never the words of <code>detail</code>, which may change.
+        the <code>path</code> of <code>errors</code>, never the words of <code>title</code>, <code>detail</code>
+        or <code>message</code>, which may change.
         The whole API is described at <a href="openapi.json">openapi.json</a>.
       </p>
       <ul>

@@ -81,6 +81,7 @@ export class HttpServer {
       lookMilliseconds,
       tooManyPieces: tooManyPieces(basePath),
     };
+    const refusal = tooManyHeaders(basePath);
     this.#server = createServer(
       {
         IncomingMessage: upgradeable((socket) => this.#of(socket), this.#headers),
@@ -109,7 +110,7 @@ export class HttpServer {
     this.#server.maxConnections = maxConnections;
     this.#server.on('connection', (socket: Socket) => {
       this.#fresh.add(socket);
-      this.#headers.add(socket, () => this.#refuseHeader(socket, tooManyHeaders(basePath)));
+      this.#headers.add(socket, () => this.#refuseHeader(socket, refusal));
       socket.once('close', () => {
         this.#forget(socket);
         this.#headers.delete(socket);
@@ -210,7 +211,7 @@ export class HttpServer {
     this.#listener(request, response, { socket, head });
   }
 
-  /** Ends a connection whose header takes memory that others need. */
+  /** Ends a connection whose header takes memory that others need. @param answer a whole response */
   #refuseHeader(socket: Socket, answer: string): void {
     this.unreadable++;
     // No answer can be sent before the one that is under way, which may take long.

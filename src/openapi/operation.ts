@@ -61,7 +61,7 @@ export function jsonAnswer(description: string, schema: Schema): Answer {
 }
 
 /** Returns the statuses of an operation's problems, in their order. */
-function refusalStatuses({ grants, body, refusals }: Operation): number[] {
+function problemStatuses({ grants, body, refusals }: Operation): number[] {
   const kinds: ProblemKind[] = [
     ...OF_EVERY_REQUEST,
     ...(grants === undefined ? [] : (['unauthenticated'] as const)),
@@ -81,7 +81,7 @@ export function toOpenApi(operation: Operation): object {
     ...parametersIn('query', query),
     ...parametersIn('header', headers),
   ];
-  const refused = refusalStatuses(operation).map((status) => [
+  const refused = problemStatuses(operation).map((status) => [
     status,
     { $ref: `#/components/responses/${status}` },
   ]);

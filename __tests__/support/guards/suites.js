@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import ts from 'typescript';
 
 /** How many suites of a service or a browser are run for a guard: each takes up to a minute. */
-const MAX_DEAR = 3;
+const MAX_SLOW = 3;
 
 /** How many of the unit suites that import a file are run: the nearest ones. */
 const MAX_UNIT = 8;
@@ -57,8 +57,8 @@ export function suitesFor(root, file) {
     Object.entries(FITTING)
       .find(([folder]) => folder === dirname(file))?.[1]
       .split(' ') ?? [];
-  const dear = [...new Set([...named.slice(0, 1), ...fitting])].slice(0, MAX_DEAR);
-  return [unit.slice(0, 4), unit.slice(4), dear];
+  const slow = [...new Set([...named.slice(0, 1), ...fitting])].slice(0, MAX_SLOW);
+  return [unit.slice(0, 4), unit.slice(4), slow];
 }
 
 /** Returns the files that import a file, also through others, the nearest first. @param {string} root @param {string} file */

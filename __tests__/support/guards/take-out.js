@@ -78,7 +78,7 @@ for (const [at, guard] of picked.entries()) {
 if (!options.list) console.log(`${survivors} survivors`);
 
 /**
- * Returns guards by chance, in the order of their hashes with the seed: a later change elsewhere leaves the choice as it is.
+ * Returns guards at random, in the order of their hashes with the seed: a later change elsewhere leaves the choice as it is.
  * Guards without which the code does not compile are left out.
  *
  * @param {readonly Guard[]} all @param {number} count
@@ -114,7 +114,7 @@ async function notice(guard) {
       if (failure.suite === undefined) return failure.test ?? '';
       const name = `${failure.suite}: ${failure.test ?? 'it could not run'}`;
       if (await isConfirmed(guard, failure)) return name;
-      console.log(`   failed by chance, or with the guard as well: ${name}`);
+      console.log(`   failed at random, or with the guard as well: ${name}`);
       left = left.filter((suite) => suite !== failure.suite);
     }
   }
