@@ -101,8 +101,9 @@ describe('a database that is damaged deep inside', () => {
       expect(JSON.stringify(answer.body)).not.toMatch(/SQLITE|database disk image|\.sqlite/);
       expect(answer.headers.has('retry-after')).toBe(true);
     }
-    // Why, the operator finds in the log.
-    await until(() => server.stderr.includes('SQLITE_CORRUPT'), 'its line in the log');
+    // The operator finds the reason in the log.
+    const why = 'the log cannot be read: database disk image is malformed';
+    await until(() => server.stderr.includes(why), 'its line in the log');
     // A stream that comes to the damage ends; what it had got up to there is in order.
     const device = await DeviceStream.open(server.url, 'recipient=*', { lastEventId: '0' });
     await device.waitForEnd();
