@@ -1,4 +1,4 @@
-/** What a device received over a connection on which the server speaks, whichever protocol it has. */
+/** A device with an open connection, and everything that it has received: the base of streams and sockets. */
 import type { WireMessage } from './api.ts';
 import { until } from './until.ts';
 
@@ -35,7 +35,7 @@ export abstract class Device<Event extends StreamEvent = StreamEvent> {
     return this.events.findLast(({ id }) => id !== undefined)?.id;
   }
 
-  /** What `ready` says of a gap; `undefined` before it has come. */
+  /** The field `gap` of `ready`; `undefined` before `ready` has come. */
   get gap(): unknown {
     return (this.find('ready')?.data as { gap: unknown } | undefined)?.gap;
   }

@@ -16,7 +16,7 @@ export class PollingDevice {
   readonly events: readonly StreamEvent[] = [];
   readonly retries: readonly number[] = [];
   cursor: string | undefined;
-  /** What the first page after the cursor said of a gap; `undefined` before it has come. */
+  /** The field `gap` of the first page after the cursor; `undefined` before that page has come. */
   gap: unknown;
   /** The answer that ended it; `undefined` where the connection failed, or it goes on. */
   refusal: Answer | undefined;

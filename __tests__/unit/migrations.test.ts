@@ -50,7 +50,7 @@ test('a program that was installed without one of its migrations says so', () =>
   );
 });
 
-test('a snapshot of an earlier version is migrated where it is put together, without a copy', () => {
+test('reading the state of a database of an earlier version migrates it, and keeps no copy unless one is asked for', () => {
   const file = databaseOf('schema-8');
   lookAtReplica(file);
   expect(contentOf(file).version).toBe(knownSchema());
