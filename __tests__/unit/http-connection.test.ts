@@ -213,6 +213,17 @@ describe('bytes behind a request', () => {
   });
 });
 
+test('a request that was answered before its end gets no second answer if the rest of it is malformed', async () => {
+  const { socket, answers } = client(
+    'POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n',
+  );
+  await until(() => answers().length === 1);
+  const closed = once(socket, 'close');
+  socket.write('no size\r\n');
+  await closed;
+  expect(answers()).toEqual(['200 /early']);
+});
+
 describe('slow clients', () => {
   test('a client that takes nothing of an answer is cut, on a kept connection too', async () => {
     answer = (path, response) => response.end(path === '/large' ? Buffer.alloc(16 * MEBIBYTE) : path);

@@ -58,6 +58,8 @@ export class HttpConnection {
   readonly #parts: HttpConnectionParts;
   readonly #waiting: Exchange[] = [];
   #underWay: Exchange | undefined;
+  /** The newest request that was handled. Its body may still be arriving after its answer. */
+  #newest: IncomingMessage | undefined;
   #hasServed = false;
   #peer: StalledPeer | undefined;
   /** Ends the connection after the answers that are due: whatever else arrives is ignored. */
@@ -128,9 +130,10 @@ export class HttpConnection {
     if (this.#end !== undefined) return;
     const end = (): void => endWith(this.#socket, answer);
     if (this.#underWay?.request.complete !== true) {
-      // The fault is in the request under way, if any. It gets one answer.
+      // The fault is in the newest request, if any. It gets one answer.
       const response = this.#underWay?.response;
-      if (response?.headersSent !== true) end();
+      if (response === undefined && this.#newest?.complete === false) endWith(this.#socket, '');
+      else if (response?.headersSent !== true) end();
       else if (response.writableEnded) this.#endAfterAnswers(() => endWith(this.#socket, ''));
       else this.#socket.destroy();
       return;
@@ -186,6 +189,7 @@ export class HttpConnection {
   #follow(exchange: Exchange): void {
     const { request, response } = exchange;
     this.#underWay = exchange;
+    this.#newest = request;
     this.#hasServed = true;
     this.#parts.onBusy(this.#socket);
     if (request.headers['transfer-encoding'] !== undefined) {

@@ -35,7 +35,7 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
   'not-found': {
     when: 'There is no such path, message or subscription, or none that the client may see.',
     remedy:
-      'Check the path and the id. A message may have been removed by the retention, or it may belong to somebody else: the ' +
+      'Check the path and the id. A service without a key has no sessions. A message may have been removed by the retention, or it may belong to somebody else: the ' +
       'answer is the same, so that nobody learns which ids exist.',
   },
   'method-not-allowed': {
@@ -74,7 +74,8 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
   'too-fast': {
     when: 'The client publishes faster than its rate.',
     remedy:
-      'Wait for the seconds in `Retry-After`, then send the request again. Batches need fewer requests, but each message counts.',
+      'Wait for the seconds in `Retry-After` (on a socket, the milliseconds in `retry`), then send the request again. Each message ' +
+      'counts, also in a batch, and so do refused publishes and each full 4 KiB of a body.',
   },
   'header-too-large': {
     when: 'The header has more fields or bytes than allowed.',
@@ -87,7 +88,7 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
       'the same `idempotencyKey`.',
   },
   'not-implemented': {
-    when: 'The `Transfer-Encoding` is not `chunked`.',
+    when: 'The `Transfer-Encoding` has another coding before `chunked`.',
     remedy: 'Send the body with a `Content-Length`, or in chunks.',
   },
   unavailable: {
@@ -95,7 +96,7 @@ export const PROBLEM_TEXTS: Readonly<Record<ProblemKind, ProblemText>> = {
       'The service is shutting down, at one of its limits, behind or cut off from other nodes, or cannot read its keys, or read ' +
       'or write its log.',
     remedy:
-      'Wait for the seconds in `Retry-After`, then send the same request again. For a publish, `stored` tells whether it may ' +
+      'Wait for the seconds in `Retry-After` (on a socket, the milliseconds in `retry`), then send the same request again. For a publish, `stored` tells whether it may ' +
       'have been stored: with the same `idempotencyKey`, it is stored only once. `detail` has the reason. If it is the log or ' +
       'the node, `/readyz` has it, too.',
   },
