@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const PAUSE_MILLISECONDS = 5;
+const MIN_PAUSE_MILLISECONDS = 5;
+const MAX_PAUSE_MILLISECONDS = 50;
 
 /** One look and the pause after it count as this long at most. A virtual machine may be stopped for a minute. */
 const MAX_COUNTED_MILLISECONDS = 1000;
 
 /**
- * Waits until a condition holds, looking every few milliseconds.
+ * Waits until a condition holds. Each pause between two looks is a tenth of the time waited so far, within bounds: hundreds of
+ * looks in a second would take the CPU from the process that the test waits for.
  *
  * @param what named in the error if it never holds
  * @throws {Error} after `milliseconds`, of which each look counts at most a second
@@ -20,7 +22,7 @@ export async function until(
   let looked = performance.now();
   while (!(await condition())) {
     if (waited > milliseconds) throw new Error(`it did not come to be in ${milliseconds} ms: ${what}`);
-    await sleep(PAUSE_MILLISECONDS);
+    await sleep(Math.min(Math.max(waited / 10, MIN_PAUSE_MILLISECONDS), MAX_PAUSE_MILLISECONDS));
     const now = performance.now();
     waited += Math.min(now - looked, MAX_COUNTED_MILLISECONDS);
     looked = now;
