@@ -1,19 +1,16 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Fuzz } from './fuzz.ts';
-import { Random } from '../support/random.ts';
+import { Random, seedsOf } from '../support/random.ts';
 import { cleanUp } from '../support/server.ts';
 
 afterEach(cleanUp);
 
 const REQUESTS = 1000;
 
-const given = process.env['TEST_SEED'];
 const more = Array.from({ length: Number(process.env['FUZZ_RUNS'] ?? 0) }, () =>
   Math.floor(Math.random() * 2 ** 32),
 );
-/** CI runs one of them. */
-const fixed = process.env['CI'] === 'true' ? [1] : [1, 2, 3];
-const seeds = given === undefined ? [...fixed, ...more] : [Number(given)];
+const seeds = [...seedsOf([1, 2, 3], 1), ...more];
 
 describe.each([
   ['with a key', false],

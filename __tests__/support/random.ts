@@ -32,6 +32,15 @@ export class Random {
   }
 }
 
+/**
+ * Returns the seeds that a suite plays: the one in `TEST_SEED` if that is set, else all of `seeds`. CI plays the first `inCi`.
+ */
+export function seedsOf(seeds: readonly number[], inCi: number): readonly number[] {
+  const given = process.env['TEST_SEED'];
+  if (given !== undefined) return [Number(given)];
+  return process.env['CI'] === 'true' ? seeds.slice(0, inCi) : seeds;
+}
+
 /** Runs a test with chance; where it fails the error begins with the seed. */
 export async function withRandom(run: (random: Random) => Promise<void>): Promise<void> {
   const given = process.env['TEST_SEED'];

@@ -7,15 +7,14 @@ import { Upkeep } from '../../src/log/replica/upkeep.ts';
 import type { Draft, Message } from '../../src/message.ts';
 import { draft } from '../support/log-file.ts';
 import { memoryDatabase, MemoryLog } from '../support/memory-log.ts';
-import { Random } from '../support/random.ts';
+import { Random, seedsOf } from '../support/random.ts';
 import { RandomEntries } from '../support/random-entries.ts';
 import { firstDatabase, Sequence, TwinReplica } from '../support/twin-replica.ts';
 
 const DAY = 86_400_000;
 const START = 1_800_000_000_000;
 
-const given = process.env['TEST_SEED'];
-const seeds = given === undefined ? [1, 2, 3, 4] : [Number(given)];
+const seeds = seedsOf([1, 2, 3, 4], 2);
 const minutes = Number(process.env['RANDOM_MINUTES'] ?? 0);
 
 /** Brings entries by chance to three replicas, and compares all of their tables as they go. */
