@@ -36,7 +36,8 @@ describeInBrowser('the page without its service', () => {
   beforeAll(async () => {
     [browser, open, closed] = await Promise.all([
       launchBrowser(),
-      Server.start(),
+      // With the many modules that are shipped: tests replace some of them.
+      Server.start({ isShipped: true }),
       Server.start({ env: { AUTH_SECRET: SECRET } }),
     ]);
   });

@@ -85,7 +85,7 @@ describeInBrowser('the browser’s storage', () => {
     ['storage is turned off', { 'dom.storage.enabled': false }],
   ])('the storage is not needed in Firefox if %s', async (name, preferences) => {
     const firefox = await Firefox.launch(preferences);
-    const evaluate = await firefox.open(`${server.url}/client/backoff.js`);
+    const evaluate = await firefox.open(`${server.url}/client.js`);
     const told = await evaluate(`(async () => {
       const { connect } = await import('/client.js');
       const { storage } = await import('/client/storage.js');

@@ -131,7 +131,11 @@ terminalTest('at a terminal of a clone the log is in lines for people', async ()
 });
 
 terminalTest('at a terminal without pino-pretty the log is JSON', async () => {
-  const server = await Server.start({ wrapper: AT_TERMINAL, nodeArgs: ['--import', WITHOUT_PRETTIFIER] });
+  const server = await Server.start({
+    wrapper: AT_TERMINAL,
+    nodeArgs: ['--import', WITHOUT_PRETTIFIER],
+    isShipped: true,
+  });
   await until(() => server.stdout.includes('"listening"'), 'the line');
   const line = server.stdout.split('\n').find((text) => text.includes('"listening"'));
   expect(JSON.parse(line ?? '')).toMatchObject({ level: 30, msg: 'listening' });

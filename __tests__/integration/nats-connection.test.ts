@@ -285,11 +285,11 @@ describe('the service', () => {
       spy,
       `process.on('exit', () => require('fs').writeSync(2, \`files: \${${lookFor}.length}.\`));`,
     );
-    const nodeArgs = ['--require', spy];
-    const alone = await (await Server.start({ nodeArgs })).stop();
+    const shipped = { nodeArgs: ['--require', spy], isShipped: true };
+    const alone = await (await Server.start(shipped)).stop();
     expect(alone.stderr).toContain('files: 0.');
     const [port = 0] = await freePorts(1);
-    const other = await Server.run({ nodeArgs, env: { NATS_URL: `nats://127.0.0.1:${port}` } });
+    const other = await Server.run({ ...shipped, env: { NATS_URL: `nats://127.0.0.1:${port}` } });
     expect(other.stderr).toMatch(/files: [1-9]\d+\.$/);
   });
 });

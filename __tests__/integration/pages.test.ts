@@ -17,7 +17,8 @@ const FILES = readdirSync(PUBLIC, { recursive: true, withFileTypes: true })
   .filter((file) => !OF_NPM.includes(file) && !file.startsWith('/types/'));
 
 let server: Server;
-beforeAll(async () => (server = await Server.start()));
+// With the files of the pages as they are shipped.
+beforeAll(async () => (server = await Server.start({ isShipped: true })));
 afterAll(cleanUp);
 
 /** The bytes of an answer as they came, which `fetch` would decompress. */

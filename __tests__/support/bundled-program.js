@@ -1,50 +1,46 @@
 /**
- * The built program, and the judge of the wire that is loaded into it, each bundled into a few files before the suites run
- * (Jest's `globalSetup`). Suites start the program over a thousand times; a bundle takes half of the CPU of a start, since
- * Node has hundreds of modules less to find and compile. The program as it is shipped is started by the suites that
- * install it (`package-program`, `container-root`, `docs`), and by `npm run test:nodes`.
+ * The built program, its pages, and the judge of the wire that is loaded into it, each bundled into a few files before the
+ * suites run (Jest's `globalSetup`). Suites start the program over a thousand times, and a bundle takes half of the CPU of a
+ * start, since Node has hundreds of modules less to find and compile. The program as it is shipped is started by the suites
+ * that install it (`package-program`, `container-root`, `docs`), and by `npm run test:nodes`.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { bundlePage } from './bundled-page.js';
 import { builtDocument } from './description.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAM = join(ROOT, 'dist/');
+/** Its threads and processes. */
+const THREADS = [
+  'log/replica/writer-thread',
+  'log/replica/database-process',
+  'log/replica/integrity-process',
+  'cluster/snapshot-process',
+];
+/** An import of a module of the program. */
+const IMPORT = /^import (\{.*\}) from "(\.\/.*)";$/gm;
 /** Below node_modules, so that the bundle finds the packages that it does not hold. */
 const CACHE = join(ROOT, 'node_modules/.cache/tidings');
 /** Its name is in this variable; the workers of Jest inherit it. */
 const VARIABLE = 'TIDINGS_BUNDLE';
 
-/** Bundles both. */
+/** Makes a folder that is laid out like the project, with all of them. */
 export default async function bundleProgram() {
   mkdirSync(CACHE, { recursive: true });
   const folder = mkdtempSync(join(CACHE, 'bundle-'));
   // Some services run as another user.
   chmodSync(folder, 0o755);
-  await build({
-    entryPoints: { main: join(PROGRAM, 'main.js'), 'wire-tap': join(import.meta.dirname, 'wire-tap.js') },
-    outdir: folder,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    outExtension: { '.js': '.mjs' },
-    platform: 'node',
-    target: 'node20',
-    // Node scans less. The names stay, since stacks in the log have them.
-    minifySyntax: true,
-    minifyWhitespace: true,
-    // The first has a compiled part, the second is loaded at a terminal only, the others by nodes of a cluster only.
-    external: ['better-sqlite3', 'pino-pretty', '@nats-io/*'],
-    // Packages of CommonJS ask for Node's own modules by it.
-    banner: {
-      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
-    },
-    plugins: [{ name: 'places', setup: keepPlaces }],
-    logLevel: 'warning',
-  });
+  for (const name of ['package.json', 'db/migrations'])
+    cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+  await bundleThreads(folder);
+  await bundlePage(join(folder, 'public'));
   writeFileSync(join(folder, 'openapi.json'), JSON.stringify(await builtDocument()));
+  await bundleMain(folder);
   process.env[VARIABLE] = folder;
 }
 
@@ -54,15 +50,93 @@ export function removeBundle() {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 }
 
-/** Has modules of the program find the files beside them, such as migrations and threads. @param {import('esbuild').PluginBuild} bundling */
-function keepPlaces(bundling) {
+/**
+ * Bundles all that `main.js` imports, and runs it once, for the cache of its code.
+ *
+ * @param {string} folder of the bundle
+ */
+async function bundleMain(folder) {
+  const main = readFileSync(join(PROGRAM, 'main.js'), 'utf8');
+  const modules = [...main.matchAll(IMPORT)].map(([, , module]) => `export * from '${module}';`);
+  await build({
+    ...options(folder),
+    stdin: { contents: modules.join('\n'), resolveDir: PROGRAM },
+    outfile: join(folder, 'dist/program.cjs'),
+    format: 'cjs',
+    // V8 forgets what an import() belongs to when it reads its code from a cache.
+    supported: { 'dynamic-import': false },
+  });
+  cpSync(join(import.meta.dirname, 'cached-program.js'), join(folder, 'dist/cached-program.js'));
+  const file = join(folder, 'dist/main.js');
+  const start = "$&import { program } from './cached-program.js';\n";
+  writeFileSync(file, main.replace(/^#!.*\n/, start).replaceAll(IMPORT, 'const $1 = program;'));
+  const env = { ...process.env, PORT: '0', DATABASE: join(folder, 'first/run.sqlite') };
+  mkdirSync(join(folder, 'first'));
+  const first = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let errors = '';
+  first.stdout.on('data', (text) => String(text).includes('listens on') && first.kill());
+  first.stderr.on('data', (text) => (errors += String(text)));
+  await once(first, 'close');
+  if (first.exitCode !== 0) throw new Error(`the bundled program failed: ${errors}`);
+  chmodSync(join(folder, 'dist/program.cjs.cache'), 0o644);
+  rmSync(join(folder, 'first'), { recursive: true });
+}
+
+/**
+ * Bundles the threads, the processes and the judge of the wire.
+ *
+ * @param {string} folder of the bundle
+ */
+async function bundleThreads(folder) {
+  await build({
+    ...options(folder),
+    entryPoints: {
+      ...Object.fromEntries(THREADS.map((name) => [`dist/${name}`, join(PROGRAM, `${name}.js`)])),
+      'wire-tap': join(import.meta.dirname, 'wire-tap.js'),
+    },
+    outdir: folder,
+    format: 'esm',
+    // Packages of CommonJS ask for Node's own modules by it.
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+    },
+  });
+}
+
+/**
+ * Returns the options that all bundles have.
+ *
+ * @param {string} folder of the bundle
+ * @returns {import('esbuild').BuildOptions}
+ */
+function options(folder) {
+  return {
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    // Node scans less. The names stay, since stacks in the log have them.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    // The first has a compiled part, and the second is loaded at a terminal only.
+    external: ['better-sqlite3', 'pino-pretty'],
+    plugins: [{ name: 'places', setup: (bundling) => keepPlaces(bundling, folder) }],
+    logLevel: 'warning',
+  };
+}
+
+/**
+ * Has modules of the program find the files beside them, such as migrations and threads, in the bundle's folder.
+ *
+ * @param {import('esbuild').PluginBuild} bundling
+ * @param {string} folder of the bundle
+ */
+function keepPlaces(bundling, folder) {
   bundling.onLoad({ filter: /\/dist\/.*\.js$/ }, ({ path }) => {
     if (!path.startsWith(PROGRAM)) return undefined;
-    const url = JSON.stringify(pathToFileURL(path).href);
-    const folder = JSON.stringify(join(path, '..'));
+    const place = join(folder, 'dist', relative(PROGRAM, path));
     const contents = readFileSync(path, 'utf8')
-      .replaceAll('import.meta.dirname', folder)
-      .replaceAll('import.meta.url', url);
+      .replaceAll('import.meta.dirname', JSON.stringify(join(place, '..')))
+      .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(place).href));
     return { contents, loader: 'js' };
   });
 }

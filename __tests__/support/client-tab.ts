@@ -91,8 +91,8 @@ export class ClientTab {
       const told: unknown[] = (tab.visits[visit] as Visit)[kind];
       told.push(value);
     });
-    // A browser keeps the first one in its back/forward cache, and not the second one.
-    await tab.page.goto(`${origin}/${script === undefined ? 'healthz' : 'client/backoff.js'}`);
+    // A browser keeps a file in its back/forward cache, and does not keep the answer of `healthz`.
+    await tab.page.goto(`${origin}/${script === undefined ? 'healthz' : 'client.js'}`);
     return tab;
   }
 

@@ -1,11 +1,13 @@
 /**
  * Makes the suites of the page run in Firefox, by the same commands as in Chromium: Playwright drives it by
- * WebDriver BiDi. `jest.firefox.config.js` loads it into each suite.
+ * WebDriver BiDi. The page is loaded as it is shipped, module by module. `jest.firefox.config.js` loads this file into
+ * each suite.
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Browser, firefox } from 'playwright-core';
 import { launchBrowsersWith } from './browser.ts';
+import { ServerProcess, startServersWith } from './server.ts';
 
 const FIREFOX = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
 const RELAY = fileURLToPath(new URL('firefox-relay.js', import.meta.url));
@@ -31,3 +33,5 @@ launchBrowsersWith({
     : `no Firefox at ${FIREFOX}: apt-get install firefox-esr, or set FIREFOX to its path`,
   start,
 });
+
+startServersWith((options) => ServerProcess.start({ ...options, isShipped: true }));

@@ -11,9 +11,9 @@ import { until } from './until.ts';
 
 /** Of the program and of the judge of the wire: bundled-program.js says why. */
 const BUNDLE = process.env['TIDINGS_BUNDLE'] ?? '';
-const MAIN = join(BUNDLE, 'main.mjs');
+const MAIN = join(BUNDLE, 'dist/main.js');
 const SHIPPED_MAIN = join(import.meta.dirname, '../../dist/main.js');
-const WIRE_TAP = pathToFileURL(join(BUNDLE, 'wire-tap.mjs')).href;
+const WIRE_TAP = pathToFileURL(join(BUNDLE, 'wire-tap.js')).href;
 
 export interface ServerOptions {
   /** The file of the log; by default one in a new folder, which `removeFolders` takes away. */
