@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import axe from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
-import { describeInBrowser, launchChromium } from '../support/browser.ts';
+import { describeInBrowser, launchBrowser, inWholeBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { PushBrowser, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
@@ -45,7 +45,7 @@ describeInBrowser('for everybody', () => {
   let closed: Server;
   beforeAll(async () => {
     [browser, server, closed] = await Promise.all([
-      launchChromium(),
+      launchBrowser(),
       Server.start({ env: SENDS_NOTHING }),
       Server.start({ env: { AUTH_SECRET: SECRET } }),
     ]);
@@ -140,23 +140,24 @@ describeInBrowser('for everybody', () => {
     ['a phone', PHONE],
   ])(
     'axe finds no fault when notifications are on or impossible on %s, and a keyboard is enough',
-    async (_what, options) => {
-      const context = await browser.newContext(options);
-      const push = await PushBrowser.prepare(context, server.url);
-      const kim = await ChatPage.open(context, server.url, 'kim', { peer: 'lou' });
-      const bell = kim.page.getByRole('button', { name: 'Notifications' });
-      await push.setPermission(kim.page, 'denied');
-      await bell.focus();
-      await kim.page.keyboard.press('Enter');
-      await kim.page.getByRole('alert').getByText('Your browser blocks').waitFor();
-      await expectNoFindings(kim.page, 'blocked');
-      await push.setPermission(kim.page, 'granted');
-      await kim.page.keyboard.press('Space');
-      await kim.page.getByRole('button', { name: 'Notifications', pressed: true }).waitFor();
-      await until(() => bell.evaluate((button: { ariaBusy: string }) => button.ariaBusy === 'false'));
-      await expectNoFindings(kim.page, 'on');
-      expect(kim.errors).toEqual([]);
-    },
+    async (_what, options) =>
+      inWholeBrowser(async (whole) => {
+        const context = await whole.newContext(options);
+        const push = await PushBrowser.prepare(context, server.url);
+        const kim = await ChatPage.open(context, server.url, 'kim', { peer: 'lou' });
+        const bell = kim.page.getByRole('button', { name: 'Notifications' });
+        await push.setPermission(kim.page, 'denied');
+        await bell.focus();
+        await kim.page.keyboard.press('Enter');
+        await kim.page.getByRole('alert').getByText('Your browser blocks').waitFor();
+        await expectNoFindings(kim.page, 'blocked');
+        await push.setPermission(kim.page, 'granted');
+        await kim.page.keyboard.press('Space');
+        await kim.page.getByRole('button', { name: 'Notifications', pressed: true }).waitFor();
+        await until(() => bell.evaluate((button: { ariaBusy: string }) => button.ariaBusy === 'false'));
+        await expectNoFindings(kim.page, 'on');
+        expect(kim.errors).toEqual([]);
+      }),
   );
 
   test('the messages are a log named after the other person, and only new ones are read aloud', async () => {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Browser } from 'playwright-core';
 import { publish, send } from '../support/api.ts';
-import { describeInBrowser, launchChromium } from '../support/browser.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import { testWithTool } from '../support/tool.ts';
@@ -16,7 +16,7 @@ describeInBrowser('the drawer of frames', () => {
   let server: Server;
   const commands: ChildProcess[] = [];
   beforeAll(async () => {
-    [browser, server] = await Promise.all([launchChromium(), Server.start()]);
+    [browser, server] = await Promise.all([launchBrowser(), Server.start()]);
   });
   afterEach(async () => {
     for (const command of commands.splice(0)) command.kill();

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { send } from '../support/api.ts';
-import { describeInBrowser, launchBrowserKnowing } from '../support/browser.ts';
+import { describeInBrowser, knowing, launchBrowser, inWholeBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { OtherSite } from '../support/other-site.ts';
 import { PushBrowser, PushWorker, SENDS_NOTHING } from '../support/push-browser.ts';
@@ -23,7 +23,7 @@ describeInBrowser('the policy of the page', () => {
   let other: OtherSite;
   beforeAll(async () => {
     [browser, server, other] = await Promise.all([
-      launchBrowserKnowing([EVIL]),
+      launchBrowser(knowing([EVIL])),
       Server.start({ env: SENDS_NOTHING }),
       OtherSite.start(),
     ]);
@@ -193,47 +193,55 @@ describeInBrowser('the policy of the page', () => {
     expect(await page.frames()[1]?.locator('#app').count()).toBe(0);
   });
 
-  test('the policy allows everything that the page does, and the console says nothing', async () => {
-    await PushBrowser.prepare(context, server.url);
-    await context.grantPermissions(['notifications'], { origin: server.url });
-    const page = await ChatPage.open(context, server.url, 'bob', { peer: 'alice' });
-    await page.page.getByRole('button', { name: 'Notifications' }).click();
-    await page.page.getByRole('button', { name: 'Notifications', pressed: true }).waitFor();
-    await send(server.url, 'bob', '<b>one</b>', { sender: 'alice' });
-    await page.send('two');
-    await page.shows('<b>one</b>', 'two');
-    await page.page.getByRole('button', { name: 'Frames', exact: true }).click();
-    await page.page.getByRole('button', { name: 'Copy the command' }).click();
-    expect(await violations(page.page)).toEqual([]);
-    expect(page.errors).toEqual([]);
-  });
+  test('the policy allows everything that the page does, and the console says nothing', () =>
+    inWholeBrowser(async (whole) => {
+      const context = await whole.newContext();
+      await context.addInitScript(LISTEN);
+      await PushBrowser.prepare(context, server.url);
+      await context.grantPermissions(['notifications'], { origin: server.url });
+      const page = await ChatPage.open(context, server.url, 'bob', { peer: 'alice' });
+      await page.page.getByRole('button', { name: 'Notifications' }).click();
+      await page.page.getByRole('button', { name: 'Notifications', pressed: true }).waitFor();
+      await send(server.url, 'bob', '<b>one</b>', { sender: 'alice' });
+      await page.send('two');
+      await page.shows('<b>one</b>', 'two');
+      await page.page.getByRole('button', { name: 'Frames', exact: true }).click();
+      await page.page.getByRole('button', { name: 'Copy the command' }).click();
+      expect(await violations(page.page)).toEqual([]);
+      expect(page.errors).toEqual([]);
+    }));
 
-  test('the policy of the service worker is another: it runs nothing else, and talks to the service alone', async () => {
-    const { headers } = await fetch(`${server.url}/sw.js`);
-    expect(Object.fromEntries(headers)).toMatchObject({
-      'content-type': 'text/javascript; charset=utf-8',
-      'content-security-policy':
-        "default-src 'none';connect-src 'self';img-src 'self';require-trusted-types-for 'script';trusted-types 'none'",
-      'cache-control': 'no-cache',
-      'x-content-type-options': 'nosniff',
-      'cross-origin-resource-policy': 'same-origin',
-    });
-    await PushBrowser.prepare(context, server.url);
-    await context.grantPermissions(['notifications'], { origin: server.url });
-    const { page } = await ChatPage.open(context, server.url, 'bob');
-    await page.getByRole('button', { name: 'Notifications' }).click();
-    const worker = await PushWorker.lookInto(context, server.url);
-    const before = other.requests.length;
-    const evil = `${other.origin(EVIL)}/x`;
-    const tried = async (script: string): Promise<string> =>
-      worker.run(
-        `(async () => { try { await (${script}); return 'done' } catch ({ name }) { return name } })()`,
-      );
-    expect(await tried(`fetch('/healthz')`)).toBe('done');
-    expect(await tried(`fetch('${evil}', { mode: 'no-cors' })`)).toBe('TypeError');
-    expect(await tried(`importScripts('/client.js')`)).not.toBe('done');
-    expect(other.requests.slice(before)).toEqual([]);
-  });
+  test('the policy of the service worker is another: it runs nothing else, and talks to the service alone', () =>
+    inWholeBrowser(
+      async (whole) => {
+        const context = await whole.newContext();
+        const { headers } = await fetch(`${server.url}/sw.js`);
+        expect(Object.fromEntries(headers)).toMatchObject({
+          'content-type': 'text/javascript; charset=utf-8',
+          'content-security-policy':
+            "default-src 'none';connect-src 'self';img-src 'self';require-trusted-types-for 'script';trusted-types 'none'",
+          'cache-control': 'no-cache',
+          'x-content-type-options': 'nosniff',
+          'cross-origin-resource-policy': 'same-origin',
+        });
+        await PushBrowser.prepare(context, server.url);
+        await context.grantPermissions(['notifications'], { origin: server.url });
+        const { page } = await ChatPage.open(context, server.url, 'bob');
+        await page.getByRole('button', { name: 'Notifications' }).click();
+        const worker = await PushWorker.lookInto(context, server.url);
+        const before = other.requests.length;
+        const evil = `${other.origin(EVIL)}/x`;
+        const tried = async (script: string): Promise<string> =>
+          worker.run(
+            `(async () => { try { await (${script}); return 'done' } catch ({ name }) { return name } })()`,
+          );
+        expect(await tried(`fetch('/healthz')`)).toBe('done');
+        expect(await tried(`fetch('${evil}', { mode: 'no-cors' })`)).toBe('TypeError');
+        expect(await tried(`importScripts('/client.js')`)).not.toBe('done');
+        expect(other.requests.slice(before)).toEqual([]);
+      },
+      knowing([EVIL]),
+    ));
 
   test('the policy goes with every file of the page, and data goes without a cache or a guess at its type', async () => {
     for (const path of ['/', '/client.js', '/chat/base.css', '/favicon.svg', '/nothing']) {

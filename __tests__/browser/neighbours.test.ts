@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { type BasePathProxy, startSite } from '../support/base-path-proxy.ts';
-import { describeInBrowser, launchChromium } from '../support/browser.ts';
+import { describeInBrowser, launchBrowser, inWholeBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { PushBrowser, SENDS_NOTHING } from '../support/push-browser.ts';
 import { cleanUp, Server } from '../support/server.ts';
@@ -13,7 +13,7 @@ describeInBrowser('two services of one site', () => {
   beforeAll(async () => {
     const [a, b, root] = await Promise.all([0, 1, 2].map(() => Server.start({ env: SENDS_NOTHING })));
     site = await startSite({ '/a': a?.url ?? '', '/b': b?.url ?? '', '': root?.url ?? '' });
-    browser = await launchChromium();
+    browser = await launchBrowser();
   });
   beforeEach(async () => {
     context = await browser.newContext();
@@ -66,25 +66,27 @@ describeInBrowser('two services of one site', () => {
     expect([a.length, b.length].every((length) => length > 4)).toBe(true);
   });
 
-  test('two services of one site have their own notifications, even if one is above the other', async () => {
-    const origin = site.url.slice(0, -1);
-    const push = await PushBrowser.prepare(context, origin);
-    await context.grantPermissions(['notifications'], { origin });
-    const above = await ChatPage.open(context, origin, 'eve');
-    await above.page.getByRole('button', { name: 'Notifications' }).click();
-    const isOn = above.page.getByRole('button', { name: 'Notifications', pressed: true });
-    await isOn.waitFor();
-    const endpoint = await push.endpoint(above.page);
-    const below = await ChatPage.open(context, `${site.url}a/`, 'fay');
-    await below.page.getByRole('button', { name: 'Notifications', pressed: false }).waitFor();
-    // By now it has checked what somebody else had turned on.
-    await below.page.evaluate(
-      `navigator.locks.request('tidings:${site.url}a/:chat:notifications', () => undefined)`,
-    );
-    expect(await push.endpoint(above.page)).toBe(endpoint);
-    await above.page.reload();
-    await isOn.waitFor();
-  });
+  test('two services of one site have their own notifications, even if one is above the other', () =>
+    inWholeBrowser(async (whole) => {
+      const context = await whole.newContext();
+      const origin = site.url.slice(0, -1);
+      const push = await PushBrowser.prepare(context, origin);
+      await context.grantPermissions(['notifications'], { origin });
+      const above = await ChatPage.open(context, origin, 'eve');
+      await above.page.getByRole('button', { name: 'Notifications' }).click();
+      const isOn = above.page.getByRole('button', { name: 'Notifications', pressed: true });
+      await isOn.waitFor();
+      const endpoint = await push.endpoint(above.page);
+      const below = await ChatPage.open(context, `${site.url}a/`, 'fay');
+      await below.page.getByRole('button', { name: 'Notifications', pressed: false }).waitFor();
+      // By now it has checked what somebody else had turned on.
+      await below.page.evaluate(
+        `navigator.locks.request('tidings:${site.url}a/:chat:notifications', () => undefined)`,
+      );
+      expect(await push.endpoint(above.page)).toBe(endpoint);
+      await above.page.reload();
+      await isOn.waitFor();
+    }));
 
   test('two services of one site take what an earlier version stored for both once: the one that is opened first has it', async () => {
     const page = new ChatPage(await context.newPage());

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import type { Browser } from 'playwright-core';
-import { describeInBrowser, launchChromium } from '../support/browser.ts';
+import { describeInBrowser, launchBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { Proxy, proxyTest } from '../support/proxy.ts';
 import { cleanUp } from '../support/server.ts';
@@ -13,7 +13,7 @@ describeInBrowser('the page behind nginx, as deploy has it', () => {
   let url: string;
   beforeAll(async () => {
     // The certificate is self-signed. A context that accepts it still accepts no service worker.
-    const launching = launchChromium(['--ignore-certificate-errors']);
+    const launching = launchBrowser(['--ignore-certificate-errors']);
     const [launched, { proxies }] = await Promise.all([launching, Proxy.start('nginx')]);
     [browser, url] = [launched, proxies[0]?.url ?? ''];
   });

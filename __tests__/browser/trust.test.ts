@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { get, request } from '../support/api.ts';
 import { attack } from '../support/attacks.ts';
-import { describeInBrowser, launchBrowserKnowing } from '../support/browser.ts';
+import { describeInBrowser, knowing, launchBrowser } from '../support/browser.ts';
 import { OtherSite } from '../support/other-site.ts';
 import { pullAll } from '../support/pull.ts';
 import { cleanUp, Server } from '../support/server.ts';
@@ -67,7 +67,7 @@ describeInBrowser('in a browser', () => {
   let context: BrowserContext;
   let other: OtherSite;
   beforeAll(async () => {
-    browser = await launchBrowserKnowing([EVIL, REBIND]);
+    browser = await launchBrowser(knowing([EVIL, REBIND]));
     other = await OtherSite.start();
   });
   beforeEach(async () => {

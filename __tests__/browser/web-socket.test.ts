@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { request } from '../support/api.ts';
-import { describeInBrowser, launchBrowserKnowing } from '../support/browser.ts';
+import { describeInBrowser, knowing, launchBrowser } from '../support/browser.ts';
 import { OtherSite } from '../support/other-site.ts';
 import { cleanUp, Server } from '../support/server.ts';
 import type { Closed, SocketEvent } from '../support/socket-device.ts';
@@ -36,7 +36,7 @@ describeInBrowser('a WebSocket in a page', () => {
   let server: Server;
   let origin: string;
   beforeAll(async () => {
-    browser = await launchBrowserKnowing([EVIL]);
+    browser = await launchBrowser(knowing([EVIL]));
     context = await browser.newContext();
     other = await OtherSite.start();
     server = await Server.start({ env: { AUTH_SECRET: SECRET, HEARTBEAT_SECONDS: '1' } });

@@ -72,23 +72,38 @@ function missingChromium(): string | undefined {
 /**
  * Starts the browser that suites are run in: by default the shell of Chromium if it is there. The test must close it. A test of
  * notifications needs `launchChromium`.
+ *
+ * @param more arguments for Chromium
  */
-export function launchBrowser(): Promise<Browser> {
+export function launchBrowser(more: readonly string[] = []): Promise<Browser> {
   if (other !== undefined) return other.start();
-  if (!existsSync(SHELL)) return launchChromium();
-  return chromium.launch({ executablePath: SHELL, args: ARGUMENTS });
+  if (!existsSync(SHELL)) return launchChromium(more);
+  return chromium.launch({ executablePath: SHELL, args: [...ARGUMENTS, ...more] });
 }
 
 /** Returns how the whole browser is started. @throws {Error} if it is not installed */
-function wholeBrowser(more: readonly string[] = [], featuresOff: readonly string[] = []): LaunchOptions {
+function wholeBrowser(more: readonly string[] = []): LaunchOptions {
   if (!existsSync(CHROMIUM)) throw new Error(MISSING);
-  const features = `--disable-features=${[...FEATURES_OFF, ...featuresOff].join()}`;
+  const features = `--disable-features=${FEATURES_OFF.join()}`;
   return { executablePath: CHROMIUM, args: [...ARGUMENTS, features, ...more] };
 }
 
 /** Starts Chromium. The test must close it. @param more arguments */
 export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   return chromium.launch(wholeBrowser(more));
+}
+
+/** Runs the part of a test that needs the whole of Chromium, such as notifications. @param more arguments */
+export async function inWholeBrowser(
+  run: (browser: Browser) => Promise<void>,
+  more: readonly string[] = [],
+): Promise<void> {
+  const browser = await launchChromium(more);
+  try {
+    await run(browser);
+  } finally {
+    await browser.close();
+  }
 }
 
 /**
@@ -99,13 +114,14 @@ export async function launchBrowserWithPageCache(): Promise<Browser> {
 }
 
 /**
- * Starts a browser for which other names are this machine too. The browser's own protection from pages of
+ * Returns the arguments of a browser for which other names are this machine too. The browser's own protection from pages of
  * such names is off, so that only the service's is left.
  */
-export async function launchBrowserKnowing(names: readonly string[]): Promise<Browser> {
-  const rules = `--host-resolver-rules=${names.map((name) => `MAP ${name} 127.0.0.1`).join(',')}`;
+export function knowing(names: readonly string[]): string[] {
+  const rules = names.map((name) => `MAP ${name} 127.0.0.1`).join();
   const protection = ['LocalNetworkAccessChecks', 'BlockInsecurePrivateNetworkRequests'];
-  return chromium.launch(wholeBrowser([rules], protection));
+  const features = [...FEATURES_OFF, ...protection].join();
+  return [`--host-resolver-rules=${rules}`, `--disable-features=${features}`];
 }
 
 /** Starts a browser with the profile in a folder, as a person has one. The test must close it. */
