@@ -31,12 +31,13 @@ describeInBrowser('the page without its service', () => {
   let browser: Browser;
   let context: BrowserContext;
   let open: Server;
+  let shipped: Server;
   let closed: Server;
   let proxy: MeddlingProxy;
   beforeAll(async () => {
-    [browser, open, closed] = await Promise.all([
+    [browser, open, shipped, closed] = await Promise.all([
       launchBrowser(),
-      // With the many modules that are shipped: tests replace some of them.
+      Server.start(),
       Server.start({ isShipped: true }),
       Server.start({ env: { AUTH_SECRET: SECRET } }),
     ]);
@@ -62,6 +63,13 @@ describeInBrowser('the page without its service', () => {
     const page = await ChatPage.open(context, proxy.origin, name, { peer });
     await keeps(page);
     return page;
+  };
+
+  /** Opens the page with all of its modules as they are shipped, and waits until it is kept. */
+  const openShipped = async (name: string, peer: string): Promise<ChatPage> => {
+    await proxy.close();
+    proxy = await MeddlingProxy.listen(shipped.port);
+    return openKept(name, peer);
   };
 
   /** Opens the page with a session, and waits until it is kept. */
@@ -91,11 +99,11 @@ describeInBrowser('the page without its service', () => {
     files: Readonly<Record<string, string>>,
     { without = '' }: { without?: string } = {},
   ): Promise<void> => {
-    const shell = (await (await fetch(`${open.url}/shell.json`)).json()) as Shell;
-    const index = await (await fetch(open.url)).text();
+    const shell = (await (await fetch(`${shipped.url}/shell.json`)).json()) as Shell;
+    const index = await (await fetch(shipped.url)).text();
     const bodies = new Map<string, string>();
     for (const [path, addition] of Object.entries(files)) {
-      const body = `${await (await fetch(open.url + path)).text()}\n${addition}`;
+      const body = `${await (await fetch(shipped.url + path)).text()}\n${addition}`;
       shell.files[`.${path}`] = `sha256-${createHash('sha256').update(body).digest('base64')}`;
       if (path !== without) bodies.set(path, body);
     }
@@ -171,7 +179,7 @@ describeInBrowser('the page without its service', () => {
   });
 
   test('the page has the version of the service as soon as that answers, and is kept as a whole', async () => {
-    const alice = await openKept('ann', 'bob');
+    const alice = await openShipped('ann', 'bob');
     const files = { '/chat/dom.js': noting('2'), '/chat/times.js': noting('2') };
     await deploy('2', files);
     await alice.page.reload();
@@ -196,7 +204,7 @@ describeInBrowser('the page without its service', () => {
   });
 
   test('the page is never of two versions: one that is half deployed is not kept', async () => {
-    const alice = await openKept('amy', 'bob');
+    const alice = await openShipped('amy', 'bob');
     const before = await keptSets(alice.page);
     const files = { '/chat/dom.js': noting('2'), '/chat/times.js': noting('2') };
     await deploy('2', files, { without: '/chat/times.js' });
