@@ -106,7 +106,7 @@ describeInBrowser('the guide', () => {
     await once(backend, 'close');
   });
 
-  test('has a page that shows the answer of a language model as it is written, and goes on after a reload', async () => {
+  test('a page shows the answer of a language model as it is written, and goes on after a reload', async () => {
     const [backend, assistant] = [run(process.execPath, 'backend.js'), run(process.execPath, 'assistant.js')];
     await until(() => backend.said().includes('http://localhost'), 'the back end');
     await until(() => assistant.said().includes('live'), 'the assistant');

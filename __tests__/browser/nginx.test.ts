@@ -22,28 +22,31 @@ describeInBrowser('the page behind nginx, as deploy has it', () => {
     await cleanUp();
   });
 
-  nginxTest('has its session, and all that it asks for on one connection; two people talk', async () => {
-    const open = async (name: string): Promise<ChatPage> =>
-      ChatPage.openWithToken(
-        await browser.newContext(),
-        url,
-        await tokenFor(name, { sendTo: ['*'], presence: ['*'] }),
+  nginxTest(
+    'the page behind nginx has its session and uses one connection, and two people talk',
+    async () => {
+      const open = async (name: string): Promise<ChatPage> =>
+        ChatPage.openWithToken(
+          await browser.newContext(),
+          url,
+          await tokenFor(name, { sendTo: ['*'], presence: ['*'] }),
+        );
+      const [alice, bob] = await Promise.all([open('alice'), open('bob')]);
+      await alice.turnTo('bob');
+      await bob.turnTo('alice');
+      await alice.send('hello');
+      await bob.shows('hello');
+      await bob.send('hello yourself');
+      await alice.shows('hello', 'hello yourself');
+      expect(await alice.page.locator('#banner').getAttribute('data-state')).toBe('live');
+      const protocols = await alice.page.evaluate<string[]>(
+        `performance.getEntriesByType('resource').map(({ nextHopProtocol }) => nextHopProtocol)`,
       );
-    const [alice, bob] = await Promise.all([open('alice'), open('bob')]);
-    await alice.turnTo('bob');
-    await bob.turnTo('alice');
-    await alice.send('hello');
-    await bob.shows('hello');
-    await bob.send('hello yourself');
-    await alice.shows('hello', 'hello yourself');
-    expect(await alice.page.locator('#banner').getAttribute('data-state')).toBe('live');
-    const protocols = await alice.page.evaluate<string[]>(
-      `performance.getEntriesByType('resource').map(({ nextHopProtocol }) => nextHopProtocol)`,
-    );
-    expect(new Set(protocols)).toEqual(new Set(['h2']));
-    const [session] = await alice.page.context().cookies();
-    expect(session).toMatchObject({ name: '__Host-tidings', httpOnly: true, sameSite: 'Strict' });
-    expect(alice.errors).toEqual([]);
-    expect(bob.errors).toEqual([]);
-  });
+      expect(new Set(protocols)).toEqual(new Set(['h2']));
+      const [session] = await alice.page.context().cookies();
+      expect(session).toMatchObject({ name: '__Host-tidings', httpOnly: true, sameSite: 'Strict' });
+      expect(alice.errors).toEqual([]);
+      expect(bob.errors).toEqual([]);
+    },
+  );
 });

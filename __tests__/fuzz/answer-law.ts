@@ -31,7 +31,7 @@ const FILES = readdirSync(PUBLIC, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())
   .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
 
-/** What an answer has, where it has a law broken: nothing where there is none. */
+/** Returns the laws that an answer breaks; none if it breaks none. */
 export function faultsOf(answer: WireAnswer, request: HostileRequest, open: boolean): string[] {
   const faults: string[] = [];
   const law = (holds: boolean, fault: string): void => {

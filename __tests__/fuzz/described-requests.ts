@@ -33,7 +33,7 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   openStream: 2,
 };
 
-/** What has its own values: no schema can say that an address is in NFC, or that a point is on the curve. */
+/** Fields with values of their own: no schema can say that an address is in NFC, or that a point is on the curve. */
 function samples(): Readonly<Record<string, fc.Arbitrary<unknown>>> {
   const curve = createECDH('prime256v1');
   curve.generateKeys();

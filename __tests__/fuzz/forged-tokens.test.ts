@@ -16,7 +16,7 @@ let server: Server;
 /** One whose set does not say which algorithms its keys are for. */
 let unsaid: Server;
 let trap: string;
-/** What a forger's server was asked for by the service. */
+/** The requests of the service to a forger's server. */
 const trapped: string[] = [];
 const trapServer = createServer((incoming, outgoing) => {
   trapped.push(incoming.url ?? '');
@@ -55,7 +55,7 @@ afterAll(async () => {
   await cleanUp();
 });
 
-/** What may be in a header field; the rest cannot be sent at all. */
+/** The characters that a header field can have. */
 const inHeader = (token: string) => /^[\x20-\x7e]*$/.test(token);
 const inCookie = (token: string) => /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/.test(token);
 

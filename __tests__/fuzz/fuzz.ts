@@ -18,7 +18,7 @@ import { until } from '../support/until.ts';
 import { WatchingReader } from './watching-reader.ts';
 import { ask, type Exchange, headerOf, type WireAnswer } from './wire-answer.ts';
 
-/** What was done, so that a run which did nothing is seen. */
+/** The work of a run, so that a run that did nothing is noticed. */
 export interface FuzzReport {
   readonly requests: number;
   /** How many answers had each status. */
@@ -32,7 +32,7 @@ export interface FuzzReport {
 const AT_ONCE = 8;
 const MAX_FAULTS = 5;
 
-/** What a connection takes though nobody reads it. */
+/** The number of bytes that a connection takes although nobody reads them. */
 const MAX_IN_FLIGHT = 32 * 1024;
 
 export class Fuzz {
@@ -182,7 +182,7 @@ export class Fuzz {
     }
   }
 
-  /** What each reader has is what was acknowledged for its inboxes, and nothing else but what nobody heard back of. */
+  /** Checks that each reader has the acknowledged messages of its inboxes, and otherwise only messages without an answer. */
   async #judgeDeliveries(): Promise<ReadonlyMap<number, string>> {
     const root = this.#readers.at(-1) as WatchingReader;
     const log = new Map([...root.received, ...this.#acknowledged]);

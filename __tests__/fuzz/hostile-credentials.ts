@@ -1,4 +1,4 @@
-/** Who a request says it comes from, and from where. */
+/** The claims of a request about its sender and origin. */
 import { CORS_ORIGIN } from './answer-law.ts';
 import type { Target } from './hostile-request.ts';
 import { hostileText } from '../support/hostile-text.ts';
@@ -10,7 +10,7 @@ type Header = readonly [name: string, value: string];
 
 export interface Credentials {
   readonly headers: readonly Header[];
-  /** Whose good token it is: in open mode anybody's. */
+  /** The person whose good token it is; in open mode anybody. */
   readonly person: Person | undefined;
   readonly barred: boolean;
 }
@@ -103,7 +103,7 @@ function withKey(random: Random, { port, persons, worthless }: Target): Credenti
     return { headers: [host, bearer, ...origin, ...session], person, barred: false };
   }
   if (kind < 0.78) return { headers: [host, cookie, ownOrigin], person, barred: false };
-  // What changes something with a cookie is barred; what reads is not.
+  // With a cookie, requests that change something are refused, and requests that read are not.
   if (kind < 0.85)
     return { headers: [host, cookie, ...(random.chance(0.7) ? [foreign] : [])], person, barred: false };
   const bad = random.pick(worthless);

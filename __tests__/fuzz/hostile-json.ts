@@ -11,7 +11,7 @@ class Verbatim {
   }
 }
 
-/** An object: its members in order, a name more than once where it is there more than once. */
+/** An object: its members in order, with each repetition of a name. */
 export class Members {
   readonly list: [name: string, value: Json][];
 

@@ -10,7 +10,7 @@ import type { Random } from '../support/random.ts';
 import type { WireRequest } from './wire-answer.ts';
 
 export interface HostileRequest extends WireRequest {
-  /** Whose good token it carries: in open mode anybody's. */
+  /** The person whose good token it carries; in open mode anybody. */
   readonly person: Person | undefined;
   /** It must not be let in: it comes from elsewhere, or with what is no token. */
   readonly barred: boolean;
@@ -18,7 +18,7 @@ export interface HostileRequest extends WireRequest {
   readonly publishes: number;
 }
 
-/** What the requests are made for. */
+/** The service that the requests are made for. */
 export interface Target {
   readonly port: number;
   /** The tag of the server's run. */
@@ -150,7 +150,7 @@ function strange(random: Random, { tag, open }: Target): Header[] {
   return list;
 }
 
-/** What is no request at all. */
+/** Bytes that are no request at all. */
 function garbage(random: Random, { port }: Target): HostileRequest {
   const host = `Host: 127.0.0.1:${port}\r\n`;
   const bytes = random.pick([

@@ -1,4 +1,4 @@
-/** What a hostile client says on a WebSocket: publishes of every kind, in frames that are mostly frames. */
+/** The messages of a hostile client on a WebSocket: publishes of every kind, mostly in well-formed frames. */
 import { hostileJsonText } from './hostile-body.ts';
 import { hostileJson, mutateBytes, writeJson } from './hostile-json.ts';
 import { hostileText } from '../support/hostile-text.ts';

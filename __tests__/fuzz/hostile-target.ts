@@ -1,4 +1,4 @@
-/** What stands behind the method: paths that climb, hide or lie, and queries of every endpoint. */
+/** Request targets: paths that climb, hide or lie, and queries of every endpoint. */
 import { hostileCursor, hostileText, INHERITED } from '../support/hostile-text.ts';
 import type { Target } from './hostile-request.ts';
 import { ADDRESSES, type Person } from '../support/persons.ts';

@@ -91,7 +91,7 @@ export class SchemaValues {
   }
 }
 
-/** What breaks one rule or another, in some place. */
+/** Values that break a rule in some place. */
 const ODD: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
     null,

@@ -6,10 +6,10 @@ import type { Person } from '../support/persons.ts';
 import { isProblemType } from '../support/problems.ts';
 import { SocketLaw } from '../support/wire-law.js';
 
-/** What came on a socket. */
+/** The frames that came on a socket. */
 export interface SocketReport {
   readonly faults: readonly string[];
-  /** What was acknowledged to its client. */
+  /** The publishes that were acknowledged to its client. */
   readonly published: readonly WireMessage[];
 }
 

@@ -1,4 +1,4 @@
-/** A device that never stops reading, and looks at every byte; it comes back with its cursor where it is cut. */
+/** A device that never stops reading, and checks every byte. It comes back with its cursor after a cut. */
 import { type ClientRequest, get } from 'node:http';
 import { FrameLaw } from '../support/frame-law.ts';
 import type { Person } from '../support/persons.ts';

@@ -1,4 +1,4 @@
-/** What a server writes on a connection, taken apart strictly: nothing is passed over that is no part of an answer. */
+/** Parses the bytes that a server writes on a connection, strictly: no byte outside of an answer is ignored. */
 import { connect } from 'node:net';
 
 export interface WireAnswer {
@@ -10,7 +10,7 @@ export interface WireAnswer {
 
 export interface Exchange {
   readonly answers: readonly WireAnswer[];
-  /** What was not of an answer's form. */
+  /** The fault in the form of an answer. */
   readonly fault: string | undefined;
   /** Whether the last answer goes on until the connection is closed. */
   readonly streaming: boolean;
@@ -18,7 +18,7 @@ export interface Exchange {
   readonly late?: boolean;
 }
 
-/** The values of a header, joined; empty where there is none. */
+/** Returns the values of a header, joined; an empty text if there are none. */
 export function headerOf({ headers }: WireAnswer, name: string): string {
   return headers
     .filter(([one]) => one.toLowerCase() === name)
@@ -75,7 +75,7 @@ export interface WireRequest {
 }
 
 const PATIENCE_MILLISECONDS = 60_000;
-/** What is no whole request is given up after so long; a stream, when it has been silent so long. */
+/** An incomplete request is given up after this time, and a stream when it has been silent for this time. */
 const QUIET_MILLISECONDS = 40;
 const MAX_OF_A_STREAM = 128 * 1024;
 

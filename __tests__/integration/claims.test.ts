@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(cleanUp);
 
-/** What the service says to well signed claims: an object, or JSON as it is. */
+/** Returns the status of the answer to well signed claims: an object, or JSON as it is. */
 async function statusOf(claims: object | string, where = server): Promise<number> {
   const token = rawToken({ alg: 'HS256' }, claims, SECRET);
   const answer = await request(`${where.url}/session`, { headers: bearer(token) });

@@ -100,7 +100,7 @@ describe('a page of CORS_ORIGINS', () => {
       );
       expect(listOf(answer.headers.get('vary'))).toContain('origin');
     }
-    // What a cache holds for no page is not to be given to one.
+    // A cache must not give to a page what it holds for no page.
     const plain = await rawRequest(server.port, { path: '/messages', headers: bearer(token) });
     expect(listOf(plain.headers.get('vary'))).toContain('origin');
   });

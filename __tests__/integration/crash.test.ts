@@ -26,9 +26,9 @@ test('a server that is killed again and again loses no acknowledged message, and
   await withRandom(async (random) => {
     const database = join(newFolder(), 'tidings.sqlite');
     const acknowledged = new Map<string, WireMessage>();
-    /** Whatever any device was shown, by id. */
+    /** All messages that a device was shown, by id. */
     const shown = new Map<number, string>();
-    /** What each publisher has sent and has no answer to. */
+    /** The messages that each publisher has sent and has no answer to. */
     const unanswered: (Wish[] | undefined)[] = Array.from({ length: PUBLISHERS });
     const seen = PEOPLE.map((): number[] => []);
     const cursors = PEOPLE.map(() => '0');

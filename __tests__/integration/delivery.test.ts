@@ -42,7 +42,7 @@ describe('delivery', () => {
     const sent = [
       await send(server.url, 'dora', 'note', { sender: 'dora' }),
       await send(server.url, 'emil', 'both', { sender: 'dora' }),
-      // What comes after them shows that nothing else came.
+      // The next message shows that nothing else came.
       await send(server.url, 'dora', 'last'),
     ];
     await device.waitForMessages(3);

@@ -33,7 +33,7 @@ describe('an ephemeral message', () => {
     expect(answer).toMatchObject({ status: 202, body: { devices: 3 } });
     expect(answer.body).toEqual({ devices: 3 });
     expect(answer.headers.get('location')).toBeNull();
-    // What comes after it shows that nothing else came.
+    // The next message shows that nothing else came.
     const after = [await send(server.url, 'bob', 1, { sender: 'alice' }), await send(server.url, 'carol', 2)];
     for (const device of devices) {
       await device.waitForMessages(2);

@@ -80,7 +80,7 @@ describe('an EventSource', () => {
         expect(id).toMatch(new RegExp(`^${sent[index]?.id}-[0-9a-z]+$`));
       }
     }
-    // What comes last shows that nothing else came.
+    // The last message shows that nothing else came.
     const last = await send(server.url, 'carol', 'last');
     await bystander.waitForMessages(1);
     expect(bystander.messages).toEqual([last]);

@@ -66,7 +66,7 @@ describe('a clock that goes a day ahead and comes back', () => {
       const newest = await send(server.url, 'nobody', 'newest');
       expect(hoursAhead(newest.createdAt)).toBeCloseTo(24, 1);
 
-      // Held while the clock goes back: it ends when its time is over all the same.
+      // A request that is held while the clock goes back ends when its time is up all the same.
       const poll = pull(server.url, 'recipient=nobody-else&wait=2');
       clock.set(0);
       // Before anything else is written to it.

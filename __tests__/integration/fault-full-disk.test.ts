@@ -31,7 +31,7 @@ describe('a disk that fills', () => {
         await until(() => refusalsOf(publishers).length > before + 20, 'refusals');
         await until(async () => (await get(server.url, '/readyz')).status === 503, 'not ready');
         expect((await get(server.url, '/healthz')).status).toBe(200);
-        // What is there can be had all the while, by a poll and by a stream that is new.
+        // All the while, stored messages can be read by a poll and by a new stream.
         expect((await pull(server.url, 'recipient=bob&limit=10')).messages).toHaveLength(10);
         const late = await DeviceStream.open(server.url, 'recipient=bob&last=10');
         await late.waitFor('live');

@@ -37,7 +37,7 @@ describe('a reader whose process is stopped', () => {
     'a reader that is stopped costs the service no memory, and gets everything once and in order when it goes on',
     async () => {
       const server = await Server.start();
-      // What the program needs for publishing as such, before anybody reads.
+      // The memory that publishing needs without readers.
       await publishLargely(server, 1000, LARGEST);
       const file = join(newFolder(), 'stream');
       const curl = spawn('curl', ['-sN', '-o', file, `${server.url}/stream?recipient=bob`]);

@@ -40,7 +40,7 @@ describe('a device that vanishes without a word', () => {
       await laptop.waitFor('presence', 2);
       expect(laptop.of('presence')[1]?.data).toMatchObject({ recipient: 'bob', online: false, devices: 0 });
 
-      // Who comes back has missed nothing.
+      // A client that comes back has missed nothing.
       const cursor = watch.of('live')[0]?.id ?? '';
       const tablet = network.open(`recipient=cleo&recipient=bob&lastEventId=${cursor}`, TABLET);
       await tablet.waitFor('live');

@@ -50,7 +50,7 @@ test.each([
     const again = await Server.start({ database: server.database });
     const log = await pullAll(again.url, 'bob');
     expect(log).toEqual(expect.arrayContaining(stored));
-    // What was under way may be there or not, and whoever was shown a message finds it there.
+    // Publishes under way may be stored or not. A message that was shown to anybody is stored.
     const open = publishers.flatMap(({ unanswered }) => unanswered);
     const contents = [...stored.map(({ content }) => content), ...open];
     expect(contents).toEqual(expect.arrayContaining(log.map(({ content }) => content)));

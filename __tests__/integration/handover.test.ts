@@ -43,7 +43,7 @@ class Wanderer {
     this.inboxes = inboxes;
   }
 
-  /** Streams, cut at random moments, until it is over; then one more, until it has seen `last`. */
+  /** Opens streams that are cut at random moments, until the end; then one more, until it has seen `last`. */
   async stream(random: Random, isOver: () => boolean, last: () => number): Promise<void> {
     for (;;) {
       const final = isOver();
@@ -124,7 +124,7 @@ test('devices that come and go while thousands of messages are published see eac
     ];
     await Promise.all(Array.from({ length: 4 }, () => publishMany(random, 1000, published)));
     const all = [...streaming, ...polling];
-    // Where connections take longer than publishes.
+    // The case that connections take longer than publishes.
     while (all.some(({ visits }) => visits <= 5)) await publishMany(random, 10, published);
     over = true;
     await Promise.all(wandering);

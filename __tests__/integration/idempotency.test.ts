@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(cleanUp);
 
-/** What is stored for an address. */
+/** Returns the stored messages of an address. */
 async function stored(address: string): Promise<WireMessage[]> {
   const { messages } = (await get(server.url, `/messages?recipient=${address}`)).body as {
     messages: WireMessage[];

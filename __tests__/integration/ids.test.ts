@@ -79,7 +79,7 @@ test('a publish behind the last id is refused and stores nothing, and everything
     expect(refused.headers.get('content-type')).toMatch(/^application\/problem\+json/);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
   }
-  // What needs no id is served as ever.
+  // Requests that need no id are served as before.
   expect(await publish(server.url, keyed)).toMatchObject({ status: 200, body: first.body as WireMessage });
   const typing = await publish(server.url, { recipient: 'bob', content: 'typing', ephemeral: true });
   expect(typing).toMatchObject({ status: 202, body: { devices: 1 } });

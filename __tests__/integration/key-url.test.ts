@@ -87,7 +87,7 @@ describe('the issuer of a key set', () => {
         expectProblem(answer, 503, []);
         expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
         expect((await request(`${server.url}/readyz`)).status).toBe(200);
-        // What could be a token of no key is none, keys or not.
+        // A text that no key can have signed is no token, with or without keys.
         const unsigned = `${segment({ alg: 'none' })}.${segment(claimsOf('alice'))}.`;
         expectProblem(await request(`${server.url}/messages`, { headers: bearer(unsigned) }), 401, []);
         expect(issuer.asked).not.toContain('/elsewhere');

@@ -271,7 +271,7 @@ describe('MAX_STREAMS_PER_CLIENT', () => {
       expectProblem(answer, 503, []);
       expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
     }
-    // What holds nothing is not counted, and other clients are not touched.
+    // Requests that hold nothing are not counted, and other clients are not affected.
     for (const path of ['/messages', '/messages?before=latest', '/conversations']) {
       expect((await request(`${server.url}${path}`, { headers })).status).toBe(200);
     }

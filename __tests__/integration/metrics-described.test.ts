@@ -1,4 +1,4 @@
-/** What is said about the metrics, held to what a real server exports: the page, the dashboard and the alerts. */
+/** Compares the page, the dashboard and the alerts about the metrics with those that a real server exports. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

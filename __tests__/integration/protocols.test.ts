@@ -1,4 +1,4 @@
-/** What a device may rely on, whichever protocol it speaks. What one does not have is asked for, and its answer shown. */
+/** The promises to a device, for each protocol. If a protocol lacks something, a test asks for it and shows the answer. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { get, publish, send, type WireMessage } from '../support/api.ts';

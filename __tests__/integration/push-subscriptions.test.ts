@@ -177,7 +177,7 @@ describe('without a key', () => {
       devices.slice(2).map(({ endpoint }) => endpoint.slice(-6)),
     );
     expect(subscriptions).toHaveLength(51);
-    // What went is not known to the rest of the service either.
+    // The rest of the service does not know the removed one either.
     const metrics = await scrape(server.url);
     expect(metrics.value('tidings_push_subscriptions')).toBe(subscriptionsIn(server.database));
   });
@@ -230,7 +230,7 @@ describe('without a key', () => {
     expectProblem(await get(server.url, '/push-subscriptions'), 400, ['/recipient']);
     expectProblem(await call(server, 'PUT', {}), 405);
     expectProblem(await call(server, 'POST', good, { 'Content-Type': 'text/plain' }), 415);
-    // What a browser adds is its own affair.
+    // A browser may add fields.
     const more = { ...good, options: {} };
     expect((await subscribe({ recipient: 'bob', subscription: more })).status).toBe(201);
   });

@@ -236,7 +236,7 @@ describe('a message to a room', () => {
     const network = await PushNetwork.start();
     const server = await network.startServer();
     const [bob, carol] = [new PushDevice(), new PushDevice()];
-    // What was in the room before is not unread.
+    // Messages that were in the room before are not unread.
     await send(network.url, 'room-tea', 'old', { sender: 'alice' });
     for (const [reader, device] of Object.entries({ bob, carol })) {
       await network.subscribe(reader, { device });

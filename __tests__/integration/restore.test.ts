@@ -8,7 +8,7 @@ import { DeviceStream } from '../support/stream.ts';
 
 afterEach(cleanUp);
 
-/** What a device gets that comes back with a cursor: by a stream, and the same by a poll. */
+/** Returns the answer to a device that comes back with a cursor: by a stream, and the same by a poll. */
 async function comeBack(
   server: Server,
   cursor: string,

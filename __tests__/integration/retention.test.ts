@@ -13,7 +13,7 @@ afterEach(cleanUp);
 const HELD = 'SELECT count(*) FROM messages';
 const TWO_DAYS = 2 * 86_400_000;
 
-/** What a device is told that comes back: the gap, by a stream and by a poll, and the messages. */
+/** Returns what a device that comes back is told: the gap, by a stream and by a poll, and the messages. */
 async function comeBack(
   server: Server,
   query: string,
@@ -111,7 +111,7 @@ describe('retention by count', () => {
     expect((await comeBack(server, 'recipient=*', early)).gap).toBe('purged');
     // The replay goes on after the cursor, with what is left.
     expect((await comeBack(server, 'recipient=busy', early)).messages).toEqual(busy);
-    // Who had got all that was purged misses nothing.
+    // A device that had all purged messages misses nothing.
     const kept = busy[0]?.id ?? 0;
     expect(await comeBack(server, 'recipient=busy', `${kept - 1}`)).toEqual({
       gap: false,

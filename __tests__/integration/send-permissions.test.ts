@@ -10,7 +10,7 @@ let auditor: Record<string, string>;
 beforeAll(async () => {
   server = await Server.start({ env: { AUTH_SECRET: SECRET, PUBLISH_RATE: '0' } });
   auditor = bearer(await tokenFor('auditor', { read: ['*'], sendAs: ['*'], sendTo: ['*'] }));
-  // What read markers of these tests point to.
+  // The message that read markers of these tests point to.
   await publish(server.url, { recipient: 'bob', content: 'first' }, auditor);
 });
 afterAll(cleanUp);

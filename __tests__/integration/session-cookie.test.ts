@@ -22,7 +22,7 @@ afterAll(cleanUp);
 const ask = (server: Server, path: string, headers: Record<string, string>) =>
   rawRequest(server.port, { path, headers: { Host: HOST, ...headers } });
 
-/** Whose session it is: the `sub`, or the status of the refusal. */
+/** The `sub` of the session, or the status of the refusal. */
 async function who(server: Server, cookie: string): Promise<unknown> {
   const answer = await ask(server, '/session', { Cookie: cookie });
   return answer.status === 200 ? (answer.body as { sub: unknown }).sub : answer.status;

@@ -216,7 +216,7 @@ describe('a request that changes something with the cookie', () => {
       Host: host(),
       ...cookie(token),
       ...(value === undefined ? {} : { Origin: value }),
-      // What a page of another site can set has no say.
+      // Cookies that a page of another site can set have no effect.
       Referer: `http://${host()}/`,
       'X-Requested-With': 'XMLHttpRequest',
     };

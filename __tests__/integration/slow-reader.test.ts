@@ -13,7 +13,7 @@ const MEBIBYTE = 1024 * 1024;
 
 test('readers that take nothing cost a bounded buffer each, delay nobody, and get everything when they wake', async () => {
   const server = await Server.start({ tap: false });
-  // What the program needs for publishing as such, before anybody reads.
+  // The memory that publishing needs without readers.
   await publishLargely(server, 300, LARGEST);
   const quick = await RawDevice.open(server.port, 'recipient=bob');
   await quick.waitFor('live');

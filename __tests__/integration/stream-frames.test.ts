@@ -14,7 +14,7 @@ describe('a stream on the wire', () => {
     server = await Server.start();
   });
 
-  /** Opens a stream on a bare socket and reads until its replay is over. */
+  /** Opens a stream on a bare socket and reads until its replay has ended. */
   async function bytesOf(version: string, path: string): Promise<{ head: string; body: string }> {
     let received = '';
     const socket = connect(server.port, '127.0.0.1', () =>

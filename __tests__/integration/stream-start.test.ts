@@ -10,7 +10,7 @@ let server: Server;
 let log: WireMessage[];
 let bobs: WireMessage[];
 
-/** Opens a stream, waits until its replay is over and gives it back. */
+/** Opens a stream, waits until its replay has ended and returns it. */
 async function open(query: string, options?: StreamOptions): Promise<DeviceStream> {
   const device = await DeviceStream.open(server.url, query, options);
   await device.waitFor('live');
@@ -94,7 +94,7 @@ describe('the start of a stream', () => {
     expect(device.messages.map(({ content }) => content)).toEqual(
       Array.from({ length: 1000 }, (_, index) => 400 + index),
     );
-    // Where it says that it starts is where it would go on, had it been cut at once.
+    // It would go on at its start if it were cut at once.
     const ready = device.find('ready');
     expect(ready?.data).toMatchObject({ type: 'ready', cursor: ready?.id, gap: false });
     const again = await open('recipient=many', { lastEventId: ready?.id ?? '' });

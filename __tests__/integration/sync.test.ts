@@ -170,7 +170,7 @@ describe('a read marker', () => {
 });
 
 describe('conversations', () => {
-  /** What was listed just after it was published. */
+  /** The list just after the publish. */
   const listed = new Map<string, Conversation[]>();
 
   /** Asserts what is listed, and keeps it to compare later. */

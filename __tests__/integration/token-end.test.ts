@@ -48,7 +48,7 @@ async function shortLived(
 class Page {
   readonly messages: WireMessage[] = [];
   readonly said: { type: string; data: Record<string, unknown> }[] = [];
-  /** What each connection sent as its cursor. */
+  /** The cursor that each connection sent. */
   readonly lastEventIds: (string | null)[] = [];
   readonly source: EventSource;
   session: string;

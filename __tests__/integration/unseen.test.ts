@@ -80,7 +80,7 @@ describe('requests without the right to read', () => {
 });
 
 describe('messages of others', () => {
-  /** What is sent, in order, and which of it each of the readers may see. */
+  /** The messages that are sent, in order, and those that each reader may see. */
   const PAIRS = words(`
     alice>bob bob>alice carol>bob carol>dave alice>alice dave>room-1 dave>bobby alice>room-1 b>b
   `);
@@ -120,7 +120,7 @@ describe('messages of others', () => {
       const visible = (pairs: string[]) =>
         pairs.filter((pair) => sees(...(pair.replace(' typing', '').split('>') as [string, string])));
       const contents = (messages: readonly WireMessage[]) => messages.map(({ content }) => content);
-      // What comes last in the log stands behind all that could have leaked.
+      // The last message of the log comes after everything that could have leaked.
       const live = visible(seen);
       await until(() => device.messages.length >= live.length);
       const pulled = await request(`${server.url}/messages?${query}after=${start.id}`, { headers });

@@ -309,7 +309,7 @@ describe('publishes under way on a socket', () => {
     flood.write(...Array.from({ length: 2000 }, (_, index) => draft(String(index))));
     await until(() => answers('published').length === 2000);
     const metrics = await scrape(server.url);
-    // What is under way together is committed together.
+    // Publishes that are under way together are committed together.
     const commits = metrics.value('tidings_commits_total');
     expect(metrics.value('tidings_commit_size_messages_bucket', { le: '100' })).toBe(commits);
 
@@ -358,7 +358,7 @@ describe('publishes under way on a socket', () => {
       const pump = setInterval(() => {
         for (const publisher of publishers) {
           const { socket } = publisher.device;
-          // What waits for a slow disk must all be read at the end.
+          // Everything that waits for a slow disk must be read at the end.
           while (socket.readyState === socket.OPEN && publisher.unanswered < 100) {
             publisher.device.say({
               publish: { recipient: 'bob', content: 'x'.repeat(1000) },

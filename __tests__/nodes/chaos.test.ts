@@ -1,5 +1,5 @@
 /**
- * Whatever happens to nodes and to NATS: what was acknowledged is on every node once, under one id, and every device gets
+ * No fault of nodes or NATS loses anything: each acknowledged message is on every node once, under one id, and every device gets
  * each message once and in order. A few faults of each kind, one after the other; with `CHAOS_SECONDS=30` all of them, each
  * under a load of its own, and for so long if it lasts. That takes half an hour and writes `bench/results/chaos.md`.
  */

@@ -1,5 +1,5 @@
 /**
- * Whatever becomes of the stream: no node serves a history that others do not have. A node that cannot follow refuses
+ * No fault of the stream makes a fork: no node serves a history that others do not have. A node that cannot follow refuses
  * publishes and is not ready, and an operator brings the cluster back with `cluster reseed`.
  */
 import { cpSync, rmSync } from 'node:fs';

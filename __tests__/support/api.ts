@@ -3,7 +3,7 @@
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The parsed body; `undefined` where there is none. */
+  /** The parsed body; `undefined` if there is none. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test asserts on it field by field
   readonly body: any;
 }

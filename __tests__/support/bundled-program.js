@@ -1,8 +1,8 @@
 /**
  * The built program, its pages, and the judge of the wire that is loaded into it, each bundled into a few files before the
  * suites run (Jest's `globalSetup`). Suites start the program over a thousand times, and a bundle takes half of the CPU of a
- * start, since Node has hundreds of modules less to find and compile. The program as it is shipped is started by the suites
- * that install it (`package-program`, `container-root`, `docs`), and by `npm run test:nodes`.
+ * start, since Node has hundreds of modules less to find and compile. Suites that install the program or look at its files
+ * start it as it is shipped (`isShipped`), and so do those in Firefox.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -24,7 +24,7 @@ interface Conversation {
   readonly lastMessage: WireMessage;
 }
 
-/** What a version answered. */
+/** The answer of a version. */
 interface Answers {
   readonly messages: Readonly<Record<string, { messages: readonly WireMessage[] }>>;
   readonly conversations: Readonly<Record<string, { conversations: readonly Conversation[] }>>;

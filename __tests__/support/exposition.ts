@@ -1,4 +1,4 @@
-/** What `/metrics` says, read by the rules of Prometheus' text format, version 0.0.4. Anything beside them is an error. */
+/** Reads `/metrics` by the rules of Prometheus' text format, version 0.0.4. Anything else is an error. */
 
 /** One line: a value with its labels. */
 export interface Sample {

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { WireMessage } from './api.ts';
 import { undoAtEnd } from './server.ts';
 
-/** Where the applications are. */
+/** The folder of the applications. */
 export const CLIENTS = join(import.meta.dirname, 'clients');
 
-/** What is seen of a client: what its application was handed. */
+/** A client as seen by its application. */
 export interface ForeignClient {
   readonly name: string;
   /** The id of the stored message that it was handed last; 0 if there is none. */
@@ -26,7 +26,7 @@ const COMMANDS: Readonly<Record<string, string>> = { js: process.execPath, py: '
 /** A program that prints each message that it is handed as one line of JSON. */
 export class ForeignProgram implements ForeignClient {
   readonly name: string;
-  /** What it said on its error output. */
+  /** Its error output. */
   said = '';
   readonly #received: unknown[] = [];
 

@@ -11,7 +11,7 @@ export interface StreamRights {
   readonly follows?: (message: WireMessage) => boolean;
 }
 
-/** What its reader may see on a stream, and what it has seen. */
+/** The messages that a reader may see on a stream, and those that it has seen. */
 export class RightsLaw {
   readonly faults: string[] = [];
   /** The stored messages, with their JSON as it was acknowledged. */

@@ -1,7 +1,7 @@
 /** Texts that have broken a parser, a protocol or a program somewhere. */
 import type { Random } from './random.ts';
 
-/** What a frame, a header or a log line must not take for its own. */
+/** Texts that must not become part of the syntax of a frame, a header or a log line. */
 export const INJECTIONS = [
   '\r',
   '\n',

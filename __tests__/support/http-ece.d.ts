@@ -1,4 +1,4 @@
-/** What the tests use of http_ece, which has no types of its own. */
+/** Types of the parts of http_ece that the tests use. */
 declare module 'http_ece' {
   import type { ECDH } from 'node:crypto';
 

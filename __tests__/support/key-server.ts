@@ -17,7 +17,7 @@ export function serving(...keys: readonly JWK[]): Answering {
 }
 
 export class KeyServer {
-  /** What it was asked for, in order. */
+  /** The requests to it, in order. */
   readonly asked: string[] = [];
   /** How it answers from now on. */
   answering: Answering;

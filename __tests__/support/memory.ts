@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** What a process holds in memory, in bytes (Linux). */
+/** Returns the resident memory of a process, in bytes (Linux). */
 export function residentBytes(pid: number): number {
   return fieldOf(pid, /^VmRSS:\s+(\d+) kB$/m);
 }

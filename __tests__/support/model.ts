@@ -11,7 +11,7 @@ export interface Span {
   readonly to: number;
 }
 
-/** What a publish asks for. */
+/** The request of a publish. */
 export interface Draft {
   readonly sender: string;
   readonly recipient: string;
@@ -28,7 +28,7 @@ export interface Draft {
  */
 export type Visibility = 'there' | 'hidden' | 'either' | 'surplus';
 
-/** What a publish of a draft must be answered with; `either` if the message of its key goes just now. */
+/** The required answer to a publish of a draft; `either` if the message of its key expires just now. */
 export type Outcome = 'new' | 'conflict' | 'either' | WireMessage;
 
 /** A number that may be less than it seems, if retention has removed something. */
@@ -129,7 +129,7 @@ export class Model {
     return newer >= this.#keep;
   }
 
-  /** What a publish must come to, after `earlier` drafts of its own batch, which are new. */
+  /** Returns the required outcome of a publish, after `earlier` new drafts of its own batch. */
   outcome(draft: Draft, span: Span, earlier: readonly Draft[] = []): Outcome | Draft {
     if (draft.idempotencyKey !== undefined) {
       const sameKey = earlier.find((one) => keyOf(one) === keyOf(draft));
@@ -148,7 +148,7 @@ export class Model {
     return 'new';
   }
 
-  /** What stands in inboxes, in order. */
+  /** Returns the messages of inboxes, in order. */
   inInboxes(inboxes: readonly string[]): WireMessage[] {
     if (inboxes.includes('*')) return this.messages;
     return this.messages.filter(
@@ -156,7 +156,7 @@ export class Model {
     );
   }
 
-  /** What two addresses sent to each other, in order. */
+  /** Returns the messages between two addresses, in order. */
   between(one: string, other: string): WireMessage[] {
     return this.messages.filter(
       ({ sender, recipient }) =>

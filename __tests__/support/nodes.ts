@@ -178,7 +178,7 @@ export class Nodes {
     await node.stop();
   }
 
-  /** Stops a node where it is: its connections stay open, and it says nothing. */
+  /** Freezes a node: its connections stay open, and it says nothing. */
   pause(index: number): void {
     this.node(index).signal('SIGSTOP');
   }

@@ -9,7 +9,7 @@ interface Grants {
   readonly metrics?: boolean;
 }
 
-/** What an inbox takes of a message. */
+/** The parts of a message by which it belongs to an inbox. */
 export interface Route {
   readonly sender: string;
   readonly recipient: string;
@@ -18,7 +18,7 @@ export interface Route {
 export class Person {
   readonly name: string;
   readonly token: string;
-  /** What a stream of this person follows; `*` is the whole log. */
+  /** The inboxes that a stream of this person follows; `*` is the whole log. */
   readonly inboxes: readonly string[];
   readonly #grants: Grants;
 

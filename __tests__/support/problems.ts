@@ -1,4 +1,4 @@
-/** What every refusal looks like. */
+/** The form of every refusal. */
 import { expect } from '@jest/globals';
 import { PROBLEM_STATUS } from '../../src/errors.ts';
 import type { Answer } from './api.ts';

@@ -13,12 +13,12 @@ export interface Device {
   readonly messages: readonly WireMessage[];
   readonly ids: readonly number[];
   readonly cursor: string | undefined;
-  /** What it was told of a gap. */
+  /** The gap that it was told of. */
   readonly gap: unknown;
   /** All that came, of a stream. */
   readonly events: readonly StreamEvent[];
   readonly retries: readonly number[];
-  /** What ended it, of a device without a stream. */
+  /** The answer that ended a device without a stream. */
   readonly refusal?: Answer | undefined;
   waitForMessages(count: number): Promise<readonly WireMessage[]>;
   waitForEnd(): Promise<void>;
@@ -37,7 +37,7 @@ export interface StallingDevice {
   cut(): void;
 }
 
-/** Where a device begins: after a cursor, with the newest so many, or now. */
+/** The begin of a device: after a cursor, with a number of the newest messages, or now. */
 interface Begin {
   readonly cursor?: string;
   readonly last?: number;
@@ -45,7 +45,7 @@ interface Begin {
 
 type Headers = Readonly<Record<string, string>>;
 
-/** What a protocol that streams has, and polling has not. */
+/** The parts that protocols with streams have, and polling lacks. */
 export interface Streaming {
   /** Opens a device with a query of any form, and waits for nothing. */
   openWith(origin: string, query: string, headers: Headers): Promise<Device>;
@@ -56,7 +56,7 @@ export interface Streaming {
 
 export interface Protocol {
   readonly name: string;
-  /** Opens a device, and waits until it has what was there: its replay is over. Fails where it is refused. */
+  /** Opens a device, and waits until its replay has ended. Fails if it is refused. */
   open(origin: string, inboxes: readonly string[], begin?: Begin, headers?: Headers): Promise<Device>;
   /** The same, without waiting for the replay. */
   begin(origin: string, inboxes: readonly string[], begin: Begin): Promise<Device>;
@@ -86,7 +86,7 @@ function streaming<One extends DeviceStream | SocketDevice>(
   };
 }
 
-/** What the server itself said to a device, by the name of an event. */
+/** Returns the events from the server itself to a device, by their name. */
 export function said({ events }: Device, name: string): readonly StreamEvent[] {
   return events.filter(({ event }) => event === name);
 }

@@ -112,7 +112,7 @@ export class ProxyClient {
 export class ProxyStream {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
-  /** What it sees, and whether that is in order. */
+  /** The events that it sees, and whether they are in order. */
   readonly law = new FrameLaw({ reader: Person.withoutToken('root', ['*']), follows: () => true });
   /** Whether the answer has ended, or was cut. */
   closed = false;

@@ -11,7 +11,7 @@ import { newFolder, Server, undoAtEnd } from './server.ts';
 import { SECRET } from './tokens.ts';
 import { until } from './until.ts';
 
-/** Where a configuration is put to work, instead of the place that it is written for. */
+/** The place in which a test uses a configuration, instead of the one that it is written for. */
 interface Place {
   readonly folder: string;
   readonly service: number;
@@ -25,7 +25,7 @@ interface Place {
 interface Program {
   readonly file: string;
   readonly configuration: string;
-  /** What the configuration has, and what stands there in a test. */
+  /** Texts of the configuration, and those that replace them in a test. */
   replacements(place: Place): readonly (readonly [said: string, here: string])[];
   arguments(folder: string): readonly string[];
   /** Its log of requests, if that is not its standard output. */
@@ -174,7 +174,7 @@ export class Proxy {
     this.plainUrl = `http://localhost:${plainPort}`;
   }
 
-  /** What it has written of the requests that are over. */
+  /** Returns the log of the finished requests. */
   get accessLog(): string {
     const { accessLog }: Program = PROGRAMS[this.name];
     if (accessLog === undefined) return this.#stdout;

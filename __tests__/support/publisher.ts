@@ -2,7 +2,7 @@
 import { type Answer, publish, type WireMessage } from './api.ts';
 
 export class Publisher {
-  /** What was acknowledged. */
+  /** The acknowledged messages. */
   readonly stored: WireMessage[] = [];
   /** The answers that refused a message. */
   readonly refusals: Answer[] = [];
@@ -54,12 +54,12 @@ export class Publisher {
   }
 }
 
-/** What several have had acknowledged, in the order of the log. */
+/** Returns the acknowledged messages of several publishers, in the order of the log. */
 export function storedBy(publishers: readonly Publisher[]): WireMessage[] {
   return publishers.flatMap(({ stored }) => stored).sort((one, other) => one.id - other.id);
 }
 
-/** What several were refused with. */
+/** Returns the refusals of several publishers. */
 export function refusalsOf(publishers: readonly Publisher[]): Answer[] {
   return publishers.flatMap(({ refusals }) => refusals);
 }

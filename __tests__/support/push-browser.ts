@@ -144,7 +144,7 @@ export class PushWorker {
     });
     await debug.send('ServiceWorker.enable');
     await until(() => registrationId !== undefined, 'its registration');
-    // What the page gives it to store may still be on its way, and is none of the watched events.
+    // Data that the page stores may still be on its way, and is none of the watched events.
     await until(
       async () => (await worker?.evaluate('readKept().then((kept) => kept !== undefined)')) === true,
       'what it keeps',

@@ -11,7 +11,7 @@ export interface Pushed {
   readonly body: Buffer;
 }
 
-/** What a service worker gets. */
+/** The payload that a service worker gets. */
 export interface Payload {
   readonly type: string;
   readonly recipient: string;
@@ -25,7 +25,7 @@ export interface Payload {
   readonly through?: number;
 }
 
-/** What a push service and a browser make of it. */
+/** A notification as a push service and a browser handle it. */
 export interface Opened {
   readonly payload: Payload;
   readonly payloadBytes: number;

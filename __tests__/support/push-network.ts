@@ -150,7 +150,7 @@ export class PushNetwork {
     return network;
   }
 
-  /** Where tests reach the service. */
+  /** The URL at which tests reach the service. */
   get url(): string {
     return `http://127.0.0.1:${(this.#api.address() as AddressInfo).port}`;
   }
@@ -203,7 +203,7 @@ export class PushNetwork {
     return device;
   }
 
-  /** What came for a device, opened. */
+  /** Returns the decrypted notifications of a device. */
   openedOf(device: PushDevice): Promise<Opened[]> {
     return Promise.all(this.pushed.filter((one) => device.isOf(one)).map((one) => device.open(one)));
   }

@@ -30,7 +30,7 @@ export class RawDevice extends RawConnection {
     this.#request = `${lines.join('\r\n')}\r\n\r\n`;
   }
 
-  /** Opens a stream; `query` is what follows `/stream?`. Settles when the request has left. */
+  /** Opens a stream; `query` is the part after `/stream?`. Settles when the request has left. */
   static open(port: number, query: string, options: RawOptions = {}): Promise<RawDevice> {
     const device = new RawDevice(port, query, options);
     return device.begin(options.silent === true ? undefined : device.#request, options.asleep);

@@ -96,7 +96,7 @@ export class RawSocket extends RawConnection {
   #unread = 0;
   #needed = 0;
 
-  /** Opens a socket; `query` is what follows `/ws?`. Settles when the request has left. */
+  /** Opens a socket; `query` is the part after `/ws?`. Settles when the request has left. */
   static open(port: number, query: string, options: RawSocketOptions = {}): Promise<RawSocket> {
     const { allowHalfOpen = false, headers, behind = Buffer.alloc(0), asleep } = options;
     const device = new RawSocket(connect({ port, host: '127.0.0.1', allowHalfOpen }));

@@ -14,7 +14,7 @@ import { until } from './until.ts';
 
 const LARGEST_CONTENT = 48 * 1024;
 
-/** What parsers of streams, of lines and of JSON stumble over. */
+/** Contents that parsers of streams, lines and JSON stumble over. */
 const HOSTILE_CONTENTS: readonly unknown[] = [
   ...INJECTIONS,
   INJECTIONS.join(''),

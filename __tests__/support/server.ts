@@ -104,7 +104,7 @@ function newReport(): string {
   return report;
 }
 
-/** What is loaded into a service to look at all that it says. */
+/** Returns the URL of the module that is loaded into a service to check everything that it sends. */
 function tapWith(report: string): string {
   return `${WIRE_TAP}?${encodeURIComponent(report)}`;
 }
@@ -191,7 +191,7 @@ export class ServerProcess {
     return new ServerProcess(options);
   }
 
-  /** Where it listens: `http://127.0.0.1:PORT`. */
+  /** The URL at which it listens: `http://127.0.0.1:PORT`. */
   get url(): string {
     const origin = /listens on (\S+)/.exec(this.#stdout)?.[1];
     if (origin === undefined) throw new Error('the server does not listen yet');
@@ -224,7 +224,7 @@ export class ServerProcess {
     this.#child.kill(name);
   }
 
-  /** Stops it where it is, and waits until all of its threads stand still; SIGCONT lets it go on (Linux). */
+  /** Freezes it, and waits until all of its threads stand still; SIGCONT lets it go on (Linux). */
   async freeze(): Promise<void> {
     this.signal('SIGSTOP');
     const tasks = `/proc/${this.pid}/task`;
@@ -232,7 +232,7 @@ export class ServerProcess {
     await until(() => readdirSync(tasks).every(isStill), 'the server to stand still');
   }
 
-  /** Waits until the check of the database after the start is over: it reads all of it in one transaction (Linux). */
+  /** Waits until the check of the database after the start has ended: it reads all of it in one transaction (Linux). */
   async waitForCheck(): Promise<void> {
     const children = (): string => readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
     await until(() => children() === '', 'the end of the check');

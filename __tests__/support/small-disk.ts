@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { newFolder, undoAtEnd } from './server.ts';
 
-/** What a file system in memory gives out at a time. */
+/** The number of bytes that a file system in memory allocates at a time. */
 const PAGE = Buffer.alloc(4096);
 
 /** A `test` that mounts a file system: skipped with one line where that is not allowed, but not in CI. */

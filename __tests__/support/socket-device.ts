@@ -36,7 +36,7 @@ export class SocketDevice extends Device<SocketEvent> {
     socket.on('error', () => undefined);
   }
 
-  /** Opens a socket; `query` is what follows `/ws?`. Settles when it is open; fails where it is refused. */
+  /** Opens a socket; `query` is the part after `/ws?`. Settles when it is open; fails if it is refused. */
   static async open(origin: string, query: string, options: StreamOptions = {}): Promise<SocketDevice> {
     const device = SocketDevice.#connect(origin, query, options);
     await until(
@@ -94,7 +94,7 @@ export class SocketDevice extends Device<SocketEvent> {
     return this.answerTo(ref);
   }
 
-  /** What was said back to a publish. */
+  /** Waits for the answer to a publish. */
   async answerTo(ref: string): Promise<SocketEvent> {
     await until(() => this.events.some((event) => event.ref === ref), `an answer to ${ref}`);
     return this.events.find((event) => event.ref === ref) as SocketEvent;

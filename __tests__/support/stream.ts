@@ -7,7 +7,7 @@ import { Device } from './device.ts';
 export interface StreamOptions {
   readonly lastEventId?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Who vouches for an origin by https. */
+  /** The certificate authority of an origin by https. */
   readonly ca?: string;
 }
 
@@ -38,7 +38,7 @@ export class DeviceStream extends Device {
     response.on('error', () => (this.#closed = true));
   }
 
-  /** Opens a stream; `query` is what follows `/stream?`. Settles with the headers. */
+  /** Opens a stream; `query` is the part after `/stream?`. Settles with the headers. */
   static open(origin: string, query: string, options: StreamOptions = {}): Promise<DeviceStream> {
     return new Promise((resolve, reject) => {
       const headers = {

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { CompactSign, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { newFolder } from './server.ts';
 
-/** What the services of tests have as `AUTH_SECRET`. */
+/** The `AUTH_SECRET` of the services of tests. */
 export const SECRET = 'a secret for tests, which is long enough';
 export const ISSUER = 'https://issuer.example';
 export const AUDIENCE = 'tidings-tests';
 
-/** What a token allows. */
+/** The permissions of a token. */
 export interface Grants {
   readonly sendAs?: readonly string[];
   readonly sendTo?: readonly string[];
@@ -116,7 +116,7 @@ export function rawToken(
   return `${input}.${signature(header.alg, input, key)}`;
 }
 
-/** A token with these claims, whatever they are; `exp` is an hour from now where it is left out. */
+/** Returns a token with any claims; by default `exp` is an hour from now. */
 export function signToken(claims: Readonly<Record<string, unknown>>, secret = SECRET): Promise<string> {
   return signText(JSON.stringify({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims }), secret);
 }

@@ -1,4 +1,4 @@
-/** What the system was asked to do, and in which order: the service run under strace (Linux). */
+/** The system calls of a service, in order: it is run under strace (Linux). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -71,7 +71,7 @@ function parse(trace: string): SystemCall[] {
       if (call === undefined) continue;
       call.returned = line;
       call.returnedAt = at;
-      // What lies in memory is shown where the call comes back, for some calls.
+      // For some calls, strace shows the memory when the call returns.
       call.text += rest;
       pending.delete(thread);
       continue;

@@ -24,7 +24,7 @@ const CURSOR = /^(?:0|[1-9]\d{0,15}-[0-9a-z]{6})$/;
 /** The id last: clients that take it at once would lose a message whose data they have not got yet. */
 const BLOCK = /^(?:event: ([a-z]+)\n)?(?:retry: (\d{1,9})\n)?data: (\{.*\})(?:\nid: (\S+))?$/;
 
-/** What ends a line for some clients, beside LF: CR, and what Python and Swift take for one. JSON has no other raw. */
+/** The characters beside LF that end a line for some clients: CR, and those of Python and Swift. JSON escapes the others. */
 const OTHER_LINE_ENDS = /[\r\v\f\u0085\u2028\u2029]/;
 
 /** Go's bufio.Scanner takes no token of 64 KiB or more: a line, and for some clients (r3labs/sse) a block. */
@@ -51,7 +51,7 @@ const isCount = (value, least = 0) => Number.isSafeInteger(value) && Number(valu
 /** The id of a cursor. @param {string} cursor */
 const idOf = (cursor) => Number(/^\d+/.exec(cursor)?.[0]);
 
-/** What is said on one connection, whatever its framing: each thing in its form, in its order. */
+/** The law of one connection, for any framing: each event has its form and its place in the order. */
 class SayingLaw {
   /** @type {string[]} */
   faults = [];
@@ -165,7 +165,7 @@ export class StreamLaw {
     this.#onEvent = onEvent;
   }
 
-  /** What was wrong so far, in order. */
+  /** The faults so far, in order. */
   get faults() {
     return this.#saying.faults;
   }
@@ -187,7 +187,7 @@ export class StreamLaw {
 
   /** @param {Uint8Array} bytes @returns {readonly Reading[]} */
   #read(bytes) {
-    // What goes to a thousand streams is read once.
+    // Bytes that go to a thousand streams are read once.
     const known = this.#rest === '' ? readings.get(bytes) : undefined;
     if (known !== undefined) return known;
     const isFresh = this.#rest === '';
@@ -270,7 +270,7 @@ export class SocketLaw {
     this.#onAnswer = onAnswer;
   }
 
-  /** What was wrong so far, in order. */
+  /** The faults so far, in order. */
   get faults() {
     return this.#saying.faults;
   }

@@ -36,7 +36,7 @@ const readers = new WeakMap();
 /** Events that were looked at: what goes to a thousand streams is one. @type {WeakSet<object>} */
 const judged = new WeakSet();
 
-/** Where node:net hands over all that is written, in order, as it goes to the system. */
+/** The functions by which node:net hands all written bytes to the system, in order. */
 const prototype = /** @type {{ _writeGeneric: WriteGeneric }} */ (/** @type {unknown} */ (Socket.prototype));
 const writeGeneric = prototype._writeGeneric;
 

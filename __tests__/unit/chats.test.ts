@@ -36,7 +36,7 @@ const message = (id: number) => ({
   createdAt: new Date(id).toISOString(),
 });
 
-/** What the service says of the conversation with Alice. */
+/** The answer of the service about the conversation with Alice. */
 const listed = (last: number, unread: number, readThrough: number | null) => ({
   peer: 'alice',
   lastMessage: message(last),

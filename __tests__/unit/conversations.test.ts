@@ -24,7 +24,7 @@ function isCounted({ type, background }: Message): boolean {
   return background === null ? type === 'message' : background === 0;
 }
 
-/** What docs/protocol.md says of conversations, computed from all messages, the slow way. */
+/** Computes conversations by the rules of docs/protocol.md from all messages, the slow way. */
 function expected(messages: readonly Message[], address: string, now: number): ListedConversation[] {
   const alive = messages.filter((message) => !isExpired(message, now));
   const peers = new Map<string, Message[]>();
@@ -64,7 +64,7 @@ function readBy(messages: readonly Message[], reader: string, peer: string): num
   return ids.length === 0 ? null : Math.max(...ids);
 }
 
-/** What it says of one pair. */
+/** Computes the conversation of one pair. */
 function expectedPair(
   messages: readonly Message[],
   address: string,
@@ -77,7 +77,7 @@ function expectedPair(
   return listed ?? { peer, lastMessage: null, unread: 0, readThrough, peerReadThrough };
 }
 
-/** What it says of a room. */
+/** Computes the conversation of a room. */
 function expectedRoom(messages: readonly Message[], reader: string, room: string, now: number): RoomState {
   const alive = messages.filter((message) => isCounted(message) && !isExpired(message, now));
   const readThrough = readBy(messages, reader, room);

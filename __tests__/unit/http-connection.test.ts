@@ -10,7 +10,7 @@ const LOOK_MILLISECONDS = 40;
 const MEBIBYTE = 1024 * 1024;
 
 let server: HttpServer;
-/** What was handled, in order, and how it is answered. */
+/** The requests that were handled, in order, and their answers. */
 let handled: { path: string; request: IncomingMessage; response: ServerResponse }[];
 let answer: (path: string, response: ServerResponse, request: IncomingMessage) => void;
 let sockets: Socket[];
@@ -71,7 +71,7 @@ test('past 8,192 requests that wait on all connections, one waits on each furthe
   await until(() => late.isClosed() && full.every(({ isClosed }) => isClosed()), 'all to be closed');
   expect(late.answers()).toEqual(['200 done', '200 /behind']);
   for (const { answers } of full) expect(answers()).toHaveLength(513);
-  // What waited is forgotten: as many may wait again.
+  // The waiting requests are forgotten: as many may wait again.
   const again = client(get('/again').repeat(100));
   await until(() => again.answers().length === 100, 'all answers');
 });

@@ -19,7 +19,7 @@ test('requests and handshakes that come before the server serves wait, and each 
   const server = await HttpServer.listen('127.0.0.1', 0, 10);
   const handshake = await client(server.origin, handshakeBytes('/ws'));
   const request = await client(server.origin, 'GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n');
-  // What is no request is answered at once, and by then the others have been read.
+  // Bytes that are no request are answered at once, and by then the others have been read.
   const probe = await client(server.origin, 'nonsense\r\n\r\n');
   await once(probe.socket, 'close');
   expect(handshake.received() + request.received()).toBe('');

@@ -34,7 +34,7 @@ class Node {
 
   async step(): Promise<number> {
     const pause = await this.lease.step();
-    // What begins after it was taken.
+    // Work that begins after the lease was taken.
     await new Promise((resolve) => setImmediate(resolve));
     return pause;
   }

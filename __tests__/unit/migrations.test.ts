@@ -59,7 +59,7 @@ test('reading the state of a database of an earlier version migrates it, and kee
 
 test('the copy of a database that another program reads has everything in its write-ahead log', () => {
   const file = databaseOf('schema-8');
-  // What was written stays in the write-ahead log, since there is a reader.
+  // Because there is a reader, the changes stay in the write-ahead log.
   const change = (content: string): void =>
     withDatabase(file, (database) => {
       database.pragma('wal_autocheckpoint = 0');

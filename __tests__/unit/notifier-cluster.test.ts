@@ -13,7 +13,7 @@ import { subscription } from '../support/push-subscription.ts';
 class Node {
   readonly memory: MemoryLog;
   readonly notifier: Notifier;
-  /** What the push service has got from this node. */
+  /** The notifications that the push service has from this node. */
   readonly sent: string[] = [];
   /** Settles when the push service answers. */
   answered: Promise<unknown> = Promise.resolve();

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 
-/** What of these is used here. Their own types want those of a browser (tsconfig.public.json). */
+/** The parts that are used here. The full types need those of a browser (tsconfig.public.json). */
 interface Chat {
   readonly unread: number;
 }

@@ -25,7 +25,7 @@ function store(...drafts: readonly (Partial<Draft> & { readonly count?: number }
   }
 }
 
-/** What Ann has not read in the room. */
+/** Returns the number of messages of the room that Ann has not read. */
 const unread = (after = 0, reader = 'ann'): number =>
   new Unread(database).ofRoom({ room: 'room', reader, after, head: 10 * MANY, now: TIME + 1000 });
 

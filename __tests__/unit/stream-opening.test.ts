@@ -24,7 +24,7 @@ let refusals: RefusalCounters;
 let refusalFor: 'shutdown' | 'over-limit' | undefined;
 /** Why this node is cut off from the others. */
 let cutOff: string | undefined;
-/** What the log promises of a cursor that is ahead. */
+/** The answer of the log to a cursor that is ahead. */
 let reached: Promise<void> | undefined;
 let identify: () => Promise<Identity>;
 let newest: () => { after: number; gap: false; purgedThrough: number };

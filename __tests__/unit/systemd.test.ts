@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { Systemd } from '../../src/cli/systemd.ts';
 import { until } from '../support/until.ts';
 
-/** What systemd is told with such variables. */
+/** Returns the messages to systemd with such variables. */
 function told(environment: Readonly<Record<string, string>>) {
   const messages: string[] = [];
   const systemd = new Systemd({

@@ -5,8 +5,11 @@ import { get, post } from './peer.js';
 
 const PROGRAM = new URL('plain-server.js', import.meta.url).pathname;
 
-/** A service written by hand with Express and SQLite, with the same promise: on disk before it is acknowledged. */
-/** @type {import('./peer.js').Peer} */
+/**
+ * A service written by hand with Express and SQLite, with the same promise: on disk before it is acknowledged.
+ *
+ * @type {import('./peer.js').Peer}
+ */
 export const plain = {
   name: 'plain Express (synced)',
   durability: 'each message is a transaction of SQLite, flushed before the answer',

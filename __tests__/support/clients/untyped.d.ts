@@ -1,4 +1,4 @@
-/** What the applications use of clients that have no types of their own. */
+/** Types of the parts of untyped clients that the applications use. */
 declare module 'eventsource-2' {
   export default class EventSource {
     onmessage: (event: { readonly data: string }) => void;
