@@ -220,8 +220,10 @@ describeInBrowser('a gap', () => {
     const bob = await open(first, 'bob', 'room-tea');
     await bob.shows('lost 1', 'lost 2', 'lost 3');
     await bob.unread('room-tea', 0);
-    // A marker that still waits would be sent to the log that comes after this one.
     await until(async () => (await readThrough(first)) === 3, 'the marker');
+    // A marker that waits for its answer would be sent to the log that comes after this one.
+    const waiting = "Object.keys(localStorage).filter((name) => name.includes(':outbox:')).length";
+    await until(async () => (await bob.page.evaluate(waiting)) === 0, 'nothing to wait');
     await bob.page.goto('about:blank');
     await first.kill();
     const elsewhere = await Server.start();

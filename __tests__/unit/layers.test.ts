@@ -215,9 +215,9 @@ test('the linters of the project refuse files that import each other, in the who
       "import { one } from './one.ts';\nexport const two = () => one;\n",
     );
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-      scripts: { lint: string };
+      scripts: { 'lint:files': string };
     };
-    const [, options = ''] = /knip( .*)?$/.exec(scripts.lint) ?? [];
+    const [, options = ''] = /knip( .*)?$/.exec(scripts['lint:files']) ?? [];
     const program = join(ROOT, 'node_modules/.bin/knip');
     const { status, stdout } = spawnSync(program, options.trim().split(/\s+/), {
       cwd: folder,
