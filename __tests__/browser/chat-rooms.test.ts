@@ -1,10 +1,13 @@
 import { expect, test } from '@jest/globals';
+import type { Route } from 'playwright-core';
 import { get, send } from '../support/api.ts';
 import { describeInBrowser } from '../support/browser.ts';
 import { ChatPage } from '../support/chat-page.ts';
 import { Gate } from '../support/gate.ts';
 import { until } from '../support/until.ts';
 import { withFreshPages, withServer } from '../support/with-browser.ts';
+
+const FORBIDDEN = JSON.stringify({ status: 403, title: 'Forbidden', detail: 'not yours' });
 
 describeInBrowser('a room', () => {
   const browser = withFreshPages();
@@ -211,21 +214,34 @@ describeInBrowser('a room', () => {
     await amy.unread('kim', 1);
   });
 
-  test('a room that cannot be joined now is not in the list, and closes no other conversation', async () => {
+  test.each<[what: string, sentence: string, answer: (route: Route) => Promise<void>]>([
+    ['a room that cannot be joined now', 'You cannot join a room now', (route) => route.abort()],
+    [
+      'a room that may not be read',
+      'You are not allowed to read',
+      (route) => route.fulfill({ status: 403, contentType: 'application/problem+json', body: FORBIDDEN }),
+    ],
+  ])('%s is not in the list, and closes no other conversation', async (_what, sentence, answer) => {
     const gina = await open('gina');
     const gate = new Gate();
     const [room, field] = ['**/conversations?*room=room-far', gina.page.getByLabel('Search, or a name')];
     await gina.page.route(room, async (route) => {
       await gate.passed;
-      await route.abort();
+      await answer(route);
     });
     const asked = gina.page.waitForRequest(room);
     await field.fill('room-far');
     await field.press('Enter');
     await asked;
+    // The page draws when it begins to watch carol: that would hide a drawing that is missing later.
+    const watched = gina.page.waitForResponse(/stream\?.*carol/);
     await gina.turnTo('carol');
+    await watched;
+    await gina.live();
+    await gina.drawn();
+    expect(await gina.names()).toContain('room-far');
     gate.open();
-    await gina.page.getByText('You cannot join a room now').waitFor();
+    await gina.page.getByText(sentence).waitFor();
     await until(async () => !(await gina.names()).includes('room-far'), 'the room to be gone');
     await gina.page.getByRole('heading', { name: 'carol', exact: true }).waitFor();
     expect(new URL(gina.page.url()).hash).toBe('#carol');

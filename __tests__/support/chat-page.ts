@@ -7,6 +7,7 @@ declare const document: {
   hasFocus: () => boolean;
   dispatchEvent: (event: Event) => boolean;
 };
+declare const requestAnimationFrame: (callback: (time: number) => void) => number;
 
 export interface Opened {
   /** The other person, whose conversation is opened with the page. */
@@ -75,6 +76,13 @@ export class ChatPage {
     await until(
       async () => (await this.banner.getAttribute('data-state')) === state,
       `the page to be ${state}`,
+    );
+  }
+
+  /** Waits until what is due to be drawn was drawn: the page draws with the next frame. */
+  async drawn(): Promise<void> {
+    await this.page.evaluate(
+      () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
     );
   }
 

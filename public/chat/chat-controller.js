@@ -145,7 +145,8 @@ export class ChatController {
       copy: this.#copy,
     };
     this.signOut = new SignOut(api, me, isOpen, parts);
-    this.#membership = new Membership(parts, () => this.#openPeer());
+    const events = { onJoined: () => this.#openPeer(), onRemoved: () => this.#changeChats() };
+    this.#membership = new Membership(parts, events);
     showBell(this.#notifications);
     this.#wirePage();
     void this.#begin(isStill);

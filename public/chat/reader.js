@@ -66,7 +66,6 @@ export class Reader {
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 403) throw error;
       this.#rooms.leave(room);
-      this.#chats.remove(room);
       this.#events.onUnreadable(room);
       return false;
     }
