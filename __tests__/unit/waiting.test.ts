@@ -7,8 +7,8 @@ import { LogUnavailable } from '../../src/log/message-log.ts';
 import type { Order } from '../../src/log/order/order.ts';
 import type { Draft } from '../../src/message.ts';
 
-const MIB = 1024 * 1024;
-const BOUND = 64 * MIB;
+/** In bytes. */
+const BOUND = 8 * 1024 * 1024;
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -23,7 +23,7 @@ function heapBytes(): number {
 /** A group that never comes to the disk. */
 function hangingGroup(): GroupCommit {
   const order: Pick<Order, 'propose'> = { propose: () => new Promise(() => undefined) };
-  return new GroupCommit(order, () => ({ answers: [], handedOn: undefined }));
+  return new GroupCommit(order, () => ({ answers: [], handedOn: undefined }), BOUND);
 }
 
 /** Drafts as they come: from the text of a body. */

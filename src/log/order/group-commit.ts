@@ -65,6 +65,7 @@ export class GroupCommit {
   failures = 0;
   readonly #order: Pick<Order, 'propose' | 'limits'>;
   readonly #settle: (commit: Commit) => Settled;
+  readonly #maxWaitingBytes: number;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   /**
@@ -76,15 +77,23 @@ export class GroupCommit {
   /** Settles when the newest group has been delivered. */
   #handingOn: Promise<unknown> | undefined;
 
-  /** @param settle delivers a commit, and returns the answers for its publishers */
-  constructor(order: Pick<Order, 'propose' | 'limits'>, settle: (commit: Commit) => Settled) {
+  /**
+   * @param settle delivers a commit, and returns the answers for its publishers
+   * @param maxWaitingBytes how much memory waiting messages may take before the queue is full
+   */
+  constructor(
+    order: Pick<Order, 'propose' | 'limits'>,
+    settle: (commit: Commit) => Settled,
+    maxWaitingBytes = WAITING_BYTES,
+  ) {
     this.#order = order;
     this.#settle = settle;
+    this.#maxWaitingBytes = maxWaitingBytes;
   }
 
   /** Whether the queue is full, so that nothing more is accepted for now. */
   get isFull(): boolean {
-    return this.#waitingBytes > WAITING_BYTES;
+    return this.#waitingBytes > this.#maxWaitingBytes;
   }
 
   /**
