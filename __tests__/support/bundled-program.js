@@ -15,8 +15,9 @@ import { builtDocument } from './description.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAM = join(ROOT, 'dist/');
-/** Its threads and processes. */
+/** Its threads and processes, and the module that `unit/message-log` loads. */
 const THREADS = [
+  'log/open-local-log',
   'log/replica/writer-thread',
   'log/replica/database-process',
   'log/replica/integrity-process',
@@ -51,7 +52,7 @@ export function removeBundle() {
 }
 
 /**
- * Bundles all that `main.js` imports, and runs it once, for the cache of its code.
+ * Bundles all that `main.js` imports, and uses it once, for the cache of its code.
  *
  * @param {string} folder of the bundle
  */
@@ -74,12 +75,37 @@ async function bundleMain(folder) {
   mkdirSync(join(folder, 'first'));
   const first = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';
-  first.stdout.on('data', (text) => String(text).includes('listens on') && first.kill());
   first.stderr.on('data', (text) => (errors += String(text)));
-  await once(first, 'close');
+  const ended = once(first, 'close');
+  /** @type {string} */
+  const line = await new Promise((resolve) => {
+    first.stdout.once('data', (text) => resolve(String(text)));
+    first.once('close', () => resolve(''));
+  });
+  const [url] = /http:\/\/[\d.:]+/.exec(line) ?? [];
+  if (url !== undefined) await publishAndRead(url);
+  first.kill();
+  await ended;
   if (first.exitCode !== 0) throw new Error(`the bundled program failed: ${errors}`);
   chmodSync(join(folder, 'dist/program.cjs.cache'), 0o644);
   rmSync(join(folder, 'first'), { recursive: true });
+}
+
+/**
+ * Has the program run what most suites use.
+ *
+ * @param {string} url of the service
+ */
+async function publishAndRead(url) {
+  const stream = await fetch(`${url}/stream?recipient=ann`);
+  const publish = { method: 'POST', headers: { 'Content-Type': 'application/json' } };
+  for (const body of ['{"recipient":"ann","content":1}', '{}']) {
+    const answer = await fetch(`${url}/messages`, { ...publish, body });
+    await answer.text();
+  }
+  const history = await fetch(`${url}/messages?recipient=ann`);
+  await history.text();
+  await stream.body?.cancel();
 }
 
 /**

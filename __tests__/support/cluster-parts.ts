@@ -1,4 +1,6 @@
 /** The parts of a cluster in this process, over a connection to real servers of NATS, without a node. */
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { initCluster, type InitSurroundings } from '../../src/cluster/init.ts';
 import type { LogRecord } from '../../src/cluster/catalogue.ts';
@@ -9,10 +11,10 @@ import { newVapidKeys } from '../../src/push/vapid.ts';
 import { send } from './api.ts';
 import type { NatsServers } from './nats.ts';
 import { positionOf } from './position.ts';
-import { Server, undoAtEnd } from './server.ts';
+import { BUNDLE, Server, undoAtEnd } from './server.ts';
 
-/** The program of snapshots as it is built. */
-export const SNAPSHOT_PROGRAM = new URL('../../dist/cluster/snapshot-process.js', import.meta.url);
+/** The program of snapshots, bundled. */
+export const SNAPSHOT_PROGRAM = pathToFileURL(join(BUNDLE, 'dist/cluster/snapshot-process.js'));
 
 /** The surroundings of operations, with the lines of their log. */
 export interface ClusterParts extends InitSurroundings {

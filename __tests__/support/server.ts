@@ -10,7 +10,7 @@ import { afterAll, afterEach } from '@jest/globals';
 import { until } from './until.ts';
 
 /** Of the program and of the judge of the wire: bundled-program.js says why. */
-const BUNDLE = process.env['TIDINGS_BUNDLE'] ?? '';
+export const BUNDLE = process.env['TIDINGS_BUNDLE'] ?? '';
 const MAIN = join(BUNDLE, 'dist/main.js');
 const SHIPPED_MAIN = join(import.meta.dirname, '../../dist/main.js');
 const WIRE_TAP = pathToFileURL(join(BUNDLE, 'wire-tap.js')).href;

@@ -11,13 +11,13 @@ import { prepareProjection } from '../../src/log/replica/projection.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { MemoryStream } from '../support/memory-stream.ts';
 import { describeMessageLog, type LogFactory } from '../support/message-log-contract.ts';
-import { cleanUp, newFolder } from '../support/server.ts';
+import { BUNDLE, cleanUp, newFolder } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
 afterAll(cleanUp);
 
-/** The built one: its writer is a thread of its own. */
-const built = join(import.meta.dirname, '../../dist/log/open-local-log.js');
+/** The built one, bundled: its writer is a thread of its own. */
+const built = join(BUNDLE, 'dist/log/open-local-log.js');
 
 const inFile: LogFactory = {
   setsTime: true,
