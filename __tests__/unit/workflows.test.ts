@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { PARTS } from '../../jest.ci.config.js';
 import { NODES } from '../support/client-package.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -23,7 +24,9 @@ interface Workflow {
     Record<
       string,
       {
-        readonly strategy?: { readonly matrix?: { readonly node?: readonly number[] } };
+        readonly strategy?: {
+          readonly matrix?: { readonly node?: readonly number[]; readonly part?: readonly number[] };
+        };
         readonly steps: readonly { readonly run?: string; readonly uses?: string }[];
       }
     >
@@ -49,6 +52,13 @@ test('each command in a workflow exists', () => {
   const files = commands.flatMap((line) => [...line.matchAll(/\.ci\/[\w-]+/g)].map(([path]) => path));
   expect(files.length).toBeGreaterThan(0);
   expect(files.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test('each part of the suites has a job', () => {
+  const parts = workflows.flatMap(({ jobs }) =>
+    Object.values(jobs).flatMap(({ strategy }) => strategy?.matrix?.part ?? []),
+  );
+  expect(parts).toEqual(Array.from({ length: PARTS }, (_, index) => index + 1));
 });
 
 test('each supported version of Node has a job', () => {
