@@ -68,7 +68,9 @@ export function undoAtEnd(undo: () => unknown): void {
 export async function cleanUp(): Promise<void> {
   await Promise.all([...running].map((server) => server.kill()));
   for (const undo of undoings.splice(0)) await undo();
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  // A service whose wrapper was killed, such as its terminal, may still be ending, and write into its folder.
+  const again = { maxRetries: 20, retryDelay: 50 };
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, ...again });
   failOnWireFaults();
 }
 
