@@ -3,46 +3,51 @@
  * bundles the program, and leaves a processor idle while its last suites end.
  *
  * All suites together take two processors for more than half an hour. So the suites that take long are in parts, and the commit
- * says which part its run plays: successive commits play all of them. `CI_PART=all npm run test:ci` runs every suite, as
- * `npm test` does, and `CI_PART=2` repeats what CI ran.
+ * says which part its run plays: successive commits play all of them. `CI_PART=all npm run test:ci` runs every suite, and
+ * `CI_PART=2` repeats what CI ran.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import onNodes from './jest.cluster.config.js';
-import inFirefox from './jest.firefox.config.js';
+import onNodes, { IN_CI } from './jest.cluster.config.js';
+import inFirefox, { SUITES } from './jest.firefox.config.js';
 import one from './jest.config.js';
 
-export const PARTS = 4;
+export const PARTS = 6;
 
 /** Suites that take about 20 s and more (each run prints the times), mostly for the many processes and pages that they start. */
 const LONG = {
+  unit: 'conversations|message-log|cluster-serving|jetstream-order',
   browser: '.*',
   fuzz: '.*',
   nodes: '.*',
   integration:
     '(bench|cluster|container|fault|key|log|nats|package|push)-.*|bench|client-transports|clients|command-line|config|cors' +
-    '|counting|damage|disk-full|disk-place|end|eventsource|handover|limits|model|openapi-tools|protocols|request-log|retention' +
-    '|slow-reader|start|systemd|token-end|upgrades|upgrades-killed|web-socket-publish',
+    '|counting|damage|disk-full|disk-place|end|eventsource|handover|limits|metrics|model|openapi-tools|power-cut|protocols|push' +
+    '|request-log|retention|slow-reader|start|systemd|token-end|upgrades|upgrades-killed|web-socket|web-socket-publish',
 };
 
 /** Long ones that each run plays: the page, and the exact resume of a browser. */
 const ALWAYS = ['browser/chat', 'browser/client-resume', 'browser/event-source'];
 
-/** Returns all suites, as `folder/name`, in order. */
+/** @typedef {'one' | 'nodes' | 'Firefox'} Place where a suite is run: one process, the nodes of a cluster, or Firefox */
+/** @typedef {`${Place}: ${string}`} Entry a suite, as `folder/name`, and where it is run */
+
+/** Returns all that CI ever runs, in order. @returns {Entry[]} */
 export function allSuites() {
-  return ['unit', 'integration', 'fuzz', 'nodes', 'browser'].flatMap((folder) =>
-    readdirSync(join(import.meta.dirname, '__tests__', folder))
-      .filter((file) => file.endsWith('.test.ts'))
-      .map((file) => `${folder}/${file.replace('.test.ts', '')}`)
-      .sort(),
-  );
+  const folders = ['unit', 'integration', 'fuzz', 'nodes', 'browser'];
+  return [
+    ...folders.flatMap((folder) => namesIn(folder).map((name) => entry('one', `${folder}/${name}`))),
+    ...IN_CI.split(' ').map((name) => entry('nodes', `integration/${name}`)),
+    ...SUITES.split(' ').map((name) => entry('Firefox', `browser/${name}`)),
+  ];
 }
 
 /**
- * Returns the suites of a part. Neighbours by name are in different parts, so that each part has some of each kind.
+ * Returns what a part runs. Neighbours by name are in different parts, so that each part has some of each kind.
  *
  * @param {string} part 1 to `PARTS`, or `all`
+ * @returns {Entry[]}
  * @throws {Error} for any other part
  */
 export function suitesOf(part) {
@@ -54,10 +59,22 @@ export function suitesOf(part) {
   return all.filter((suite) => !isLong(suite) || long.indexOf(suite) % PARTS === Number(part) - 1);
 }
 
-/** @param {string} suite */
+/** @param {string} folder */
+function namesIn(folder) {
+  const files = readdirSync(join(import.meta.dirname, '__tests__', folder)).sort();
+  return files.flatMap((file) => (file.endsWith('.test.ts') ? [file.replace('.test.ts', '')] : []));
+}
+
+/** @param {Place} place @param {string} suite @returns {Entry} */
+function entry(place, suite) {
+  return `${place}: ${suite}`;
+}
+
+/** @param {Entry} suite */
 function isLong(suite) {
+  if (ALWAYS.some((name) => suite === entry('one', name))) return false;
   const long = Object.entries(LONG).map(([folder, names]) => `${folder}/(${names})`);
-  return !ALWAYS.includes(suite) && new RegExp(`^(${long.join('|')})$`).test(suite);
+  return !suite.startsWith('one: ') || new RegExp(`: (${long.join('|')})$`).test(suite);
 }
 
 /** Returns the part that the commit says; `all` where Git knows none. */
@@ -73,30 +90,30 @@ function partOfCommit() {
 const part = process.env['CI_PART'] ?? partOfCommit();
 const chosen = suitesOf(part);
 const left = allSuites().length - chosen.length;
-if (left > 0)
-  process.stdout.write(
-    `Part ${part} of ${PARTS}: other commits run the other ${left} suites, and CI_PART=all runs all.\n`,
-  );
+/** Printed under the times. */
+const note = `Part ${part} of ${PARTS}: other commits run ${left} suites more, and CI_PART=all runs all.`;
 
-const { testTimeout, maxWorkers, reporters } = /** @type {Required<import('jest').Config>} */ (one);
+const { testTimeout, maxWorkers } = /** @type {Required<import('jest').Config>} */ (one);
 
 /**
+ * Returns the configurations of a place; none if nothing is run there.
+ *
+ * @param {Place} place
  * @param {import('jest').Config} config its options that hold for a whole run are left out
- * @param {string} displayName
- * @returns {import('jest').Config}
+ * @returns {import('jest').Config[]}
  */
-function project({ testTimeout: _, maxWorkers: __, reporters: ___, ...config }, displayName) {
-  return { ...config, displayName };
+function projects(place, { testTimeout: _, maxWorkers: __, reporters: ___, ...config }) {
+  const suites = chosen
+    .filter((suite) => suite.startsWith(`${place}: `))
+    .map((suite) => suite.split(': ')[1]);
+  const testMatch = suites.map((suite) => `<rootDir>/__tests__/${suite}.test.ts`);
+  return suites.length === 0 ? [] : [{ ...config, displayName: place, testMatch }];
 }
 
 /** @type {import('jest').Config} */
 export default {
   testTimeout,
   maxWorkers,
-  reporters,
-  projects: [
-    project({ ...one, testMatch: chosen.map((suite) => `<rootDir>/__tests__/${suite}.test.ts`) }, 'one'),
-    project(onNodes, 'nodes'),
-    project(inFirefox, 'Firefox'),
-  ],
+  reporters: ['default', ['<rootDir>/__tests__/support/suite-times.js', left === 0 ? {} : { note }]],
+  projects: [...projects('one', one), ...projects('nodes', onNodes), ...projects('Firefox', inFirefox)],
 };
