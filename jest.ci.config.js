@@ -2,9 +2,8 @@
  * What CI runs: the suites, with some of them on the nodes of a cluster and in Firefox as well. It is one run, because each run
  * bundles the program, and leaves a processor idle while its last suites end.
  *
- * All suites together take two processors for more than half an hour. So the suites that take long are in parts, and the commit
- * says which part its run plays: successive commits play all of them. `CI_PART=all npm run test:ci` runs every suite, and
- * `CI_PART=2` repeats what CI ran.
+ * All suites together take two processors for more than half an hour. So the suites that take long are in parts, and commits
+ * take turns: each runs the next part. `CI_PART=all npm run test:ci` runs every suite, and `CI_PART=2` the second part.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -27,7 +26,7 @@ const LONG = {
     '|request-log|retention|slow-reader|start|systemd|token-end|upgrades|upgrades-killed|web-socket|web-socket-publish',
 };
 
-/** Long ones that each run plays: the page, and the exact resume of a browser. */
+/** Long suites that every run includes: the page, and the exact resume of a browser. */
 const ALWAYS = ['browser/chat', 'browser/client-resume', 'browser/event-source'];
 
 /** @typedef {'one' | 'nodes' | 'Firefox'} Place where a suite is run: one process, the nodes of a cluster, or Firefox */
@@ -77,11 +76,18 @@ function isLong(suite) {
   return !suite.startsWith('one: ') || new RegExp(`: (${long.join('|')})$`).test(suite);
 }
 
-/** Returns the part that the commit says; `all` where Git knows none. */
+/** Returns the part of this commit; `all` if Git does not know the commit. */
 function partOfCommit() {
+  /** @param {...string} command */
+  const git = (...command) =>
+    String(execFileSync('git', command, { cwd: import.meta.dirname, stdio: 'pipe' })).trim();
   try {
-    const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname, stdio: 'pipe' });
-    return String((Number.parseInt(String(commit).slice(0, 8), 16) % PARTS) + 1);
+    // A shallow clone cannot count.
+    const isShallow = git('rev-parse', '--is-shallow-repository') === 'true';
+    const number = isShallow
+      ? Number(`0x${git('rev-parse', '--short=8', 'HEAD')}`)
+      : Number(git('rev-list', '--count', 'HEAD'));
+    return String((number % PARTS) + 1);
   } catch {
     return 'all';
   }
@@ -91,7 +97,7 @@ const part = process.env['CI_PART'] ?? partOfCommit();
 const chosen = suitesOf(part);
 const left = allSuites().length - chosen.length;
 /** Printed under the times. */
-const note = `Part ${part} of ${PARTS}: other commits run ${left} suites more, and CI_PART=all runs all.`;
+const note = `Part ${part} of ${PARTS}: ${left} suites were left to other commits. CI_PART=all runs all.`;
 
 const { testTimeout, maxWorkers } = /** @type {Required<import('jest').Config>} */ (one);
 

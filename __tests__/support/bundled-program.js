@@ -71,7 +71,7 @@ async function bundleMain(folder) {
   const file = join(folder, 'dist/main.js');
   const start = "$&import { program } from './cached-program.js';\n";
   writeFileSync(file, main.replace(/^#!.*\n/, start).replaceAll(IMPORT, 'const $1 = program;'));
-  const env = { ...process.env, PORT: '0', DATABASE: join(folder, 'first/run.sqlite') };
+  const env = { ...process.env, HOST: '127.0.0.1', PORT: '0', DATABASE: join(folder, 'first/run.sqlite') };
   mkdirSync(join(folder, 'first'));
   const first = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';
@@ -83,10 +83,13 @@ async function bundleMain(folder) {
     first.once('close', () => resolve(''));
   });
   const [url] = /http:\/\/[\d.:]+/.exec(line) ?? [];
-  if (url !== undefined) await publishAndRead(url);
-  first.kill();
+  try {
+    if (url !== undefined) await publishAndRead(url);
+  } finally {
+    first.kill();
+  }
   await ended;
-  if (first.exitCode !== 0) throw new Error(`the bundled program failed: ${errors}`);
+  if (url === undefined || first.exitCode !== 0) throw new Error(`the bundled program failed: ${errors}`);
   chmodSync(join(folder, 'dist/program.cjs.cache'), 0o644);
   rmSync(join(folder, 'first'), { recursive: true });
 }

@@ -79,7 +79,7 @@ export class ChatPage {
     );
   }
 
-  /** Waits until what is due to be drawn was drawn: the page draws with the next frame. */
+  /** Waits until the page has drawn all changes, which it does with the next frame. */
   async drawn(): Promise<void> {
     await this.page.evaluate(
       () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),

@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 
-/** @typedef {{ perfStats: { start: number, end: number }, testFilePath: string }} Suite */
+/** @typedef {{ perfStats: { start: number, end: number }, testFilePath: string, displayName?: { name: string } }} Suite */
 
 /** A reporter that prints at the end how long each suite took, the longest first, if there were several. */
 export default class SuiteTimes {
@@ -20,9 +20,10 @@ export default class SuiteTimes {
    */
   onRunComplete(_contexts, { testResults }) {
     if (testResults.length < 2) return;
-    const times = testResults.map(({ perfStats, testFilePath }) => ({
+    const times = testResults.map(({ perfStats, testFilePath, displayName }) => ({
       seconds: (perfStats.end - perfStats.start) / 1000,
-      name: relative(process.cwd(), testFilePath),
+      name:
+        relative(process.cwd(), testFilePath) + (displayName === undefined ? '' : ` (${displayName.name})`),
     }));
     const lines = times
       .sort((one, other) => other.seconds - one.seconds)

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { readPublication } from '../../src/publish/draft.ts';
-import { GroupCommit } from '../../src/log/order/group-commit.ts';
+import { GroupCommit, WAITING_BYTES } from '../../src/log/order/group-commit.ts';
 import { LogUnavailable } from '../../src/log/message-log.ts';
 import type { Order } from '../../src/log/order/order.ts';
 import type { Draft } from '../../src/message.ts';
@@ -21,9 +21,9 @@ function heapBytes(): number {
 }
 
 /** A group that never comes to the disk. */
-function hangingGroup(): GroupCommit {
+function hangingGroup(bytes?: number): GroupCommit {
   const order: Pick<Order, 'propose'> = { propose: () => new Promise(() => undefined) };
-  return new GroupCommit(order, () => ({ answers: [], handedOn: undefined }), BOUND);
+  return new GroupCommit(order, () => ({ answers: [], handedOn: undefined }), bytes);
 }
 
 /** Drafts as they come: from the text of a body. */
@@ -69,7 +69,7 @@ const KINDS: readonly [what: string, size: number, message: (batch: number, inde
 
 describe('publishes that wait while the disk hangs', () => {
   test.each(KINDS)('publishes that wait are counted by their memory: %s', async (_what, size, message) => {
-    const group = hangingGroup();
+    const group = hangingGroup(BOUND);
     const before = heapBytes();
     let batches = 0;
     const taken: Promise<unknown>[] = [];
@@ -84,5 +84,18 @@ describe('publishes that wait while the disk hangs', () => {
     if (size > 1) expect(grown).toBeGreaterThan(BOUND / 3);
     expect(taken).toHaveLength(batches);
     await expect(group.append(draftsOf('[{"recipient":"bob","content":0}]'))).rejects.toThrow(LogUnavailable);
+  });
+
+  test('a service takes 64 MiB of publishes that wait, and no more', () => {
+    expect(WAITING_BYTES).toBe(64 * 1024 * 1024);
+    const group = hangingGroup();
+    let bytes = 0;
+    while (!group.isFull && bytes < 2 * WAITING_BYTES) {
+      const content = 'y'.repeat(40_000);
+      void group.append(draftsOf(JSON.stringify([{ recipient: 'bob', content }])));
+      bytes += content.length;
+    }
+    expect(bytes).toBeGreaterThan(WAITING_BYTES / 3);
+    expect(bytes).toBeLessThan(1.1 * WAITING_BYTES);
   });
 });

@@ -20,7 +20,8 @@ export class Reader {
    * @param {Api} api
    * @param {Chats} chats
    * @param {Rooms} rooms
-   * @param {{ onChange: () => void, onUnreadable: (room: string) => void }} events
+   * @param {{ onChange: () => void, onUnreadable: (room: string) => void }} events `onUnreadable`: a room was left,
+   *   because it may not be read; its chat is still there, and must be removed
    */
   constructor(api, chats, rooms, events) {
     this.#api = api;

@@ -9,7 +9,7 @@ import { weightOf } from './weight.ts';
 const GROUP_MESSAGES = 2048;
 
 /** Publishes are refused while messages not yet on disk take more memory than this: the disk may hang. */
-const WAITING_BYTES = 64 * 1024 * 1024;
+export const WAITING_BYTES = 64 * 1024 * 1024;
 const GROUP_BYTES = 8 * 1024 * 1024;
 
 /** The reason why nothing more is accepted, in words fit for a client. */
