@@ -12,18 +12,19 @@ import onNodes, { IN_CI } from './jest.cluster.config.js';
 import inFirefox, { SUITES } from './jest.firefox.config.js';
 import one from './jest.config.js';
 
-export const PARTS = 6;
+export const PARTS = 8;
 
 /** Suites that take about 20 s and more (each run prints the times), mostly for the many processes and pages that they start. */
 const LONG = {
-  unit: 'conversations|message-log|cluster-serving|jetstream-order',
+  unit: 'cluster-serving|conversations|jetstream-order|message-log|presence|subscription|twin-replicas|waiting',
   browser: '.*',
   fuzz: '.*',
   nodes: '.*',
   integration:
-    '(bench|cluster|container|fault|key|log|nats|package|push)-.*|bench|client-transports|clients|command-line|config|cors' +
-    '|counting|damage|disk-full|disk-place|end|eventsource|handover|limits|metrics|model|openapi-tools|power-cut|protocols|push' +
-    '|request-log|retention|slow-reader|start|systemd|token-end|upgrades|upgrades-killed|web-socket|web-socket-publish',
+    '(bench|cluster|container|fault|key|log|nats|package|push)-.*|bench|bodies|client-transports|clients|command-line|config' +
+    '|cors|counting|damage|descriptors|disk-full|disk-place|end|eventsource|handover|limits|metrics|model|openapi-tools' +
+    '|power-cut|protocols|push|request-log|retention|secret-rotation|slow-reader|start|systemd|token-end|upgrades' +
+    '|upgrades-killed|web-socket|web-socket-publish|wire-tap',
 };
 
 /** Long suites that every run includes: the page, and the exact resume of a browser. */
@@ -93,7 +94,8 @@ function partOfCommit() {
   }
 }
 
-const part = process.env['CI_PART'] ?? partOfCommit();
+/** What this run plays. */
+export const part = process.env['CI_PART'] ?? partOfCommit();
 const chosen = suitesOf(part);
 const left = allSuites().length - chosen.length;
 /** Printed under the times. */
