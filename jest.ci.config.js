@@ -12,7 +12,7 @@ import onNodes, { IN_CI } from './jest.cluster.config.js';
 import inFirefox, { SUITES } from './jest.firefox.config.js';
 import one from './jest.config.js';
 
-export const PARTS = 8;
+export const PARTS = 10;
 
 /** Suites that take about 20 s and more (each run prints the times), mostly for the many processes and pages that they start. */
 const LONG = {
