@@ -36,6 +36,7 @@ const { Reader } = (await import(`${folder}/chat/reader.js`)) as {
     events: object,
   ) => {
     load: () => Promise<string>;
+    loadRooms: () => Promise<void>;
     recount: (chat: Chat) => Promise<void>;
   };
 };
@@ -53,9 +54,14 @@ function roomsOf(...names: string[]): Rooms {
 }
 
 /** The reader of Bob, with what he knows. */
-function readerOf(api: Answers, rooms = roomsOf()): { reader: InstanceType<typeof Reader>; chats: Chats } {
+function readerOf(
+  api: Answers,
+  rooms = roomsOf(),
+  onChange: (chats: Chats) => void = () => undefined,
+): { reader: InstanceType<typeof Reader>; chats: Chats } {
   const chats = new Chats('bob', rooms.has);
-  const reader = new Reader(api, chats, rooms, { onChange: () => undefined, onUnreadable: () => undefined });
+  const events = { onChange: () => onChange(chats), onUnreadable: () => undefined };
+  const reader = new Reader(api, chats, rooms, events);
   return { reader, chats };
 }
 
@@ -196,3 +202,20 @@ test('a list from before a restore counts nothing in the restored log', async ()
   chats.take(message(1));
   expect(chats.get('alice').unread).toBe(1);
 });
+
+test.each(['load', 'loadRooms'] as const)(
+  'rooms that were read by %s are drawn as they are now',
+  async (read) => {
+    let drawn: number | undefined;
+    const { reader } = readerOf(
+      {
+        conversations: () => Promise.resolve(EMPTY),
+        conversation: () => Promise.resolve(stateOf(6, 2, 4)),
+      },
+      roomsOf('room-a'),
+      (chats) => (drawn = chats.get('room-a').unread),
+    );
+    await reader[read]();
+    expect(drawn).toBe(2);
+  },
+);

@@ -48,6 +48,7 @@ export class Reader {
       // The room may have been left while another one was read.
       if (this.#rooms.has(room)) await this.loadRoom(room);
     }
+    this.#events.onChange();
   }
 
   /**
