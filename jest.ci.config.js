@@ -1,6 +1,6 @@
 /**
- * What CI runs: the suites, with some of them on the nodes of a cluster and in Firefox as well. It is one run, because each run
- * bundles the program, and leaves a processor idle while its last suites end.
+ * CI runs the suites on one process, and some of them again on the nodes of a cluster or in Firefox. Jest runs all of these at
+ * once: each run of Jest bundles the program, and leaves a processor idle while its last suites end.
  *
  * All suites together take two processors for more than half an hour. So the suites that take long are in parts, and commits
  * take turns: each runs the next part. `CI_PART=all npm run test:ci` runs every suite, and `CI_PART=2` the second part.
@@ -31,7 +31,7 @@ const LONG = {
 const ALWAYS = ['browser/chat', 'browser/client-resume', 'browser/event-source'];
 
 /** @typedef {'one' | 'nodes' | 'Firefox'} Place where a suite is run: one process, the nodes of a cluster, or Firefox */
-/** @typedef {`${Place}: ${string}`} Entry a suite, as `folder/name`, and where it is run */
+/** @typedef {`${Place}: ${string}`} Entry a suite and its place, such as `nodes: integration/publish` */
 
 /** Returns all that CI ever runs, in order. @returns {Entry[]} */
 export function allSuites() {
@@ -94,7 +94,7 @@ function partOfCommit() {
   }
 }
 
-/** What this run plays. */
+/** The part that is run now: a number, or `all`. */
 export const part = process.env['CI_PART'] ?? partOfCommit();
 const chosen = suitesOf(part);
 const left = allSuites().length - chosen.length;
